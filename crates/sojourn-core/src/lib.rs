@@ -1,1 +1,26 @@
-//! The rules of session lifetime.
+//! The rules of Sojourn: when a session is alive, what a browser may hold,
+//! what a token says. Pure: `now` and randomness are arguments, facts are
+//! stored and conclusions derived, and nothing here knows HTTP, SQL or files.
+//!
+//! Start with [`session::decide`], the rule of session lifetime, and
+//! [`client`], the rules of one browser with one or many accounts.
+
+pub mod claims;
+pub mod client;
+pub mod cookie;
+pub mod email;
+pub mod event;
+pub mod factor;
+pub mod handshake;
+pub mod id;
+pub mod lifetime;
+pub mod password;
+pub mod policy;
+pub mod session;
+pub mod settings;
+pub mod sign_in;
+pub mod sign_up;
+pub mod template;
+pub mod testing;
+pub mod time;
+pub mod user;

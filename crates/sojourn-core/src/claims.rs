@@ -1,0 +1,129 @@
+//! What a session token says, version 2 of the claims, and the tokens of
+//! handshakes: the payload only. Signing is the shell's business.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    policy::Policy,
+    session::{Session, Verdict, decide},
+    settings::TokenSettings,
+    template::{self, Scope},
+    time::Timestamp,
+    user::User,
+};
+
+/// JOSE header `cat` of session tokens: kinds of token cannot pass for each
+/// other (JWT-04). Compat: clerk/javascript packages/backend/src/tokens/jwtCategories.ts
+pub const SESSION_CATEGORY: &str = "cl_B7d4PD111AAA";
+
+/// The payload of a session token.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SessionClaims {
+    /// Claims of one's own first: a reserved name can then never be shadowed.
+    #[serde(flatten)]
+    custom: Map<String, Value>,
+    /// The origin that asked, if it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azp: Option<String>,
+    exp: i64,
+    /// Minutes since the first and the second factor were verified; -1: never.
+    fva: [i64; 2],
+    iat: i64,
+    iss: String,
+    jti: String,
+    nbf: i64,
+    sid: String,
+    sts: &'static str,
+    sub: String,
+    v: u8,
+}
+
+/// What a token is minted from, beside the session.
+#[derive(Clone, Debug)]
+pub struct Minting<'a> {
+    /// The session clock: limits are judged by it.
+    pub now: Timestamp,
+    /// The wall clock: `iat`, `nbf` and `exp` are told by it. The same as
+    /// `now` but for the test clock.
+    pub wall: Timestamp,
+    /// `https://` and the host of the publishable key.
+    pub issuer: &'a str,
+    /// The origin of the request.
+    pub origin: Option<&'a str>,
+    /// Unique to the token.
+    pub jti: String,
+    /// Seconds it shall live, instead of the setting's.
+    pub lifetime_seconds: Option<u32>,
+}
+
+/// No token is minted any more: the session is over, or lives for less than
+/// the second in which a token is told (product.md, decision 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLate;
+
+/// The claims of a token for `session`. It never outlives the session: `exp`
+/// is cut at the session's deadline, in whole seconds.
+///
+/// `user` is needed only where `settings` has claims of one's own.
+///
+/// # Errors
+/// [`TooLate`] when less than a second of the session is left.
+pub fn mint(
+    minting: Minting<'_>,
+    policy: &Policy,
+    settings: &TokenSettings,
+    session: &Session,
+    user: Option<&User>,
+) -> Result<SessionClaims, TooLate> {
+    let Verdict::Open { until, .. } = decide(minting.now, policy, session) else {
+        return Err(TooLate);
+    };
+    let iat = minting.wall.as_secs();
+    let lifetime = i64::from(minting.lifetime_seconds.unwrap_or(settings.lifetime));
+    let deadline = (minting.wall + until.since(minting.now)).as_secs();
+    let exp = (iat + lifetime).min(deadline);
+    if exp <= iat {
+        return Err(TooLate);
+    }
+    let verified_ago = minting
+        .now
+        .since(session.first_factor_verified_at)
+        .as_secs()
+        / 60;
+    let custom = match user {
+        Some(user) if !settings.claims.is_empty() => {
+            template::render(&settings.claims, &Scope::of_user(user))
+        }
+        _ => Map::new(),
+    };
+    Ok(SessionClaims {
+        custom,
+        azp: minting
+            .origin
+            .filter(|origin| *origin != "null")
+            .map(str::to_owned),
+        exp,
+        fva: [i64::try_from(verified_ago).unwrap_or(i64::MAX), -1],
+        iat,
+        iss: minting.issuer.to_owned(),
+        jti: minting.jti,
+        nbf: iat - i64::from(settings.allowed_clock_skew),
+        sid: session.id.to_string(),
+        sts: "active",
+        sub: session.user_id.to_string(),
+        v: 2,
+    })
+}
+
+impl SessionClaims {
+    /// Seconds since the epoch at which the token is over.
+    pub const fn expires_at(&self) -> i64 {
+        self.exp
+    }
+
+    /// Seconds since the epoch at which the claims were assembled.
+    pub const fn issued_at(&self) -> i64 {
+        self.iat
+    }
+}

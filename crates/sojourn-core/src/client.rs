@@ -1,0 +1,469 @@
+//! One browser: the sessions it holds, the secret that proves it is the same
+//! one, and the rules of admitting, switching and leaving.
+
+use std::time::Duration;
+
+use crate::{
+    event::Event,
+    id::{ClientId, SessionId, SignInId, SignUpId, UserId},
+    policy::Policy,
+    session::{
+        ClosedStatus, Closing, Device, EndReason, Happening, Refusal, Session, Step, Verdict,
+        after, close, decide, transition,
+    },
+    time::Timestamp,
+};
+
+/// The SHA-256 of a client secret. The secret itself is never stored (SES-05).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl std::fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretHash(***)")
+    }
+}
+
+impl SecretHash {
+    /// Compares without telling by its duration where the two differ.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0
+            .iter()
+            .zip(other.0)
+            .fold(0, |difference, (a, b)| difference | (a ^ b))
+            == 0
+    }
+}
+
+/// The stored facts of a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Kept across sign-outs.
+    pub id: ClientId,
+    /// Counts every stored change: two changes decided on one version cannot both commit.
+    pub version: u64,
+    /// When the browser was first seen.
+    pub created_at: Timestamp,
+    /// Grows strictly with every change that the browser can see.
+    pub updated_at: Timestamp,
+    /// When the set of signed-in sessions last changed: feeds `__client_uat`
+    /// (product.md, decision 15).
+    pub signed_in_set_changed_at: Timestamp,
+    /// The secret that the cookie carries now.
+    pub secret: SecretHash,
+    /// The secret before it.
+    pub predecessor: Option<Predecessor>,
+    /// The session that a page load gets when it names none.
+    pub last_active_session_id: Option<SessionId>,
+    /// How the newest sign-in proved itself.
+    pub last_authentication_strategy: Option<String>,
+    /// The unfinished attempt to sign in.
+    pub sign_in_id: Option<SignInId>,
+    /// The unfinished attempt to sign up.
+    pub sign_up_id: Option<SignUpId>,
+    /// The application origin this browser last called from.
+    pub last_origin: Option<String>,
+}
+
+/// A client secret that was rotated away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its hash.
+    pub secret: SecretHash,
+    /// Sessions created at this moment or later are not its business.
+    pub rotated_at: Timestamp,
+    /// Good until this moment: [`GRACE`] after the rotation, or when the new
+    /// secret was first seen.
+    pub good_until: Timestamp,
+}
+
+/// How long a rotated secret may still read and refresh, at most: answers that
+/// were on their way when it rotated (product.md, decision 10).
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// Who presents a client cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The browser itself. `confirms_rotation`: the new secret is seen for the
+    /// first time, so the predecessor has to be retired.
+    Current {
+        /// Whether [`Client::retire_predecessor`] is due.
+        confirms_rotation: bool,
+    },
+    /// A request that left before the rotation: may read and refresh the
+    /// sessions admitted before it, and nothing else. Never answer it with
+    /// `Set-Cookie`, which would overwrite the new cookie.
+    Predecessor {
+        /// Sessions created at or after this moment are hidden from it.
+        admitted_before: Timestamp,
+    },
+    /// A predecessor past its grace: nobody, but still no `Set-Cookie`.
+    Retired,
+    /// Anybody.
+    Stranger,
+}
+
+impl Client {
+    /// A browser that was not seen before.
+    pub const fn new(id: ClientId, secret: SecretHash, now: Timestamp) -> Self {
+        Self {
+            id,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+            signed_in_set_changed_at: now,
+            secret,
+            predecessor: None,
+            last_active_session_id: None,
+            last_authentication_strategy: None,
+            sign_in_id: None,
+            sign_up_id: None,
+            last_origin: None,
+        }
+    }
+
+    /// Who presents `secret` at `now`.
+    pub fn identify(&self, now: Timestamp, secret: &SecretHash) -> Identity {
+        if self.secret.matches(secret) {
+            let confirms_rotation = self.predecessor.is_some_and(|old| now < old.good_until);
+            return Identity::Current { confirms_rotation };
+        }
+        match self.predecessor {
+            Some(old) if old.secret.matches(secret) && now < old.good_until => {
+                Identity::Predecessor {
+                    admitted_before: old.rotated_at,
+                }
+            }
+            Some(old) if old.secret.matches(secret) => Identity::Retired,
+            _ => Identity::Stranger,
+        }
+    }
+
+    /// The new secret was seen: the old one is good for nothing any more.
+    pub fn retire_predecessor(&mut self, now: Timestamp) {
+        if let Some(old) = &mut self.predecessor {
+            old.good_until = old.good_until.min(now);
+        }
+    }
+
+    /// Replaces the secret, keeping the old one for the requests under way (SES-01).
+    fn rotate(&mut self, now: Timestamp, secret: SecretHash) {
+        self.predecessor = Some(Predecessor {
+            secret: self.secret,
+            rotated_at: now,
+            good_until: now + GRACE,
+        });
+        self.secret = secret;
+    }
+
+    /// Notes a change that the browser can see.
+    pub fn changed(&mut self, now: Timestamp) {
+        self.updated_at = after(self.updated_at, now);
+    }
+}
+
+/// A client with its sessions that are not stored as closed, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Browser {
+    /// The browser.
+    pub client: Client,
+    /// Its sessions; some may turn out to be over.
+    pub sessions: Vec<Session>,
+}
+
+/// A browser after a decision, and what has to be written of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientStep {
+    /// The client and the sessions that are still open.
+    pub browser: Browser,
+    /// The session that was admitted, touched or ended by request.
+    pub subject: Option<Session>,
+    /// A session that did not exist before.
+    pub admitted: Option<SessionId>,
+    /// Sessions that this step closed.
+    pub closed: Vec<Session>,
+    /// Whether the client row changed.
+    pub client_changed: bool,
+    /// For the outbox.
+    pub events: Vec<Event>,
+}
+
+/// Who wants in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newcomer {
+    /// The id of the session to be.
+    pub session_id: SessionId,
+    /// The account.
+    pub user_id: UserId,
+    /// The browser, as it describes itself.
+    pub device: Device,
+    /// How the account proved itself: `password`, `email_code`, `ticket` …
+    pub strategy: String,
+    /// The secret that the cookie carries from now on.
+    pub secret: SecretHash,
+}
+
+/// Why a second session is not admitted (product.md, decision 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// Single-session mode, and somebody is signed in.
+    SessionExists,
+    /// This account is signed in here already.
+    AlreadySignedIn(SessionId),
+    /// The browser holds [`MAX_SESSIONS`] accounts.
+    TooManySessions,
+}
+
+/// Accounts that one browser may hold at once (SES-15).
+pub const MAX_SESSIONS: usize = 20;
+
+/// Which sessions leave, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// One of them.
+    One(SessionId, ClosedStatus, EndReason),
+    /// All of them (S9: `signOut()`).
+    All(ClosedStatus, EndReason),
+    /// Those of one user: a ban, a deletion.
+    User(UserId, EndReason),
+}
+
+/// Closes what is over, so that what remains is open at `now`.
+pub fn settle(now: Timestamp, policy: &Policy, browser: &Browser) -> ClientStep {
+    let mut step = ClientStep {
+        browser: Browser {
+            client: browser.client.clone(),
+            sessions: Vec::new(),
+        },
+        subject: None,
+        admitted: None,
+        closed: Vec::new(),
+        client_changed: false,
+        events: Vec::new(),
+    };
+    for session in &browser.sessions {
+        match decide(now, policy, session) {
+            Verdict::Open { .. } => step.browser.sessions.push(session.clone()),
+            Verdict::Closed(closing) if session.closed.is_none() => {
+                step.close(now, session, closing)
+            }
+            Verdict::Closed(_) => {}
+        }
+    }
+    step.reselect();
+    step
+}
+
+/// Lets an account in and rotates the secret (S8, SES-01).
+///
+/// # Errors
+/// [`Turned`] says why not; `settle` still has to be committed then.
+pub fn admit(
+    now: Timestamp,
+    policy: &Policy,
+    browser: &Browser,
+    newcomer: Newcomer,
+) -> Result<ClientStep, Turned> {
+    let mut step = settle(now, policy, browser);
+    let open = &step.browser.sessions;
+    if !policy.current().multi_session && !open.is_empty() {
+        return Err(Turned::SessionExists);
+    }
+    if let Some(same) = open
+        .iter()
+        .find(|session| session.user_id == newcomer.user_id)
+    {
+        return Err(Turned::AlreadySignedIn(same.id));
+    }
+    if open.len() >= MAX_SESSIONS {
+        return Err(Turned::TooManySessions);
+    }
+    let session = Session {
+        id: newcomer.session_id,
+        client_id: browser.client.id,
+        user_id: newcomer.user_id,
+        created_at: now,
+        updated_at: now,
+        last_active_at: now,
+        first_factor_verified_at: now,
+        device: newcomer.device,
+        closed: None,
+    };
+    step.events.push(Event::SessionCreated {
+        session_id: session.id,
+        user_id: session.user_id,
+        client_id: session.client_id,
+    });
+    let client = &mut step.browser.client;
+    client.rotate(now, newcomer.secret);
+    client.last_active_session_id = Some(session.id);
+    client.last_authentication_strategy = Some(newcomer.strategy);
+    step.set_changed(now);
+    step.browser.sessions.push(session.clone());
+    step.admitted = Some(session.id);
+    step.subject = Some(session);
+    Ok(step)
+}
+
+/// Makes `session_id` the active one and counts as its activity (S8, S3).
+///
+/// # Errors
+/// [`Gone`] when the browser holds no such open session.
+pub fn switch(
+    now: Timestamp,
+    policy: &Policy,
+    browser: &Browser,
+    session_id: SessionId,
+) -> Result<ClientStep, Gone> {
+    let mut step = settle(now, policy, browser);
+    step.happen(now, policy, session_id, Happening::Activity)
+        .map_err(|()| Gone(Box::new(step.clone())))?;
+    step.browser.client.last_active_session_id = Some(session_id);
+    step.browser.client.changed(now);
+    step.client_changed = true;
+    Ok(step)
+}
+
+/// Counts as activity of one session without making it the active one (S3).
+///
+/// # Errors
+/// [`Gone`] when the browser holds no such open session.
+pub fn refresh(
+    now: Timestamp,
+    policy: &Policy,
+    browser: &Browser,
+    session_id: SessionId,
+) -> Result<ClientStep, Gone> {
+    let mut step = settle(now, policy, browser);
+    step.happen(now, policy, session_id, Happening::Activity)
+        .map_err(|()| Gone(Box::new(step.clone())))?;
+    Ok(step)
+}
+
+/// Ends one session, one user's or all, and rotates the secret when the
+/// browser itself asked (SES-02). A session that is over already stays as it
+/// ended; ending nothing is no error.
+pub fn leave(
+    now: Timestamp,
+    policy: &Policy,
+    browser: &Browser,
+    leaving: Leaving,
+    secret: Option<SecretHash>,
+) -> ClientStep {
+    let mut step = settle(now, policy, browser);
+    let (status, reason) = match leaving {
+        Leaving::One(_, status, reason) | Leaving::All(status, reason) => (status, reason),
+        Leaving::User(_, reason) => (ClosedStatus::Revoked, reason),
+    };
+    let goes = |session: &Session| match leaving {
+        Leaving::One(id, ..) => session.id == id,
+        Leaving::All(..) => true,
+        Leaving::User(user_id, _) => session.user_id == user_id,
+    };
+    let (leaving, staying): (Vec<_>, Vec<_>) = step.browser.sessions.drain(..).partition(goes);
+    step.browser.sessions = staying;
+    let settings_version = policy.current().version;
+    for session in &leaving {
+        step.close(
+            now,
+            session,
+            Closing {
+                at: now,
+                status,
+                reason,
+                settings_version,
+            },
+        );
+        step.subject = step.closed.last().cloned();
+    }
+    step.reselect();
+    if let (Some(secret), false) = (secret, leaving.is_empty()) {
+        step.browser.client.rotate(now, secret);
+    }
+    step
+}
+
+/// No open session of that id in this browser. The step holds the ends that
+/// were found on the way and have to be committed before the refusal is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone(pub Box<ClientStep>);
+
+impl Browser {
+    /// The session that a request gets which names none: the last active one,
+    /// else the most recently active. Call it on a settled browser.
+    pub fn active_session(&self) -> Option<&Session> {
+        let last = self.client.last_active_session_id;
+        self.sessions
+            .iter()
+            .find(|session| Some(session.id) == last)
+            .or_else(|| self.most_recent())
+    }
+
+    fn most_recent(&self) -> Option<&Session> {
+        self.sessions
+            .iter()
+            .max_by_key(|session| (session.last_active_at, session.id))
+    }
+
+    /// The value of `__client_uat`: seconds of the last change while somebody
+    /// is signed in, else 0. Call it on a settled browser.
+    pub fn client_uat(&self) -> i64 {
+        if self.sessions.is_empty() {
+            0
+        } else {
+            self.client.signed_in_set_changed_at.as_secs()
+        }
+    }
+}
+
+impl ClientStep {
+    fn close(&mut self, now: Timestamp, session: &Session, closing: Closing) {
+        let mut session = session.clone();
+        self.events.push(close(&mut session, now, closing));
+        self.closed.push(session);
+        self.set_changed(now);
+    }
+
+    /// Where the last active session is over, the most recently active one is next.
+    fn reselect(&mut self) {
+        let last = self.browser.client.last_active_session_id;
+        if last.is_some() && self.closed.iter().any(|closed| Some(closed.id) == last) {
+            self.browser.client.last_active_session_id =
+                self.browser.most_recent().map(|session| session.id);
+        }
+    }
+
+    fn set_changed(&mut self, now: Timestamp) {
+        self.browser.client.signed_in_set_changed_at =
+            self.browser.client.signed_in_set_changed_at.max(now);
+        self.browser.client.changed(now);
+        self.client_changed = true;
+    }
+
+    fn happen(
+        &mut self,
+        now: Timestamp,
+        policy: &Policy,
+        session_id: SessionId,
+        happening: Happening,
+    ) -> Result<(), ()> {
+        let session = self
+            .browser
+            .sessions
+            .iter_mut()
+            .find(|session| session.id == session_id)
+            .ok_or(())?;
+        match transition(now, policy, session, happening) {
+            Ok(Step {
+                session: next,
+                events,
+            }) => {
+                *session = next.clone();
+                self.events.extend(events);
+                self.subject = Some(next);
+                Ok(())
+            }
+            Err(Refusal::AlreadyClosed { .. }) => Err(()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Cookies with their attributes, as data: decided here, written by the shell.
+
+use std::{fmt, time::Duration};
+
+use crate::lifetime::BROWSER_LIMIT;
+
+/// One `Set-Cookie` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    /// The name, suffix included.
+    pub name: String,
+    /// Letters, digits, `-`, `_` and `.` only: SDKs split lines on `;` and `=`.
+    pub value: String,
+    /// Which hosts get it; host-only when absent.
+    pub domain: Option<String>,
+    /// How long the browser keeps it; zero removes it. At most 400 days (S7).
+    pub max_age: Duration,
+    /// Hidden from scripts.
+    pub http_only: bool,
+    /// Only over https. Set exactly when the page is https.
+    pub secure: bool,
+}
+
+impl Cookie {
+    /// A cookie kept as long as browsers allow (COK-03).
+    pub fn lasting(name: impl Into<String>, value: impl Into<String>, secure: bool) -> Self {
+        Self {
+            name: name.into(),
+            value: value.into(),
+            domain: None,
+            max_age: BROWSER_LIMIT,
+            http_only: false,
+            secure,
+        }
+    }
+
+    /// The removal of a cookie: the same attributes, no value, no age.
+    pub fn removal(name: impl Into<String>, secure: bool) -> Self {
+        Self {
+            max_age: Duration::ZERO,
+            ..Self::lasting(name, "", secure)
+        }
+    }
+
+    /// The same, hidden from scripts.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.http_only = true;
+        self
+    }
+
+    /// The same, kept for `max_age` or as long as browsers allow.
+    #[must_use]
+    pub fn for_at_most(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age.min(BROWSER_LIMIT);
+        self
+    }
+
+    /// The same for `domain` and everything below it.
+    #[must_use]
+    pub fn on_domain(mut self, domain: Option<&str>) -> Self {
+        self.domain = domain.map(str::to_owned);
+        self
+    }
+}
+
+impl fmt::Display for Cookie {
+    /// The value of a `Set-Cookie` header. `SameSite=Lax` always: a cookie of
+    /// ours never travels with another site's requests.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}; Path=/", self.name, self.value)?;
+        if let Some(domain) = &self.domain {
+            write!(f, "; Domain={domain}")?;
+        }
+        write!(f, "; Max-Age={}", self.max_age.as_secs())?;
+        if self.http_only {
+            f.write_str("; HttpOnly")?;
+        }
+        if self.secure {
+            f.write_str("; Secure")?;
+        }
+        f.write_str("; SameSite=Lax")
+    }
+}
+
+/// The names of an instance's cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieNames {
+    /// The client secret. Suffixed in development, because cookies ignore
+    /// ports and projects on one laptop would wipe each other's (decision 10).
+    pub client: String,
+    /// First 8 characters of base64url(SHA-1(publishable key)).
+    /// Compat: clerk/javascript packages/shared/src/keys.ts getCookieSuffix
+    pub suffix: String,
+}
+
+/// The cookie that carries the session token.
+pub const SESSION: &str = "__session";
+/// The cookie that carries the time of the last change of the signed-in set.
+pub const CLIENT_UAT: &str = "__client_uat";
+/// The cookie that carries the nonce of a handshake.
+pub const HANDSHAKE_NONCE: &str = "__clerk_handshake_nonce";
+/// The cookie that would carry a handshake token.
+pub const HANDSHAKE: &str = "__clerk_handshake";
+
+impl CookieNames {
+    /// The names for a publishable key's suffix.
+    pub fn new(suffix: impl Into<String>, development: bool) -> Self {
+        let suffix = suffix.into();
+        let client = if development {
+            format!("__client_{suffix}")
+        } else {
+            "__client".to_owned()
+        };
+        Self { client, suffix }
+    }
+
+    /// `name` as SDKs read it: plain and suffixed, with equal values.
+    pub fn both(&self, name: &str) -> [String; 2] {
+        [name.to_owned(), format!("{name}_{}", self.suffix)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::days;
+
+    #[test]
+    fn s7_no_cookie_asks_for_more_than_400_days() {
+        let cookie = Cookie::lasting("__client", "x", true)
+            .hidden()
+            .for_at_most(days(4000));
+        assert_eq!(
+            cookie.to_string(),
+            "__client=x; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
+        );
+    }
+
+    #[test]
+    fn a_removal_has_the_attributes_of_what_it_removes() {
+        let cookie = Cookie::removal("__client_uat", false).on_domain(Some("example.com"));
+        assert_eq!(
+            cookie.to_string(),
+            "__client_uat=; Path=/; Domain=example.com; Max-Age=0; SameSite=Lax"
+        );
+    }
+
+    #[test]
+    fn the_client_cookie_is_suffixed_in_development_only() {
+        assert_eq!(
+            CookieNames::new("dBT-gjlv", true).client,
+            "__client_dBT-gjlv"
+        );
+        assert_eq!(CookieNames::new("dBT-gjlv", false).client, "__client");
+    }
+}

@@ -1,0 +1,103 @@
+//! The session settings in force, with the times from which they were.
+
+use crate::{lifetime::Lifetime, time::Timestamp};
+
+/// What one version of the session settings says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyVersion {
+    /// Counts up from 1 with every change.
+    pub version: u64,
+    /// In force from this moment until the next version's.
+    pub in_force_from: Timestamp,
+    /// The limits.
+    pub lifetime: Lifetime,
+    /// Whether a browser may hold several accounts (S8).
+    pub multi_session: bool,
+}
+
+/// All versions of the session settings that may matter, oldest first.
+///
+/// Sessions are judged by the settings in force as time passes (product.md,
+/// decision 4), so the past versions belong to the policy. There is always at
+/// least one, and `in_force_from` never decreases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    past: Vec<PolicyVersion>,
+    current: PolicyVersion,
+}
+
+impl Policy {
+    /// A policy that was never changed.
+    pub const fn new(first: PolicyVersion) -> Self {
+        Self {
+            past: Vec::new(),
+            current: first,
+        }
+    }
+
+    /// The policy with one more version. A version that claims an earlier
+    /// beginning than its predecessor (a clock stepped back) begins with it.
+    #[must_use]
+    pub fn then(mut self, mut next: PolicyVersion) -> Self {
+        next.in_force_from = next.in_force_from.max(self.current.in_force_from);
+        self.past.push(self.current);
+        self.current = next;
+        self
+    }
+
+    /// The version in force now.
+    pub const fn current(&self) -> &PolicyVersion {
+        &self.current
+    }
+
+    /// Each version with the moment its successor took over (`None` for the
+    /// current one), oldest first.
+    pub fn spans(&self) -> impl Iterator<Item = (&PolicyVersion, Option<Timestamp>)> {
+        let ends = self
+            .past
+            .iter()
+            .skip(1)
+            .chain([&self.current])
+            .map(|next| Some(next.in_force_from));
+        self.past
+            .iter()
+            .chain([&self.current])
+            .zip(ends.take(self.past.len()).chain([None]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{days, minutes};
+
+    fn version(version: u64, at: i64) -> PolicyVersion {
+        PolicyVersion {
+            version,
+            in_force_from: Timestamp::from_millis(at),
+            lifetime: Lifetime::Both {
+                inactivity: minutes(version),
+                maximum: days(1),
+            },
+            multi_session: false,
+        }
+    }
+
+    #[test]
+    fn each_version_ends_where_the_next_begins() {
+        let policy = Policy::new(version(1, 0))
+            .then(version(2, 10))
+            .then(version(3, 30));
+        let spans: Vec<_> = policy
+            .spans()
+            .map(|(v, end)| (v.version, end.map(Timestamp::as_millis)))
+            .collect();
+        assert_eq!(spans, [(1, Some(10)), (2, Some(30)), (3, None)]);
+    }
+
+    #[test]
+    fn a_version_never_begins_before_its_predecessor() {
+        let policy = Policy::new(version(1, 50)).then(version(2, 10));
+        assert_eq!(policy.current().in_force_from, Timestamp::from_millis(50));
+    }
+}

@@ -1,0 +1,384 @@
+//! One account signed in on one browser, and when that is over.
+//!
+//! [`decide`] is the rule of session lifetime: nothing else in the project
+//! says whether a session is alive. Facts are stored (created, last active,
+//! closed); the verdict is derived from them, the policy and `now`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::Event,
+    id::{ClientId, SessionId, UserId},
+    lifetime::FAR,
+    policy::Policy,
+    time::Timestamp,
+};
+
+/// The stored facts of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Never reused.
+    pub id: SessionId,
+    /// The browser that holds it.
+    pub client_id: ClientId,
+    /// The account that is signed in.
+    pub user_id: UserId,
+    /// Sign-in; the maximum lifetime counts from here (S4).
+    pub created_at: Timestamp,
+    /// Grows strictly with every change that a browser can see.
+    pub updated_at: Timestamp,
+    /// The newest activity (S3); the inactivity timeout counts from here.
+    pub last_active_at: Timestamp,
+    /// When the first factor was last verified: feeds the `fva` claim.
+    pub first_factor_verified_at: Timestamp,
+    /// The browser as it described itself at sign-in.
+    pub device: Device,
+    /// Set once, when the session is over and somebody noticed.
+    pub closed: Option<Closing>,
+}
+
+/// What is known of the browser behind a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The `User-Agent` header at sign-in, cut at 512 bytes.
+    pub user_agent: String,
+    /// The address of the browser as far as it can be trusted.
+    pub ip_address: String,
+}
+
+/// How a session ended. Final: a closed session never opens again (decision 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The moment from which the session was over, which may lie before the
+    /// moment somebody noticed.
+    pub at: Timestamp,
+    /// The status on the wire.
+    pub status: ClosedStatus,
+    /// Why, more exactly.
+    pub reason: EndReason,
+    /// The version of the session settings by which it was judged.
+    pub settings_version: u64,
+}
+
+/// The terminal statuses of a session on the wire (product.md, decision 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClosedStatus {
+    /// The user signed out of it; it stays listed in the client.
+    Ended,
+    /// The user signed out of it; it left the client.
+    Removed,
+    /// The application, an administrator or another device ended it.
+    Revoked,
+    /// The maximum lifetime was reached.
+    Expired,
+    /// The inactivity timeout was reached.
+    Abandoned,
+    /// Another session took its place.
+    Replaced,
+}
+
+/// Why a session ended: a closed set, told to operators and users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The user signed out of this session.
+    SignedOut,
+    /// The user signed out of all accounts of the browser.
+    SignedOutEverywhere,
+    /// The application's server revoked it.
+    RevokedByBackend,
+    /// The user revoked it from another device.
+    RevokedByUser,
+    /// Too long without activity.
+    InactivityTimeout,
+    /// The maximum lifetime was reached.
+    MaximumLifetime,
+    /// A stricter setting ended it (product.md, decision 4).
+    SettingsTightened,
+    /// The password changed and the other sessions were asked to go.
+    PasswordChanged,
+    /// The account was banned.
+    UserBanned,
+    /// The account was deleted.
+    UserDeleted,
+}
+
+macro_rules! words {
+    ($name:ident { $($variant:ident => $word:literal,)* }) => {
+        impl $name {
+            /// The word on the wire and in the database.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// The value behind a word, if it is one of the closed set.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+words!(ClosedStatus {
+    Ended => "ended",
+    Removed => "removed",
+    Revoked => "revoked",
+    Expired => "expired",
+    Abandoned => "abandoned",
+    Replaced => "replaced",
+});
+
+words!(EndReason {
+    SignedOut => "signed_out",
+    SignedOutEverywhere => "signed_out_everywhere",
+    RevokedByBackend => "revoked_by_backend",
+    RevokedByUser => "revoked_by_user",
+    InactivityTimeout => "inactivity_timeout",
+    MaximumLifetime => "maximum_lifetime",
+    SettingsTightened => "settings_tightened",
+    PasswordChanged => "password_changed",
+    UserBanned => "user_banned",
+    UserDeleted => "user_deleted",
+});
+
+/// The limit that ends a session which nobody ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lapse {
+    /// Ordered first: when both limits fall on one moment, the maximum counts (S5).
+    Maximum,
+    /// The inactivity timeout.
+    Inactivity,
+}
+
+/// What [`decide`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Alive now, and until `until` if nothing happens.
+    Open {
+        /// The first moment at which the session is over.
+        until: Timestamp,
+        /// The limit that will end it then.
+        ends_as: Lapse,
+    },
+    /// Over. Derived when [`Session::closed`] is still empty: commit it before answering.
+    Closed(Closing),
+}
+
+impl Verdict {
+    /// Whether the session is alive.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+}
+
+/// The end that the limits alone bring about, and by which limit.
+struct Due {
+    at: Timestamp,
+    lapse: Lapse,
+    /// The change of settings itself ended it, not the passing of time.
+    tightened: bool,
+    settings_version: u64,
+}
+
+/// The earliest end over all settings that were in force during the session.
+///
+/// A maximum lifetime binds from the moment it is in force until the end of
+/// time: loosening it gives nothing back. An inactivity timeout binds only
+/// while it is in force. Both act at the earliest when they come into force.
+fn due(policy: &Policy, session: &Session) -> Option<Due> {
+    policy
+        .spans()
+        .filter_map(|(version, until)| {
+            let from = version.in_force_from.max(session.created_at);
+            let was_in_force = until.is_none_or(|until| from < until);
+            was_in_force.then_some((version, from, until))
+        })
+        .flat_map(|(version, from, until)| {
+            let end = |deadline: Timestamp, lapse| Due {
+                at: deadline.max(from),
+                lapse,
+                tightened: from > deadline,
+                settings_version: version.version,
+            };
+            let maximum = version
+                .lifetime
+                .maximum()
+                .map(|span| end(session.created_at + span, Lapse::Maximum));
+            let inactivity = version
+                .lifetime
+                .inactivity()
+                .map(|span| end(session.last_active_at + span, Lapse::Inactivity))
+                .filter(|due| until.is_none_or(|until| due.at < until));
+            [maximum, inactivity]
+        })
+        .flatten()
+        .min_by_key(|due| (due.at, due.lapse))
+}
+
+/// Whether the session is alive at `now`, until when, or how it ended.
+///
+/// Intervals are half-open: at `now == deadline` the session is over (S5).
+/// The policy always holds a limit, so there is always a deadline.
+pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
+    if let Some(closing) = session.closed {
+        return Verdict::Closed(closing);
+    }
+    let Some(due) = due(policy, session) else {
+        // Only a session created before the first version's beginning gets
+        // here, and `in_force_from.max(created_at)` admits it: kept total.
+        return Verdict::Open {
+            until: session.created_at + FAR,
+            ends_as: Lapse::Maximum,
+        };
+    };
+    if now < due.at {
+        return Verdict::Open {
+            until: due.at,
+            ends_as: due.lapse,
+        };
+    }
+    let (status, reason) = match due.lapse {
+        Lapse::Maximum => (ClosedStatus::Expired, EndReason::MaximumLifetime),
+        Lapse::Inactivity => (ClosedStatus::Abandoned, EndReason::InactivityTimeout),
+    };
+    Verdict::Closed(Closing {
+        at: due.at,
+        status,
+        reason: if due.tightened {
+            EndReason::SettingsTightened
+        } else {
+            reason
+        },
+        settings_version: due.settings_version,
+    })
+}
+
+/// What may happen to one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// Something that counts as activity (S3): a token, a touch, a handshake,
+    /// or the page load that hands it out as the active session.
+    Activity,
+    /// The first factor was verified again.
+    Reverified,
+    /// Somebody ends it.
+    End(ClosedStatus, EndReason),
+}
+
+/// Why a session cannot do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is over. If `record` is set, the end is not stored yet and has to be
+    /// committed before the refusal is told.
+    AlreadyClosed {
+        /// How it ended.
+        closing: Closing,
+        /// The closed session to commit, when the end was found just now.
+        record: bool,
+    },
+}
+
+/// The new state of a session and what to tell others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The session afterwards.
+    pub session: Session,
+    /// For the outbox.
+    pub events: Vec<Event>,
+}
+
+/// Applies `happening` to the session at `now`.
+///
+/// # Errors
+/// [`Refusal::AlreadyClosed`] when the session is over, whoever ended it.
+pub fn transition(
+    now: Timestamp,
+    policy: &Policy,
+    session: &Session,
+    happening: Happening,
+) -> Result<Step, Refusal> {
+    if let Verdict::Closed(closing) = decide(now, policy, session) {
+        return Err(Refusal::AlreadyClosed {
+            closing,
+            record: session.closed.is_none(),
+        });
+    }
+    let mut session = session.clone();
+    let mut events = Vec::new();
+    match happening {
+        Happening::Activity => session.last_active_at = session.last_active_at.max(now),
+        Happening::Reverified => {
+            session.last_active_at = session.last_active_at.max(now);
+            session.first_factor_verified_at = now;
+            session.updated_at = after(session.updated_at, now);
+        }
+        Happening::End(status, reason) => {
+            let settings_version = policy.current().version;
+            let closing = Closing {
+                at: now,
+                status,
+                reason,
+                settings_version,
+            };
+            events.push(close(&mut session, now, closing));
+        }
+    }
+    Ok(Step { session, events })
+}
+
+/// Stores `closing` in an open session and says so. The moment a user sees
+/// (`updated_at`) is when it was noticed, not when it was due.
+pub fn close(session: &mut Session, now: Timestamp, closing: Closing) -> Event {
+    debug_assert!(
+        session.closed.is_none(),
+        "a closed session is never closed again"
+    );
+    session.closed = Some(closing);
+    session.updated_at = after(session.updated_at, now);
+    Event::SessionClosed {
+        session_id: session.id,
+        user_id: session.user_id,
+        closing,
+    }
+}
+
+/// `now`, or just after `previous` where the clock has not moved: browsers
+/// re-render only when `updated_at` grows strictly.
+/// Compat: clerk/javascript packages/clerk-js/src/utils/memoizeStateListenerCallback.ts
+pub fn after(previous: Timestamp, now: Timestamp) -> Timestamp {
+    now.max(Timestamp::from_millis(previous.as_millis() + 1))
+}
+
+impl Session {
+    /// The hard end by the maximum lifetimes in force since sign-in, for the
+    /// wire; ten years after sign-in where there was none (decision 12).
+    pub fn expire_at(&self, policy: &Policy) -> Timestamp {
+        policy
+            .spans()
+            .filter(|(_, until)| until.is_none_or(|until| self.created_at < until))
+            .filter_map(|(version, _)| {
+                let deadline = self.created_at + version.lifetime.maximum()?;
+                Some(deadline.max(version.in_force_from))
+            })
+            .min()
+            .unwrap_or(self.created_at + FAR)
+    }
+
+    /// The end of the current inactivity window, for the wire; ten years after
+    /// sign-in where the timeout is off.
+    pub fn abandon_at(&self, policy: &Policy) -> Timestamp {
+        match policy.current().lifetime.inactivity() {
+            Some(span) => self.last_active_at + span,
+            None => self.created_at + FAR,
+        }
+    }
+
+    /// The status on the wire at `now`.
+    pub fn status(&self, now: Timestamp, policy: &Policy) -> &'static str {
+        match decide(now, policy, self) {
+            Verdict::Open { .. } => "active",
+            Verdict::Closed(closing) => closing.status.as_str(),
+        }
+    }
+}

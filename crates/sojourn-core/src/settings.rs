@@ -1,0 +1,442 @@
+//! The settings of an instance: what is stored of them, how a change is
+//! checked, and the warnings that an accepted change carries.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    lifetime::{BROWSER_LIMIT, Bounds, Lifetime, LifetimeError},
+    policy::PolicyVersion,
+    template::{self, TemplateError},
+    time::Timestamp,
+};
+
+/// One stored version of all settings of an instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Counts up from 1.
+    pub version: u64,
+    /// In force from then on.
+    pub in_force_from: Timestamp,
+    /// Who made it: `system`, `backend`, `file:…`, `env:…`.
+    pub author: String,
+    /// How long sessions live and how many a browser holds.
+    pub session: SessionSettings,
+    /// The session token.
+    pub token: TokenSettings,
+    /// Everything else.
+    pub instance: InstanceSettings,
+}
+
+impl Settings {
+    /// What a new instance starts with (S1, S8).
+    pub fn initial(now: Timestamp) -> Self {
+        Self {
+            version: 1,
+            in_force_from: now,
+            author: "system".to_owned(),
+            session: SessionSettings::default(),
+            token: TokenSettings::default(),
+            instance: InstanceSettings::default(),
+        }
+    }
+
+    /// The part of it that judges sessions.
+    pub const fn policy_version(&self) -> PolicyVersion {
+        PolicyVersion {
+            version: self.version,
+            in_force_from: self.in_force_from,
+            lifetime: self.session.lifetime,
+            multi_session: self.session.multi_session,
+        }
+    }
+}
+
+/// One limit as configuration and the wire write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitDocument {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// Its length; kept while it is off, for the next time.
+    pub duration_seconds: u64,
+}
+
+/// The session settings as configuration and the wire write them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSettingsDocument {
+    /// Off by default.
+    pub inactivity_timeout: LimitDocument,
+    /// On by default, seven days.
+    pub maximum_lifetime: LimitDocument,
+    /// Off by default.
+    pub multi_session_enabled: bool,
+}
+
+/// The session settings. Private fields: only a checked document becomes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "SessionSettingsDocument", into = "SessionSettingsDocument")]
+pub struct SessionSettings {
+    lifetime: Lifetime,
+    multi_session: bool,
+    idle_seconds: u64,
+    most_seconds: u64,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            lifetime: Lifetime::DEFAULT,
+            multi_session: false,
+            idle_seconds: 1800,
+            most_seconds: 604_800,
+        }
+    }
+}
+
+impl TryFrom<SessionSettingsDocument> for SessionSettings {
+    type Error = LifetimeError;
+
+    fn try_from(document: SessionSettingsDocument) -> Result<Self, LifetimeError> {
+        let span = |limit: LimitDocument| {
+            limit
+                .enabled
+                .then(|| Duration::from_secs(limit.duration_seconds))
+        };
+        Ok(Self {
+            lifetime: Lifetime::new(
+                span(document.inactivity_timeout),
+                span(document.maximum_lifetime),
+            )?,
+            multi_session: document.multi_session_enabled,
+            idle_seconds: document.inactivity_timeout.duration_seconds,
+            most_seconds: document.maximum_lifetime.duration_seconds,
+        })
+    }
+}
+
+impl From<SessionSettings> for SessionSettingsDocument {
+    fn from(settings: SessionSettings) -> Self {
+        Self {
+            inactivity_timeout: LimitDocument {
+                enabled: settings.lifetime.inactivity().is_some(),
+                duration_seconds: settings.idle_seconds,
+            },
+            maximum_lifetime: LimitDocument {
+                enabled: settings.lifetime.maximum().is_some(),
+                duration_seconds: settings.most_seconds,
+            },
+            multi_session_enabled: settings.multi_session,
+        }
+    }
+}
+
+/// A change of one limit: any subset of its fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitPatch {
+    /// Switches it.
+    pub enabled: Option<bool>,
+    /// Changes its length.
+    pub duration_seconds: Option<u64>,
+}
+
+/// A change of the session settings: any subset of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSettingsPatch {
+    /// The inactivity timeout.
+    pub inactivity_timeout: Option<LimitPatch>,
+    /// The maximum lifetime.
+    pub maximum_lifetime: Option<LimitPatch>,
+    /// Several accounts in one browser.
+    pub multi_session_enabled: Option<bool>,
+}
+
+impl SessionSettings {
+    /// The limits.
+    pub const fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// Whether a browser may hold several accounts.
+    pub const fn multi_session(&self) -> bool {
+        self.multi_session
+    }
+
+    /// The settings after `patch`.
+    ///
+    /// # Errors
+    /// Both limits off (S2), or a limit out of `bounds`.
+    pub fn change(
+        &self,
+        patch: &SessionSettingsPatch,
+        bounds: Bounds,
+    ) -> Result<Self, LifetimeError> {
+        let mut document = SessionSettingsDocument::from(*self);
+        let apply = |limit: &mut LimitDocument, patch: Option<LimitPatch>| {
+            let patch = patch.unwrap_or_default();
+            limit.enabled = patch.enabled.unwrap_or(limit.enabled);
+            limit.duration_seconds = patch.duration_seconds.unwrap_or(limit.duration_seconds);
+        };
+        apply(&mut document.inactivity_timeout, patch.inactivity_timeout);
+        apply(&mut document.maximum_lifetime, patch.maximum_lifetime);
+        document.multi_session_enabled = patch
+            .multi_session_enabled
+            .unwrap_or(document.multi_session_enabled);
+        let settings = Self::try_from(document)?;
+        settings.lifetime.within(bounds)?;
+        Ok(settings)
+    }
+}
+
+/// Something to think about in settings that were accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// A stable name.
+    pub code: &'static str,
+    /// What it means, for people.
+    pub message: String,
+}
+
+impl Settings {
+    /// What an operator should know about these settings.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let lifetime = self.session.lifetime;
+        let mut warnings = Vec::new();
+        let mut warn = |code, message: String| warnings.push(Warning { code, message });
+        if [lifetime.inactivity(), lifetime.maximum()]
+            .into_iter()
+            .flatten()
+            .any(|span| span > BROWSER_LIMIT)
+        {
+            warn(
+                "beyond_browser_limit",
+                "browsers keep no cookie longer than 400 days, so users who do not come back within that time are signed out whatever this setting says".to_owned(),
+            );
+        }
+        let token = Duration::from_secs(self.token.lifetime.into());
+        if lifetime.inactivity().is_some_and(|span| span < 2 * token) {
+            warn(
+                "inactivity_below_token_lifetime",
+                format!(
+                    "an open tab refreshes its token about every {} s; an inactivity timeout below twice that signs active users out",
+                    self.token.lifetime
+                ),
+            );
+        }
+        if self.token.lifetime > 60 {
+            warn(
+                "token_outlives_revocation",
+                format!(
+                    "a revoked session's token is accepted for up to {} s by applications that verify it on their own",
+                    self.token.lifetime
+                ),
+            );
+        }
+        if self.token.claims.contains_key("aud") {
+            warn(
+                "aud_claim",
+                "the Python and Rust SDKs refuse tokens with an aud claim unless they are told the audience".to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+/// The session token's settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenSettings {
+    /// Claims of one's own, as a template (S12).
+    pub claims: Map<String, Value>,
+    /// Seconds a token is good for.
+    pub lifetime: u32,
+    /// Seconds by which `nbf` lies before `iat`.
+    pub allowed_clock_skew: u32,
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        Self {
+            claims: Map::new(),
+            lifetime: 60,
+            allowed_clock_skew: 5,
+        }
+    }
+}
+
+/// A change of the session token's settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettingsPatch {
+    /// Replaces all claims.
+    pub claims: Option<Map<String, Value>>,
+    /// Seconds.
+    pub lifetime: Option<u32>,
+    /// Seconds.
+    pub allowed_clock_skew: Option<u32>,
+}
+
+/// Why a change of the session token's settings is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSettingsRefusal {
+    /// The lifetime is out of bounds.
+    Lifetime {
+        /// Fewest seconds.
+        least: u32,
+        /// Most seconds.
+        most: u32,
+    },
+    /// The skew is above 300 s.
+    ClockSkew,
+    /// The claims are no template.
+    Claims(TemplateError),
+}
+
+impl TokenSettings {
+    /// The settings after `patch`.
+    ///
+    /// # Errors
+    /// The first value out of bounds, or claims that cannot be a template.
+    pub fn change(
+        &self,
+        patch: &TokenSettingsPatch,
+        development: bool,
+    ) -> Result<Self, TokenSettingsRefusal> {
+        let next = Self {
+            claims: patch.claims.clone().unwrap_or_else(|| self.claims.clone()),
+            lifetime: patch.lifetime.unwrap_or(self.lifetime),
+            allowed_clock_skew: patch.allowed_clock_skew.unwrap_or(self.allowed_clock_skew),
+        };
+        let (least, most) = (if development { 10 } else { 30 }, 300);
+        if !(least..=most).contains(&next.lifetime) {
+            return Err(TokenSettingsRefusal::Lifetime { least, most });
+        }
+        if next.allowed_clock_skew > 300 {
+            return Err(TokenSettingsRefusal::ClockSkew);
+        }
+        template::check(&next.claims).map_err(TokenSettingsRefusal::Claims)?;
+        Ok(next)
+    }
+}
+
+/// The settings that concern neither sessions nor tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceSettings {
+    /// How the application calls itself, on the portal and in mail.
+    pub application_name: String,
+    /// E-mail addresses.
+    pub auth_email: EmailSettings,
+    /// Where people are sent.
+    pub paths: PathSettings,
+    /// Whether test addresses and their code work; development instances only.
+    pub test_mode: bool,
+    /// Origins that may call the Frontend API, beside those of the configuration.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for InstanceSettings {
+    fn default() -> Self {
+        Self {
+            application_name: "My application".to_owned(),
+            auth_email: EmailSettings {
+                verify_at_sign_up: true,
+            },
+            paths: PathSettings { home_url: None },
+            test_mode: true,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+/// The settings of e-mail addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailSettings {
+    /// Whether a sign-up has to prove its address before it is complete.
+    pub verify_at_sign_up: bool,
+}
+
+/// The settings of paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathSettings {
+    /// Where the portal sends people who came from nowhere.
+    pub home_url: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn patch(value: Value) -> SessionSettingsPatch {
+        serde_json::from_value(value).expect("a patch")
+    }
+
+    #[test]
+    fn s2_a_change_that_leaves_neither_limit_on_is_refused() {
+        let off = patch(json!({"maximum_lifetime": {"enabled": false}}));
+        assert_eq!(
+            SessionSettings::default().change(&off, Bounds::DEVELOPMENT),
+            Err(LifetimeError::NeitherEnabled)
+        );
+        let swapped = patch(
+            json!({"maximum_lifetime": {"enabled": false}, "inactivity_timeout": {"enabled": true}}),
+        );
+        let settings = SessionSettings::default()
+            .change(&swapped, Bounds::DEVELOPMENT)
+            .expect("one is on");
+        assert_eq!(
+            settings.lifetime(),
+            Lifetime::Inactivity(Duration::from_secs(1800))
+        );
+    }
+
+    #[test]
+    fn a_stored_document_with_neither_limit_does_not_load() {
+        let stored = json!({
+            "inactivity_timeout": {"enabled": false, "duration_seconds": 1800},
+            "maximum_lifetime": {"enabled": false, "duration_seconds": 604_800},
+            "multi_session_enabled": false,
+        });
+        assert!(serde_json::from_value::<SessionSettings>(stored).is_err());
+    }
+
+    #[test]
+    fn a_limit_that_is_off_remembers_its_length() {
+        let longer = patch(json!({"inactivity_timeout": {"duration_seconds": 900}}));
+        let settings = SessionSettings::default()
+            .change(&longer, Bounds::DEVELOPMENT)
+            .expect("max is on");
+        let document = SessionSettingsDocument::from(settings);
+        assert_eq!(
+            document.inactivity_timeout,
+            LimitDocument {
+                enabled: false,
+                duration_seconds: 900
+            }
+        );
+    }
+
+    #[test]
+    fn s7_more_than_400_days_is_accepted_with_a_warning() {
+        let mut settings = Settings::initial(Timestamp::from_millis(0));
+        let long = patch(json!({"maximum_lifetime": {"duration_seconds": 401 * 86_400}}));
+        settings.session = settings
+            .session
+            .change(&long, Bounds::PRODUCTION)
+            .expect("accepted");
+        let codes: Vec<_> = settings
+            .warnings()
+            .iter()
+            .map(|warning| warning.code)
+            .collect();
+        assert_eq!(codes, ["beyond_browser_limit"]);
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(serde_json::from_value::<SessionSettingsPatch>(json!({"inactivity": {}})).is_err());
+    }
+}

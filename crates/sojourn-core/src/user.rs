@@ -1,0 +1,208 @@
+//! An account.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    email::Email,
+    factor::Lockout,
+    id::{EmailAddressId, UserId},
+    session::after,
+    time::Timestamp,
+};
+
+/// The stored facts of an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// Never reused.
+    pub id: UserId,
+    /// Counts every stored change; see [`crate::client::Client::version`].
+    pub version: u64,
+    /// When the account was made.
+    pub created_at: Timestamp,
+    /// Grows strictly with every change.
+    pub updated_at: Timestamp,
+    /// The application's own id for it.
+    pub external_id: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// Its addresses, in the order they came.
+    pub email_addresses: Vec<EmailAddress>,
+    /// The address it is reached by.
+    pub primary_email_address_id: Option<EmailAddressId>,
+    /// The password's hash in PHC form; absent when it has none.
+    pub password_hash: Option<PasswordHash>,
+    /// When the password was last set.
+    pub password_updated_at: Option<Timestamp>,
+    /// Readable by the browser, written by the application's server.
+    pub public_metadata: Map<String, Value>,
+    /// Never leaves the server side.
+    pub private_metadata: Map<String, Value>,
+    /// Readable and writable by the browser.
+    pub unsafe_metadata: Map<String, Value>,
+    /// May not sign in, and has no sessions.
+    pub banned: bool,
+    /// Wrong answers at sign-in.
+    pub lockout: Lockout,
+    /// The newest completed sign-in.
+    pub last_sign_in_at: Option<Timestamp>,
+    /// When the terms were accepted.
+    pub legal_accepted_at: Option<Timestamp>,
+    /// The language it signed up in.
+    pub locale: Option<String>,
+}
+
+/// A password hash in PHC string form. Prints as `***`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(***)")
+    }
+}
+
+/// One address of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailAddress {
+    /// Its id.
+    pub id: EmailAddressId,
+    /// The address.
+    pub email: Email,
+    /// How it was proved: `email_code`, `ticket`, or `admin` when the
+    /// application's server vouched for it; absent when it was not.
+    pub verified_by: Option<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+impl User {
+    /// An account with nothing in it yet.
+    pub fn new(id: UserId, now: Timestamp) -> Self {
+        Self {
+            id,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+            external_id: None,
+            first_name: None,
+            last_name: None,
+            email_addresses: Vec::new(),
+            primary_email_address_id: None,
+            password_hash: None,
+            password_updated_at: None,
+            public_metadata: Map::new(),
+            private_metadata: Map::new(),
+            unsafe_metadata: Map::new(),
+            banned: false,
+            lockout: Lockout::default(),
+            last_sign_in_at: None,
+            legal_accepted_at: None,
+            locale: None,
+        }
+    }
+
+    /// Adds an address; the first one is the primary one.
+    pub fn add_email(
+        &mut self,
+        id: EmailAddressId,
+        email: Email,
+        verified_by: Option<&str>,
+        now: Timestamp,
+    ) {
+        let verified_by = verified_by.map(str::to_owned);
+        self.email_addresses.push(EmailAddress {
+            id,
+            email,
+            verified_by,
+            created_at: now,
+        });
+        self.primary_email_address_id.get_or_insert(id);
+    }
+
+    /// The address it is reached by.
+    pub fn primary_email(&self) -> Option<&EmailAddress> {
+        let primary = self.primary_email_address_id;
+        self.email_addresses
+            .iter()
+            .find(|address| Some(address.id) == primary)
+    }
+
+    /// The address with that id.
+    pub fn email(&self, id: EmailAddressId) -> Option<&EmailAddress> {
+        self.email_addresses.iter().find(|address| address.id == id)
+    }
+
+    /// Both names, or the one there is.
+    pub fn full_name(&self) -> Option<String> {
+        match (self.first_name.as_deref(), self.last_name.as_deref()) {
+            (Some(first), Some(last)) => Some(format!("{first} {last}")),
+            (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
+            (None, None) => None,
+        }
+    }
+
+    /// Notes a change that others can see.
+    pub fn changed(&mut self, now: Timestamp) {
+        self.updated_at = after(self.updated_at, now);
+    }
+
+    /// Sets a new password.
+    pub fn set_password(&mut self, hash: PasswordHash, now: Timestamp) {
+        self.password_hash = Some(hash);
+        self.password_updated_at = Some(now);
+        self.changed(now);
+    }
+
+    /// Notes a completed sign-in: the right answer forgives the wrong ones.
+    pub fn signed_in(&mut self, now: Timestamp) {
+        self.last_sign_in_at = Some(now);
+        self.lockout = Lockout::default();
+        self.changed(now);
+    }
+}
+
+/// Merges `patch` into `metadata`: objects deeply, `null` deletes a key.
+/// Compat: bapi PATCH /users/{id}/metadata
+pub fn merge_metadata(metadata: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (key, value) in patch {
+        match (metadata.get_mut(key), value) {
+            (_, Value::Null) => {
+                metadata.remove(key);
+            }
+            (Some(Value::Object(inner)), Value::Object(patch)) => merge_metadata(inner, patch),
+            (_, Value::Object(patch)) => {
+                let mut inner = Map::new();
+                merge_metadata(&mut inner, patch);
+                metadata.insert(key.clone(), Value::Object(inner));
+            }
+            _ => {
+                metadata.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn metadata_merges_deeply_and_null_deletes() {
+        let mut metadata = json!({"a": {"b": 1, "c": 2}, "d": [1]})
+            .as_object()
+            .cloned()
+            .expect("object");
+        let patch = json!({"a": {"b": null, "e": {"f": null, "g": 1}}, "d": [2], "h": null});
+        merge_metadata(&mut metadata, patch.as_object().expect("object"));
+        assert_eq!(
+            Value::Object(metadata),
+            json!({"a": {"c": 2, "e": {"g": 1}}, "d": [2]})
+        );
+    }
+}
