@@ -1,0 +1,204 @@
+//! The interface of storage: loads, each of one moment, and one way to write.
+
+use std::{fmt, future::Future, path::Path, sync::Arc};
+
+use sojourn_core::{
+    email::Email,
+    handshake::Handshake,
+    id::{
+        ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId,
+        UserId,
+    },
+    policy::Policy,
+    session::Session,
+    settings::Settings,
+    sign_in::SignIn,
+    sign_up::SignUp,
+    time::Timestamp,
+    user::User,
+};
+
+use crate::{
+    change::ChangeSet,
+    memory::MemoryEngine,
+    records::{
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken,
+        SigningKey, UserFilter,
+    },
+    sqlite::SqliteEngine,
+};
+
+/// Storage failed; the request cannot be answered, and nothing was changed by
+/// it unless [`Engine::was_committed`] says so.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer: locked, full, gone.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A row that this version did not write.
+    #[error("a row of {table} cannot be read: {reason}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database was written by a newer version.
+    #[error(
+        "the database has schema {found}, this version knows {known}; start the newer version again, or restore a backup"
+    )]
+    NewerSchema {
+        /// What the database says.
+        found: u32,
+        /// The newest that this version knows.
+        known: u32,
+    },
+}
+
+impl StoreError {
+    /// What every call gets after [`Engine::close`].
+    pub(crate) fn closed() -> Self {
+        Self::Unavailable("it was closed".to_owned())
+    }
+}
+
+/// A change set was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// A row has changed since it was loaded: load and decide again.
+    #[error("a row has changed since it was loaded")]
+    Conflict,
+    /// An identifier belongs to another user already.
+    #[error("{0} belongs to another user")]
+    Taken(&'static str),
+    /// Storage failed; whether the set was applied is not known.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The one list of what an engine can do: the trait, and [`Store`] handing
+/// every call on to the engine it holds.
+macro_rules! engine {
+    ($(#[$trait_doc:meta])* { $($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }) => {
+        $(#[$trait_doc])*
+        pub trait Engine: Send + Sync + fmt::Debug + 'static {
+            $($(#[$doc])* fn $name(&self $(, $arg: $type)*) -> impl Future<Output = $answer> + Send;)*
+
+            /// Notes activity in memory: exact at once on this node, written in groups,
+            /// never awaited (performance.md 4).
+            fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp);
+        }
+
+        impl Engine for Store {
+            $(async fn $name(&self $(, $arg: $type)*) -> $answer {
+                match self {
+                    Self::Sqlite(engine) => engine.$name($($arg),*).await,
+                    Self::Memory(engine) => engine.$name($($arg),*).await,
+                }
+            })*
+
+            fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
+                match self {
+                    Self::Sqlite(engine) => engine.record_activity(instance, session, at),
+                    Self::Memory(engine) => engine.record_activity(instance, session, at),
+                }
+            }
+        }
+    };
+}
+
+/// Storage, whichever engine it is. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// Embedded, durable.
+    Sqlite(Arc<SqliteEngine>),
+    /// In memory, for tests.
+    Memory(Arc<MemoryEngine>),
+}
+
+impl Store {
+    /// Opens the database at `path`, or makes one if there is no file.
+    ///
+    /// # Errors
+    /// The file is no database, is damaged, is newer than this version, or
+    /// cannot be opened. It is left as it is then.
+    pub fn sqlite(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path)?)))
+    }
+
+    /// An empty store that is gone with its last handle.
+    pub fn memory() -> Self {
+        Self::Memory(Arc::default())
+    }
+}
+
+engine! {
+    /// What every engine can do. Each load sees one moment; nothing is cached
+    /// beyond it. An unknown id is `None`, never an error. Every call names the
+    /// instance, and there is no default on a miss (AUZ-02).
+    {
+        /// Applies a set, durably before the answer.
+        fn commit(changes: ChangeSet) -> Result<(), CommitError>;
+        /// Whether a set was applied, for a day after it was: settles a lost
+        /// answer. Committing the same set again does so, too.
+        fn was_committed(instance: InstanceId, id: CommitId) -> Result<bool, StoreError>;
+
+        /// All instances, oldest first.
+        fn instances() -> Result<Vec<Instance>, StoreError>;
+        /// The keys that sign an instance's tokens, oldest first.
+        fn signing_keys(instance: InstanceId) -> Result<Vec<SigningKey>, StoreError>;
+        /// Whether a secret key with this hash belongs to the instance.
+        fn secret_key(instance: InstanceId, hash: [u8; 32]) -> Result<Option<SecretKey>, StoreError>;
+
+        /// The settings in force and the versions of the policy.
+        fn settings(instance: InstanceId) -> Result<(Settings, Policy), StoreError>;
+
+        /// A browser with all a request may need of it.
+        fn browser(instance: InstanceId, client: ClientId) -> Result<Option<BrowserRecord>, StoreError>;
+
+        /// One session, open or closed, with the newest activity known.
+        fn session(instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError>;
+        /// Sessions and how many there are without `limit` and `offset`.
+        fn sessions(instance: InstanceId, filter: SessionFilter) -> Result<(Vec<Session>, u64), StoreError>;
+
+        /// One user.
+        fn user(instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError>;
+        /// The user with this address, verified or not.
+        fn user_by_email(instance: InstanceId, email: &Email) -> Result<Option<User>, StoreError>;
+        /// Users and how many there are without `limit` and `offset`.
+        fn users(instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError>;
+
+        /// One attempt to sign in.
+        fn sign_in(instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError>;
+        /// One attempt to sign up.
+        fn sign_up(instance: InstanceId, id: SignUpId) -> Result<Option<SignUp>, StoreError>;
+        /// What a nonce stands for, by the SHA-256 of its text; also when it is too late.
+        fn handshake(instance: InstanceId, nonce: [u8; 32]) -> Result<Option<Handshake>, StoreError>;
+        /// A ticket by the SHA-256 of its text.
+        fn sign_in_token(instance: InstanceId, hash: [u8; 32]) -> Result<Option<SignInToken>, StoreError>;
+        /// A ticket by its id.
+        fn sign_in_token_by_id(instance: InstanceId, id: SignInTokenId) -> Result<Option<SignInToken>, StoreError>;
+
+        /// Mails, newest first; to one address (normalised) or all; at most `limit`.
+        fn mails(instance: InstanceId, to: Option<&str>, limit: u32) -> Result<Vec<Mail>, StoreError>;
+        /// Events after `after`, oldest first.
+        fn outbox(instance: InstanceId, after: Option<EventId>, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;
+
+        /// Writes all noted activity now: before a clean stop and before changed
+        /// settings take effect.
+        fn flush_activity() -> Result<(), StoreError>;
+
+        /// The latest time that was ever stored: no clock may fall behind it (SES-12).
+        fn high_water() -> Result<Option<Timestamp>, StoreError>;
+        /// Raises the stored high-water mark of time.
+        fn raise_high_water(now: Timestamp) -> Result<(), StoreError>;
+
+        /// Removes what nobody can use any more: attempts, nonces and tickets that
+        /// were over before `before`, and commit ids a day older, all of them, in groups
+        /// of `limit` rows so that others get in between; returns how many went.
+        fn purge(before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+        /// Flushes and closes; further calls fail.
+        fn close() -> Result<(), StoreError>;
+    }
+}

@@ -1,0 +1,358 @@
+//! Applies a set to the rows of one instance, or leaves them as they were.
+
+use std::collections::BTreeSet;
+
+use sojourn_core::{
+    client::Client,
+    email::Email,
+    id::{SignInTokenId, UserId},
+    session::{ClosedStatus, Session},
+    user::User,
+};
+
+use super::Tenant;
+use crate::{
+    change::{ChangeSet, Expect, Write},
+    engine::CommitError,
+    outbox,
+    records::{SignInToken, SignInTokenStatus},
+};
+
+/// Takes one change back.
+type Undo = Box<dyn FnOnce(&mut Tenant)>;
+
+struct Application<'a> {
+    tenant: &'a mut Tenant,
+    undo: Vec<Undo>,
+    deleted: Vec<UserId>,
+}
+
+/// Applies `changes` whole, or not at all. A set that is known already stays applied.
+pub(super) fn apply(tenant: &mut Tenant, changes: &ChangeSet) -> Result<(), CommitError> {
+    if tenant.commits.contains_key(&changes.id) {
+        return Ok(());
+    }
+    let mut application = Application {
+        tenant,
+        undo: Vec::new(),
+        deleted: Vec::new(),
+    };
+    match application.run(changes) {
+        Ok(()) => {
+            application.tenant.commits.insert(changes.id, changes.at);
+            application.tenant.outbox.extend(outbox::entries(changes));
+            Ok(())
+        }
+        Err(error) => {
+            let Application { tenant, undo, .. } = application;
+            undo.into_iter().rev().for_each(|undo| undo(tenant));
+            Err(error)
+        }
+    }
+}
+
+/// Puts a row into a map of the tenant, or takes it out, and notes how to undo that.
+macro_rules! put {
+    ($self:ident.$map:ident[$key:expr] = $row:expr) => {{
+        let (key, row) = ($key, $row);
+        let before = $self.tenant.$map.insert(key.clone(), row);
+        put!(@undo $self $map key before)
+    }};
+    ($self:ident.$map:ident.remove($key:expr)) => {{
+        let key = $key;
+        let before = $self.tenant.$map.remove(&key);
+        put!(@undo $self $map key before)
+    }};
+    (@undo $self:ident $map:ident $key:ident $before:ident) => {{
+        let was_there = $before.is_some();
+        $self.undo.push(Box::new(move |tenant| {
+            match $before {
+                Some(row) => tenant.$map.insert($key, row),
+                None => tenant.$map.remove(&$key),
+            };
+        }));
+        was_there
+    }};
+}
+
+fn unless(conflict: bool) -> Result<(), CommitError> {
+    if conflict {
+        Err(CommitError::Conflict)
+    } else {
+        Ok(())
+    }
+}
+
+impl Application<'_> {
+    fn run(&mut self, changes: &ChangeSet) -> Result<(), CommitError> {
+        for expect in &changes.expects {
+            unless(!self.holds(*expect))?;
+        }
+        for write in &changes.writes {
+            self.write(changes, write)?;
+        }
+        unless(self.tenant.instance.is_none())?;
+        let deleted: BTreeSet<UserId> = self.deleted.drain(..).collect();
+        let left_open = |id: &UserId| {
+            let sessions = self.tenant.sessions_by_user.get(id);
+            sessions.into_iter().flatten().any(|id| {
+                self.tenant
+                    .sessions
+                    .get(id)
+                    .is_some_and(|session| session.closed.is_none())
+            })
+        };
+        unless(deleted.iter().any(left_open))
+    }
+
+    fn holds(&self, expect: Expect) -> bool {
+        match expect {
+            Expect::User(id, version) => self
+                .tenant
+                .users
+                .get(&id)
+                .is_some_and(|user| user.version == version),
+            Expect::Settings(version) => self.tenant.settings.keys().next_back() == Some(&version),
+        }
+    }
+
+    fn write(&mut self, changes: &ChangeSet, write: &Write) -> Result<(), CommitError> {
+        match write {
+            Write::Client(client) => self.client(client),
+            Write::InsertSession(session) => self.insert_session(session),
+            Write::CloseSession(session) => self.close_session(session),
+            Write::UpdateSession(session) => self.update_session(session),
+            Write::TouchSession(session) => {
+                self.touch_session(session);
+                Ok(())
+            }
+            Write::User(user) => self.user(user),
+            Write::DeleteUser(id) => self.delete_user(*id),
+            Write::SignIn(row) => {
+                let stored = self
+                    .tenant
+                    .sign_ins
+                    .get(&row.id)
+                    .map_or(0, |row| row.version);
+                unless(stored != row.version)?;
+                let mut row = row.clone();
+                row.version += 1;
+                put!(self.sign_ins[row.id] = row);
+                Ok(())
+            }
+            Write::SignUp(row) => {
+                let stored = self
+                    .tenant
+                    .sign_ups
+                    .get(&row.id)
+                    .map_or(0, |row| row.version);
+                unless(stored != row.version)?;
+                let mut row = row.clone();
+                row.version += 1;
+                put!(self.sign_ups[row.id] = row);
+                Ok(())
+            }
+            Write::Settings(settings) => {
+                let newest = self
+                    .tenant
+                    .settings
+                    .keys()
+                    .next_back()
+                    .copied()
+                    .unwrap_or(0);
+                unless(settings.version != newest + 1)?;
+                put!(self.settings[settings.version] = settings.clone());
+                Ok(())
+            }
+            Write::Handshake(nonce, handshake) => {
+                unless(put!(self.handshakes[*nonce] = handshake.clone()))
+            }
+            Write::InsertSignInToken(ticket) => {
+                let id_taken = put!(self.tickets[ticket.id] = ticket.clone());
+                let hash_taken = put!(self.tickets_by_hash[ticket.hash] = ticket.id);
+                unless(id_taken || hash_taken)
+            }
+            Write::AcceptSignInToken(id) => self.ticket(changes, *id, SignInTokenStatus::Accepted),
+            Write::RevokeSignInToken(id) => self.ticket(changes, *id, SignInTokenStatus::Revoked),
+            Write::Mail(mail) => unless(put!(self.mails[mail.id] = mail.clone())),
+            Write::DeleteMail(id) => {
+                put!(self.mails.remove(*id));
+                Ok(())
+            }
+            Write::ClearMails => {
+                let ids: Vec<_> = self.tenant.mails.keys().copied().collect();
+                for id in ids {
+                    put!(self.mails.remove(id));
+                }
+                Ok(())
+            }
+            Write::InsertInstance(instance) => {
+                unless(instance.id != changes.instance_id || self.tenant.instance.is_some())?;
+                self.tenant.instance = Some(instance.clone());
+                self.undo.push(Box::new(|tenant| tenant.instance = None));
+                Ok(())
+            }
+            Write::InsertSigningKey(key) => {
+                unless(put!(self.signing_keys[key.kid.clone()] = key.clone()))
+            }
+            Write::InsertSecretKey(key) => unless(put!(self.secret_keys[key.hash] = key.clone())),
+        }
+    }
+
+    fn client(&mut self, client: &Client) -> Result<(), CommitError> {
+        let stored = self
+            .tenant
+            .clients
+            .get(&client.id)
+            .map_or(0, |row| row.version);
+        unless(stored != client.version)?;
+        let mut client = client.clone();
+        client.version += 1;
+        put!(self.clients[client.id] = client);
+        Ok(())
+    }
+
+    fn insert_session(&mut self, session: &Session) -> Result<(), CommitError> {
+        unless(self.tenant.sessions.contains_key(&session.id))?;
+        let (id, client_id, user_id) = (session.id, session.client_id, session.user_id);
+        self.tenant
+            .sessions_by_client
+            .entry(client_id)
+            .or_default()
+            .push(id);
+        self.tenant
+            .sessions_by_user
+            .entry(user_id)
+            .or_default()
+            .push(id);
+        self.undo.push(Box::new(move |tenant| {
+            tenant
+                .sessions_by_client
+                .entry(client_id)
+                .or_default()
+                .retain(|other| *other != id);
+            tenant
+                .sessions_by_user
+                .entry(user_id)
+                .or_default()
+                .retain(|other| *other != id);
+        }));
+        put!(self.sessions[id] = session.clone());
+        Ok(())
+    }
+
+    fn close_session(&mut self, session: &Session) -> Result<(), CommitError> {
+        let Some(mut stored) = self.tenant.sessions.get(&session.id).cloned() else {
+            return Err(CommitError::Conflict);
+        };
+        let Some(closing) = session.closed else {
+            return Err(CommitError::Conflict);
+        };
+        if stored.closed.is_some() {
+            return Ok(());
+        }
+        let newer_activity = stored.last_active_at > session.last_active_at;
+        unless(closing.status == ClosedStatus::Abandoned && newer_activity)?;
+        stored.closed = Some(closing);
+        stored.updated_at = stored.updated_at.max(session.updated_at);
+        stored.last_active_at = stored.last_active_at.max(session.last_active_at);
+        put!(self.sessions[session.id] = stored);
+        Ok(())
+    }
+
+    fn update_session(&mut self, session: &Session) -> Result<(), CommitError> {
+        let open = self
+            .tenant
+            .sessions
+            .get(&session.id)
+            .filter(|stored| stored.closed.is_none());
+        let Some(mut stored) = open.cloned() else {
+            return Err(CommitError::Conflict);
+        };
+        stored.updated_at = stored.updated_at.max(session.updated_at);
+        stored.first_factor_verified_at = stored
+            .first_factor_verified_at
+            .max(session.first_factor_verified_at);
+        put!(self.sessions[session.id] = stored);
+        Ok(())
+    }
+
+    fn touch_session(&mut self, session: &Session) {
+        let open = self
+            .tenant
+            .sessions
+            .get(&session.id)
+            .filter(|stored| stored.closed.is_none());
+        if let Some(mut stored) = open.cloned() {
+            stored.last_active_at = stored.last_active_at.max(session.last_active_at);
+            put!(self.sessions[session.id] = stored);
+        }
+    }
+
+    fn user(&mut self, user: &User) -> Result<(), CommitError> {
+        let stored = self.tenant.users.get(&user.id).cloned();
+        unless(stored.as_ref().map_or(0, |row| row.version) != user.version)?;
+        if let Some(stored) = &stored {
+            self.release(stored);
+        }
+        let emails: BTreeSet<Email> = user
+            .email_addresses
+            .iter()
+            .map(|address| address.email.clone())
+            .collect();
+        for email in emails {
+            if put!(self.emails[email] = user.id) {
+                return Err(CommitError::Taken("email_address"));
+            }
+        }
+        if let Some(external_id) = &user.external_id
+            && put!(self.external_ids[external_id.clone()] = user.id)
+        {
+            return Err(CommitError::Taken("external_id"));
+        }
+        let mut user = user.clone();
+        user.version += 1;
+        put!(self.users[user.id] = user);
+        Ok(())
+    }
+
+    fn delete_user(&mut self, id: UserId) -> Result<(), CommitError> {
+        let Some(user) = self.tenant.users.get(&id).cloned() else {
+            return Err(CommitError::Conflict);
+        };
+        self.release(&user);
+        put!(self.users.remove(id));
+        self.deleted.push(id);
+        Ok(())
+    }
+
+    /// Frees the addresses and the external id of a user.
+    fn release(&mut self, user: &User) {
+        for address in &user.email_addresses {
+            put!(self.emails.remove(address.email.clone()));
+        }
+        if let Some(external_id) = &user.external_id {
+            put!(self.external_ids.remove(external_id.clone()));
+        }
+    }
+
+    fn ticket(
+        &mut self,
+        changes: &ChangeSet,
+        id: SignInTokenId,
+        status: SignInTokenStatus,
+    ) -> Result<(), CommitError> {
+        match self.tenant.tickets.get(&id) {
+            Some(ticket) if ticket.status == SignInTokenStatus::Pending => {
+                let ticket = SignInToken {
+                    status,
+                    updated_at: changes.at,
+                    ..ticket.clone()
+                };
+                put!(self.tickets[id] = ticket);
+                Ok(())
+            }
+            _ => Err(CommitError::Conflict),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Events as the outbox keeps them: with ids that follow from the commit, so
+//! that a set applied twice tells everything once.
+
+use serde_json::{Value, json};
+use sojourn_core::{
+    event::Event,
+    id::{CommitId, EventId, Randomness},
+};
+
+use crate::{change::ChangeSet, records::OutboxEntry};
+
+/// The entries that a set adds, in order.
+pub(crate) fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {
+    let entry = |(index, event): (usize, &Event)| OutboxEntry {
+        id: EventId::generate(changes.at, &mut Derived::new(changes.id, index)),
+        at: changes.at,
+        name: event.name().to_owned(),
+        data: data(event),
+    };
+    changes.events.iter().enumerate().map(entry).collect()
+}
+
+fn data(event: &Event) -> Value {
+    match event {
+        Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
+            json!({"user_id": user_id})
+        }
+        Event::SessionCreated {
+            session_id,
+            user_id,
+            client_id,
+        } => {
+            json!({"session_id": session_id, "user_id": user_id, "client_id": client_id})
+        }
+        Event::SessionClosed {
+            session_id,
+            user_id,
+            closing,
+        } => json!({
+            "session_id": session_id,
+            "user_id": user_id,
+            "status": closing.status.as_str(),
+            "reason": closing.reason.as_str(),
+            "at": closing.at,
+            "settings_version": closing.settings_version,
+        }),
+        Event::SessionSettingsChanged { version } => json!({"version": version}),
+    }
+}
+
+/// Bytes that follow from a commit id, which is random itself. Event ids have
+/// to be unique, not secret, so a mixing function is enough.
+struct Derived(u64);
+
+impl Derived {
+    fn new(commit: CommitId, index: usize) -> Self {
+        // FNV-1a over the text: its last 27 characters hold 128 random bits.
+        let text = format!("{commit}/{index}");
+        Self(text.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+            (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        }))
+    }
+}
+
+impl Randomness for Derived {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        // SplitMix64.
+        for chunk in bytes.chunks_mut(8) {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Rows that the core has no rules for.
+
+use serde::{Deserialize, Serialize};
+use sojourn_core::{
+    client::Browser,
+    id::{ClientId, EventId, InstanceId, MailId, SessionId, SignInTokenId, UserId},
+    policy::Policy,
+    session::ClosedStatus,
+    settings::Settings,
+    sign_in::SignIn,
+    sign_up::SignUp,
+    time::Timestamp,
+    user::User,
+};
+
+use crate::engine::StoreError;
+
+/// One tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// What kind it is.
+    pub environment: Environment,
+    /// The host in its publishable key, and in `iss`.
+    pub host: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Development or production: a property of the instance, not of its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Test codes, mailbox, seconds as durations; loopback only.
+    Development,
+    /// None of that.
+    Production,
+}
+
+/// A key that signs tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKey {
+    /// Unique over all instances, never reused.
+    pub kid: String,
+    /// PKCS#8, encrypted with the master key.
+    pub sealed_private_key: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key of the application's server, by its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretKey {
+    /// SHA-256 of the key's text.
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A ticket: signs one user in, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignInToken {
+    /// Its id.
+    pub id: SignInTokenId,
+    /// SHA-256 of its text.
+    pub hash: [u8; 32],
+    /// Whom it signs in.
+    pub user_id: UserId,
+    /// Whether it can still be used.
+    pub status: SignInTokenStatus,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its status last changed.
+    pub updated_at: Timestamp,
+    /// No longer good from then on.
+    pub expires_at: Timestamp,
+}
+
+/// Whether a ticket can still be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInTokenStatus {
+    /// It can.
+    Pending,
+    /// It was used.
+    Accepted,
+    /// It was taken back.
+    Revoked,
+}
+
+impl SignInTokenStatus {
+    /// The word on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Accepted => "accepted",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// One mail in the development mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// Its id.
+    pub id: MailId,
+    /// Whom it is for.
+    pub to: String,
+    /// Its subject.
+    pub subject: String,
+    /// The code in it, if any.
+    pub code: Option<String>,
+    /// The link in it, if any.
+    pub link: Option<String>,
+    /// Its plain text.
+    pub text: String,
+    /// Its HTML.
+    pub html: String,
+    /// When it was written.
+    pub received_at: Timestamp,
+}
+
+/// A recorded event, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxEntry {
+    /// Its id.
+    pub id: EventId,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// `session.ended` and so on.
+    pub name: String,
+    /// What it is about: ids, status, reason.
+    pub data: serde_json::Value,
+}
+
+/// Everything a request needs to know about one browser, of one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrowserRecord {
+    /// The client and its sessions that are stored as open, oldest first, with
+    /// the newest activity known.
+    pub browser: Browser,
+    /// The users of those sessions.
+    pub users: Vec<User>,
+    /// The unfinished attempt to sign in that the client names.
+    pub sign_in: Option<SignIn>,
+    /// The unfinished attempt to sign up that the client names.
+    pub sign_up: Option<SignUp>,
+    /// The settings in force.
+    pub settings: Settings,
+    /// All versions of the session settings.
+    pub policy: Policy,
+}
+
+impl BrowserRecord {
+    /// The user of a session of this browser.
+    pub fn user(&self, id: UserId) -> Option<&User> {
+        self.users.iter().find(|user| user.id == id)
+    }
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Of this browser.
+    pub client_id: Option<ClientId>,
+    /// Of this user.
+    pub user_id: Option<UserId>,
+    /// Only these.
+    pub ids: Vec<SessionId>,
+    /// Stored as open, or stored as closed so. Open ones may turn out to be over.
+    pub stored: Option<StoredStatus>,
+    /// Newest first by default.
+    pub order: SessionOrder,
+    /// At most so many.
+    pub limit: u32,
+    /// Skipping so many.
+    pub offset: u32,
+}
+
+/// What the table says of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredStatus {
+    /// No closing is stored.
+    Open,
+    /// This closing is stored.
+    Closed(ClosedStatus),
+}
+
+/// How to order sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionOrder {
+    /// By creation, newest first.
+    #[default]
+    NewestFirst,
+    /// By creation, oldest first.
+    OldestFirst,
+}
+
+/// Which users to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// Only these.
+    pub ids: Vec<UserId>,
+    /// With one of these addresses, normalised.
+    pub emails: Vec<String>,
+    /// With one of these external ids.
+    pub external_ids: Vec<String>,
+    /// With this text in an address, a name or an id.
+    pub query: Option<String>,
+    /// Banned or not.
+    pub banned: Option<bool>,
+    /// Newest first by default.
+    pub order: UserOrder,
+    /// At most so many.
+    pub limit: u32,
+    /// Skipping so many.
+    pub offset: u32,
+}
+
+/// How to order users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserOrder {
+    /// `-created_at`
+    #[default]
+    NewestFirst,
+    /// `+created_at`
+    OldestFirst,
+    /// `-last_sign_in_at`
+    LastSignInNewestFirst,
+    /// `+last_sign_in_at`
+    LastSignInOldestFirst,
+    /// `-updated_at`
+    UpdatedNewestFirst,
+    /// `+updated_at`
+    UpdatedOldestFirst,
+}
+
+/// The times that users can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UserTime {
+    Creation,
+    Update,
+    LastSignIn,
+}
+
+impl UserOrder {
+    /// By what, and whether the newest come first.
+    pub(crate) const fn parts(self) -> (UserTime, bool) {
+        match self {
+            Self::NewestFirst => (UserTime::Creation, true),
+            Self::OldestFirst => (UserTime::Creation, false),
+            Self::LastSignInNewestFirst => (UserTime::LastSignIn, true),
+            Self::LastSignInOldestFirst => (UserTime::LastSignIn, false),
+            Self::UpdatedNewestFirst => (UserTime::Update, true),
+            Self::UpdatedOldestFirst => (UserTime::Update, false),
+        }
+    }
+}
+
+/// What [`UserFilter::query`] is looked for in: lower case, a line each for
+/// the id, the name and every address.
+pub(crate) fn search_text(user: &User) -> String {
+    let mut text = user.id.to_string();
+    for line in user.full_name().iter().map(String::as_str).chain(
+        user.email_addresses
+            .iter()
+            .map(|address| address.email.as_str()),
+    ) {
+        text.push('\n');
+        text.push_str(line);
+    }
+    text.to_lowercase()
+}
+
+/// The settings in force and the policy that all versions make, oldest first.
+pub(crate) fn policy_of(versions: Vec<Settings>) -> Result<(Settings, Policy), StoreError> {
+    let mut versions = versions.into_iter();
+    let Some(first) = versions.next() else {
+        return Err(StoreError::Corrupt {
+            table: "settings",
+            reason: "the instance has none".to_owned(),
+        });
+    };
+    let start = (Policy::new(first.policy_version()), first);
+    Ok(versions.fold(start, |(policy, _), next| {
+        (policy.then(next.policy_version()), next)
+    }))
+    .map(|(policy, newest)| (newest, policy))
+}
