@@ -8,26 +8,6 @@
   const settings = JSON.parse(place.dataset.settings);
   const page = (path) => settings.origin + path;
 
-  // The colours are custom properties, so that the components follow the
-  // light or dark page without being told.
-  const appearance = {
-    variables: {
-      colorPrimary: 'var(--accent)',
-      colorPrimaryForeground: 'var(--on-accent)',
-      colorBackground: 'var(--surface)',
-      colorForeground: 'var(--ink)',
-      colorMutedForeground: 'var(--muted)',
-      colorMuted: 'var(--ground)',
-      colorInput: 'var(--field)',
-      colorInputForeground: 'var(--ink)',
-      colorNeutral: 'var(--ink)',
-      colorDanger: 'var(--danger)',
-      colorRing: 'var(--focus)',
-      fontFamily: 'var(--sans)',
-      borderRadius: '0.5rem',
-    },
-  };
-
   window.addEventListener('error', (event) => {
     // A chunk that a component asked for later; script errors do not bubble.
     if (event.target instanceof HTMLScriptElement) {
@@ -58,7 +38,6 @@
 
     await clerk.load({
       nonce,
-      appearance,
       ui: { ClerkUI: window.__internal_ClerkUICtor },
       telemetry: false,
       signInUrl: page('/sign-in'),
