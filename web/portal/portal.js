@@ -98,6 +98,7 @@
     place.hidden = true;
     document.getElementById('trouble-what').textContent = what;
     document.getElementById('trouble-why').textContent = why;
+    document.getElementById('trouble-advice').hidden = Boolean(remedy);
     const action = document.getElementById('trouble-action');
     action.textContent = remedy?.label ?? 'Load this page again';
     action.href = remedy?.href ?? location.href;

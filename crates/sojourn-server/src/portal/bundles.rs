@@ -186,6 +186,15 @@ fn resolve<'a>(wanted: &str, held: &'a BTreeSet<Cow<'static, str>>) -> Option<&'
     fitting.pop()
 }
 
+/// The scripts of a package, for tests that hold our pages against them.
+#[cfg(test)]
+pub(super) fn embedded_texts(package: &str) -> impl Iterator<Item = String> {
+    let folder = format!("{package}/");
+    Bundles::iter()
+        .filter(move |path| path.starts_with(&folder) && path.ends_with(".js"))
+        .filter_map(|path| Some(String::from_utf8_lossy(&Bundles::get(&path)?.data).into_owned()))
+}
+
 fn numbers(version: &str) -> Vec<u64> {
     version
         .split('.')

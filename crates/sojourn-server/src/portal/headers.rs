@@ -9,6 +9,10 @@ use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// The one style element of the components without a nonce: the blinking caret
+/// of the code field. Its hash allows this very text and nothing else.
+const CARET_STYLE_HASH: &str = "sha256-KQDhUccuEkZUQDnfbVDeY+ev2LZ+73AQR7ro4JppAY8=";
+
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// 128 random bits, fresh for each answer.
@@ -45,7 +49,7 @@ fn portal_policy(nonce: &str) -> String {
         // The components insert their styles through style elements that carry
         // the nonce given to Clerk.load; style properties go through the CSSOM,
         // which no policy restricts. So no 'unsafe-inline' is needed.
-        &format!("style-src 'self' 'nonce-{nonce}'"),
+        &format!("style-src 'self' 'nonce-{nonce}' '{CARET_STYLE_HASH}'"),
         // Compat: clerk-js refreshes tokens on a timer that runs in a worker made
         // from a blob; without it background tabs are throttled to one tick a minute.
         "worker-src blob:",
@@ -86,6 +90,8 @@ fn page_headers(policy: &str) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::digest;
+
     use super::*;
 
     #[test]
@@ -98,6 +104,23 @@ mod tests {
         assert!(
             policy.contains("script-src 'self' 'nonce-bm9uY2U='"),
             "{policy}"
+        );
+    }
+
+    #[test]
+    fn the_caret_style_of_the_embedded_components_is_the_one_allowed() {
+        let style = super::super::bundles::embedded_texts("@clerk/ui")
+            .find_map(|text| {
+                let at = text.find("@keyframes caret-blink-animation")?;
+                let start = text[..at].rfind('`')? + 1;
+                let end = at + text[at..].find('`')?;
+                Some(text[start..end].to_owned())
+            })
+            .expect("the components still have a blinking caret");
+        let hash = digest::digest(&digest::SHA256, style.as_bytes());
+        assert_eq!(
+            format!("sha256-{}", STANDARD.encode(hash)),
+            CARET_STYLE_HASH
         );
     }
 
