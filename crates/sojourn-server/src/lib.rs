@@ -1,3 +1,65 @@
-//! HTTP.
+//! Sojourn over HTTP: the Frontend API, the Backend API, the hosted pages.
+//!
+//! Every handler loads, lets `sojourn-core` decide, commits, and answers. The
+//! modules `fapi`, `bapi` and `portal` do not know each other; what they share
+//! is in [`wire`] (shapes and errors) and [`auth`] (who is calling).
 
+#![recursion_limit = "256"]
+
+pub mod app;
+pub mod auth;
+pub mod bapi;
+mod dev;
+pub mod fapi;
+pub mod keys;
+mod layers;
+mod limits;
+mod mail;
+mod passwords;
+pub mod pins;
 pub mod portal;
+mod revocation;
+pub mod wire;
+
+pub use app::{App, Clock, Entropy, Options, StartError};
+pub use keys::MasterKey;
+
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "Sojourn",
+    description = "A self-hosted session server that speaks the public Frontend and Backend APIs of Clerk."
+))]
+struct Documentation;
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Documentation::openapi())
+        .merge(fapi::router())
+        .merge(bapi::router())
+        .merge(dev::router())
+}
+
+/// The OpenAPI document of everything that is served as an API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().split_for_parts().1
+}
+
+/// The whole server as one service.
+pub fn router(app: &App) -> Router {
+    let (api, _) = documented().split_for_parts();
+    let routes = api
+        .merge(portal::router())
+        .merge(portal::static_routes())
+        .fallback(layers::answer_unknown)
+        .method_not_allowed_fallback(layers::answer_wrong_method)
+        .layer(CatchPanicLayer::custom(layers::answer_panic))
+        .with_state(app.clone());
+    // As a fallback of an outer router, so that it runs before routing: it
+    // rewrites the path and the method that routes are chosen by.
+    let before_routing = middleware::from_fn_with_state(app.clone(), layers::admit);
+    Router::new().fallback_service(tower::Layer::layer(&before_routing, routes))
+}

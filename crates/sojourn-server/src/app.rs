@@ -1,0 +1,439 @@
+//! What every handler shares: the store, the instance with its keys, the clock.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use sojourn_core::{
+    cookie::CookieNames,
+    id::{InstanceId, Randomness},
+    lifetime::Bounds,
+    settings::Settings,
+    testing::Dice,
+    time::Timestamp,
+};
+use sojourn_store::{
+    ChangeSet, CommitError, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, StoreError, Write,
+};
+use url::Url;
+
+use crate::{
+    keys::{self, MasterKey, SealError, Signer, SigningError},
+    limits::Limits,
+    mail::Mailer,
+    passwords::Passwords,
+    portal::mailbox::MailboxAccess,
+    wire::{ApiError, ApiResult},
+};
+
+/// Where the time comes from: the system's clock in the binary, one that stands
+/// still in tests.
+pub trait Clock: Send + Sync + 'static {
+    /// The time on the wall.
+    fn now(&self) -> Timestamp;
+}
+
+/// Where randomness comes from.
+#[derive(Debug)]
+pub enum Entropy {
+    /// The operating system.
+    System,
+    /// Loaded dice, so that ids in tests are always the same.
+    Loaded(Mutex<Dice>),
+}
+
+/// One draw from an [`Entropy`].
+#[derive(Debug)]
+pub struct Draw<'a>(&'a Entropy);
+
+impl Randomness for Draw<'_> {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        match self.0 {
+            Entropy::System => aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness"),
+            Entropy::Loaded(dice) => dice.lock().expect("no test panics while drawing").fill(bytes),
+        }
+    }
+}
+
+/// What a server is started with.
+pub struct Options {
+    /// The opened database.
+    pub store: Store,
+    /// From outside the database.
+    pub master_key: MasterKey,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The dice.
+    pub entropy: Entropy,
+    /// How browsers reach this server, without a path.
+    pub base_url: Url,
+    /// Origins that may call the Frontend API, beside those of the settings.
+    pub allowed_origins: Vec<String>,
+    /// Whether any loopback origin may call a development instance.
+    pub allow_loopback: bool,
+    /// Whether requests are limited; only a development instance may go without.
+    pub rate_limits: bool,
+    /// A development instance that others can reach: without test codes,
+    /// mailbox page and `/dev`.
+    pub exposed: bool,
+    /// Values given by configuration, which nobody else may change.
+    pub pins: crate::pins::Pins,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database does not do what it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The first rows could not be written.
+    #[error("cannot set up the instance: {0}")]
+    SetUp(#[from] CommitError),
+    /// The master key does not belong to this database.
+    #[error(transparent)]
+    MasterKey(#[from] SealError),
+    /// The signing key is broken.
+    #[error(transparent)]
+    SigningKey(#[from] SigningError),
+    /// The pinned settings cannot be in force.
+    #[error("{0}")]
+    Pins(String),
+}
+
+/// The running server. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    instance: Instance,
+    signer: Signer,
+    publishable_key: String,
+    secret_key: Option<String>,
+    cookie_names: CookieNames,
+    code_key: [u8; 32],
+    clock: Arc<dyn Clock>,
+    latest: AtomicI64,
+    entropy: Entropy,
+    passwords: Passwords,
+    limits: Limits,
+    mailer: Mailer,
+    mailbox: MailboxAccess,
+    base_url: Url,
+    allowed_origins: Vec<String>,
+    allow_loopback: bool,
+    exposed: bool,
+    pins: crate::pins::Pins,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "App({})", self.0.instance.id)
+    }
+}
+
+/// How often a request decides again before it gives up on a conflict.
+const ATTEMPTS: usize = 8;
+
+impl App {
+    /// Opens the instance of a database, or makes one in an empty database.
+    ///
+    /// # Errors
+    /// [`StartError`]: better no server than one that forgets or guesses.
+    pub async fn open(options: Options) -> Result<Self, StartError> {
+        let Options { store, master_key, clock, entropy, base_url, .. } = options;
+        let high_water = store.high_water().await?;
+        let now = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
+        let instance = match store.instances().await?.into_iter().next() {
+            Some(instance) => instance,
+            None => create_instance(&store, &master_key, now, &mut Draw(&entropy)).await?,
+        };
+        let signing_keys = store.signing_keys(instance.id).await?;
+        let newest = signing_keys.last().ok_or(SigningError)?;
+        let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
+        let development = instance.environment == Environment::Development;
+        let publishable_key = keys::publishable_key(&instance.host);
+        let suffix = keys::cookie_suffix(&publishable_key);
+        let app = Self(Arc::new(Inner {
+            secret_key: development.then(|| development_secret_key(&master_key, instance.id)),
+            cookie_names: CookieNames::new(suffix, development),
+            publishable_key,
+            code_key: master_key.derive("codes"),
+            latest: AtomicI64::new(now.as_millis()),
+            passwords: Passwords::new(),
+            limits: Limits::new(options.rate_limits || !development),
+            mailer: Mailer::new(base_url.clone()),
+            mailbox: MailboxAccess::new(keys::random_secret(&mut Draw(&entropy))),
+            allowed_origins: options.allowed_origins,
+            allow_loopback: options.allow_loopback && development,
+            exposed: options.exposed,
+            pins: options.pins,
+            store,
+            instance,
+            signer,
+            clock,
+            entropy,
+            base_url,
+        }));
+        crate::pins::apply(&app).await?;
+        Ok(app)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The tenant that every query names.
+    pub fn instance_id(&self) -> InstanceId {
+        self.0.instance.id
+    }
+
+    /// Whether test codes, short durations and session creation by API are allowed.
+    pub fn is_development(&self) -> bool {
+        self.0.instance.environment == Environment::Development
+    }
+
+    /// Whether `/dev`, the mailbox page and test codes exist: never where
+    /// strangers can reach the server (product.md, decision 3).
+    pub fn has_development_tools(&self) -> bool {
+        self.is_development() && !self.0.exposed
+    }
+
+    /// The durations that the instance accepts.
+    pub fn bounds(&self) -> Bounds {
+        if self.is_development() { Bounds::DEVELOPMENT } else { Bounds::PRODUCTION }
+    }
+
+    /// The time by which sessions are judged. It never runs backwards, not
+    /// even across restarts (SES-12). Read once per request.
+    pub fn now(&self) -> Timestamp {
+        let now = self.0.clock.now().as_millis();
+        let before = self.0.latest.fetch_max(now, Ordering::Relaxed);
+        Timestamp::from_millis(now.max(before))
+    }
+
+    /// The time on the wall, for tokens and cookies.
+    pub fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// A draw of randomness.
+    pub fn random(&self) -> Draw<'_> {
+        Draw(&self.0.entropy)
+    }
+
+    /// The key that applications put into their configuration.
+    pub fn publishable_key(&self) -> &str {
+        &self.0.publishable_key
+    }
+
+    /// A development instance's secret key; production keys are shown once and
+    /// kept as a hash only.
+    pub fn secret_key(&self) -> Option<&str> {
+        self.0.secret_key.as_deref()
+    }
+
+    /// `https://` and the host in the publishable key, whatever proxy or port
+    /// is in use. Compat: clerk/javascript packages/backend/src/tokens/authenticateContext.ts
+    pub fn issuer(&self) -> String {
+        format!("https://{}", self.0.instance.host)
+    }
+
+    /// The host in the publishable key.
+    pub fn key_host(&self) -> &str {
+        &self.0.instance.host
+    }
+
+    /// How browsers reach this server, without a path.
+    pub fn base_url(&self) -> &Url {
+        &self.0.base_url
+    }
+
+    /// This server's own origin.
+    pub fn own_origin(&self) -> String {
+        self.0.base_url.origin().ascii_serialization()
+    }
+
+    /// Origins from the configuration.
+    pub fn configured_origins(&self) -> &[String] {
+        &self.0.allowed_origins
+    }
+
+    /// Whether any loopback origin is allowed.
+    pub fn allows_loopback(&self) -> bool {
+        self.0.allow_loopback
+    }
+
+    /// The names of the instance's cookies.
+    pub fn cookie_names(&self) -> &CookieNames {
+        &self.0.cookie_names
+    }
+
+    /// Signs the instance's tokens.
+    pub fn signer(&self) -> &Signer {
+        &self.0.signer
+    }
+
+    /// Keys the hashes of codes.
+    pub fn code_key(&self) -> &[u8; 32] {
+        &self.0.code_key
+    }
+
+    /// Hashes and checks passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Counts requests.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Writes mails.
+    pub fn mailer(&self) -> &Mailer {
+        &self.0.mailer
+    }
+
+    /// Who may see the mailbox page.
+    pub fn mailbox(&self) -> &MailboxAccess {
+        &self.0.mailbox
+    }
+
+    /// A fresh one-time link to the mailbox page.
+    pub fn mailbox_link(&self) -> String {
+        format!("{}/mailbox?key={}", self.own_origin(), self.0.mailbox.new_link(&mut self.random()))
+    }
+
+    /// Values that only the configuration may change.
+    pub fn pins(&self) -> &crate::pins::Pins {
+        &self.0.pins
+    }
+
+    /// How many users and sessions there are, for the start's greeting.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn counts(&self) -> Result<(u64, u64), StoreError> {
+        let id = self.instance_id();
+        let users = self.store().users(id, sojourn_store::UserFilter::default()).await?.1;
+        let sessions = self.store().sessions(id, sojourn_store::SessionFilter::default()).await?.1;
+        Ok((users, sessions))
+    }
+
+    /// A change set of this instance that changes nothing yet.
+    pub fn changes(&self, now: Timestamp) -> ChangeSet {
+        ChangeSet::new(self.instance_id(), now, &mut self.random())
+    }
+
+    /// Commits, unless there is nothing to.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
+        if changes.is_empty() { Ok(()) } else { self.store().commit(changes).await }
+    }
+
+    /// Loads and decides again while others change the same rows, a few times.
+    /// `attempt` must not repeat what counts, such as a password's check.
+    ///
+    /// # Errors
+    /// What `attempt` fails with; the last conflict when it never ends.
+    pub async fn settle<T, F>(&self, mut attempt: impl FnMut() -> F) -> ApiResult<T>
+    where
+        F: Future<Output = Result<T, Unsettled>>,
+    {
+        for _ in 1..ATTEMPTS {
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(Unsettled::Conflict) => {}
+                Err(Unsettled::Refused(error)) => return Err(error),
+            }
+        }
+        attempt().await.map_err(|unsettled| match unsettled {
+            Unsettled::Conflict => CommitError::Conflict.into(),
+            Unsettled::Refused(error) => error,
+        })
+    }
+
+    /// Writes what is still in memory and closes the store.
+    ///
+    /// # Errors
+    /// The store could not be closed cleanly.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.store().raise_high_water(self.now()).await?;
+        self.store().close().await
+    }
+}
+
+/// Why an attempt inside [`App::settle`] did not succeed.
+#[derive(Debug)]
+pub enum Unsettled {
+    /// Decide again.
+    Conflict,
+    /// Answer this.
+    Refused(ApiError),
+}
+
+impl From<CommitError> for Unsettled {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::Conflict,
+            other => Self::Refused(other.into()),
+        }
+    }
+}
+
+impl From<StoreError> for Unsettled {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<ApiError> for Unsettled {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Derived, so that a second start prints the same key although only its hash
+/// is stored (product.md, decision 11).
+fn development_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
+    let bytes = master_key.derive(&format!("secret key of {instance}"));
+    let text: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
+    format!("sk_test_{text}")
+}
+
+async fn create_instance(
+    store: &Store,
+    master_key: &MasterKey,
+    now: Timestamp,
+    random: &mut Draw<'_>,
+) -> Result<Instance, StartError> {
+    let id = InstanceId::generate(now, random);
+    // Its own host, so that no two laptops or projects share a key, a cookie
+    // suffix or an issuer. The random end of the id, in lower case as hosts are.
+    let text = id.to_string().to_lowercase();
+    let host = format!("clerk.{}.localhost", &text[text.len() - 8..]);
+    let instance = Instance { id, environment: Environment::Development, host, created_at: now };
+    let kid = id.to_string();
+    let sealed_private_key = master_key.seal(&kid, &keys::generate_signing_key()?, random);
+    let secret_key = development_secret_key(master_key, id);
+    let changes = ChangeSet::new(id, now, random)
+        .write(Write::InsertInstance(instance.clone()))
+        .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
+        .write(Write::InsertSecretKey(SecretKey { hash: keys::sha256(secret_key.as_bytes()), created_at: now }))
+        .write(Write::Settings(Settings::initial(now)));
+    store.commit(changes).await?;
+    Ok(instance)
+}

@@ -1,0 +1,272 @@
+//! The browser behind a Frontend API request: its client cookie, what the
+//! store knows of it, and the cookies and client object of the answer.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
+};
+use sojourn_core::{
+    client::{Browser, Client, ClientStep, Identity, SecretHash, settle},
+    cookie::{CLIENT_UAT, Cookie},
+    id::{ClientId, SessionId},
+    session::Session,
+    sign_in::SignIn,
+    sign_up::SignUp,
+    user::User,
+};
+use sojourn_store::{BrowserRecord, Engine as _, Write};
+
+use super::Visit;
+use crate::{
+    app::{App, Unsettled},
+    keys::{random_secret, sha256},
+    wire::{ApiError, ApiResult, ErrorCode},
+};
+
+/// What the cookie says: a client id and a secret.
+#[derive(Clone, Debug)]
+struct Credential {
+    client_id: ClientId,
+    secret: String,
+}
+
+impl Credential {
+    /// `<client id>.<secret>`: letters, digits, `-`, `_` and one dot.
+    fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.split_once('.')?;
+        let is_plain = secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        is_plain.then_some(())?;
+        Some(Self { client_id: id.parse().ok()?, secret: secret.to_owned() })
+    }
+
+    fn text(&self) -> String {
+        format!("{}.{}", self.client_id, self.secret)
+    }
+
+    fn hash(&self) -> SecretHash {
+        SecretHash(sha256(self.secret.as_bytes()))
+    }
+}
+
+/// The parts of a request that tell who the browser is; load again on a conflict.
+#[derive(Clone, Debug)]
+pub struct CallerParts {
+    /// The request itself.
+    pub visit: Visit,
+    credential: Option<Credential>,
+    /// Whether a client cookie came, usable or not.
+    presented: bool,
+}
+
+impl FromRequestParts<App> for CallerParts {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        let visit = Visit::from_request_parts(parts, app).await?;
+        let values = cookie_values(&parts.headers, &app.cookie_names().client);
+        let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
+        // Everything here is a simple form post, so CORS does not stop foreign
+        // pages from sending it: the origin has to be named (decision 13).
+        if !is_safe && !values.is_empty() && !parts.headers.contains_key(header::ORIGIN) {
+            return Err(ApiError::new(ErrorCode::OriginMissing)
+                .why("A request that changes something has to carry an Origin header. Browsers send it by themselves."));
+        }
+        // Two cookies of one name and different values: somebody put one there (COK-02).
+        let same = values.windows(2).all(|pair| pair[0] == pair[1]);
+        let credential = values.first().filter(|_| same).and_then(|value| Credential::parse(value));
+        Ok(Self { visit, credential, presented: !values.is_empty() })
+    }
+}
+
+/// The values of a cookie, in the order they came.
+pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+        .collect()
+}
+
+impl CallerParts {
+    /// Loads the browser as it is now.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn load(&self, app: &App) -> ApiResult<Caller> {
+        let record = match &self.credential {
+            Some(credential) => app.store().browser(app.instance_id(), credential.client_id).await?,
+            None => None,
+        };
+        let identity = match (&record, &self.credential) {
+            (Some(record), Some(credential)) => record.browser.client.identify(self.visit.now, &credential.hash()),
+            _ => Identity::Stranger,
+        };
+        let mut visit = self.visit.clone();
+        let mut record = record.filter(|_| matches!(identity, Identity::Current { .. } | Identity::Predecessor { .. }));
+        if let Some(record) = &mut record {
+            // One moment for everything: the settings that came with the browser.
+            visit.settings.clone_from(&record.settings);
+            visit.policy.clone_from(&record.policy);
+            if let Identity::Predecessor { admitted_before } = identity {
+                record.browser.sessions.retain(|session| session.created_at < admitted_before);
+                record.sign_in = None;
+                record.sign_up = None;
+            }
+        }
+        Ok(Caller { visit, identity, record, credential: self.credential.clone(), presented: self.presented, issued: None })
+    }
+}
+
+/// A browser that was loaded: what is known of it, and what it may do.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The request.
+    pub visit: Visit,
+    /// Who it is.
+    pub identity: Identity,
+    record: Option<BrowserRecord>,
+    credential: Option<Credential>,
+    presented: bool,
+    issued: Option<Credential>,
+}
+
+impl Caller {
+    /// What is stored of the browser, if it is known and may see it.
+    pub fn record(&self) -> Option<&BrowserRecord> {
+        self.record.as_ref()
+    }
+
+    /// The browser with what is over closed; `None` when it is not known.
+    pub fn settled(&self) -> Option<ClientStep> {
+        self.record.as_ref().map(|record| settle(self.visit.now, &self.visit.policy, &record.browser))
+    }
+
+    /// The browser, for a change. Requests that left before a rotation may only
+    /// read and refresh.
+    ///
+    /// # Errors
+    /// `authentication_invalid` for strangers and predecessors.
+    pub fn browser(&self) -> ApiResult<&Browser> {
+        match (&self.record, self.identity) {
+            (Some(record), Identity::Current { .. }) => Ok(&record.browser),
+            _ => Err(signed_out()),
+        }
+    }
+
+    /// The browser, or a new one that is written with the change.
+    pub fn browser_or_new(&mut self, app: &App) -> Browser {
+        if let Ok(browser) = self.browser() {
+            return browser.clone();
+        }
+        let client_id = ClientId::generate(self.visit.now, &mut app.random());
+        let credential = Credential { client_id, secret: random_secret(&mut app.random()) };
+        let client = Client::new(client_id, credential.hash(), self.visit.now);
+        self.issued = Some(credential);
+        self.record = None;
+        self.identity = Identity::Current { confirms_rotation: false };
+        Browser { client, sessions: Vec::new() }
+    }
+
+    /// A fresh secret for a rotation of `client_id`; the answer carries it.
+    pub fn rotate(&mut self, app: &App, client_id: ClientId) -> SecretHash {
+        let credential = Credential { client_id, secret: random_secret(&mut app.random()) };
+        let hash = credential.hash();
+        self.issued = Some(credential);
+        hash
+    }
+
+    /// Forgets the browser: the answer removes its cookies.
+    pub fn forget(&mut self) {
+        self.record = None;
+        self.credential = None;
+        self.issued = None;
+        self.identity = Identity::Stranger;
+        self.presented = true;
+    }
+
+    /// Notes what every visit notes, in the same commit as its change: that
+    /// the new secret was seen, and where the browser calls from.
+    pub fn note_visit(&self, step: &mut ClientStep) {
+        let now = self.visit.now;
+        if self.identity == (Identity::Current { confirms_rotation: true }) && self.issued.is_none() {
+            step.browser.client.retire_predecessor(now);
+            step.client_changed = true;
+        }
+        let is_current = matches!(self.identity, Identity::Current { .. });
+        let application = self.visit.origin.as_ref().filter(|origin| **origin != self.visit.own_origin);
+        if is_current && application.is_some() && step.browser.client.last_origin.as_ref() != application {
+            step.browser.client.last_origin = application.cloned();
+            step.client_changed = true;
+        }
+    }
+
+    /// The `Set-Cookie` values of the answer: the client cookie renewed, and
+    /// `__client_uat` true (S7). Nothing for a request that left before a
+    /// rotation, whose answer would overwrite the new cookie.
+    pub fn cookies(&self, app: &App, browser: Option<&Browser>) -> Vec<HeaderValue> {
+        let secure = self.visit.is_secure();
+        let names = app.cookie_names();
+        let mut cookies = Vec::new();
+        let uat = |uat: i64| names.both(CLIENT_UAT).map(|name| Cookie::lasting(name, uat.to_string(), secure));
+        match (self.identity, browser) {
+            (Identity::Current { .. }, Some(browser)) => {
+                cookies.extend(uat(browser.client_uat()));
+                // Last, because the Express proxy keeps only the last one.
+                // Compat: clerk/javascript packages/express/src/authenticateRequest.ts
+                if let Some(credential) = self.issued.as_ref().or(self.credential.as_ref()) {
+                    cookies.push(Cookie::lasting(&names.client, credential.text(), secure).hidden());
+                }
+            }
+            (Identity::Stranger, _) if self.presented => {
+                cookies.extend(uat(0));
+                cookies.push(Cookie::removal(&names.client, secure).hidden());
+            }
+            _ => {}
+        }
+        crate::wire::client::set_cookies(&cookies)
+    }
+
+    /// The user of one of the browser's sessions.
+    pub fn user_of(&self, session: &Session) -> Option<&User> {
+        self.record.as_ref().and_then(|record| record.user(session.user_id))
+    }
+
+    /// The attempt to sign in that this browser is at.
+    pub fn sign_in(&self) -> Option<&SignIn> {
+        self.record.as_ref().and_then(|record| record.sign_in.as_ref())
+    }
+
+    /// The attempt to sign up that this browser is at.
+    pub fn sign_up(&self) -> Option<&SignUp> {
+        self.record.as_ref().and_then(|record| record.sign_up.as_ref())
+    }
+
+    /// Commits the ends that were found on the way, before a refusal is told.
+    ///
+    /// # Errors
+    /// A conflict: load again.
+    pub async fn commit_settled(&self, app: &App, step: &ClientStep) -> Result<(), Unsettled> {
+        Ok(app.commit(app.changes(self.visit.now).browser(step)).await?)
+    }
+
+    /// A browser row that is written without a decision about sessions.
+    pub fn write_client(browser: &Browser) -> Write {
+        Write::Client(browser.client.clone())
+    }
+}
+
+/// The refusal for everyone who is not signed in as they claim.
+pub fn signed_out() -> ApiError {
+    ApiError::new(ErrorCode::AuthenticationInvalid)
+        .why("The session is over, or it does not belong to this browser. Sign in again.")
+}
+
+/// The session that a request names, parsed; a mangled id is a session that is gone.
+///
+/// # Errors
+/// `authentication_invalid`, never 404: browsers retry a 404 for ever.
+pub fn session_id(text: &str) -> ApiResult<SessionId> {
+    text.parse().map_err(|_| signed_out())
+}

@@ -1,0 +1,108 @@
+//! What a Frontend API request says of itself: origin, proxy, address, device.
+
+use std::net::SocketAddr;
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{HeaderMap, header, request::Parts},
+};
+use sojourn_core::{policy::Policy, session::Device, settings::Settings, time::Timestamp};
+use sojourn_store::Engine as _;
+use url::Url;
+
+use super::{origin, secret_key};
+use crate::{
+    app::App,
+    wire::{ApiError, ApiResult, ErrorCode},
+};
+
+/// One visit of a browser to the Frontend API, its origin checked.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// The one reading of the clock.
+    pub now: Timestamp,
+    /// The application that asks: the `Origin` header, or what stands for it
+    /// where browsers send none. Feeds `azp`.
+    pub origin: Option<String>,
+    /// This server's own origin: the portal's.
+    pub own_origin: String,
+    /// The browser as it describes itself.
+    pub device: Device,
+    /// How the browser reaches us: the proxy's address when the application
+    /// forwards, else our own.
+    pub public_url: Url,
+    /// The settings in force.
+    pub settings: Settings,
+    /// All versions of the session settings.
+    pub policy: Policy,
+}
+
+impl Visit {
+    /// Whether cookies are marked `Secure`: exactly when the page is https.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        let headers = &parts.headers;
+        let (settings, policy) = app.store().settings(app.instance_id()).await?;
+        let proxy = trusted_proxy(app, headers).await?;
+        let header_origin = text(headers, header::ORIGIN.as_str());
+        if let Some(origin) = header_origin {
+            let is_proxy = proxy.as_ref().is_some_and(|proxy| proxy.url.origin().ascii_serialization() == origin);
+            if !is_proxy && !origin::is_allowed(app, &settings, origin) {
+                return Err(ApiError::new(ErrorCode::OriginInvalid).why(format!(
+                    "Requests from {origin} are not allowed. Add it to allowed_origins, or open the application under an allowed address."
+                )));
+            }
+        } else if text(headers, "sec-fetch-site") == Some("cross-site") && !matches!(parts.method.as_str(), "GET" | "HEAD") {
+            return Err(ApiError::new(ErrorCode::OriginMissing).why("A request from another site has to say its origin."));
+        }
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+        let forwarded = proxy.as_ref().and_then(|proxy| proxy.browser_address.clone());
+        let own = || (text(headers, "sec-fetch-site") == Some("same-origin")).then(|| app.own_origin());
+        let origin = header_origin
+            .map(str::to_owned)
+            .or_else(|| proxy.as_ref().map(|proxy| proxy.url.origin().ascii_serialization()))
+            .or_else(own);
+        Ok(Self {
+            now: app.now(),
+            origin,
+            own_origin: app.own_origin(),
+            device: Device {
+                user_agent: text(headers, header::USER_AGENT.as_str()).unwrap_or("").chars().take(512).collect(),
+                ip_address: forwarded.or(peer).unwrap_or_default(),
+            },
+            public_url: proxy.map_or_else(|| app.base_url().clone(), |proxy| proxy.url),
+            settings,
+            policy,
+        })
+    }
+}
+
+struct Proxy {
+    url: Url,
+    browser_address: Option<String>,
+}
+
+/// The application that forwards to us, if it proves itself: forwarding
+/// headers count only together with the secret key (HST-02).
+/// Compat: clerk/javascript packages/backend/src/proxy.ts
+async fn trusted_proxy(app: &App, headers: &HeaderMap) -> ApiResult<Option<Proxy>> {
+    let Some(url) = text(headers, "clerk-proxy-url").and_then(|url| Url::parse(url).ok()) else { return Ok(None) };
+    let Some(key) = text(headers, "clerk-secret-key") else { return Ok(None) };
+    if !matches!(url.scheme(), "http" | "https") || !secret_key::is_secret_key(app, key).await? {
+        return Ok(None);
+    }
+    let first = text(headers, "x-forwarded-for").and_then(|list| list.split(',').next());
+    let address = first.map(str::trim).filter(|address| address.parse::<std::net::IpAddr>().is_ok());
+    Ok(Some(Proxy { url, browser_address: address.map(str::to_owned) }))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

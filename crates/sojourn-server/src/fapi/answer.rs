@@ -1,0 +1,151 @@
+//! Answers to browsers: the envelope, the client that comes along, the cookies.
+
+use axum::{
+    Json,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use sojourn_core::{
+    client::{Browser, ClientStep},
+    session::Session,
+    sign_in::SignIn,
+    sign_up::SignUp,
+    user::User,
+};
+
+use crate::{
+    app::{App, Unsettled},
+    auth::{Caller, browser::signed_out},
+    fapi::sessions::mint,
+    wire::{self, ApiError},
+};
+
+/// A browser as it is shown to itself.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    browser: Option<&'a Browser>,
+    newcomer: Option<&'a User>,
+    sign_in: Option<&'a SignIn>,
+    sign_up: Option<&'a SignUp>,
+}
+
+impl<'a> View<'a> {
+    /// The browser after a decision: settled, so that all its sessions are open.
+    pub fn new(app: &'a App, caller: &'a Caller, browser: &'a Browser) -> Self {
+        let now = caller.visit.now;
+        let sign_in = caller.sign_in().filter(|sign_in| {
+            sign_in.is_open(now) && browser.client.sign_in_id == Some(sign_in.id)
+        });
+        let sign_up = caller.sign_up().filter(|sign_up| browser.client.sign_up_id == Some(sign_up.id) && now < sign_up.abandon_at());
+        Self { app, caller, browser: Some(browser), newcomer: None, sign_in, sign_up }
+    }
+
+    /// A browser that is not known.
+    pub const fn nobody(app: &'a App, caller: &'a Caller) -> Self {
+        Self { app, caller, browser: None, newcomer: None, sign_in: None, sign_up: None }
+    }
+
+    /// With a user whose session was not there when the browser was loaded.
+    #[must_use]
+    pub const fn with_user(mut self, user: &'a User) -> Self {
+        self.newcomer = Some(user);
+        self
+    }
+
+    /// With the unfinished attempt to sign in.
+    #[must_use]
+    pub const fn with_sign_in(mut self, sign_in: &'a SignIn) -> Self {
+        self.sign_in = Some(sign_in);
+        self
+    }
+
+    /// With the unfinished attempt to sign up.
+    #[must_use]
+    pub const fn with_sign_up(mut self, sign_up: &'a SignUp) -> Self {
+        self.sign_up = Some(sign_up);
+        self
+    }
+
+    fn user_of(&self, session: &Session) -> Option<&'a User> {
+        self.newcomer.filter(|user| user.id == session.user_id).or_else(|| self.caller.user_of(session))
+    }
+
+    /// A session with its user, and a fresh token while it is open.
+    pub fn session(&self, session: &Session) -> Value {
+        let visit = &self.caller.visit;
+        let user = self.user_of(session);
+        let token = mint(self.app, visit, session, user, None).ok();
+        wire::session::frontend_session(visit.now, &visit.policy, session, user, token.as_deref())
+    }
+
+    /// The client object, or null.
+    pub fn client(&self) -> Value {
+        let Some(browser) = self.browser else { return Value::Null };
+        let visit = &self.caller.visit;
+        let now = visit.now;
+        let sessions = browser.sessions.iter().map(|session| self.session(session)).collect();
+        let known = |id| self.newcomer.filter(|user| Some(user.id) == id).or_else(|| {
+            self.caller.record().and_then(|record| id.and_then(|id| record.user(id)))
+        });
+        let sign_in = self.sign_in.map_or(Value::Null, |sign_in| {
+            wire::sign_in::sign_in(now, sign_in, known(sign_in.user_id))
+        });
+        let verify_email = visit.settings.instance.auth_email.verify_at_sign_up;
+        let sign_up = self.sign_up.map_or(Value::Null, |sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
+        wire::client::frontend_client(now, browser, sessions, sign_in, sign_up)
+    }
+
+    /// `Set-Cookie` values for this browser.
+    pub fn cookies(&self) -> Vec<HeaderValue> {
+        self.caller.cookies(self.app, self.browser)
+    }
+
+    /// The answer to a change: `{"response": …, "client": …}`.
+    pub fn changed(&self, response: &Value) -> Response {
+        self.answer(&json!({"response": response, "client": self.client()}))
+    }
+
+    /// The answer to a question: `{"response": …, "client": null}`.
+    pub fn read(&self, response: &Value) -> Response {
+        self.answer(&json!({"response": response, "client": null}))
+    }
+
+    /// An answer without envelope.
+    pub fn answer(&self, body: &Value) -> Response {
+        let mut response = Json(body).into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for cookie in self.cookies() {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// `error`, with the client as it is now and its cookies: the browser
+    /// signs the tab out without asking again.
+    pub fn refuse(&self, error: ApiError) -> ApiError {
+        error.with_client(self.client(), self.cookies())
+    }
+}
+
+/// Commits the ends that `step` found, then refuses with the client as it is.
+///
+/// # Errors
+/// Always: a conflict, or the refusal.
+pub async fn refuse_gone<T>(app: &App, caller: &Caller, step: &ClientStep) -> Result<T, Unsettled> {
+    caller.commit_settled(app, step).await?;
+    Err(View::new(app, caller, &step.browser).refuse(signed_out()).into())
+}
+
+/// Refuses a request that is not a known browser's, or that left before a rotation.
+///
+/// # Errors
+/// Always: a conflict, or the refusal.
+pub async fn refuse_caller<T>(app: &App, caller: &Caller) -> Result<T, Unsettled> {
+    match caller.settled() {
+        Some(step) => refuse_gone(app, caller, &step).await,
+        None => Err(View::nobody(app, caller).refuse(signed_out()).into()),
+    }
+}

@@ -1,0 +1,106 @@
+//! The handshake: an application's server sends a browser here whose token is
+//! stale or missing, and gets it back with a nonce to redeem.
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sojourn_core::{
+    client::{ClientStep, refresh},
+    cookie::{Cookie, HANDSHAKE_NONCE},
+    handshake::{Handshake, NONCE_LIFETIME},
+    id::SessionId,
+};
+use sojourn_store::{Engine as _, Write};
+use url::Url;
+
+use super::client::redirect_refused;
+use crate::{
+    app::App,
+    auth::{CallerParts, origin},
+    keys::{random_secret, sha256},
+    wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
+};
+
+/// Sends the browser back to `redirect_url` with a nonce in a cookie. The nonce
+/// stands for *who*; the token is minted when it is redeemed. Counts as
+/// activity (S3), and always in the nonce form (COK-08).
+/// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
+#[utoipa::path(get, path = "/v1/client/handshake", tag = "Handshake", responses((status = 307, description = "Back to redirect_url"), (status = 422, description = "redirect_url is not allowed, or cannot carry the answer")))]
+pub async fn perform_handshake(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
+    let target = params.required("redirect_url")?;
+    let target = origin::redirect_target(&app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
+    refuse_unshared_cookies(&parts.visit.public_url, &target)?;
+    let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
+    app.settle(|| async {
+        let caller = parts.load(&app).await?;
+        let now = caller.visit.now;
+        let mut step = caller.settled();
+        let session_id = step.as_mut().and_then(|step| touch(step, hint, &caller));
+        let nonce = random_secret(&mut app.random());
+        let handshake = Handshake {
+            client_id: step.as_ref().map(|step| step.browser.client.id),
+            session_id,
+            origin: target.origin().ascii_serialization(),
+            expires_at: now + NONCE_LIFETIME,
+        };
+        let mut changes = app.changes(now).write(Write::Handshake(sha256(nonce.as_bytes()), handshake));
+        if let Some(step) = &mut step {
+            caller.note_visit(step);
+            changes = changes.browser(step);
+        }
+        app.commit(changes).await?;
+        if let Some(id) = session_id {
+            app.store().record_activity(app.instance_id(), id, now);
+        }
+        let browser = step.as_ref().map(|step| &step.browser);
+        let secure = target.scheme() == "https";
+        let carrier = Cookie::lasting(HANDSHAKE_NONCE, nonce, secure).for_at_most(NONCE_LIFETIME);
+        let mut cookies = set_cookies(&[carrier]);
+        cookies.extend(caller.cookies(&app, browser));
+        Ok(back(&target, cookies)?)
+    })
+    .await
+}
+
+/// The session that the browser's stale token names if it is open in this
+/// browser (a hint, never a proof), else the active one; touched.
+fn touch(step: &mut ClientStep, hint: Option<SessionId>, caller: &crate::auth::Caller) -> Option<SessionId> {
+    let hinted = step.browser.sessions.iter().find(|session| Some(session.id) == hint);
+    let id = hinted.or_else(|| step.browser.active_session())?.id;
+    let touched = refresh(caller.visit.now, &caller.visit.policy, &step.browser, id).ok()?;
+    step.browser = touched.browser;
+    Some(id)
+}
+
+fn hinted_session(token: &str) -> Option<SessionId> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    claims["sid"].as_str()?.parse().ok()
+}
+
+/// The answer travels in a cookie, so both hosts have to share cookies. Where
+/// they do not, the browser would go in circles: say so instead (decision 2).
+fn refuse_unshared_cookies(own: &Url, target: &Url) -> ApiResult<()> {
+    let (own, theirs) = (own.host_str().unwrap_or(""), target.host_str().unwrap_or(""));
+    let parent = own.strip_prefix("clerk.").filter(|parent| parent.contains('.'));
+    let shared = own == theirs || parent.is_some_and(|parent| theirs == parent || theirs.ends_with(&format!(".{parent}")));
+    if shared {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::HandshakeCannotReturn).why(format!(
+        "The application runs on {theirs} and this server on {own}; a browser shares no cookie between the two, so nobody could be signed in. Open both under one host name, on a laptop http://localhost with two ports."
+    )))
+}
+
+fn back(target: &Url, cookies: Vec<HeaderValue>) -> ApiResult<Response> {
+    let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
+    let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}

@@ -1,0 +1,148 @@
+//! One session of the calling browser: read, touch, end, remove, tokens.
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use serde_json::Value;
+use sojourn_core::{
+    claims::{self, Minting, TooLate},
+    client::{Leaving, leave, refresh, settle, switch},
+    session::{ClosedStatus, EndReason, Session},
+    user::User,
+};
+use sojourn_store::Engine as _;
+
+use super::answer::{View, refuse_caller, refuse_gone};
+use crate::{
+    app::App,
+    auth::{CallerParts, Visit, browser::session_id},
+    keys::random_hex,
+    wire::{ApiResult, Params, session::token_object},
+};
+
+/// A session token for `session`, or for `lifetime_seconds` where given.
+///
+/// # Errors
+/// [`TooLate`] when less than a second of the session is left.
+pub fn mint(
+    app: &App,
+    visit: &Visit,
+    session: &Session,
+    user: Option<&User>,
+    lifetime_seconds: Option<u32>,
+) -> Result<String, TooLate> {
+    let minting = Minting {
+        now: visit.now,
+        wall: app.wall(),
+        issuer: &app.issuer(),
+        origin: visit.origin.as_deref(),
+        jti: random_hex(&mut app.random(), 10),
+        lifetime_seconds,
+    };
+    let claims = claims::mint(minting, &visit.policy, &visit.settings.token, session, user)?;
+    Ok(app.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))
+}
+
+/// One session of this browser. Reading is no activity.
+#[utoipa::path(get, path = "/v1/client/sessions/{session_id}", tag = "Sessions", responses((status = 200, description = "The session"), (status = 401, description = "It is over or not this browser's")))]
+pub async fn get_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+    let id = session_id(&id)?;
+    app.settle(|| async {
+        let caller = parts.load(&app).await?;
+        let Some(step) = caller.settled() else { return refuse_caller(&app, &caller).await };
+        let Some(session) = step.browser.sessions.iter().find(|session| session.id == id) else {
+            return refuse_gone(&app, &caller, &step).await;
+        };
+        caller.commit_settled(&app, &step).await?;
+        let view = View::new(&app, &caller, &step.browser);
+        Ok(view.read(&view.session(session)))
+    })
+    .await
+}
+
+/// Counts as activity and makes the session the active one (S3, S8). What the
+/// browser means by it (`focus`, `select_session`) makes no difference: the
+/// tab in front is the one whose session counts.
+#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/touch", tag = "Sessions", responses((status = 200, description = "The session and the client"), (status = 401, description = "It is over or not this browser's")))]
+pub async fn touch_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+    let id = session_id(&id)?;
+    app.settle(|| async {
+        let caller = parts.load(&app).await?;
+        let Ok(browser) = caller.browser() else { return refuse_caller(&app, &caller).await };
+        match switch(caller.visit.now, &caller.visit.policy, browser, id) {
+            Err(gone) => refuse_gone(&app, &caller, &gone.0).await,
+            Ok(mut step) => {
+                caller.note_visit(&mut step);
+                app.commit(app.changes(caller.visit.now).browser(&step)).await?;
+                app.store().record_activity(app.instance_id(), id, caller.visit.now);
+                let view = View::new(&app, &caller, &step.browser);
+                let session = step.subject.as_ref().map_or(Value::Null, |session| view.session(session));
+                Ok(view.changed(&session))
+            }
+        }
+    })
+    .await
+}
+
+/// Signs out of one session, which stays known as ended.
+#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/end", tag = "Sessions", responses((status = 200, description = "The ended session and the client")))]
+pub async fn end_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+    sign_out_of_one(app, parts, &id, ClosedStatus::Ended).await
+}
+
+/// Signs out of one session, which leaves the client (S9: `signOut({sessionId})`).
+#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/remove", tag = "Sessions", responses((status = 200, description = "The removed session and the client")))]
+pub async fn remove_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+    sign_out_of_one(app, parts, &id, ClosedStatus::Removed).await
+}
+
+async fn sign_out_of_one(app: App, parts: CallerParts, id: &str, status: ClosedStatus) -> ApiResult<Response> {
+    let id = session_id(id)?;
+    app.settle(|| async {
+        let mut caller = parts.load(&app).await?;
+        let Ok(browser) = caller.browser().cloned() else { return refuse_caller(&app, &caller).await };
+        let settled = settle(caller.visit.now, &caller.visit.policy, &browser);
+        if !settled.browser.sessions.iter().any(|session| session.id == id) {
+            return refuse_gone(&app, &caller, &settled).await;
+        }
+        let secret = caller.rotate(&app, browser.client.id);
+        let one = Leaving::One(id, status, EndReason::SignedOut);
+        let step = leave(caller.visit.now, &caller.visit.policy, &browser, one, Some(secret));
+        app.commit(app.changes(caller.visit.now).browser(&step)).await?;
+        let view = View::new(&app, &caller, &step.browser);
+        let session = step.subject.as_ref().map_or(Value::Null, |session| view.session(session));
+        Ok(view.changed(&session))
+    })
+    .await
+}
+
+/// A fresh session token, bare. Counts as activity (S3). A session that is
+/// over is 401 with the client as it is: browsers retry a 404 for ever.
+/// Compat: clerk/javascript packages/clerk-js/src/core/resources/Session.ts
+#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/tokens", tag = "Sessions", responses((status = 200, description = "A token"), (status = 401, description = "The session is over or not this browser's")))]
+pub async fn create_session_token(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+    _params: Params,
+) -> ApiResult<Response> {
+    let id = session_id(&id)?;
+    app.settle(|| async {
+        let caller = parts.load(&app).await?;
+        let Some(record) = caller.record() else { return refuse_caller(&app, &caller).await };
+        let visit = &caller.visit;
+        let mut step = match refresh(visit.now, &visit.policy, &record.browser, id) {
+            Err(gone) => return refuse_gone(&app, &caller, &gone.0).await,
+            Ok(step) => step,
+        };
+        caller.note_visit(&mut step);
+        app.commit(app.changes(visit.now).browser(&step)).await?;
+        let session = step.subject.as_ref().filter(|session| session.id == id);
+        let token = session.and_then(|session| mint(&app, visit, session, caller.user_of(session), None).ok());
+        let Some(token) = token else { return refuse_gone(&app, &caller, &step).await };
+        app.store().record_activity(app.instance_id(), id, visit.now);
+        Ok(View::new(&app, &caller, &step.browser).answer(&token_object(&token)))
+    })
+    .await
+}

@@ -1,0 +1,136 @@
+//! The last step of every sign-in: the account is admitted, the client secret
+//! rotates, the attempt is complete. One commit, whatever the strategy.
+
+use axum::response::Response;
+use sojourn_core::{
+    client::{Newcomer, Turned, admit},
+    email::Email,
+    id::{SessionId, SignInId},
+    sign_in::{SignIn, Strategy},
+    user::User,
+};
+use sojourn_store::{Engine as _, Expect, Write};
+
+use super::own_sign_in;
+use crate::{
+    app::App,
+    auth::CallerParts,
+    fapi::answer::View,
+    wire::{self, ApiError, ApiResult, ErrorCode},
+};
+
+/// Somebody proved to be `user`.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The account as it was when it was proved.
+    pub user: User,
+    /// How.
+    pub strategy: Strategy,
+    /// The attempt it was proved in; a new one is made otherwise.
+    pub sign_in: Option<SignInId>,
+    /// The identifier of a new attempt.
+    pub identifier: Option<Email>,
+}
+
+/// Signs the account in, together with `also` (a used ticket, a new password,
+/// ended sessions elsewhere).
+pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Write>) -> ApiResult<Response> {
+    app.settle(|| async {
+        let mut caller = parts.load(app).await?;
+        let now = caller.visit.now;
+        let mut user = current(app, &proof).await?;
+        refuse_banned(&user)?;
+        let begun = match proof.sign_in {
+            Some(id) => Some(own_sign_in(app, &caller, &id.to_string()).await?.0),
+            None => None,
+        };
+        let browser = caller.browser_or_new(app);
+        let mut sign_in = begun.unwrap_or_else(|| {
+            let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);
+            let primary = || user.primary_email().map(|address| address.email.clone());
+            if let Some(email) = proof.identifier.clone().or_else(primary) {
+                sign_in.identify(email, user.id);
+            }
+            sign_in
+        });
+        let newcomer = Newcomer {
+            session_id: SessionId::generate(now, &mut app.random()),
+            user_id: user.id,
+            device: caller.visit.device.clone(),
+            strategy: proof.strategy.as_str().to_owned(),
+            secret: caller.rotate(app, browser.client.id),
+        };
+        let session_id = newcomer.session_id;
+        let mut step = match admit(now, &caller.visit.policy, &browser, newcomer) {
+            Ok(step) => step,
+            Err(turned) => {
+                let caller = parts.load(app).await?;
+                let Some(step) = caller.settled() else { return Err(refusal(turned).into()) };
+                caller.commit_settled(app, &step).await?;
+                return Err(View::new(app, &caller, &step.browser).refuse(refusal(turned)).into());
+            }
+        };
+        caller.note_visit(&mut step);
+        step.browser.client.sign_in_id = None;
+        step.browser.client.sign_up_id = None;
+        sign_in.complete(proof.strategy, session_id);
+        user.signed_in(now);
+        let mut changes = app
+            .changes(now)
+            .expect(Expect::Settings(caller.visit.settings.version))
+            .browser(&step)
+            .write(Write::SignIn(sign_in.clone()))
+            .write(Write::User(user.clone()));
+        changes.writes.extend(also.iter().cloned());
+        app.commit(changes).await?;
+        let view = View::new(app, &caller, &step.browser).with_user(&user);
+        Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))))
+    })
+    .await
+}
+
+/// The account as it is now, if what was proved still holds: a password that
+/// was changed in the meantime proves nothing.
+async fn current(app: &App, proof: &Proof) -> ApiResult<User> {
+    let user = app.store().user(app.instance_id(), proof.user.id).await?;
+    let user = user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
+    if proof.strategy == Strategy::Password && user.password_hash != proof.user.password_hash {
+        return Err(ApiError::param(ErrorCode::FormPasswordIncorrect, "password"));
+    }
+    Ok(user)
+}
+
+/// Refuses accounts that may not sign in, whatever they prove. A lock is
+/// judged where answers are booked, before they are looked at.
+///
+/// # Errors
+/// `user_banned`.
+pub(super) fn refuse_banned(user: &User) -> ApiResult<()> {
+    if user.banned {
+        return Err(ApiError::new(ErrorCode::UserBanned).why("This account may not sign in. Ask the people who run the application."));
+    }
+    Ok(())
+}
+
+/// The refusal of a second account in single-session mode.
+pub(super) fn session_exists() -> ApiError {
+    ApiError::new(ErrorCode::SessionExists).why("Somebody is signed in here. Sign out first; several accounts at once are not allowed by the settings.")
+}
+
+/// The refusal of an account that is signed in here already. Browsers switch
+/// to the session named. Compat: clerk/javascript packages/ui SignInStart
+pub(super) fn already_signed_in(session_id: SessionId) -> ApiError {
+    ApiError::param(ErrorCode::IdentifierAlreadySignedIn, "identifier")
+        .why("This account is signed in here already. Switch to it.")
+        .meta("session_id", session_id.to_string())
+}
+
+fn refusal(turned: Turned) -> ApiError {
+    match turned {
+        Turned::SessionExists => session_exists(),
+        Turned::AlreadySignedIn(id) => already_signed_in(id),
+        Turned::TooManySessions => {
+            ApiError::new(ErrorCode::TooManySessions).why("This browser holds as many accounts as it may. Sign out of one first.")
+        }
+    }
+}

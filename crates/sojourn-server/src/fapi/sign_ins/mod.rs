@@ -1,0 +1,214 @@
+//! Signing in: name somebody, prove it, get a session.
+
+pub mod codes;
+mod complete;
+mod password;
+pub mod reset;
+mod ticket;
+
+pub use complete::{Proof, complete};
+pub use password::prove as prove_password;
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use sojourn_core::{
+    client::Browser,
+    email::Email,
+    id::SignInId,
+    sign_in::{SignIn, Strategy},
+    user::User,
+};
+use sojourn_store::{Engine as _, Write};
+
+use super::answer::{View, refuse_caller};
+use crate::{
+    app::{App, Unsettled},
+    auth::{Caller, CallerParts},
+    wire::{self, ApiError, ApiResult, ErrorCode, Params},
+};
+
+/// Begins to sign in: with nothing, with an identifier, with an identifier and
+/// a password at once, or with a ticket.
+#[utoipa::path(post, path = "/v1/client/sign_ins", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
+pub async fn create_sign_in(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
+    app.limits().creation(&parts.visit.device.ip_address)?;
+    if params.flag("transfer")? == Some(true) {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "transfer").why(
+            "There is nothing to transfer: no verification of this browser says that it is transferable.",
+        ));
+    }
+    let strategy = params.text("strategy")?;
+    let ticket = params.text("ticket")?;
+    if strategy.as_deref() == Some(Strategy::Ticket.as_str()) || ticket.is_some() {
+        let ticket = ticket.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "ticket"))?;
+        return ticket::sign_in(&app, &parts, &ticket).await;
+    }
+    let password = params.text("password")?;
+    let Some(identifier) = params.text("identifier")? else {
+        if password.is_some() {
+            return Err(ApiError::param(ErrorCode::FormParamMissing, "identifier").why("Say whose password it is."));
+        }
+        return begin(&app, &parts, None).await;
+    };
+    let user = find_user(&app, &identifier).await?;
+    match password {
+        Some(password) => {
+            refuse_second(&app, &parts, Some(&user.1)).await?;
+            password::prove(&app, &parts, &user.1, &password).await?;
+            let proof = Proof { user: user.1, strategy: Strategy::Password, sign_in: None, identifier: Some(user.0) };
+            complete(&app, &parts, proof, Vec::new()).await
+        }
+        None => begin(&app, &parts, Some(user)).await,
+    }
+}
+
+/// The attempt, as long as it is this browser's.
+#[utoipa::path(get, path = "/v1/client/sign_ins/{sign_in_id}", tag = "Sign-ins", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
+pub async fn get_sign_in(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+    app.settle(|| async {
+        let caller = parts.load(&app).await?;
+        let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
+        Ok(View::nobody(&app, &caller).answer(&serde_json::json!({
+            "response": wire::sign_in::sign_in(caller.visit.now, &sign_in, user.as_ref()), "client": null,
+        })))
+    })
+    .await
+}
+
+/// Proves the first factor by password or code.
+#[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/attempt_first_factor", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 403, description = "The account is locked or banned"), (status = 422, description = "Not proved")))]
+pub async fn attempt_first_factor(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    let visit = &parts.visit;
+    app.limits().attempt(&visit.device.ip_address, &id)?;
+    let strategy = strategy(&params)?;
+    let caller = parts.load(&app).await?;
+    let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
+    let user = user.ok_or_else(out_of_order)?;
+    match strategy {
+        Strategy::Password => {
+            if sign_in.status != sojourn_core::sign_in::SignInStatus::NeedsFirstFactor {
+                return Err(out_of_order());
+            }
+            password::prove(&app, &parts, &user, &params.required("password")?).await?;
+            let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };
+            complete(&app, &parts, proof, Vec::new()).await
+        }
+        Strategy::EmailCode | Strategy::ResetPasswordEmailCode => {
+            codes::attempt(&app, &parts, sign_in.id, strategy, &params.required("code")?).await
+        }
+        Strategy::Ticket => ticket::sign_in(&app, &parts, &params.required("ticket")?).await,
+    }
+}
+
+/// Stores a new attempt; it is what a reload of the page continues.
+async fn begin(app: &App, parts: &CallerParts, user: Option<(Email, User)>) -> ApiResult<Response> {
+    refuse_second(app, parts, user.as_ref().map(|(_, user)| user)).await?;
+    app.settle(|| async {
+        let mut caller = parts.load(app).await?;
+        let browser = caller.browser_or_new(app);
+        let now = caller.visit.now;
+        let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);
+        if let Some((email, user)) = &user {
+            sign_in.identify(email.clone(), user.id);
+        }
+        let mut step = sojourn_core::client::settle(now, &caller.visit.policy, &browser);
+        caller.note_visit(&mut step);
+        step.browser.client.sign_in_id = Some(sign_in.id);
+        step.browser.client.changed(now);
+        step.client_changed = true;
+        app.commit(app.changes(now).browser(&step).write(Write::SignIn(sign_in.clone()))).await?;
+        let user = user.as_ref().map(|(_, user)| user);
+        let mut view = View::new(app, &caller, &step.browser).with_sign_in(&sign_in);
+        if let Some(user) = user {
+            view = view.with_user(user);
+        }
+        Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, user)))
+    })
+    .await
+}
+
+/// Refuses early what `admit` would refuse at the end, so that nobody types a
+/// password for nothing: a second account in single-session mode, or an account
+/// that is signed in here already (product.md, decision 7).
+pub(super) async fn refuse_second(app: &App, parts: &CallerParts, user: Option<&User>) -> ApiResult<()> {
+    app.settle(|| async {
+        let caller = parts.load(app).await?;
+        let Some(step) = caller.settled() else { return Ok(()) };
+        let open = &step.browser.sessions;
+        let same = open.iter().find(|session| user.is_some_and(|user| user.id == session.user_id));
+        let error = if !caller.visit.policy.current().multi_session && !open.is_empty() {
+            complete::session_exists()
+        } else if let Some(same) = same {
+            complete::already_signed_in(same.id)
+        } else {
+            return Ok(());
+        };
+        caller.commit_settled(app, &step).await?;
+        Err(View::new(app, &caller, &step.browser).refuse(error).into())
+    })
+    .await
+}
+
+async fn find_user(app: &App, identifier: &str) -> ApiResult<(Email, User)> {
+    let unknown = || {
+        ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier")
+            .why("There is no account with this e-mail address. Check it, or sign up.")
+    };
+    let email = Email::parse(identifier).map_err(|_| {
+        ApiError::param(ErrorCode::FormParamFormatInvalid, "identifier")
+            .message("Identifier is invalid.")
+            .why("Enter an e-mail address such as name@example.com.")
+    })?;
+    let user = app.store().user_by_email(app.instance_id(), &email).await?.ok_or_else(unknown)?;
+    Ok((email, user))
+}
+
+/// An attempt of the calling browser, still open, with its account.
+pub(super) async fn own_sign_in(app: &App, caller: &Caller, id: &str) -> Result<(SignIn, Option<User>), Unsettled> {
+    let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
+    let missing = || ApiError::not_found("sign-in attempt of this browser");
+    let id: SignInId = id.parse().map_err(|_| missing())?;
+    let sign_in = app.store().sign_in(app.instance_id(), id).await?.ok_or_else(missing)?;
+    if !belongs(&sign_in, browser) {
+        return Err(missing().into());
+    }
+    let user = match sign_in.user_id {
+        Some(id) => app.store().user(app.instance_id(), id).await?,
+        None => None,
+    };
+    Ok((sign_in, user))
+}
+
+fn belongs(sign_in: &SignIn, browser: &Browser) -> bool {
+    sign_in.client_id == browser.client.id
+}
+
+fn strategy(params: &Params) -> ApiResult<Strategy> {
+    let word = params.required("strategy")?;
+    Strategy::from_word(&word).ok_or_else(|| {
+        ApiError::param(ErrorCode::FormParamValueInvalid, "strategy").why(format!(
+            "{word} is not a strategy of this instance. Use password, email_code, reset_password_email_code or ticket."
+        ))
+    })
+}
+
+/// The refusal of a step that is not next.
+pub(super) fn out_of_order() -> ApiError {
+    ApiError::new(ErrorCode::SignInOutOfOrder).why("The attempt is not at this step. Read it again, or begin anew.")
+}
+
+impl From<Unsettled> for ApiError {
+    fn from(unsettled: Unsettled) -> Self {
+        match unsettled {
+            Unsettled::Conflict => sojourn_store::CommitError::Conflict.into(),
+            Unsettled::Refused(error) => error,
+        }
+    }
+}

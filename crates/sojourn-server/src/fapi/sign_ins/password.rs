@@ -1,0 +1,56 @@
+//! Proof by password. The attempt is booked before the password is looked at,
+//! so that parallel guesses do not slip past the lockout (AUT-04).
+
+use sojourn_core::{password::Password, time::Timestamp, user::User};
+use sojourn_store::{Engine as _, Write};
+
+use super::complete::refuse_banned;
+use crate::{
+    app::App,
+    auth::CallerParts,
+    wire::{ApiError, ApiResult, ErrorCode},
+};
+
+/// Checks the password of `user`, booking the attempt first.
+///
+/// # Errors
+/// `user_locked`, `strategy_for_user_invalid`, `form_password_incorrect`.
+pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) -> ApiResult<()> {
+    let now = parts.visit.now;
+    refuse_banned(user)?;
+    book(app, now, user).await?;
+    let hash = user.password_hash.clone();
+    let has_password = hash.is_some();
+    let is_right = app.passwords().verify(Password::present(password), hash).await?;
+    match (has_password, is_right) {
+        (_, true) => Ok(()),
+        (true, false) => Err(ApiError::param(ErrorCode::FormPasswordIncorrect, "password")),
+        (false, false) => Err(ApiError::param(ErrorCode::StrategyForUserInvalid, "strategy")
+            .why("This account has no password. Use another way to sign in, for instance a code by e-mail.")),
+    }
+}
+
+/// Counts one attempt of an account, in one durable write. The right answer
+/// forgives the count when it signs in.
+///
+/// # Errors
+/// `user_locked`.
+pub async fn book(app: &App, now: Timestamp, user: &User) -> ApiResult<()> {
+    app.settle(|| async {
+        let user = app.store().user(app.instance_id(), user.id).await?;
+        let mut user = user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
+        user.lockout.book(now).map_err(|until| locked(now, until))?;
+        Ok(app.commit(app.changes(now).write(Write::User(user))).await?)
+    })
+    .await
+}
+
+fn locked(now: Timestamp, until: Timestamp) -> ApiError {
+    let seconds = until.since(now).as_secs().max(1);
+    ApiError::new(ErrorCode::UserLocked)
+        .why(format!(
+            "Too many wrong answers. The account is locked for another {} minutes; sessions that are open stay open.",
+            seconds.div_ceil(60)
+        ))
+        .meta("lockout_expires_in_seconds", seconds)
+}

@@ -1,0 +1,248 @@
+//! Signing up: say who one is, prove the address, get an account and a session.
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use sojourn_core::{
+    client::{Newcomer, Turned, admit},
+    email::Email,
+    event::Event,
+    factor::SentCode,
+    id::{EmailAddressId, SessionId, SignUpId, UserId},
+    sign_up::{SignUp, SignUpFields},
+    user::PasswordHash,
+};
+use sojourn_store::{Engine as _, Expect, Write};
+
+use super::{
+    answer::{View, refuse_caller},
+    sign_ins::codes::{code_refused, hash_code, mail_code, new_code},
+};
+use crate::{
+    app::{App, Unsettled},
+    auth::{Caller, CallerParts},
+    fapi::sign_ins,
+    mail::Occasion,
+    passwords,
+    wire::{self, ApiError, ApiResult, ErrorCode, Params},
+};
+
+/// Begins to sign up; complete at once when nothing has to be proved.
+#[utoipa::path(post, path = "/v1/client/sign_ups", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
+pub async fn create_sign_up(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
+    app.limits().creation(&parts.visit.device.ip_address)?;
+    let strategy = params.text("strategy")?;
+    if strategy.as_deref() == Some("ticket") || params.has("ticket") {
+        // A sign-in token names an existing account: it signs in, whichever form it is put into.
+        return Err(ApiError::new(ErrorCode::TicketInvalid)
+            .why("This ticket signs in an account that exists. Open it on the sign-in page."));
+    }
+    sign_ins::refuse_second(&app, &parts, None).await?;
+    let fields = fields(&app, &parts, &params).await?;
+    change(&app, &parts, None, fields).await
+}
+
+/// The attempt, as long as it is this browser's.
+#[utoipa::path(get, path = "/v1/client/sign_ups/{sign_up_id}", tag = "Sign-ups", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
+pub async fn get_sign_up(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+    let caller = parts.load(&app).await?;
+    let sign_up = own_sign_up(&app, &caller, &id).await?;
+    let object = wire::sign_up::sign_up(caller.visit.now, &sign_up, verify_email(&caller));
+    Ok(View::nobody(&app, &caller).answer(&serde_json::json!({"response": object, "client": null})))
+}
+
+/// Adds to an attempt; complete when nothing is missing any more.
+#[utoipa::path(patch, path = "/v1/client/sign_ups/{sign_up_id}", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "A parameter is not accepted")))]
+pub async fn update_sign_up(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    app.limits().attempt(&parts.visit.device.ip_address, &id)?;
+    let fields = fields(&app, &parts, &params).await?;
+    change(&app, &parts, Some(&id), fields).await
+}
+
+/// Sends a code to the address.
+#[utoipa::path(post, path = "/v1/client/sign_ups/{sign_up_id}/prepare_verification", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "No code can be sent")))]
+pub async fn prepare_verification(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    app.limits().attempt(&parts.visit.device.ip_address, &format!("prepare {id}"))?;
+    only_email_code(&params)?;
+    app.settle(|| async {
+        let caller = parts.load(&app).await?;
+        let mut sign_up = own_sign_up(&app, &caller, &id).await?;
+        let (now, settings) = (caller.visit.now, &caller.visit.settings);
+        let email = sign_up.fields.email.clone();
+        let email = email.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "email_address"))?;
+        let code = new_code(&app, settings, &email);
+        sign_up.code = Some(SentCode::new(now, email.clone(), None, hash_code(&app, &sign_up.id.to_string(), &code)));
+        let mut changes = app.changes(now).write(Write::SignUp(sign_up.clone()));
+        changes.writes.extend(mail_code(&app, settings, &email, Occasion::SignUp, &code, now)?);
+        app.commit(changes).await?;
+        shown(&app, &caller, &sign_up).await
+    })
+    .await
+}
+
+/// Takes an answer to the code; complete when nothing else is missing.
+#[utoipa::path(post, path = "/v1/client/sign_ups/{sign_up_id}/attempt_verification", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "Not proved")))]
+pub async fn attempt_verification(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    app.limits().attempt(&parts.visit.device.ip_address, &id)?;
+    only_email_code(&params)?;
+    let answer = params.required("code")?;
+    let now = parts.visit.now;
+    let result = app
+        .settle(|| async {
+            let caller = parts.load(&app).await?;
+            let mut sign_up = own_sign_up(&app, &caller, &id).await?;
+            let hash = hash_code(&app, &sign_up.id.to_string(), answer.trim());
+            let result = sign_up.answer_code(now, &hash);
+            app.commit(app.changes(now).write(Write::SignUp(sign_up))).await?;
+            Ok(result)
+        })
+        .await?;
+    result.map_err(code_refused)?;
+    change(&app, &parts, Some(&id), SignUpFields::default()).await
+}
+
+/// Stores what was given, and makes account and session as soon as it is enough.
+async fn change(app: &App, parts: &CallerParts, id: Option<&str>, fields: SignUpFields) -> ApiResult<Response> {
+    app.settle(|| async {
+        let mut caller = parts.load(app).await?;
+        let now = caller.visit.now;
+        let begun = match id {
+            Some(id) => Some(own_sign_up(app, &caller, id).await?),
+            None => None,
+        };
+        let browser = caller.browser_or_new(app);
+        let mut sign_up =
+            begun.unwrap_or_else(|| SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now));
+        sign_up.update(fields.clone());
+        if !sign_up.is_ready(now, verify_email(&caller)) {
+            let mut step = sojourn_core::client::settle(now, &caller.visit.policy, &browser);
+            caller.note_visit(&mut step);
+            step.browser.client.sign_up_id = Some(sign_up.id);
+            step.browser.client.changed(now);
+            step.client_changed = true;
+            app.commit(app.changes(now).browser(&step).write(Write::SignUp(sign_up.clone()))).await?;
+            let view = View::new(app, &caller, &step.browser).with_sign_up(&sign_up);
+            return Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))));
+        }
+        let (user_id, session_id) =
+            (UserId::generate(now, &mut app.random()), SessionId::generate(now, &mut app.random()));
+        let newcomer = Newcomer {
+            session_id,
+            user_id,
+            device: caller.visit.device.clone(),
+            strategy: if sign_up.email_verified { "email_code" } else { "password" }.to_owned(),
+            secret: caller.rotate(app, browser.client.id),
+        };
+        let mut step = match admit(now, &caller.visit.policy, &browser, newcomer) {
+            Ok(step) => step,
+            Err(Turned::TooManySessions) => {
+                return Err(ApiError::new(ErrorCode::TooManySessions)
+                    .why("This browser holds as many accounts as it may. Sign out of one first.")
+                    .into());
+            }
+            Err(Turned::SessionExists | Turned::AlreadySignedIn(_)) => {
+                return Err(ApiError::new(ErrorCode::SessionExists)
+                    .why("Somebody is signed in here. Sign out first; several accounts at once are not allowed by the settings.")
+                    .into());
+            }
+        };
+        caller.note_visit(&mut step);
+        step.browser.client.sign_in_id = None;
+        step.browser.client.sign_up_id = None;
+        let email_id = EmailAddressId::generate(now, &mut app.random());
+        let user = sign_up.complete(now, user_id, email_id, session_id);
+        let changes = app
+            .changes(now)
+            .expect(Expect::Settings(caller.visit.settings.version))
+            .write(Write::User(user.clone()))
+            .event(Event::UserCreated(user_id))
+            .browser(&step)
+            .write(Write::SignUp(sign_up.clone()));
+        app.commit(changes).await?;
+        let view = View::new(app, &caller, &step.browser).with_user(&user);
+        Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))))
+    })
+    .await
+}
+
+async fn shown(app: &App, caller: &Caller, sign_up: &SignUp) -> Result<Response, Unsettled> {
+    let Some(step) = caller.settled() else { return refuse_caller(app, caller).await };
+    let view = View::new(app, caller, &step.browser).with_sign_up(sign_up);
+    Ok(view.changed(&wire::sign_up::sign_up(caller.visit.now, sign_up, verify_email(caller))))
+}
+
+const fn verify_email(caller: &Caller) -> bool {
+    caller.visit.settings.instance.auth_email.verify_at_sign_up
+}
+
+/// The fields that a browser may set; everything else is ignored (AUZ-05).
+async fn fields(app: &App, parts: &CallerParts, params: &Params) -> ApiResult<SignUpFields> {
+    let email = match params.text("email_address")? {
+        Some(text) => Some(free_email(app, &text).await?),
+        None => None,
+    };
+    let password_hash: Option<PasswordHash> = match params.text("password")? {
+        Some(_) => Some(app.passwords().hash(passwords::chosen(params, "password")?).await?),
+        None => None,
+    };
+    let accepted = params.flag("legal_accepted")? == Some(true);
+    Ok(SignUpFields {
+        email,
+        password_hash,
+        first_name: params.text("first_name")?,
+        last_name: params.text("last_name")?,
+        unsafe_metadata: params.object("unsafe_metadata")?.unwrap_or_default(),
+        legal_accepted_at: accepted.then_some(parts.visit.now),
+        locale: params.text("locale")?,
+    })
+}
+
+/// An address that nobody has yet. That it is still free when the account is
+/// made is a condition of that commit.
+async fn free_email(app: &App, text: &str) -> ApiResult<Email> {
+    let email = Email::parse(text).map_err(|_| {
+        ApiError::param(ErrorCode::FormParamFormatInvalid, "email_address")
+            .message("Email address must be a valid email address.")
+            .why("Enter an e-mail address such as name@example.com.")
+    })?;
+    if app.store().user_by_email(app.instance_id(), &email).await?.is_some() {
+        return Err(ApiError::param(ErrorCode::FormIdentifierExists, "email_address"));
+    }
+    Ok(email)
+}
+
+async fn own_sign_up(app: &App, caller: &Caller, id: &str) -> Result<SignUp, Unsettled> {
+    let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
+    let missing = || ApiError::not_found("sign-up attempt of this browser");
+    let id: SignUpId = id.parse().map_err(|_| missing())?;
+    let sign_up = app.store().sign_up(app.instance_id(), id).await?.ok_or_else(missing)?;
+    let is_open = sign_up.created_user_id.is_none() && caller.visit.now < sign_up.abandon_at();
+    if sign_up.client_id != browser.client.id || !is_open {
+        return Err(missing().into());
+    }
+    Ok(sign_up)
+}
+
+fn only_email_code(params: &Params) -> ApiResult<()> {
+    match params.required("strategy")?.as_str() {
+        "email_code" => Ok(()),
+        _ => Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy")
+            .why("An address is proved by email_code on this instance.")),
+    }
+}

@@ -1,0 +1,91 @@
+//! The master key: seals private keys at rest (JWT-08) and is the root from
+//! which a development instance's secret key and the key of code hashes come.
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    hkdf,
+};
+use sojourn_core::id::Randomness;
+
+/// 32 bytes from outside the database. Prints as `***`.
+#[derive(Clone)]
+pub struct MasterKey([u8; 32]);
+
+/// Sealed bytes that this key did not seal, or that were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the master key does not open what this database holds; use the key that was made with it")]
+pub struct SealError;
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MasterKey(***)")
+    }
+}
+
+const NONCE_LEN: usize = 12;
+
+impl MasterKey {
+    /// The key made of these bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A key of its own for `purpose`: knowing one tells nothing of the others.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let info = [purpose.as_bytes()];
+        let mut derived = [0; 32];
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"sojourn")
+            .extract(&self.0)
+            .expand(&info, hkdf::HKDF_SHA256)
+            .and_then(|output| output.fill(&mut derived))
+            .expect("32 bytes are within what HKDF gives");
+        derived
+    }
+
+    fn cipher(&self) -> LessSafeKey {
+        let key = UnboundKey::new(&AES_256_GCM, &self.derive("seal")).expect("the key has 32 bytes");
+        LessSafeKey::new(key)
+    }
+
+    /// Encrypts `plain`; `label` (the key id) has to be the same at [`Self::open`].
+    pub fn seal(&self, label: &str, plain: &[u8], random: &mut dyn Randomness) -> Vec<u8> {
+        let mut nonce = [0; NONCE_LEN];
+        random.fill(&mut nonce);
+        let mut sealed = plain.to_vec();
+        self.cipher()
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(label.as_bytes()), &mut sealed)
+            .expect("a private key is within what AES-GCM seals");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Decrypts what [`Self::seal`] made.
+    ///
+    /// # Errors
+    /// [`SealError`] for another key, another label or changed bytes.
+    pub fn open(&self, label: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError)?;
+        let mut buffer = rest.to_vec();
+        let plain = self.cipher().open_in_place(nonce, Aad::from(label.as_bytes()), &mut buffer);
+        plain.map(|plain| plain.to_vec()).map_err(|_| SealError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sojourn_core::testing::Dice;
+
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_opens_with_the_same_key_and_label_only() {
+        let (key, other) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
+        let mut sealed = key.seal("ins_1", b"private", &mut Dice::new(1));
+        assert_eq!(key.open("ins_1", &sealed), Ok(b"private".to_vec()));
+        assert_eq!(key.open("ins_2", &sealed), Err(SealError));
+        assert_eq!(other.open("ins_1", &sealed), Err(SealError));
+        assert_eq!(key.open("ins_1", &sealed[..5]), Err(SealError));
+        sealed[20] ^= 1;
+        assert_eq!(key.open("ins_1", &sealed), Err(SealError));
+    }
+}

@@ -1,0 +1,155 @@
+//! RS256 with a two-prime RSA-2048 key, parsed once and kept: parsing costs
+//! more than signing, and the SDKs accept nothing faster (performance.md 1).
+
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rand::SystemRandom,
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A private key that is no RSA-2048 key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the signing key cannot be read; restore the database from a backup")]
+pub struct SigningError;
+
+/// A new private key as PKCS#8.
+///
+/// # Errors
+/// [`SigningError`] when the system gives no randomness.
+pub fn generate_signing_key() -> Result<Vec<u8>, SigningError> {
+    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| SigningError)?;
+    let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| SigningError)?;
+    Ok(der.as_ref().to_vec())
+}
+
+/// The header of a token.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct JoseHeader<'a> {
+    alg: &'static str,
+    /// The kind of token; see `sojourn_core::claims::SESSION_CATEGORY`.
+    cat: &'a str,
+    kid: &'a str,
+    /// When the claims were assembled: on every token or on none, or browsers
+    /// keep the older of two. Compat: clerk/javascript packages/clerk-js/src/core/tokenFreshness.ts
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oiat: Option<i64>,
+    typ: &'static str,
+}
+
+/// Signs an instance's tokens.
+pub struct Signer {
+    pair: KeyPair,
+    kid: String,
+    modulus: String,
+    exponent: String,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signer({})", self.kid)
+    }
+}
+
+impl Signer {
+    /// The signer with the PKCS#8 key `private_key`, known as `kid`.
+    ///
+    /// # Errors
+    /// [`SigningError`] when the bytes are no RSA-2048 key.
+    pub fn new(kid: &str, private_key: &[u8]) -> Result<Self, SigningError> {
+        let pair = KeyPair::from_pkcs8(private_key).map_err(|_| SigningError)?;
+        if pair.public_modulus_len() != 256 {
+            return Err(SigningError);
+        }
+        let modulus = URL_SAFE_NO_PAD.encode(pair.public_key().modulus().big_endian_without_leading_zero());
+        let exponent = URL_SAFE_NO_PAD.encode(pair.public_key().exponent().big_endian_without_leading_zero());
+        Ok(Self { pair, kid: kid.to_owned(), modulus, exponent })
+    }
+
+    /// A signed token with `claims`, issued at `oiat` seconds.
+    pub fn sign(&self, category: &str, oiat: Option<i64>, claims: &impl Serialize) -> String {
+        let header = JoseHeader { alg: "RS256", cat: category, kid: &self.kid, oiat, typ: "JWT" };
+        let encode = |value: Vec<u8>| URL_SAFE_NO_PAD.encode(value);
+        let mut token = encode(serde_json::to_vec(&header).expect("a header is plain data"));
+        token.push('.');
+        token += &encode(serde_json::to_vec(claims).expect("claims are plain data"));
+        let mut signature = [0; 256];
+        self.pair
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
+            .expect("an RSA-2048 key signs SHA-256 digests into 256 bytes");
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        token
+    }
+
+    /// The payload of a token of this instance and of that category; `None`
+    /// for anything else. The algorithm is the key's, whatever the token says,
+    /// and no key is looked for elsewhere (JWT-01…03).
+    pub fn verify(&self, token: &str, category: &str) -> Option<Value> {
+        let mut parts = token.split('.');
+        let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || token.len() > 16 * 1024 {
+            return None;
+        }
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
+        let fields: Value = serde_json::from_slice(&decode(header)?).ok()?;
+        let fits = fields["alg"] == "RS256" && fields["kid"] == self.kid.as_str() && fields["cat"] == category;
+        if !fits || fields.get("crit").is_some() {
+            return None;
+        }
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key());
+        key.verify(&token.as_bytes()[..header.len() + 1 + payload.len()], &decode(signature)?).ok()?;
+        serde_json::from_slice(&decode(payload)?).ok()
+    }
+
+    /// The public key as a JSON Web Key: public members only.
+    pub fn jwk(&self) -> Value {
+        json!({
+            "use": "sig", "kty": "RSA", "alg": "RS256",
+            "kid": self.kid, "n": self.modulus, "e": self.exponent,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer() -> Signer {
+        Signer::new("ins_test", &generate_signing_key().expect("randomness")).expect("a fresh key")
+    }
+
+    #[test]
+    fn an_independent_library_accepts_our_tokens() {
+        let signer = signer();
+        let token = signer.sign("cat", Some(1), &json!({"sub": "user_1", "exp": 4_000_000_000_u64}));
+        let key = jsonwebtoken::DecodingKey::from_rsa_components(&signer.modulus, &signer.exponent).expect("key");
+        let validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+        let decoded = jsonwebtoken::decode::<Value>(&token, &key, &validation).expect("valid");
+        assert_eq!(decoded.claims["sub"], "user_1");
+        assert_eq!(decoded.header.kid.as_deref(), Some("ins_test"));
+    }
+
+    #[test]
+    fn a_token_of_another_kind_key_or_algorithm_is_not_ours() {
+        let signer = signer();
+        let token = signer.sign("cat", None, &json!({"a": 1}));
+        assert_eq!(signer.verify(&token, "cat"), Some(json!({"a": 1})));
+        assert_eq!(signer.verify(&token, "other"), None);
+        assert_eq!(self::signer().verify(&token, "cat"), None);
+        let (signed, signature) = token.rsplit_once('.').expect("three parts");
+        let payload = signed.split_once('.').expect("two parts").1;
+        for alg in ["none", "None", "HS256", "RS512"] {
+            let header = json!({"alg": alg, "cat": "cat", "kid": "ins_test", "typ": "JWT"});
+            let forged = URL_SAFE_NO_PAD.encode(header.to_string());
+            assert_eq!(signer.verify(&format!("{forged}.{payload}.{signature}"), "cat"), None, "{alg}");
+            assert_eq!(signer.verify(&format!("{forged}.{payload}."), "cat"), None, "{alg}");
+        }
+        for cut in 0..token.len() {
+            assert_eq!(signer.verify(&token[..cut], "cat"), None);
+        }
+    }
+}

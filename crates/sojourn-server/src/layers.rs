@@ -1,0 +1,149 @@
+//! What happens to every request before and after its handler: the host, the
+//! shape of the path, method override, CORS, panics and JSON for every error.
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use sojourn_store::Engine as _;
+
+use crate::{
+    app::App,
+    auth::{host, origin, secret_key},
+    fapi,
+    wire::{ApiError, ErrorCode, Params},
+};
+
+/// Longest address: a handshake's carries a whole token (product.md).
+const MAX_URI_BYTES: usize = 16 * 1024;
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Longest that a handler may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Runs before routing: refuses what no route shall see, and rewrites what
+/// browsers send in two ways.
+pub async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if let Err(error) = well_formed(&app, request.uri(), request.headers()) {
+        return error.into_response();
+    }
+    if let Some(uri) = without_trailing_slash(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    if let Some(method) = overriding_method(&request) {
+        *request.method_mut() = method;
+    }
+    let is_fapi = fapi::owns(request.uri().path());
+    let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
+    let response = if is_fapi && request.method() == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        match tokio::time::timeout(PATIENCE, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => ApiError::new(ErrorCode::ServiceUnavailable).why("The answer took too long. Try again.").retry_after(1).into_response(),
+        }
+    };
+    finish(response, cors, is_fapi)
+}
+
+fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    if uri.path_and_query().map_or(0, |text| text.as_str().len()) > MAX_URI_BYTES {
+        return Err(ApiError::new(ErrorCode::RequestUriTooLong).why("An address may have 16 KiB."));
+    }
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > MAX_HEADER_BYTES {
+        return Err(ApiError::new(ErrorCode::RequestBodyInvalid).why("The headers may have 32 KiB together."));
+    }
+    if !host::is_ours(app, uri, headers) {
+        return Err(ApiError::new(ErrorCode::HostUnknown).why(
+            "This development server answers to localhost, its key's host and its public URL only. Open it under one of them.",
+        ));
+    }
+    // One path, one meaning: what another layer might read differently is nothing here.
+    let path = uri.path().to_ascii_lowercase();
+    let ambiguous = ["//", "%2f", "%5c", "%00", "\\", "/./", "/../", "%2e"].iter().any(|part| path.contains(part));
+    if ambiguous { Err(ApiError::not_found("address")) } else { Ok(()) }
+}
+
+/// Compat: clerk/javascript packages/clerk-js/src/core/resources/User.ts asks
+/// for `/me/email_addresses/` and others with a slash at the end.
+fn without_trailing_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let shorter = path.strip_suffix('/').filter(|shorter| !shorter.is_empty())?;
+    let target = uri.query().map_or_else(|| shorter.to_owned(), |query| format!("{shorter}?{query}"));
+    target.parse().ok()
+}
+
+/// Browsers send only GET and POST: `POST …?_method=DELETE` is a DELETE. On
+/// nothing but POST (CSR-02). Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts
+fn overriding_method(request: &Request) -> Option<Method> {
+    if request.method() != Method::POST || !fapi::owns(request.uri().path()) {
+        return None;
+    }
+    let named = Params::from_form(request.uri().query().unwrap_or("")).ok()?.text("_method").ok()??;
+    match named.to_ascii_uppercase().as_str() {
+        "PATCH" => Some(Method::PATCH),
+        "PUT" => Some(Method::PUT),
+        "DELETE" => Some(Method::DELETE),
+        _ => None,
+    }
+}
+
+/// The origin to name in the answer, if it may read it. On errors too: without
+/// it a browser takes an error for a broken network and asks again for minutes.
+async fn cors(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
+    let value = headers.get(header::ORIGIN)?;
+    let (settings, _) = app.store().settings(app.instance_id()).await.ok()?;
+    origin::is_allowed(app, &settings, value.to_str().ok()?).then(|| value.clone())
+}
+
+fn finish(mut response: Response, cors: Option<HeaderValue>, is_fapi: bool) -> Response {
+    let headers = response.headers_mut();
+    if is_fapi {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+    if let Some(origin) = cors {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("Clerk-Db-Jwt, Retry-After, X-Country, Authorization"),
+        );
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("strict-origin-when-cross-origin"));
+    response
+}
+
+/// What no route answers: a Backend API path needs a key before it may be
+/// missing, everything else is simply not there.
+pub async fn answer_unknown(State(app): State<App>, request: Request) -> Response {
+    let path = request.uri().path();
+    if path.starts_with("/v1/")
+        && !fapi::owns(path)
+        && let Err(error) = secret_key::authenticate(&app, request.headers()).await
+    {
+        return error.into_response();
+    }
+    ApiError::not_found("address").into_response()
+}
+
+/// A known path with another method.
+pub async fn answer_wrong_method() -> Response {
+    ApiError::new(ErrorCode::MethodNotAllowed).why("This address exists, but not with this method.").into_response()
+}
+
+/// A broken invariant of ours: told to the log, answered as JSON.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
+pub fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    ApiError::internal(format!("panic: {}", text.unwrap_or_default())).into_response()
+}

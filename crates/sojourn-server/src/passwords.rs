@@ -1,0 +1,120 @@
+//! Password hashes: Argon2id in a small pool of its own, so that a storm of
+//! sign-ins leaves the token refreshes alone (AUT-03, performance.md 1).
+
+use std::sync::Arc;
+
+use argon2::{
+    Algorithm, Argon2, Version,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash as Phc},
+};
+use sojourn_core::{password::Password, user::PasswordHash};
+use tokio::sync::Semaphore;
+
+use crate::wire::{ApiError, ApiResult, ErrorCode, Params};
+
+/// OWASP's parameters: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+/// Requests that may wait for a place; more are turned away.
+const QUEUE: usize = 64;
+
+/// Hashes and checks passwords, a few at a time.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    working: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Passwords {
+    /// A pool one smaller than the machine, and at least of one.
+    pub fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = cores.saturating_sub(1).max(1);
+        Self { working: Arc::new(Semaphore::new(workers)), admitted: Arc::new(Semaphore::new(workers + QUEUE)) }
+    }
+
+    /// The hash to store for a password.
+    ///
+    /// # Errors
+    /// `too_many_requests` when the queue is full.
+    pub async fn hash(&self, password: Password) -> ApiResult<PasswordHash> {
+        self.run(move || {
+            let hash = hasher().hash_password(password.as_bytes()).map_err(ApiError::internal)?;
+            Ok(PasswordHash(hash.to_string()))
+        })
+        .await
+    }
+
+    /// Whether `password` is the one behind `hash`. Without a hash the same
+    /// work is done for nothing, so that time does not tell which accounts
+    /// exist (AUT-13).
+    ///
+    /// # Errors
+    /// `too_many_requests` when the queue is full.
+    pub async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> ApiResult<bool> {
+        self.run(move || match hash {
+            Some(hash) => {
+                let parsed = Phc::new(&hash.0).map_err(ApiError::internal)?;
+                Ok(hasher().verify_password(password.as_bytes(), &parsed).is_ok())
+            }
+            None => hasher().hash_password(password.as_bytes()).map(|_| false).map_err(ApiError::internal),
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+        let busy = || {
+            ApiError::new(ErrorCode::TooManyRequests)
+                .why("Too many people are signing in at this moment. Try again in a few seconds.")
+                .retry_after(2)
+        };
+        let _place = self.admitted.clone().try_acquire_owned().map_err(|_| busy())?;
+        let worker = self.working.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        // The permit goes along: a request that was given up still occupies its worker.
+        let done = tokio::task::spawn_blocking(move || {
+            let _worker = worker;
+            work()
+        });
+        done.await.map_err(ApiError::internal)?
+    }
+}
+
+/// The password that somebody chose in the field `name`.
+///
+/// # Errors
+/// What the rules for passwords say against it.
+pub fn chosen(params: &Params, name: &str) -> ApiResult<Password> {
+    use sojourn_core::password::PasswordRefusal::{ControlCharacter, TooLong, TooShort};
+    Password::choose(&params.required(name)?).map_err(|refusal| match refusal {
+        TooShort => ApiError::param(ErrorCode::FormPasswordTooShort, name),
+        TooLong => ApiError::param(ErrorCode::FormPasswordTooLong, name),
+        ControlCharacter => ApiError::param(ErrorCode::FormPasswordValidationFailed, name)
+            .why("The password holds a character that keyboards do not give. Type it again."),
+    })
+}
+
+fn hasher() -> Argon2<'static> {
+    let params = argon2::Params::new(MEMORY_KIB, PASSES, 1, None).expect("OWASP's parameters are valid");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_is_recognised_and_another_is_not() {
+        let passwords = Passwords::new();
+        let hash = passwords.hash(Password::present("correct horse")).await.expect("hashed");
+        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
+        assert!(passwords.verify(Password::present("correct horse"), Some(hash.clone())).await.expect("checked"));
+        assert!(!passwords.verify(Password::present("battery staple"), Some(hash)).await.expect("checked"));
+        assert!(!passwords.verify(Password::present("anything"), None).await.expect("checked"));
+    }
+}

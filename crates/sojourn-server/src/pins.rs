@@ -1,0 +1,115 @@
+//! Settings given by configuration: at start they become a settings version,
+//! and nobody else may change them (product.md, decision 8).
+
+use serde_json::{Map, Value};
+use sojourn_core::settings::{Settings, SessionSettingsPatch, TokenSettingsPatch};
+use sojourn_store::{CommitError, Engine as _, Write};
+
+use crate::{
+    app::{App, StartError},
+    wire::{ApiError, ErrorCode},
+};
+
+/// One pinned value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pin {
+    /// `session_settings.maximum_lifetime.duration_seconds` and so on.
+    pub path: String,
+    /// Its value.
+    pub value: Value,
+    /// Where it is pinned: `file:sojourn.toml`, `env:SOJOURN_…`, `flag`.
+    pub origin: String,
+}
+
+/// All pinned values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pins(pub Vec<Pin>);
+
+impl Pins {
+    /// The values below `section` as one document.
+    fn document(&self, section: &str) -> Map<String, Value> {
+        let mut document = Map::new();
+        for pin in &self.0 {
+            let Some(path) = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else { continue };
+            insert(&mut document, path, pin.value.clone());
+        }
+        document
+    }
+
+    /// Refuses a change of a pinned value: `patch` is the JSON of a change
+    /// below `section`.
+    ///
+    /// # Errors
+    /// `setting_pinned`, which says where.
+    pub fn allow(&self, section: &str, patch: &Value) -> Result<(), ApiError> {
+        for pin in &self.0 {
+            let Some(path) = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else { continue };
+            let value = path.split('.').try_fold(patch, |value, name| value.get(name));
+            if value.is_some_and(|value| !value.is_null() && *value != pin.value) {
+                return Err(ApiError::new(ErrorCode::SettingPinned)
+                    .why(format!("{} is pinned in {}. Change it there and restart.", pin.path, pin.origin))
+                    .meta("param_name", pin.path.as_str())
+                    .meta("pinned_in", pin.origin.as_str()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn insert(document: &mut Map<String, Value>, path: &str, value: Value) {
+    match path.split_once('.') {
+        // Claims are replaced whole; their names may hold dots of their own.
+        Some((name, rest)) => {
+            let inner = document.entry(name).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+        None => {
+            document.insert(path.to_owned(), value);
+        }
+    }
+}
+
+/// Puts the pins into force by a settings version of their own.
+pub(crate) async fn apply(app: &App) -> Result<(), StartError> {
+    let pins = app.pins();
+    let Some(first) = pins.0.first() else { return Ok(()) };
+    let refuse = |why: String| StartError::Pins(format!("the configuration cannot be put into force: {why}"));
+    loop {
+        let (settings, _) = app.store().settings(app.instance_id()).await?;
+        let session: SessionSettingsPatch =
+            serde_json::from_value(Value::Object(pins.document("session_settings"))).map_err(|error| refuse(error.to_string()))?;
+        let token: TokenSettingsPatch =
+            serde_json::from_value(Value::Object(pins.document("session"))).map_err(|error| refuse(error.to_string()))?;
+        let session = settings.session.change(&session, app.bounds()).map_err(|error| refuse(error.to_string()))?;
+        let token = settings.token.change(&token, app.is_development()).map_err(|error| refuse(format!("{error:?}")))?;
+        let mut next = Settings { session, token, ..settings.clone() };
+        for pin in &pins.0 {
+            match pin.path.as_str() {
+                "auth_email.verify_at_sign_up" => {
+                    next.instance.auth_email.verify_at_sign_up =
+                        pin.value.as_bool().ok_or_else(|| refuse(format!("{} has to be true or false", pin.path)))?;
+                }
+                "paths.home_url" => next.instance.paths.home_url = pin.value.as_str().map(str::to_owned),
+                "application_name" => {
+                    next.instance.application_name =
+                        pin.value.as_str().ok_or_else(|| refuse(format!("{} has to be a text", pin.path)))?.to_owned();
+                }
+                _ => {}
+            }
+        }
+        if next == settings {
+            return Ok(());
+        }
+        let now = app.now();
+        next.version += 1;
+        next.in_force_from = now;
+        next.author.clone_from(&first.origin);
+        match app.commit(app.changes(now).write(Write::Settings(next))).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

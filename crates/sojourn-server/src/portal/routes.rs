@@ -1,0 +1,179 @@
+//! The hosted pages with the application's state around them.
+
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use sojourn_core::{id::ClientId, settings::Settings};
+use sojourn_store::Engine as _;
+
+use super::{
+    IndexPage, MailboxEntry, PortalPage, PortalView, fresh_nonce, headers::mailbox_headers, mailbox::MAILBOX_COOKIE,
+    portal_headers, render_index, render_mailbox, render_mailbox_locked, render_portal,
+};
+use crate::{
+    app::App,
+    auth::browser::cookie_values,
+    wire::{ApiError, ApiResult},
+};
+
+/// The pages.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/", get(show_index))
+        .route("/sign-in", get(show_sign_in))
+        .route("/sign-in/{*rest}", get(show_sign_in))
+        .route("/sign-up", get(show_sign_up))
+        .route("/sign-up/{*rest}", get(show_sign_up))
+        .route("/user", get(show_user))
+        .route("/user/{*rest}", get(show_user))
+        .route("/mailbox", get(show_mailbox))
+        .route("/mailbox/{id}", get(show_mailbox))
+        .route("/mailbox/clear", post(clear_mailbox))
+}
+
+/// Where people go who came from nowhere: the setting, else in development the
+/// application that `origin` names, else their own account.
+pub fn home_url(app: &App, settings: &Settings, origin: Option<&str>) -> String {
+    let own = app.own_origin();
+    let application = origin.filter(|origin| app.is_development() && *origin != own).map(|origin| format!("{origin}/"));
+    settings.instance.paths.home_url.clone().or(application).unwrap_or_else(|| format!("{own}/user"))
+}
+
+async fn show_index(State(app): State<App>) -> ApiResult<Response> {
+    if !app.has_development_tools() {
+        return Ok(Redirect::temporary("/user").into_response());
+    }
+    let (settings, _) = app.store().settings(app.instance_id()).await?;
+    let html = render_index(&IndexPage {
+        application_name: &settings.instance.application_name,
+        publishable_key: app.publishable_key(),
+        origin: &app.own_origin(),
+        server_version: env!("CARGO_PKG_VERSION"),
+        has_dashboard: false,
+    });
+    Ok((portal_headers(&fresh_nonce()), Html(html.map_err(ApiError::internal)?)).into_response())
+}
+
+async fn show_sign_in(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
+    show(&app, &headers, PortalView::SignIn).await
+}
+
+async fn show_sign_up(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
+    show(&app, &headers, PortalView::SignUp).await
+}
+
+async fn show_user(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
+    show(&app, &headers, PortalView::User).await
+}
+
+async fn show(app: &App, headers: &HeaderMap, view: PortalView) -> ApiResult<Response> {
+    let (settings, _) = app.store().settings(app.instance_id()).await?;
+    let last_origin = last_origin(app, headers).await?;
+    let nonce = fresh_nonce();
+    let html = render_portal(
+        &PortalPage {
+            application_name: &settings.instance.application_name,
+            publishable_key: app.publishable_key(),
+            origin: &app.own_origin(),
+            home_url: &home_url(app, &settings, last_origin.as_deref()),
+            allowed_redirect_origins: &redirect_patterns(app, &settings),
+            development: app.is_development(),
+        },
+        view,
+        &nonce,
+    );
+    Ok((portal_headers(&nonce), Html(html.map_err(ApiError::internal)?)).into_response())
+}
+
+/// The application this browser last called from. No secret is checked: it
+/// decides nothing but where a link leads, among allowed addresses.
+async fn last_origin(app: &App, headers: &HeaderMap) -> ApiResult<Option<String>> {
+    let values = cookie_values(headers, &app.cookie_names().client);
+    let id = values.first().and_then(|value| value.split('.').next()?.parse::<ClientId>().ok());
+    let Some(id) = id else { return Ok(None) };
+    let record = app.store().browser(app.instance_id(), id).await?;
+    Ok(record.and_then(|record| record.browser.client.last_origin))
+}
+
+/// The origins that clerk-js may send people to, in its pattern language:
+/// without them it drops `redirect_url` silently.
+/// Compat: clerk/javascript packages/clerk-js/src/utils/url.ts isAllowedRedirect
+fn redirect_patterns(app: &App, settings: &Settings) -> Vec<String> {
+    let mut origins = app.configured_origins().to_vec();
+    origins.extend(settings.instance.allowed_origins.iter().cloned());
+    if app.allows_loopback() {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            origins.extend([format!("http://{host}:*"), format!("https://{host}:*"), format!("http://{host}")]);
+        }
+    }
+    origins
+}
+
+#[derive(Deserialize)]
+struct MailboxQuery {
+    key: Option<String>,
+    to: Option<String>,
+}
+
+/// How many mails the page lists.
+const LISTED: u32 = 200;
+
+async fn show_mailbox(
+    State(app): State<App>,
+    id: Option<Path<String>>,
+    Query(query): Query<MailboxQuery>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    if !app.has_development_tools() {
+        return Err(ApiError::not_found("page"));
+    }
+    if let Some(key) = &query.key {
+        return Ok(match app.mailbox().redeem(key) {
+            Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/mailbox")).into_response(),
+            None => locked()?,
+        });
+    }
+    let values = cookie_values(&headers, MAILBOX_COOKIE);
+    if !values.iter().any(|value| app.mailbox().admits(value)) {
+        return locked();
+    }
+    let to = query.to.as_deref().map(|to| to.trim().to_lowercase()).filter(|to| !to.is_empty());
+    let mails = app.store().mails(app.instance_id(), None, LISTED).await?;
+    let entries: Vec<MailboxEntry> = mails
+        .into_iter()
+        .filter(|mail| to.as_ref().is_none_or(|to| mail.to.contains(to.as_str())))
+        .map(|mail| MailboxEntry {
+            id: mail.id.to_string(),
+            to: mail.to,
+            subject: mail.subject,
+            received_at_ms: mail.received_at.as_millis(),
+            code: mail.code,
+            link: mail.link,
+            text: mail.text,
+            html: mail.html,
+        })
+        .collect();
+    let selected = id.and_then(|Path(id)| entries.iter().find(|mail| mail.id == id));
+    let html = render_mailbox(&entries, selected, query.to.as_deref(), app.now().as_millis());
+    Ok((mailbox_headers(), Html(html.map_err(ApiError::internal)?)).into_response())
+}
+
+fn locked() -> ApiResult<Response> {
+    let html = render_mailbox_locked("sojourn mailbox").map_err(ApiError::internal)?;
+    Ok((StatusCode::FORBIDDEN, mailbox_headers(), Html(html)).into_response())
+}
+
+async fn clear_mailbox(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
+    let values = cookie_values(&headers, MAILBOX_COOKIE);
+    if !app.has_development_tools() || !values.iter().any(|value| app.mailbox().admits(value)) {
+        return Err(ApiError::not_found("page"));
+    }
+    let now = app.now();
+    app.commit(app.changes(now).write(sojourn_store::Write::ClearMails)).await?;
+    Ok(Redirect::to("/mailbox").into_response())
+}

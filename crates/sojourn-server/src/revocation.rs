@@ -1,0 +1,58 @@
+//! Ending sessions from outside their browser: by the application's server, by
+//! another device, with a ban or a new password.
+
+use std::collections::BTreeSet;
+
+use sojourn_core::{
+    client::{Leaving, leave},
+    id::{SessionId, UserId},
+    session::{ClosedStatus, EndReason, Session},
+};
+use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus};
+
+use crate::app::{App, Unsettled};
+
+/// Adds to `changes` the end of all open sessions of a user but `keep`, in all
+/// browsers, and what that changes of those browsers.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn of_user(
+    app: &App,
+    mut changes: ChangeSet,
+    user_id: UserId,
+    keep: Option<SessionId>,
+    reason: EndReason,
+) -> Result<ChangeSet, Unsettled> {
+    let filter = SessionFilter { user_id: Some(user_id), stored: Some(StoredStatus::Open), limit: u32::MAX, ..SessionFilter::default() };
+    let (sessions, _) = app.store().sessions(app.instance_id(), filter).await?;
+    let clients: BTreeSet<_> = sessions.iter().filter(|session| Some(session.id) != keep).map(|session| session.client_id).collect();
+    let now = changes.at;
+    for client_id in clients {
+        let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { continue };
+        let of_user = record.browser.sessions.iter().filter(|session| session.user_id == user_id && Some(session.id) != keep);
+        // A browser holds one session of a user at most, unless it was admitted before that rule.
+        let Some(session) = of_user.clone().next() else { continue };
+        let leaving = Leaving::One(session.id, ClosedStatus::Revoked, reason);
+        let step = leave(now, &record.policy, &record.browser, leaving, None);
+        changes = changes.browser(&step);
+    }
+    Ok(changes)
+}
+
+/// Ends one session, wherever it is, and gives it back as it is then. A
+/// session that is over stays as it ended. `None` when there is none.
+///
+/// # Errors
+/// The store does not answer, or a conflict: load again.
+pub async fn of_session(app: &App, id: SessionId, reason: EndReason) -> Result<Option<Session>, Unsettled> {
+    let Some(session) = app.store().session(app.instance_id(), id).await? else { return Ok(None) };
+    if session.closed.is_some() {
+        return Ok(Some(session));
+    }
+    let now = app.now();
+    let Some(record) = app.store().browser(app.instance_id(), session.client_id).await? else { return Ok(Some(session)) };
+    let step = leave(now, &record.policy, &record.browser, Leaving::One(id, ClosedStatus::Revoked, reason), None);
+    app.commit(app.changes(now).browser(&step)).await?;
+    Ok(step.closed.into_iter().find(|closed| closed.id == id).or(Some(session)))
+}

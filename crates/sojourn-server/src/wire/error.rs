@@ -1,0 +1,269 @@
+//! One vocabulary of errors: a code per reason, its status and its texts in
+//! one table. Every answer from 400 up has this shape, whoever gives it.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Map, Value, json};
+use sojourn_store::{CommitError, StoreError};
+
+/// What handlers return.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+macro_rules! codes {
+    ($($variant:ident $code:literal $status:ident $message:literal;)*) => {
+        /// A stable name for what went wrong; SDKs branch on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ErrorCode {
+            $(#[doc = $message] $variant,)*
+        }
+
+        impl ErrorCode {
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The status it is answered with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+
+            const fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message,)* }
+            }
+
+            /// All of them, for the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
+codes! {
+    // Who is calling
+    AuthenticationInvalid "authentication_invalid" UNAUTHORIZED "Invalid authentication";
+    AuthorizationHeaderFormatInvalid "authorization_header_format_invalid" UNAUTHORIZED "Invalid Authorization header format";
+    ClerkKeyInvalid "clerk_key_invalid" UNAUTHORIZED "The secret key is not valid";
+    OriginInvalid "origin_invalid" BAD_REQUEST "Invalid origin";
+    OriginMissing "origin_missing" BAD_REQUEST "Missing origin";
+    SecretKeyFromBrowser "origin_authorization_headers_conflict" BAD_REQUEST "A secret key must not be used by a browser";
+    HostUnknown "host_invalid" MISDIRECTED_REQUEST "Unknown host";
+    UserLocked "user_locked" FORBIDDEN "Your account is locked";
+    UserBanned "user_banned" FORBIDDEN "Your account is banned";
+    // What they ask for
+    ResourceNotFound "resource_not_found" NOT_FOUND "Not found";
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
+    RequestBodyInvalid "request_body_invalid" BAD_REQUEST "The request body is invalid";
+    RequestBodyTooLarge "request_body_too_large" PAYLOAD_TOO_LARGE "The request body is too large";
+    RequestUriTooLong "request_uri_too_long" URI_TOO_LONG "The address is too long";
+    UnsupportedContentType "unsupported_content_type" UNSUPPORTED_MEDIA_TYPE "The content type is not supported";
+    MalformedRequestParameters "malformed_request_parameters" BAD_REQUEST "A parameter of the request is malformed";
+    RequestInvalidForEnvironment "request_invalid_for_environment" BAD_REQUEST "Not possible in this environment";
+    RedirectUrlInvalid "redirect_url_invalid" UNPROCESSABLE_ENTITY "The redirect address is not allowed";
+    HandshakeCannotReturn "handshake_cookies_not_shared" UNPROCESSABLE_ENTITY "The browser cannot carry the answer back";
+    TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests";
+    Conflict "conflict" CONFLICT "The resource has changed in the meantime";
+    // Forms
+    FormParamMissing "form_param_missing" UNPROCESSABLE_ENTITY "is missing";
+    FormParamNil "form_param_nil" UNPROCESSABLE_ENTITY "Enter a value";
+    FormParamUnknown "form_param_unknown" UNPROCESSABLE_ENTITY "is unknown";
+    FormParamTypeInvalid "form_param_type_invalid" UNPROCESSABLE_ENTITY "has the wrong type";
+    FormParamFormatInvalid "form_param_format_invalid" UNPROCESSABLE_ENTITY "is invalid";
+    FormParamValueInvalid "form_param_value_invalid" UNPROCESSABLE_ENTITY "does not match one of the allowed values";
+    FormParamMaxLengthExceeded "form_param_max_length_exceeded" UNPROCESSABLE_ENTITY "is too long";
+    FormIdentifierExists "form_identifier_exists" UNPROCESSABLE_ENTITY "That email address is taken. Please try another.";
+    FormIdentifierNotFound "form_identifier_not_found" UNPROCESSABLE_ENTITY "Couldn't find your account.";
+    FormPasswordIncorrect "form_password_incorrect" UNPROCESSABLE_ENTITY "Password is incorrect. Try again, or use another method.";
+    FormPasswordTooShort "form_password_length_too_short" UNPROCESSABLE_ENTITY "Passwords must be 8 characters or more.";
+    FormPasswordTooLong "form_password_length_too_long" UNPROCESSABLE_ENTITY "Passwords must be 72 characters or fewer.";
+    FormPasswordValidationFailed "form_password_validation_failed" UNPROCESSABLE_ENTITY "Password cannot be used";
+    FormCodeIncorrect "form_code_incorrect" UNPROCESSABLE_ENTITY "Incorrect code";
+    FormDataMissing "form_data_missing" UNPROCESSABLE_ENTITY "Something is missing";
+    VerificationExpired "verification_expired" UNPROCESSABLE_ENTITY "The code has expired";
+    VerificationFailed "verification_failed" UNPROCESSABLE_ENTITY "Too many failed attempts";
+    VerificationMissing "verification_missing" UNPROCESSABLE_ENTITY "No code was sent";
+    StrategyForUserInvalid "strategy_for_user_invalid" UNPROCESSABLE_ENTITY "Cannot sign in this way";
+    NoPasswordSet "no_password_set" BAD_REQUEST "The user has no password";
+    IncorrectPassword "incorrect_password" UNPROCESSABLE_ENTITY "The password is incorrect";
+    // Sessions
+    SessionExists "session_exists" BAD_REQUEST "Session already exists";
+    IdentifierAlreadySignedIn "identifier_already_signed_in" BAD_REQUEST "You're already signed in";
+    TooManySessions "client_session_limit_exceeded" BAD_REQUEST "Too many accounts are signed in";
+    SessionLifetimeRequired "session_lifetime_required" UNPROCESSABLE_ENTITY "One of the two limits has to stay on";
+    SignInOutOfOrder "sign_in_step_invalid" UNPROCESSABLE_ENTITY "This step cannot be taken now";
+    TicketInvalid "sign_in_token_invalid" BAD_REQUEST "The ticket is invalid";
+    TicketUsed "sign_in_token_already_used_code" BAD_REQUEST "The ticket has been used";
+    TicketExpired "ticket_expired_code" BAD_REQUEST "The ticket has expired";
+    SignInTokenCannotBeRevoked "sign_in_token_cannot_be_revoked_code" BAD_REQUEST "The sign-in token cannot be revoked";
+    ReservedClaim "jwt_template_reserved_claim" BAD_REQUEST "A reserved claim was used";
+    SettingPinned "setting_pinned" CONFLICT "The setting is pinned";
+    // Ours
+    ServiceUnavailable "service_unavailable" SERVICE_UNAVAILABLE "Cannot answer now";
+    InternalError "internal_clerk_error" INTERNAL_SERVER_ERROR "Something went wrong on our side";
+}
+
+/// An error as it is answered. What happened is `message`; why and what to do
+/// next is `long_message`.
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    code: ErrorCode,
+    message: Option<String>,
+    long_message: Option<String>,
+    meta: Map<String, Value>,
+    client: Option<Value>,
+    cookies: Vec<HeaderValue>,
+    retry_after_seconds: Option<u64>,
+    /// Told to the log, never to the caller (LOG-03).
+    cause: Option<String>,
+}
+
+impl ApiError {
+    /// An error with the table's texts.
+    pub fn new(code: ErrorCode) -> Self {
+        Self(Box::new(Parts {
+            code,
+            message: None,
+            long_message: None,
+            meta: Map::new(),
+            client: None,
+            cookies: Vec::new(),
+            retry_after_seconds: None,
+            cause: None,
+        }))
+    }
+
+    /// An error about one parameter.
+    pub fn param(code: ErrorCode, name: &str) -> Self {
+        // JavaScript reads `param_name`, the published catalogue shows `name`.
+        // Compat: clerk/javascript packages/shared/src/errors/clerkApiError.ts
+        Self::new(code).meta("param_name", name).meta("name", name)
+    }
+
+    /// Nothing of that name, for everyone who may not see it either (AUZ-01).
+    pub fn not_found(what: &str) -> Self {
+        Self::new(ErrorCode::ResourceNotFound).why(format!("There is no such {what}. Check the id."))
+    }
+
+    /// A fault of ours, told to the log only.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        let mut error = Self::new(ErrorCode::InternalError);
+        error.0.cause = Some(cause.to_string());
+        error
+    }
+
+    /// Why, and what to do next.
+    #[must_use]
+    pub fn why(mut self, text: impl Into<String>) -> Self {
+        self.0.long_message = Some(text.into());
+        self
+    }
+
+    /// What happened, where the table's text is not enough.
+    #[must_use]
+    pub fn message(mut self, text: impl Into<String>) -> Self {
+        self.0.message = Some(text.into());
+        self
+    }
+
+    /// A detail for programs.
+    #[must_use]
+    pub fn meta(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.meta.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The client as it is now, so that the browser needs no second request.
+    /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Base.ts
+    #[must_use]
+    pub fn with_client(mut self, client: Value, cookies: Vec<HeaderValue>) -> Self {
+        self.0.client = Some(client);
+        self.0.cookies = cookies;
+        self
+    }
+
+    /// When to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    fn body(&self, trace_id: &str) -> Value {
+        let message = self.0.message.as_deref().unwrap_or(self.0.code.message());
+        let mut body = json!({
+            "errors": [{
+                "code": self.0.code.as_str(),
+                "message": message,
+                "long_message": self.0.long_message.as_deref().unwrap_or(message),
+                "meta": self.0.meta,
+            }],
+            "clerk_trace_id": trace_id,
+        });
+        if let Some(client) = &self.0.client {
+            body["meta"] = json!({"client": client});
+        }
+        body
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut bytes = [0; 16];
+        // Without randomness there is no trace id; the error is still told.
+        let _ = aws_lc_rs::rand::fill(&mut bytes);
+        let trace_id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let status = self.0.code.status();
+        if status.is_server_error() {
+            let cause = self.0.cause.as_deref().unwrap_or("unknown");
+            tracing::error!(trace_id, code = self.0.code.as_str(), cause, "request failed");
+        } else {
+            tracing::debug!(trace_id, code = self.0.code.as_str(), "request refused");
+        }
+        let mut response = (status, Json(self.body(&trace_id))).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.0.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        for cookie in self.0.cookies {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    /// A store that does not answer is 503, never "allowed" (LOG-04).
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Unavailable(_) => ErrorCode::ServiceUnavailable,
+            StoreError::Corrupt { .. } | StoreError::NewerSchema { .. } => ErrorCode::InternalError,
+        };
+        let mut answer = Self::new(code).why("The database cannot be reached right now. Try again in a moment.");
+        answer.0.cause = Some(error.to_string());
+        if code == ErrorCode::ServiceUnavailable { answer.retry_after(1) } else { answer }
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Self::new(ErrorCode::Conflict)
+                .why("Another request changed the same thing at the same time. Try again."),
+            CommitError::Taken("email_address") => Self::param(ErrorCode::FormIdentifierExists, "email_address"),
+            CommitError::Taken(name) => Self::param(ErrorCode::FormIdentifierExists, name)
+                .message(format!("That {name} is taken. Please try another.")),
+            CommitError::Store(error) => error.into(),
+        }
+    }
+}

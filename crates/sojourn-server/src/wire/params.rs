@@ -1,0 +1,280 @@
+//! Parameters of a request, whatever form they came in. Browsers send forms,
+//! application servers JSON; unknown names are ignored in both (INP-06), and a
+//! name that comes twice counts with its last value where one is wanted.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
+    http::{Method, header},
+};
+use serde_json::{Map, Value};
+
+use super::{ApiError, ApiResult, ErrorCode};
+
+/// Longest text of a single field.
+pub const MAX_TEXT_BYTES: usize = 4096;
+const MAX_FIELDS: usize = 200;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The parameters of one request: the query of a GET, the body of others.
+#[derive(Clone, Debug, Default)]
+pub struct Params(Map<String, Value>);
+
+impl Params {
+    /// The parameters of a query string or a form body.
+    ///
+    /// # Errors
+    /// Text that is not UTF-8 after decoding, NUL, or more than 200 fields.
+    pub fn from_form(text: &str) -> ApiResult<Self> {
+        let mut fields: Map<String, Value> = Map::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
+            match fields.get_mut(&name) {
+                Some(Value::Array(values)) => values.push(value.into()),
+                Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
+                None => {
+                    fields.insert(name, value.into());
+                }
+            }
+            if fields.len() > MAX_FIELDS {
+                return Err(ApiError::new(ErrorCode::RequestBodyInvalid).why("At most 200 fields are allowed."));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    fn from_json(bytes: &[u8]) -> ApiResult<Self> {
+        // serde_json refuses more than 128 levels by itself, lone surrogates and bad UTF-8 too.
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(fields)) if depth_within(&fields, 64) => Ok(Self(fields)),
+            Ok(Value::Null) => Ok(Self::default()),
+            Ok(_) => Err(ApiError::new(ErrorCode::RequestBodyInvalid).why("A JSON object of at most 64 levels is expected.")),
+            Err(error) => Err(ApiError::new(ErrorCode::RequestBodyInvalid).why(format!("The body is not JSON: {error}."))),
+        }
+    }
+
+    /// The raw fields.
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Whether the field was sent at all, even empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A text; `None` when absent, null or empty, because browsers send an
+    /// empty text for null. Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts
+    ///
+    /// # Errors
+    /// Not a text, too long, or with NUL.
+    pub fn text(&self, name: &str) -> ApiResult<Option<String>> {
+        let value = match self.0.get(name) {
+            Some(Value::Array(values)) => values.last(),
+            other => other,
+        };
+        match value {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => checked(name, text).map(|text| Some(text.to_owned())),
+            Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be a text."))),
+        }
+    }
+
+    /// A text that has to be there.
+    ///
+    /// # Errors
+    /// As [`Self::text`], and `form_param_missing`.
+    pub fn required(&self, name: &str) -> ApiResult<String> {
+        self.text(name)?
+            .ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, name).why(format!("{name} has to be given.")))
+    }
+
+    /// Several texts: a list, or a field that came several times.
+    ///
+    /// # Errors
+    /// As [`Self::text`].
+    pub fn texts(&self, name: &str) -> ApiResult<Vec<String>> {
+        let values = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(values)) => values.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        values
+            .iter()
+            .map(|value| match value {
+                Value::String(text) => checked(name, text).map(str::to_owned),
+                _ => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name)),
+            })
+            .collect()
+    }
+
+    /// A switch: `true`/`false` as JSON or text.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn flag(&self, name: &str) -> ApiResult<Option<bool>> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) => match text.as_str() {
+                "" => Ok(None),
+                "true" | "1" => Ok(Some(true)),
+                "false" | "0" => Ok(Some(false)),
+                _ => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be true or false."))),
+            },
+            Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be true or false."))),
+        }
+    }
+
+    /// A whole number, as JSON or text.
+    ///
+    /// # Errors
+    /// Anything else, or below zero.
+    pub fn number(&self, name: &str) -> ApiResult<Option<u64>> {
+        let error = || ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be a whole number."));
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => number.as_u64().map(Some).ok_or_else(error),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| error()),
+            Some(_) => Err(error()),
+        }
+    }
+
+    /// A JSON object, as JSON or as JSON text inside a form.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn object(&self, name: &str) -> ApiResult<Option<Map<String, Value>>> {
+        let error = || ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be a JSON object."));
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object.clone())),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => serde_json::from_str(text).map(Some).map_err(|_| error()),
+            Some(_) => Err(error()),
+        }
+    }
+}
+
+fn checked<'a>(name: &str, text: &'a str) -> ApiResult<&'a str> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, name).why(format!("{name} may have {MAX_TEXT_BYTES} bytes.")));
+    }
+    if text.contains('\0') {
+        return Err(ApiError::param(ErrorCode::FormParamFormatInvalid, name).why(format!("{name} must not contain NUL.")));
+    }
+    Ok(text)
+}
+
+fn depth_within(fields: &Map<String, Value>, levels: usize) -> bool {
+    levels > 0
+        && fields.values().all(|value| match value {
+            Value::Object(inner) => depth_within(inner, levels - 1),
+            Value::Array(items) => items.iter().all(|item| match item {
+                Value::Object(inner) => depth_within(inner, levels - 1),
+                Value::Array(_) => levels > 1 && !nested_too_deep(item, levels - 1),
+                _ => true,
+            }),
+            _ => true,
+        })
+}
+
+fn nested_too_deep(value: &Value, levels: usize) -> bool {
+    match value {
+        _ if levels == 0 => true,
+        Value::Array(items) => items.iter().any(|item| nested_too_deep(item, levels - 1)),
+        Value::Object(inner) => inner.values().any(|item| nested_too_deep(item, levels - 1)),
+        _ => false,
+    }
+}
+
+/// Percent-decodes one side of a pair; bytes that are no UTF-8 are refused,
+/// never replaced (INP-03).
+fn decode(text: &str) -> ApiResult<String> {
+    let error = || ApiError::new(ErrorCode::MalformedRequestParameters).why("A parameter is not valid UTF-8.");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).ok_or_else(error);
+                let value = digit(rest.next())? * 16 + digit(rest.next())?;
+                bytes.push(value as u8);
+            }
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| error())
+}
+
+impl<S: Send + Sync> FromRequest<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> ApiResult<Self> {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Self::from_form(request.uri().query().unwrap_or(""));
+        }
+        let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
+        let bytes = read_body(request.into_body()).await?;
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("");
+        match content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+            "application/json" => Self::from_json(&bytes),
+            "application/x-www-form-urlencoded" => {
+                let text = std::str::from_utf8(&bytes).map_err(|_| {
+                    ApiError::new(ErrorCode::RequestBodyInvalid).why("The body is not valid UTF-8.")
+                })?;
+                Self::from_form(text)
+            }
+            _ => Err(ApiError::new(ErrorCode::UnsupportedContentType)
+                .why("Send application/json or application/x-www-form-urlencoded.")),
+        }
+    }
+}
+
+async fn read_body(body: Body) -> ApiResult<Bytes> {
+    axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
+        ApiError::new(ErrorCode::RequestBodyTooLarge).why("At most 1 MiB is read, and it has to arrive whole.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_is_none_because_browsers_send_it_for_null() {
+        let params = Params::from_form("active_organization_id=&intent=focus").expect("a form");
+        assert_eq!(params.text("active_organization_id").expect("valid"), None);
+        assert_eq!(params.text("intent").expect("valid").as_deref(), Some("focus"));
+    }
+
+    #[test]
+    fn what_is_not_utf8_or_holds_nul_is_refused() {
+        assert_eq!(Params::from_form("a=%ff").expect_err("refused").code(), ErrorCode::MalformedRequestParameters);
+        assert_eq!(Params::from_form("a=%c3%28").expect_err("refused").code(), ErrorCode::MalformedRequestParameters);
+        assert_eq!(Params::from_form("a=%zz").expect_err("refused").code(), ErrorCode::MalformedRequestParameters);
+        let nul = Params::from_form("a=x%00y").expect("a form");
+        assert_eq!(nul.text("a").expect_err("refused").code(), ErrorCode::FormParamFormatInvalid);
+        assert_eq!(Params::from_json(b"{\"a\":\"\\ud800\"}").expect_err("refused").code(), ErrorCode::RequestBodyInvalid);
+    }
+
+    #[test]
+    fn deep_json_is_refused() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(70), "]".repeat(70));
+        assert_eq!(Params::from_json(deep.as_bytes()).expect_err("refused").code(), ErrorCode::RequestBodyInvalid);
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_is_a_list_and_its_last_value_counts() {
+        let params = Params::from_form("email_address=a%40b.c&email_address=d%2Be%40f.g").expect("a form");
+        assert_eq!(params.texts("email_address").expect("valid"), ["a@b.c", "d+e@f.g"]);
+        assert_eq!(params.text("email_address").expect("valid").as_deref(), Some("d+e@f.g"));
+    }
+}

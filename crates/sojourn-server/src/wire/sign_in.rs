@@ -1,0 +1,78 @@
+//! An attempt to sign in on the wire.
+
+use serde_json::{Value, json};
+use sojourn_core::{
+    factor::{CODE_ATTEMPTS, SentCode},
+    sign_in::{SignIn, SignInStatus, Strategy},
+    time::Timestamp,
+    user::User,
+};
+
+use super::user::user_data;
+
+/// The sign-in object; `user` is the account it is for, if it is known.
+pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> Value {
+    let factor = sign_in.first_factor.as_ref();
+    json!({
+        "object": "sign_in_attempt",
+        "id": sign_in.id,
+        "status": sign_in.status.as_str(),
+        "supported_identifiers": ["email_address"],
+        "identifier": sign_in.identifier.as_ref().map(sojourn_core::email::Email::as_str),
+        "user_data": user.map(user_data),
+        "supported_first_factors": user.map(|user| first_factors(sign_in, user)),
+        "supported_second_factors": null,
+        "first_factor_verification": factor.map(|factor| {
+            verification(now, factor.strategy.as_str(), factor.verified, factor.code.as_ref())
+        }),
+        "second_factor_verification": null,
+        "created_session_id": sign_in.created_session_id,
+        "abandon_at": sign_in.abandon_at(),
+        "client_trust_state": null,
+        "protect_check": null,
+    })
+}
+
+/// The ways in for an account. The address typed comes first: it is selected
+/// by being equal to `identifier`.
+fn first_factors(sign_in: &SignIn, user: &User) -> Value {
+    let mut factors = Vec::new();
+    if user.password_hash.is_some() {
+        factors.push(json!({"strategy": Strategy::Password.as_str()}));
+    }
+    let typed = user.email_addresses.iter().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
+    for address in typed {
+        // Without the reset strategy "Forgot password" leads nowhere.
+        for strategy in [Strategy::EmailCode, Strategy::ResetPasswordEmailCode] {
+            factors.push(json!({
+                "strategy": strategy.as_str(),
+                "email_address_id": address.id,
+                "safe_identifier": address.email.as_str(),
+                "primary": user.primary_email_address_id == Some(address.id),
+            }));
+        }
+    }
+    if sign_in.status == SignInStatus::Complete && factors.is_empty() {
+        factors.push(json!({"strategy": Strategy::Ticket.as_str()}));
+    }
+    factors.into()
+}
+
+/// A verification object. Its `error` stays null: anything else makes the
+/// browser think that an OAuth sign-in failed.
+pub fn verification(now: Timestamp, strategy: &str, verified: bool, code: Option<&SentCode>) -> Value {
+    let status = match code {
+        _ if verified => "verified",
+        Some(code) if code.attempts >= CODE_ATTEMPTS => "failed",
+        Some(code) if now >= code.expires_at => "expired",
+        _ => "unverified",
+    };
+    json!({
+        "object": "verification",
+        "status": status,
+        "strategy": strategy,
+        "attempts": code.map_or(u32::from(verified), |code| code.attempts),
+        "expire_at": code.map(|code| code.expires_at),
+        "error": null,
+    })
+}
