@@ -1,0 +1,110 @@
+//! The seam to the HTTP application, and the life of a serving process.
+
+use std::path::Path;
+
+use tokio::sync::watch;
+
+use crate::banner::Banner;
+use crate::clock::{Stopwatch, SystemClock};
+use crate::config::Config;
+use crate::connections;
+use crate::data_folder::DataFolder;
+use crate::env_lines::Access;
+use crate::failure::{Exit, Failure};
+use crate::listen::{self, Busy};
+use crate::output;
+use crate::server_file::ServerFile;
+use crate::server_stub as sojourn_server;
+use crate::shutdown::DRAIN;
+
+/// What differs between `serve` and `test-server`.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    pub busy: Busy,
+    pub rate_limits: bool,
+    pub announce: fn(&Banner) -> String,
+}
+
+/// Serves until `stop` turns true, and returns when everything accepted is answered and stored.
+pub async fn run(
+    config: &Config,
+    folder: DataFolder,
+    manner: Manner,
+    stop: watch::Receiver<bool>,
+    since: Stopwatch,
+) -> Result<(), Failure> {
+    let bound = listen::bind(config.port.value, manner.busy).await?;
+    if let Some(port) = bound.busy_port {
+        output::note(&format!("port {port} is in use: listening on port {} instead", bound.port));
+    }
+    let base_url = match &config.public_url {
+        Some(url) => url.origin().ascii_serialization(),
+        None => format!("http://localhost:{}", bound.port),
+    };
+    let app = sojourn_server::App::open(options(config, &folder, manner, &base_url)).map_err(|error| {
+        Failure::new(Exit::Other, "start_failed", "the server cannot start")
+            .because(error.to_string())
+            .next("correct this and start again; nothing was changed")
+    })?;
+    let access = Access { base_url, publishable_key: app.publishable_key(), secret_key: app.secret_key() };
+    let serving = tokio::spawn(connections::serve(bound.listeners, app.router(), stop, DRAIN));
+
+    // From here on others may rely on the server, so it must already answer.
+    let pid = std::process::id();
+    let published = ServerFile {
+        base_url: access.base_url.clone(),
+        publishable_key: access.publishable_key.clone(),
+        secret_key: access.secret_key.clone(),
+        pid,
+    }
+    .publish(folder.path())?;
+    let exposed = *config.expose_development;
+    let banner = Banner {
+        access,
+        pid,
+        instance: config.application_name.value.clone(),
+        ready_in: since.elapsed(),
+        mailbox_link: (!exposed).then(|| app.mailbox_link()),
+        data: shown(&folder.database()),
+        config: config.file.as_deref().map(shown),
+        existing: folder.existing.then(|| app.counts()),
+        busy_port: bound.busy_port,
+        loopback_origins: *config.allow_loopback_origins,
+        missing_bundles: app.missing_bundles(),
+        exposed,
+    };
+    output::line(&(manner.announce)(&banner))?;
+
+    let drained = serving.await.unwrap_or(false);
+    // Clients must not find a server that no longer answers.
+    drop(published);
+    app.close().await;
+    if !drained {
+        tracing::warn!("some requests took too long and were not answered");
+    }
+    Ok(())
+}
+
+fn options(config: &Config, folder: &DataFolder, manner: Manner, base_url: &str) -> sojourn_server::Options {
+    sojourn_server::Options {
+        database: folder.database(),
+        master_key: folder.master_key.0,
+        base_url: base_url.to_owned(),
+        application_name: config.application_name.value.clone(),
+        expose_development: *config.expose_development,
+        rate_limits: manner.rate_limits,
+        allowed_origins: config.allowed_origins.value.clone(),
+        allow_loopback_origins: *config.allow_loopback_origins,
+        pins: config.pins.list(),
+        now_ms: || SystemClock.now_ms(),
+    }
+}
+
+/// A path below the working directory is shown from there.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match path.strip_prefix(&here) {
+        Ok(relative) => format!("./{}", relative.display()),
+        Err(_) => path.display().to_string(),
+    }
+}
