@@ -54,7 +54,7 @@ impl Banner {
         lines.push(String::new());
         lines.push(two_columns(
             "  Paste into .env.local of a Next.js app",
-            "(other stacks: sojourn env --for next-proxy|express|python|json)",
+            "(other stacks: sojourn env --for express|python|…)",
         ));
         // No indent from here: the lines are meant to be selected and pasted as they are.
         let rule = "-".repeat(WIDTH - 2);

@@ -87,3 +87,90 @@ fn connection(stream: TcpStream, peer: SocketAddr, router: Router, graceful: &Gr
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+    struct Server {
+        address: SocketAddr,
+        stop: watch::Sender<bool>,
+        served: tokio::task::JoinHandle<bool>,
+    }
+
+    async fn start(router: Router, drain: Duration) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("address");
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(serve(vec![listener], router, stopped, drain));
+        Server { address, stop, served }
+    }
+
+    /// A router whose only request is in progress from the first message until the second.
+    fn slow() -> (Router, oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (begun, beginning) = oneshot::channel();
+        let (finish, finished) = oneshot::channel::<()>();
+        let once = Arc::new(std::sync::Mutex::new(Some((begun, finished))));
+        let router = Router::new().route(
+            "/",
+            get(move || async move {
+                let taken = once.lock().expect("lock").take();
+                let (begun, finished) = taken.expect("one request");
+                begun.send(()).expect("the test waits");
+                let _ = finished.await;
+                "answered"
+            }),
+        );
+        (router, beginning, finish)
+    }
+
+    #[tokio::test]
+    async fn a_request_accepted_before_the_stop_is_answered() {
+        let (router, beginning, finish) = slow();
+        let server = start(router, Duration::from_secs(20)).await;
+        let mut idle = TcpStream::connect(server.address).await.expect("connected");
+        let mut busy = TcpStream::connect(server.address).await.expect("connected");
+        busy.write_all(REQUEST).await.expect("sent");
+        beginning.await.expect("in progress");
+
+        server.stop.send(true).expect("serving");
+        let mut rest = Vec::new();
+        idle.read_to_end(&mut rest).await.expect("an idle connection is closed at once");
+        assert!(!server.served.is_finished());
+        finish.send(()).expect("in progress");
+
+        let mut answer = String::new();
+        busy.read_to_string(&mut answer).await.expect("answered, then closed");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("answered"), "{answer}");
+        assert!(server.served.await.expect("no panic"));
+        TcpStream::connect(server.address).await.expect_err("no longer listening");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_does_not_hold_up_the_stop() {
+        let (router, beginning, _finish) = slow();
+        let server = start(router, Duration::from_millis(50)).await;
+        let mut busy = TcpStream::connect(server.address).await.expect("connected");
+        busy.write_all(REQUEST).await.expect("sent");
+        beginning.await.expect("in progress");
+        server.stop.send(true).expect("serving");
+        assert!(!server.served.await.expect("no panic"));
+    }
+
+    #[tokio::test]
+    async fn a_handler_learns_who_called() {
+        let who = get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() });
+        let server = start(Router::new().route("/", who), Duration::from_secs(1)).await;
+        let mut stream = TcpStream::connect(server.address).await.expect("connected");
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        assert!(answer.ends_with("127.0.0.1"), "{answer}");
+    }
+}

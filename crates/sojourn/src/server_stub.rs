@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use crate::config::Pin;
 
 #[derive(Debug)]
+#[expect(dead_code, reason = "the real server reads them")]
 pub struct Options {
     pub database: PathBuf,
     pub master_key: [u8; 32],
@@ -48,15 +49,7 @@ impl App {
     }
 
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/v1/health", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
-            .route(
-                "/stub/slow",
-                get(|| async {
-                    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-                    "answered"
-                }),
-            )
+        Router::new().route("/v1/health", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
     }
 
     pub fn publishable_key(&self) -> String {

@@ -99,19 +99,20 @@ async fn get(arguments: &GetArguments) -> Result<(), Failure> {
             output::line(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         }
         _ => {
-            let lines: Vec<String> =
-                values.iter().map(|(path, value)| format!("{path} = {}", as_toml(value))).collect();
+            let lines: Vec<String> = values.iter().map(|(path, value)| as_toml(path, value)).collect();
             output::line(&lines.join("\n"))
         }
     }
 }
 
-/// A value as `sojourn.toml` takes it, so that the output can become a file.
-fn as_toml(value: &Value) -> String {
-    match value {
-        // TOML has no null: a setting without a value is left out of a file.
-        Value::Null => "\"\"  # not set".to_owned(),
-        other => toml::Value::try_from(other).map_or_else(|_| other.to_string(), |value| value.to_string()),
+/// A line as `sojourn.toml` takes it, so that the output can become a file.
+fn as_toml(path: &str, value: &Value) -> String {
+    if value.is_null() {
+        return format!("# {path} is not set");
+    }
+    match toml::Value::try_from(value) {
+        Ok(value) => format!("{path} = {value}"),
+        Err(_) => format!("{path} = {value}"),
     }
 }
 

@@ -26,7 +26,10 @@ impl Kind {
             Self::Port => "a port number from 0 to 65535",
             Self::Seconds => "whole seconds, or a duration such as 90s, 30m, 12h or 7d",
             Self::Texts => "a list such as [\"https://app.example.com\"]",
-            Self::Object => "an object such as { fullName = \"{{user.full_name}}\" }",
+            Self::Object => {
+                "an object: { fullName = \"{{user.full_name}}\" } in a file, \
+                 {\"fullName\":\"{{user.full_name}}\"} elsewhere"
+            }
         }
     }
 }

@@ -23,7 +23,8 @@ fn port_flag(text: &str) -> Flag {
 #[test]
 fn a_later_layer_wins_and_its_origin_is_kept() {
     let file = "\nport = 4100\n";
-    let cases: [(&str, &[(&str, &str)], &[Flag], u16, &str); 7] = [
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [Flag], u16, &'a str);
+    let cases: [Row<'_>; 7] = [
         ("", &[], &[], 4000, "default"),
         (file, &[], &[], 4100, "file:sojourn.toml:2"),
         (file, &[("PORT", "4200")], &[], 4200, "env:PORT"),
