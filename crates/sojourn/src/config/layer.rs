@@ -28,8 +28,9 @@ pub struct Flag {
 
 const ENV_PREFIX: &str = "SOJOURN_";
 
-/// Variables that start like a key and are none: where the file is, and what client commands use.
-const ENV_OTHERS: &[&str] = &["SOJOURN_CONFIG", "SOJOURN_URL"];
+/// Variables that start like a key and are none: where the file is, what client commands use, and
+/// which binary our example and browser tests start (they pass their environment on).
+const ENV_OTHERS: &[&str] = &["SOJOURN_CONFIG", "SOJOURN_URL", "SOJOURN_BIN"];
 
 pub fn from_flags(flags: &[Flag]) -> Result<Vec<Entry>, Failure> {
     flags.iter().map(|flag| entry(flag.path, &flag.text, Origin::Flag(flag.name))).collect()
