@@ -11,7 +11,8 @@ use crate::env_lines::{self, Access, Stack};
 pub struct Banner {
     pub access: Access,
     pub pid: u32,
-    pub instance: String,
+    /// What tells this instance from others: the host in its publishable key.
+    pub key_host: String,
     pub ready_in: Duration,
     /// One-time link, or none where the mailbox is switched off.
     pub mailbox_link: Option<String>,
@@ -36,7 +37,7 @@ impl Banner {
             lines.push(format!("port {port} is in use: listening on {base} instead"));
         }
         lines.push(two_columns(
-            &format!("sojourn {}  development instance \"{}\"", env!("CARGO_PKG_VERSION"), self.instance),
+            &format!("sojourn {}  development instance {}", env!("CARGO_PKG_VERSION"), self.key_host),
             &format!("ready in {:.2} s", self.ready_in.as_secs_f64()),
         ));
         lines.push(String::new());
@@ -143,7 +144,7 @@ mod tests {
         Banner {
             access: env_lines::tests::sample(),
             pid: 4242,
-            instance: "My application".to_owned(),
+            key_host: "clerk.2kX9bvq1.localhost".to_owned(),
             ready_in: Duration::from_millis(312),
             mailbox_link: Some(format!(
                 "http://localhost:4000/mailbox?t={}",

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tokio::sync::watch;
+use url::Url;
 
 use crate::banner::Banner;
 use crate::clock::{Stopwatch, SystemClock};
@@ -38,15 +39,17 @@ pub async fn run(
         output::note(&format!("port {port} is in use: listening on port {} instead", bound.port));
     }
     let base_url = match &config.public_url {
-        Some(url) => url.origin().ascii_serialization(),
-        None => format!("http://localhost:{}", bound.port),
+        Some(url) => url.value.clone(),
+        None => local_url(bound.port)?,
     };
-    let app = sojourn_server::App::open(options(config, &folder, manner, &base_url)).map_err(|error| {
-        Failure::new(Exit::Other, "start_failed", "the server cannot start")
-            .because(error.to_string())
-            .next("correct this and start again; nothing was changed")
-    })?;
-    let access = Access { base_url, publishable_key: app.publishable_key(), secret_key: app.secret_key() };
+    let app = sojourn_server::App::open(options(config, &folder, manner, base_url.clone()))
+        .await
+        .map_err(|error| start_failed(&error))?;
+    let access = Access {
+        base_url: base_url.origin().ascii_serialization(),
+        publishable_key: app.publishable_key().to_owned(),
+        secret_key: app.secret_key().unwrap_or_default().to_owned(),
+    };
     let serving = tokio::spawn(connections::serve(bound.listeners, app.router(), stop, DRAIN));
 
     // From here on others may rely on the server, so it must already answer.
@@ -58,16 +61,20 @@ pub async fn run(
         pid,
     }
     .publish(folder.path())?;
+    let existing = match folder.existing {
+        true => Some(app.counts().await.map_err(|error| start_failed(&error))?),
+        false => None,
+    };
     let exposed = *config.expose_development;
     let banner = Banner {
         access,
         pid,
-        instance: config.application_name.value.clone(),
+        key_host: app.key_host().to_owned(),
         ready_in: since.elapsed(),
         mailbox_link: (!exposed).then(|| app.mailbox_link()),
         data: shown(&folder.database()),
         config: config.file.as_deref().map(shown),
-        existing: folder.existing.then(|| app.counts()),
+        existing,
         busy_port: bound.busy_port,
         loopback_origins: *config.allow_loopback_origins,
         missing_bundles: app.missing_bundles(),
@@ -78,23 +85,38 @@ pub async fn run(
     let drained = serving.await.unwrap_or(false);
     // Clients must not find a server that no longer answers.
     drop(published);
-    app.close().await;
+    app.close().await.map_err(|error| {
+        Failure::new(Exit::Other, "stop_failed", "not everything could be written at the end")
+            .because(error.to_string())
+            .next("check the disk; what was acknowledged is safe, the last activity may be lost")
+    })?;
     if !drained {
         tracing::warn!("some requests took too long and were not answered");
     }
     Ok(())
 }
 
-fn options(config: &Config, folder: &DataFolder, manner: Manner, base_url: &str) -> sojourn_server::Options {
+fn local_url(port: u16) -> Result<Url, Failure> {
+    Url::parse(&format!("http://localhost:{port}")).map_err(|error| {
+        Failure::new(Exit::Other, "url_invalid", "cannot name this server").because(error.to_string())
+    })
+}
+
+fn start_failed(error: &sojourn_server::StartError) -> Failure {
+    Failure::new(Exit::Other, "start_failed", "the server cannot start")
+        .because(error.to_string())
+        .next("correct this and start again; nothing was changed")
+}
+
+fn options(config: &Config, folder: &DataFolder, manner: Manner, base_url: Url) -> sojourn_server::Options {
     sojourn_server::Options {
         database: folder.database(),
         master_key: folder.master_key.0,
-        base_url: base_url.to_owned(),
-        application_name: config.application_name.value.clone(),
-        expose_development: *config.expose_development,
+        base_url,
+        exposed: *config.expose_development,
         rate_limits: manner.rate_limits,
         allowed_origins: config.allowed_origins.value.clone(),
-        allow_loopback_origins: *config.allow_loopback_origins,
+        allow_loopback: *config.allow_loopback_origins,
         pins: config.pins.list(),
         now_ms: || SystemClock.now_ms(),
     }

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use url::Url;
 
 use crate::config::Pin;
 
@@ -15,13 +16,12 @@ use crate::config::Pin;
 pub struct Options {
     pub database: PathBuf,
     pub master_key: [u8; 32],
-    /// Where browsers and SDKs reach the server, without a slash at the end.
-    pub base_url: String,
-    pub application_name: String,
-    pub expose_development: bool,
+    /// Where browsers and SDKs reach the server.
+    pub base_url: Url,
+    pub exposed: bool,
     pub rate_limits: bool,
     pub allowed_origins: Vec<String>,
-    pub allow_loopback_origins: bool,
+    pub allow_loopback: bool,
     pub pins: Vec<Pin>,
     /// Milliseconds since 1970 UTC; read once per request.
     pub now_ms: fn() -> i64,
@@ -35,30 +35,45 @@ pub struct StartError {
 
 #[derive(Debug)]
 pub struct App {
-    options: Options,
+    base_url: Url,
+    publishable_key: String,
+    secret_key: String,
 }
 
+const HOST: &str = "clerk.00000000.localhost";
+
+#[expect(clippy::unused_async, reason = "the real server is asynchronous here")]
 impl App {
-    pub fn open(options: Options) -> Result<Self, StartError> {
+    pub async fn open(options: Options) -> Result<Self, StartError> {
         std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&options.database)
             .map_err(|error| StartError { message: error.to_string() })?;
-        Ok(Self { options })
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &options.master_key);
+        Ok(Self {
+            base_url: options.base_url,
+            publishable_key: format!("pk_live_{}", STANDARD_NO_PAD.encode(format!("{HOST}$"))),
+            secret_key: format!("sk_test_{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"secret key"))),
+        })
     }
 
     pub fn router(&self) -> Router {
-        Router::new().route("/v1/health", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
+        let health = get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) });
+        Router::new().route("/v1/health", health)
     }
 
-    pub fn publishable_key(&self) -> String {
-        format!("pk_live_{}", STANDARD_NO_PAD.encode("clerk.00000000.localhost$"))
+    pub fn publishable_key(&self) -> &str {
+        &self.publishable_key
     }
 
-    pub fn secret_key(&self) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.options.master_key);
-        format!("sk_test_{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"secret key")))
+    /// Known in development only.
+    pub fn secret_key(&self) -> Option<&str> {
+        Some(&self.secret_key)
+    }
+
+    pub fn key_host(&self) -> &str {
+        HOST
     }
 
     pub fn missing_bundles(&self) -> Vec<String> {
@@ -66,14 +81,16 @@ impl App {
     }
 
     pub fn mailbox_link(&self) -> String {
-        format!("{}/mailbox?t=stub", self.options.base_url)
+        self.base_url.join("mailbox?t=stub").map_or_else(|_| String::new(), String::from)
     }
 
     /// Users and sessions.
-    pub fn counts(&self) -> (u64, u64) {
-        (0, 0)
+    pub async fn counts(&self) -> Result<(u64, u64), StartError> {
+        Ok((0, 0))
     }
 
     /// Writes what is still in memory.
-    pub async fn close(self) {}
+    pub async fn close(&self) -> Result<(), StartError> {
+        Ok(())
+    }
 }

@@ -76,6 +76,15 @@ pub fn home_url(text: Sourced<String>) -> Result<Sourced<String>, Failure> {
         .next("give an address such as http://localhost:3000/ or a path such as /user"))
 }
 
+pub fn application_name(name: Sourced<String>) -> Result<Sourced<String>, Failure> {
+    if name.trim().is_empty() || name.chars().count() > 100 {
+        return Err(refused(format!("application_name from {} cannot be used", name.origin.in_words()))
+            .because("it is shown as a title: 1 to 100 characters")
+            .next("shorten it, or leave it out"));
+    }
+    Ok(name)
+}
+
 pub fn origins(list: Sourced<Vec<String>>) -> Result<Sourced<Vec<String>>, Failure> {
     for text in &list.value {
         let exact = Url::parse(text).is_ok_and(|url| {
@@ -101,12 +110,6 @@ pub fn everything(config: &Config) -> Result<(), Failure> {
     neither_limit(config)?;
     durations(config)?;
     exposure(config)?;
-    let name = &config.application_name;
-    if name.trim().is_empty() || name.chars().count() > 100 {
-        return Err(refused(format!("application_name from {} cannot be used", name.origin.in_words()))
-            .because("it is shown as a title: 1 to 100 characters")
-            .next("shorten it, or leave it out"));
-    }
     Ok(())
 }
 

@@ -35,7 +35,6 @@ pub struct Config {
     pub public_url: Option<Sourced<Url>>,
     pub log_format: Sourced<LogFormat>,
     pub expose_development: Sourced<bool>,
-    pub application_name: Sourced<String>,
     pub rate_limits_enabled: Sourced<bool>,
     pub allowed_origins: Sourced<Vec<String>>,
     pub allow_loopback_origins: Sourced<bool>,
@@ -48,6 +47,7 @@ pub struct Config {
 /// `None` leaves the setting to the database.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pins {
+    pub application_name: Option<Sourced<String>>,
     pub verify_at_sign_up: Option<Sourced<bool>>,
     pub home_url: Option<Sourced<String>>,
     pub inactivity_timeout_enabled: Option<Sourced<bool>>,
@@ -148,9 +148,6 @@ impl Config {
                 .transpose()?
                 .unwrap_or_else(|| Sourced::default_of(LogFormat::Text)),
             expose_development: layers.switch_or("expose_development", false),
-            application_name: layers
-                .text("application_name")
-                .unwrap_or_else(|| Sourced::default_of("My application".to_owned())),
             rate_limits_enabled: layers.switch_or("rate_limits.enabled", true),
             allowed_origins: layers
                 .texts("allowed_origins.list")
@@ -169,6 +166,7 @@ impl Pins {
         const INACTIVITY: &str = "session_settings.inactivity_timeout";
         const MAXIMUM: &str = "session_settings.maximum_lifetime";
         Ok(Self {
+            application_name: layers.text("application_name").map(check::application_name).transpose()?,
             verify_at_sign_up: layers.switch("auth_email.verify_at_sign_up"),
             home_url: layers.text("paths.home_url").map(check::home_url).transpose()?,
             inactivity_timeout_enabled: layers.switch(&format!("{INACTIVITY}.enabled")),
@@ -242,18 +240,23 @@ fn shown(path: &Path, working_dir: &Path) -> PathBuf {
 /// One pin as the server takes it: which setting, what value, pinned where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pin {
-    pub path: &'static str,
+    pub path: String,
     pub value: Value,
-    pub origin: Origin,
+    pub origin: String,
 }
 
 impl Pins {
     /// The pins that are given, in the order of the settings documents.
     pub fn list(&self) -> Vec<Pin> {
         fn pin<T: Clone + Into<Value>>(path: &'static str, given: Option<&Sourced<T>>) -> Option<Pin> {
-            given.map(|pin| Pin { path, value: pin.value.clone().into(), origin: pin.origin.clone() })
+            given.map(|pin| Pin {
+                path: path.to_owned(),
+                value: pin.value.clone().into(),
+                origin: pin.origin.to_string(),
+            })
         }
         [
+            pin("application_name", self.application_name.as_ref()),
             pin("auth_email.verify_at_sign_up", self.verify_at_sign_up.as_ref()),
             pin("paths.home_url", self.home_url.as_ref()),
             pin("session_settings.inactivity_timeout.enabled", self.inactivity_timeout_enabled.as_ref()),

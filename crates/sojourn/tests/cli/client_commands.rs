@@ -101,6 +101,7 @@ async fn answer(
         }),
         (_, "/v1/instance/settings") => json!({
             "object": "instance_settings",
+            "application_name": "My application",
             "auth_email": { "verify_at_sign_up": true },
             "paths": { "home_url": null },
         }),
@@ -142,6 +143,7 @@ fn settings_get_prints_lines_or_one_value_or_json() {
     session.claims = { fullName = "{{user.full_name}}" }
     session.lifetime = 60
     session.allowed_clock_skew = 5
+    application_name = "My application"
     auth_email.verify_at_sign_up = true
     # paths.home_url is not set
     "#);
