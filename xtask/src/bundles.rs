@@ -39,8 +39,7 @@ struct Package {
 
 pub fn unpack_locked(root: &Path) -> Result<()> {
     let lock_path = root.join("web/bundles.lock.json");
-    let lock_text =
-        fs::read(&lock_path).with_context(|| format!("cannot read {}", lock_path.display()))?;
+    let lock_text = fs::read(&lock_path).with_context(|| format!("cannot read {}", lock_path.display()))?;
     let lock: Lock =
         serde_json::from_slice(&lock_text).context("web/bundles.lock.json is not a lock file")?;
     let target = root.join("web/bundles");
@@ -68,10 +67,7 @@ pub fn unpack_locked(root: &Path) -> Result<()> {
 /// The tarball's bytes, from `target/bundles` if they are already there.
 fn fetch(package: &Package, tarballs: &Path) -> Result<Vec<u8>> {
     let Package { name, version, .. } = package;
-    let file_name = format!(
-        "{}-{version}.tgz",
-        name.trim_start_matches('@').replace('/', "-")
-    );
+    let file_name = format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"));
     let path = tarballs.join(file_name);
     if !path.exists() {
         say(&format!("fetching {name}@{version}"));
@@ -80,9 +76,7 @@ fn fetch(package: &Package, tarballs: &Path) -> Result<Vec<u8>> {
             .current_dir(tarballs)
             .stdout(std::process::Stdio::null())
             .status()
-            .context(
-                "npm could not be started; install Node.js (which brings npm) and try again",
-            )?;
+            .context("npm could not be started; install Node.js (which brings npm) and try again")?;
         ensure!(
             status.success() && path.exists(),
             "npm could not fetch {name}@{version}. The registry may be out of reach; \
@@ -115,9 +109,7 @@ fn read_tarball(tarball: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
         let Some(path) = path.strip_prefix("package/") else {
             continue;
         };
-        let in_dist = path
-            .strip_prefix("dist/")
-            .is_some_and(|name| !name.contains('/'));
+        let in_dist = path.strip_prefix("dist/").is_some_and(|name| !name.contains('/'));
         if path == "LICENSE" || (in_dist && path.ends_with(".js")) {
             let path = path.to_owned();
             let mut bytes = Vec::new();
@@ -129,34 +121,22 @@ fn read_tarball(tarball: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
 }
 
 /// Keeps the entry scripts, the chunks they load and the licence.
-fn choose(
-    package: &Package,
-    mut files: BTreeMap<String, Vec<u8>>,
-) -> Result<BTreeMap<String, Vec<u8>>> {
-    let Package {
-        name,
-        version,
-        entries,
-        ..
-    } = package;
+fn choose(package: &Package, mut files: BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Vec<u8>>> {
+    let Package { name, version, entries, .. } = package;
     let mut chosen = BTreeMap::new();
     let licence = files.remove("LICENSE").with_context(|| {
-        format!(
-            "{name}@{version} has no LICENSE ({} expected); it may not be embedded",
-            package.licence
-        )
+        format!("{name}@{version} has no LICENSE ({} expected); it may not be embedded", package.licence)
     })?;
     chosen.insert("LICENSE".to_owned(), licence);
     for entry in entries {
-        let script = files.remove(entry).with_context(|| {
-            format!("{name}@{version} has no {entry}; correct web/bundles.lock.json")
-        })?;
+        let script = files
+            .remove(entry)
+            .with_context(|| format!("{name}@{version} has no {entry}; correct web/bundles.lock.json"))?;
         let script_text = String::from_utf8_lossy(&script);
         let chunks: Vec<String> = files
             .keys()
             .filter(|path| {
-                chunk_hash(path, version)
-                    .is_some_and(|hash| script_text.contains(&format!("\"{hash}")))
+                chunk_hash(path, version).is_some_and(|hash| script_text.contains(&format!("\"{hash}")))
             })
             .cloned()
             .collect();
@@ -187,11 +167,7 @@ fn chunk_hash<'a>(path: &'a str, version: &str) -> Option<&'a str> {
     (hash.len() == 6 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hash)
 }
 
-fn write_package(
-    package: &Package,
-    files: &BTreeMap<String, Vec<u8>>,
-    target: &Path,
-) -> Result<()> {
+fn write_package(package: &Package, files: &BTreeMap<String, Vec<u8>>, target: &Path) -> Result<()> {
     let folder = target.join(&package.name).join(&package.version);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -222,11 +198,8 @@ fn write_package(
 
 /// Versions the lock no longer names must not stay in the binary.
 fn remove_unlocked(lock: &Lock, target: &Path) -> Result<()> {
-    let locked: Vec<PathBuf> = lock
-        .packages
-        .iter()
-        .map(|package| target.join(&package.name).join(&package.version))
-        .collect();
+    let locked: Vec<PathBuf> =
+        lock.packages.iter().map(|package| target.join(&package.name).join(&package.version)).collect();
     for scope in folders(target)? {
         for name in folders(&scope)? {
             for version in folders(&name)? {
@@ -261,10 +234,7 @@ fn remove_if_there(path: &Path) -> Result<()> {
 
 /// In the form npm writes: `sha512-` and standard base64.
 fn sha512(bytes: &[u8]) -> String {
-    format!(
-        "sha512-{}",
-        STANDARD.encode(digest::digest(&digest::SHA512, bytes))
-    )
+    format!("sha512-{}", STANDARD.encode(digest::digest(&digest::SHA512, bytes)))
 }
 
 fn say(line: &str) {
@@ -286,9 +256,7 @@ mod tests {
     }
 
     fn files(of: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
-        of.iter()
-            .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
-            .collect()
+        of.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect()
     }
 
     #[test]
@@ -305,32 +273,20 @@ mod tests {
         )
         .unwrap();
         let paths: Vec<_> = chosen.keys().map(String::as_str).collect();
-        assert_eq!(
-            paths,
-            [
-                "LICENSE",
-                "dist/signin_ui_58d0c7_1.36.0.js",
-                "dist/ui.browser.js"
-            ]
-        );
+        assert_eq!(paths, ["LICENSE", "dist/signin_ui_58d0c7_1.36.0.js", "dist/ui.browser.js"]);
     }
 
     #[test]
     fn an_entry_whose_chunks_cannot_be_found_is_an_error() {
-        let error = choose(
-            &package(),
-            files(&[("LICENSE", "MIT"), ("dist/ui.browser.js", "")]),
-        )
-        .unwrap_err()
-        .to_string();
+        let error = choose(&package(), files(&[("LICENSE", "MIT"), ("dist/ui.browser.js", "")]))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no chunk of @clerk/ui@1.36.0"), "{error}");
     }
 
     #[test]
     fn a_package_without_a_licence_is_an_error() {
-        let error = choose(&package(), files(&[("dist/ui.browser.js", "")]))
-            .unwrap_err()
-            .to_string();
+        let error = choose(&package(), files(&[("dist/ui.browser.js", "")])).unwrap_err().to_string();
         assert!(error.contains("has no LICENSE"), "{error}");
     }
 }

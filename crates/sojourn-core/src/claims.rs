@@ -86,11 +86,7 @@ pub fn mint(
     if exp <= iat {
         return Err(TooLate);
     }
-    let verified_ago = minting
-        .now
-        .since(session.first_factor_verified_at)
-        .as_secs()
-        / 60;
+    let verified_ago = minting.now.since(session.first_factor_verified_at).as_secs() / 60;
     let custom = match user {
         Some(user) if !settings.claims.is_empty() => {
             template::render(&settings.claims, &Scope::of_user(user))
@@ -99,10 +95,7 @@ pub fn mint(
     };
     Ok(SessionClaims {
         custom,
-        azp: minting
-            .origin
-            .filter(|origin| *origin != "null")
-            .map(str::to_owned),
+        azp: minting.origin.filter(|origin| *origin != "null").map(str::to_owned),
         exp,
         fva: [i64::try_from(verified_ago).unwrap_or(i64::MAX), -1],
         iat,

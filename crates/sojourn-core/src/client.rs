@@ -8,8 +8,8 @@ use crate::{
     id::{ClientId, SessionId, SignInId, SignUpId, UserId},
     policy::Policy,
     session::{
-        ClosedStatus, Closing, Device, EndReason, Happening, Refusal, Session, Step, Verdict,
-        after, close, decide, transition,
+        ClosedStatus, Closing, Device, EndReason, Happening, Refusal, Session, Step, Verdict, after, close,
+        decide, transition,
     },
     time::Timestamp,
 };
@@ -27,11 +27,7 @@ impl std::fmt::Debug for SecretHash {
 impl SecretHash {
     /// Compares without telling by its duration where the two differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0
-            .iter()
-            .zip(other.0)
-            .fold(0, |difference, (a, b)| difference | (a ^ b))
-            == 0
+        self.0.iter().zip(other.0).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
     }
 }
 
@@ -130,9 +126,7 @@ impl Client {
         }
         match self.predecessor {
             Some(old) if old.secret.matches(secret) && now < old.good_until => {
-                Identity::Predecessor {
-                    admitted_before: old.rotated_at,
-                }
+                Identity::Predecessor { admitted_before: old.rotated_at }
             }
             Some(old) if old.secret.matches(secret) => Identity::Retired,
             _ => Identity::Stranger,
@@ -148,11 +142,8 @@ impl Client {
 
     /// Replaces the secret, keeping the old one for the requests under way (SES-01).
     fn rotate(&mut self, now: Timestamp, secret: SecretHash) {
-        self.predecessor = Some(Predecessor {
-            secret: self.secret,
-            rotated_at: now,
-            good_until: now + GRACE,
-        });
+        self.predecessor =
+            Some(Predecessor { secret: self.secret, rotated_at: now, good_until: now + GRACE });
         self.secret = secret;
     }
 
@@ -231,10 +222,7 @@ pub enum Leaving {
 /// Closes what is over, so that what remains is open at `now`.
 pub fn settle(now: Timestamp, policy: &Policy, browser: &Browser) -> ClientStep {
     let mut step = ClientStep {
-        browser: Browser {
-            client: browser.client.clone(),
-            sessions: Vec::new(),
-        },
+        browser: Browser { client: browser.client.clone(), sessions: Vec::new() },
         subject: None,
         admitted: None,
         closed: Vec::new(),
@@ -244,9 +232,7 @@ pub fn settle(now: Timestamp, policy: &Policy, browser: &Browser) -> ClientStep 
     for session in &browser.sessions {
         match decide(now, policy, session) {
             Verdict::Open { .. } => step.browser.sessions.push(session.clone()),
-            Verdict::Closed(closing) if session.closed.is_none() => {
-                step.close(now, session, closing)
-            }
+            Verdict::Closed(closing) if session.closed.is_none() => step.close(now, session, closing),
             Verdict::Closed(_) => {}
         }
     }
@@ -269,10 +255,7 @@ pub fn admit(
     if !policy.current().multi_session && !open.is_empty() {
         return Err(Turned::SessionExists);
     }
-    if let Some(same) = open
-        .iter()
-        .find(|session| session.user_id == newcomer.user_id)
-    {
+    if let Some(same) = open.iter().find(|session| session.user_id == newcomer.user_id) {
         return Err(Turned::AlreadySignedIn(same.id));
     }
     if open.len() >= MAX_SESSIONS {
@@ -316,8 +299,7 @@ pub fn switch(
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
     let mut step = settle(now, policy, browser);
-    step.happen(now, policy, session_id, Happening::Activity)
-        .map_err(|()| Gone(Box::new(step.clone())))?;
+    step.happen(now, policy, session_id, Happening::Activity).map_err(|()| Gone(Box::new(step.clone())))?;
     step.browser.client.last_active_session_id = Some(session_id);
     step.browser.client.changed(now);
     step.client_changed = true;
@@ -335,8 +317,7 @@ pub fn refresh(
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
     let mut step = settle(now, policy, browser);
-    step.happen(now, policy, session_id, Happening::Activity)
-        .map_err(|()| Gone(Box::new(step.clone())))?;
+    step.happen(now, policy, session_id, Happening::Activity).map_err(|()| Gone(Box::new(step.clone())))?;
     Ok(step)
 }
 
@@ -364,16 +345,7 @@ pub fn leave(
     step.browser.sessions = staying;
     let settings_version = policy.current().version;
     for session in &leaving {
-        step.close(
-            now,
-            session,
-            Closing {
-                at: now,
-                status,
-                reason,
-                settings_version,
-            },
-        );
+        step.close(now, session, Closing { at: now, status, reason, settings_version });
         step.subject = step.closed.last().cloned();
     }
     step.reselect();
@@ -393,26 +365,17 @@ impl Browser {
     /// else the most recently active. Call it on a settled browser.
     pub fn active_session(&self) -> Option<&Session> {
         let last = self.client.last_active_session_id;
-        self.sessions
-            .iter()
-            .find(|session| Some(session.id) == last)
-            .or_else(|| self.most_recent())
+        self.sessions.iter().find(|session| Some(session.id) == last).or_else(|| self.most_recent())
     }
 
     fn most_recent(&self) -> Option<&Session> {
-        self.sessions
-            .iter()
-            .max_by_key(|session| (session.last_active_at, session.id))
+        self.sessions.iter().max_by_key(|session| (session.last_active_at, session.id))
     }
 
     /// The value of `__client_uat`: seconds of the last change while somebody
     /// is signed in, else 0. Call it on a settled browser.
     pub fn client_uat(&self) -> i64 {
-        if self.sessions.is_empty() {
-            0
-        } else {
-            self.client.signed_in_set_changed_at.as_secs()
-        }
+        if self.sessions.is_empty() { 0 } else { self.client.signed_in_set_changed_at.as_secs() }
     }
 }
 
@@ -428,14 +391,12 @@ impl ClientStep {
     fn reselect(&mut self) {
         let last = self.browser.client.last_active_session_id;
         if last.is_some() && self.closed.iter().any(|closed| Some(closed.id) == last) {
-            self.browser.client.last_active_session_id =
-                self.browser.most_recent().map(|session| session.id);
+            self.browser.client.last_active_session_id = self.browser.most_recent().map(|session| session.id);
         }
     }
 
     fn set_changed(&mut self, now: Timestamp) {
-        self.browser.client.signed_in_set_changed_at =
-            self.browser.client.signed_in_set_changed_at.max(now);
+        self.browser.client.signed_in_set_changed_at = self.browser.client.signed_in_set_changed_at.max(now);
         self.browser.client.changed(now);
         self.client_changed = true;
     }
@@ -447,17 +408,9 @@ impl ClientStep {
         session_id: SessionId,
         happening: Happening,
     ) -> Result<(), ()> {
-        let session = self
-            .browser
-            .sessions
-            .iter_mut()
-            .find(|session| session.id == session_id)
-            .ok_or(())?;
+        let session = self.browser.sessions.iter_mut().find(|session| session.id == session_id).ok_or(())?;
         match transition(now, policy, session, happening) {
-            Ok(Step {
-                session: next,
-                events,
-            }) => {
+            Ok(Step { session: next, events }) => {
                 *session = next.clone();
                 self.events.extend(events);
                 self.subject = Some(next);

@@ -36,10 +36,7 @@ impl Cookie {
 
     /// The removal of a cookie: the same attributes, no value, no age.
     pub fn removal(name: impl Into<String>, secure: bool) -> Self {
-        Self {
-            max_age: Duration::ZERO,
-            ..Self::lasting(name, "", secure)
-        }
+        Self { max_age: Duration::ZERO, ..Self::lasting(name, "", secure) }
     }
 
     /// The same, hidden from scripts.
@@ -107,11 +104,7 @@ impl CookieNames {
     /// The names for a publishable key's suffix.
     pub fn new(suffix: impl Into<String>, development: bool) -> Self {
         let suffix = suffix.into();
-        let client = if development {
-            format!("__client_{suffix}")
-        } else {
-            "__client".to_owned()
-        };
+        let client = if development { format!("__client_{suffix}") } else { "__client".to_owned() };
         Self { client, suffix }
     }
 
@@ -128,9 +121,7 @@ mod tests {
 
     #[test]
     fn s7_no_cookie_asks_for_more_than_400_days() {
-        let cookie = Cookie::lasting("__client", "x", true)
-            .hidden()
-            .for_at_most(days(4000));
+        let cookie = Cookie::lasting("__client", "x", true).hidden().for_at_most(days(4000));
         assert_eq!(
             cookie.to_string(),
             "__client=x; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
@@ -140,18 +131,12 @@ mod tests {
     #[test]
     fn a_removal_has_the_attributes_of_what_it_removes() {
         let cookie = Cookie::removal("__client_uat", false).on_domain(Some("example.com"));
-        assert_eq!(
-            cookie.to_string(),
-            "__client_uat=; Path=/; Domain=example.com; Max-Age=0; SameSite=Lax"
-        );
+        assert_eq!(cookie.to_string(), "__client_uat=; Path=/; Domain=example.com; Max-Age=0; SameSite=Lax");
     }
 
     #[test]
     fn the_client_cookie_is_suffixed_in_development_only() {
-        assert_eq!(
-            CookieNames::new("dBT-gjlv", true).client,
-            "__client_dBT-gjlv"
-        );
+        assert_eq!(CookieNames::new("dBT-gjlv", true).client, "__client_dBT-gjlv");
         assert_eq!(CookieNames::new("dBT-gjlv", false).client, "__client");
     }
 }

@@ -66,14 +66,7 @@ impl SentCode {
         hash: CodeHash,
     ) -> Self {
         let expires_at = Timestamp::from_millis(now.as_millis() + CODE_LIFETIME.as_millis() as i64);
-        Self {
-            email,
-            email_address_id,
-            hash,
-            expires_at,
-            attempts: 0,
-            consumed: false,
-        }
+        Self { email, email_address_id, hash, expires_at, attempts: 0, consumed: false }
     }
 
     /// Takes one answer, which counts whether right or wrong.
@@ -164,10 +157,7 @@ mod tests {
         let mut code = sent();
         let now = Timestamp::from_millis(5);
         for _ in 0..CODE_ATTEMPTS {
-            assert_eq!(
-                code.answer(now, &hash("wrong")),
-                Err(CodeRefusal::Incorrect)
-            );
+            assert_eq!(code.answer(now, &hash("wrong")), Err(CodeRefusal::Incorrect));
         }
         assert_eq!(code.answer(now, &hash("right")), Err(CodeRefusal::Spent));
     }
@@ -175,14 +165,8 @@ mod tests {
     #[test]
     fn a_code_is_over_after_ten_minutes_sharp() {
         let deadline = Timestamp::from_millis(0) + CODE_LIFETIME;
-        assert_eq!(
-            sent().answer(deadline, &hash("right")),
-            Err(CodeRefusal::Expired)
-        );
-        assert_eq!(
-            sent().answer(deadline - Duration::from_millis(1), &hash("right")),
-            Ok(())
-        );
+        assert_eq!(sent().answer(deadline, &hash("right")), Err(CodeRefusal::Expired));
+        assert_eq!(sent().answer(deadline - Duration::from_millis(1), &hash("right")), Ok(()));
     }
 
     #[test]

@@ -65,10 +65,7 @@ mod tests {
 
     fn lines(token: Option<&str>) -> Vec<String> {
         let names = CookieNames::new("gheHP-5P", true);
-        directives(&names, token, 1_795_421_164, false, None)
-            .iter()
-            .map(Cookie::to_string)
-            .collect()
+        directives(&names, token, 1_795_421_164, false, None).iter().map(Cookie::to_string).collect()
     }
 
     #[test]
@@ -90,10 +87,6 @@ mod tests {
     fn a_signed_out_browser_goes_back_with_a_uat_of_zero_and_no_token() {
         let lines = lines(None);
         assert!(lines.iter().any(|line| line.starts_with("__client_uat=0;")));
-        assert!(
-            lines
-                .iter()
-                .any(|line| line.starts_with("__session=; Path=/; Max-Age=0"))
-        );
+        assert!(lines.iter().any(|line| line.starts_with("__session=; Path=/; Max-Age=0")));
     }
 }

@@ -212,11 +212,7 @@ mod tests {
             &format!("{text}0"),
             &text.replace("sess_", "sess-"),
         ] {
-            assert_eq!(
-                mangled.parse::<SessionId>(),
-                Err(InvalidId { prefix: "sess" }),
-                "{mangled}"
-            );
+            assert_eq!(mangled.parse::<SessionId>(), Err(InvalidId { prefix: "sess" }), "{mangled}");
         }
     }
 
@@ -224,10 +220,7 @@ mod tests {
     fn a_known_ksuid_is_read_as_its_authors_read_it() {
         // The pair that the KSUID specification prints.
         let body = Body::decode(b"0ujtsYcgvSTl8PAuAdqWYSMnLOv").expect("27 characters");
-        assert_eq!(
-            u32::from_be_bytes(body.0[..4].try_into().expect("four")),
-            107_608_047
-        );
+        assert_eq!(u32::from_be_bytes(body.0[..4].try_into().expect("four")), 107_608_047);
         assert_eq!(&body.encode(), b"0ujtsYcgvSTl8PAuAdqWYSMnLOv");
     }
 }

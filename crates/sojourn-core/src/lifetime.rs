@@ -73,15 +73,9 @@ pub struct Bounds {
 
 impl Bounds {
     /// Production: 300 seconds to ten years (product.md, decision 3).
-    pub const PRODUCTION: Self = Self {
-        least: Duration::from_secs(300),
-        most: days(3650),
-    };
+    pub const PRODUCTION: Self = Self { least: Duration::from_secs(300), most: days(3650) };
     /// Development: one second to ten years, so that tests can show an end.
-    pub const DEVELOPMENT: Self = Self {
-        least: Duration::from_secs(1),
-        most: days(3650),
-    };
+    pub const DEVELOPMENT: Self = Self { least: Duration::from_secs(1), most: days(3650) };
 }
 
 /// A limit that is off shows on the wire as this long after sign-in, because
@@ -99,15 +93,9 @@ impl Lifetime {
     ///
     /// # Errors
     /// [`LifetimeError::NeitherEnabled`] when both are absent.
-    pub fn new(
-        inactivity: Option<Duration>,
-        maximum: Option<Duration>,
-    ) -> Result<Self, LifetimeError> {
+    pub fn new(inactivity: Option<Duration>, maximum: Option<Duration>) -> Result<Self, LifetimeError> {
         match (inactivity, maximum) {
-            (Some(inactivity), Some(maximum)) => Ok(Self::Both {
-                inactivity,
-                maximum,
-            }),
+            (Some(inactivity), Some(maximum)) => Ok(Self::Both { inactivity, maximum }),
             (Some(inactivity), None) => Ok(Self::Inactivity(inactivity)),
             (None, Some(maximum)) => Ok(Self::Maximum(maximum)),
             (None, None) => Err(LifetimeError::NeitherEnabled),
@@ -135,23 +123,14 @@ impl Lifetime {
     /// # Errors
     /// The first limit out of bounds.
     pub fn within(self, bounds: Bounds) -> Result<Self, LifetimeError> {
-        let limits = [
-            (Limit::Inactivity, self.inactivity()),
-            (Limit::Maximum, self.maximum()),
-        ];
+        let limits = [(Limit::Inactivity, self.inactivity()), (Limit::Maximum, self.maximum())];
         for (limit, span) in limits {
             let Some(span) = span else { continue };
             if span < bounds.least {
-                return Err(LifetimeError::TooShort {
-                    limit,
-                    least: bounds.least,
-                });
+                return Err(LifetimeError::TooShort { limit, least: bounds.least });
             }
             if span > bounds.most {
-                return Err(LifetimeError::TooLong {
-                    limit,
-                    most: bounds.most,
-                });
+                return Err(LifetimeError::TooLong { limit, most: bounds.most });
             }
         }
         Ok(self)
@@ -165,10 +144,7 @@ mod tests {
 
     #[test]
     fn s2_neither_limit_cannot_be_made() {
-        assert_eq!(
-            Lifetime::new(None, None),
-            Err(LifetimeError::NeitherEnabled)
-        );
+        assert_eq!(Lifetime::new(None, None), Err(LifetimeError::NeitherEnabled));
     }
 
     #[test]
@@ -182,19 +158,13 @@ mod tests {
         let lifetime = Lifetime::new(Some(seconds(299)), Some(days(1))).expect("one is on");
         assert_eq!(
             lifetime.within(Bounds::PRODUCTION),
-            Err(LifetimeError::TooShort {
-                limit: Limit::Inactivity,
-                least: minutes(5)
-            })
+            Err(LifetimeError::TooShort { limit: Limit::Inactivity, least: minutes(5) })
         );
         assert_eq!(lifetime.within(Bounds::DEVELOPMENT), Ok(lifetime));
         let endless = Lifetime::Maximum(days(3651));
         assert_eq!(
             endless.within(Bounds::DEVELOPMENT),
-            Err(LifetimeError::TooLong {
-                limit: Limit::Maximum,
-                most: days(3650)
-            })
+            Err(LifetimeError::TooLong { limit: Limit::Maximum, most: days(3650) })
         );
     }
 }

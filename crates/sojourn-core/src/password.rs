@@ -65,23 +65,14 @@ mod tests {
 
     #[test]
     fn lengths_count_characters_not_bytes() {
-        assert_eq!(
-            Password::choose("äöüäöüä").unwrap_err(),
-            PasswordRefusal::TooShort
-        );
+        assert_eq!(Password::choose("äöüäöüä").unwrap_err(), PasswordRefusal::TooShort);
         assert!(Password::choose("äöüäöüäö").is_ok());
         assert!(Password::choose(&"ß".repeat(72)).is_ok());
-        assert_eq!(
-            Password::choose(&"ß".repeat(73)).unwrap_err(),
-            PasswordRefusal::TooLong
-        );
+        assert_eq!(Password::choose(&"ß".repeat(73)).unwrap_err(), PasswordRefusal::TooLong);
     }
 
     #[test]
     fn two_ways_to_type_one_letter_are_one_password() {
-        assert_eq!(
-            Password::present("caf\u{e9}"),
-            Password::present("cafe\u{301}")
-        );
+        assert_eq!(Password::present("caf\u{e9}"), Password::present("cafe\u{301}"));
     }
 }

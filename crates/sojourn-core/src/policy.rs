@@ -29,10 +29,7 @@ pub struct Policy {
 impl Policy {
     /// A policy that was never changed.
     pub const fn new(first: PolicyVersion) -> Self {
-        Self {
-            past: Vec::new(),
-            current: first,
-        }
+        Self { past: Vec::new(), current: first }
     }
 
     /// The policy with one more version. A version that claims an earlier
@@ -53,16 +50,8 @@ impl Policy {
     /// Each version with the moment its successor took over (`None` for the
     /// current one), oldest first.
     pub fn spans(&self) -> impl Iterator<Item = (&PolicyVersion, Option<Timestamp>)> {
-        let ends = self
-            .past
-            .iter()
-            .skip(1)
-            .chain([&self.current])
-            .map(|next| Some(next.in_force_from));
-        self.past
-            .iter()
-            .chain([&self.current])
-            .zip(ends.take(self.past.len()).chain([None]))
+        let ends = self.past.iter().skip(1).chain([&self.current]).map(|next| Some(next.in_force_from));
+        self.past.iter().chain([&self.current]).zip(ends.take(self.past.len()).chain([None]))
     }
 }
 
@@ -75,23 +64,16 @@ mod tests {
         PolicyVersion {
             version,
             in_force_from: Timestamp::from_millis(at),
-            lifetime: Lifetime::Both {
-                inactivity: minutes(version),
-                maximum: days(1),
-            },
+            lifetime: Lifetime::Both { inactivity: minutes(version), maximum: days(1) },
             multi_session: false,
         }
     }
 
     #[test]
     fn each_version_ends_where_the_next_begins() {
-        let policy = Policy::new(version(1, 0))
-            .then(version(2, 10))
-            .then(version(3, 30));
-        let spans: Vec<_> = policy
-            .spans()
-            .map(|(v, end)| (v.version, end.map(Timestamp::as_millis)))
-            .collect();
+        let policy = Policy::new(version(1, 0)).then(version(2, 10)).then(version(3, 30));
+        let spans: Vec<_> =
+            policy.spans().map(|(v, end)| (v.version, end.map(Timestamp::as_millis))).collect();
         assert_eq!(spans, [(1, Some(10)), (2, Some(30)), (3, None)]);
     }
 

@@ -201,10 +201,8 @@ fn due(policy: &Policy, session: &Session) -> Option<Due> {
                 tightened: from > deadline,
                 settings_version: version.version,
             };
-            let maximum = version
-                .lifetime
-                .maximum()
-                .map(|span| end(session.created_at + span, Lapse::Maximum));
+            let maximum =
+                version.lifetime.maximum().map(|span| end(session.created_at + span, Lapse::Maximum));
             let inactivity = version
                 .lifetime
                 .inactivity()
@@ -227,16 +225,10 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
     let Some(due) = due(policy, session) else {
         // Only a session created before the first version's beginning gets
         // here, and `in_force_from.max(created_at)` admits it: kept total.
-        return Verdict::Open {
-            until: session.created_at + FAR,
-            ends_as: Lapse::Maximum,
-        };
+        return Verdict::Open { until: session.created_at + FAR, ends_as: Lapse::Maximum };
     };
     if now < due.at {
-        return Verdict::Open {
-            until: due.at,
-            ends_as: due.lapse,
-        };
+        return Verdict::Open { until: due.at, ends_as: due.lapse };
     }
     let (status, reason) = match due.lapse {
         Lapse::Maximum => (ClosedStatus::Expired, EndReason::MaximumLifetime),
@@ -245,11 +237,7 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
     Verdict::Closed(Closing {
         at: due.at,
         status,
-        reason: if due.tightened {
-            EndReason::SettingsTightened
-        } else {
-            reason
-        },
+        reason: if due.tightened { EndReason::SettingsTightened } else { reason },
         settings_version: due.settings_version,
     })
 }
@@ -299,10 +287,7 @@ pub fn transition(
     happening: Happening,
 ) -> Result<Step, Refusal> {
     if let Verdict::Closed(closing) = decide(now, policy, session) {
-        return Err(Refusal::AlreadyClosed {
-            closing,
-            record: session.closed.is_none(),
-        });
+        return Err(Refusal::AlreadyClosed { closing, record: session.closed.is_none() });
     }
     let mut session = session.clone();
     let mut events = Vec::new();
@@ -315,12 +300,7 @@ pub fn transition(
         }
         Happening::End(status, reason) => {
             let settings_version = policy.current().version;
-            let closing = Closing {
-                at: now,
-                status,
-                reason,
-                settings_version,
-            };
+            let closing = Closing { at: now, status, reason, settings_version };
             events.push(close(&mut session, now, closing));
         }
     }
@@ -330,17 +310,10 @@ pub fn transition(
 /// Stores `closing` in an open session and says so. The moment a user sees
 /// (`updated_at`) is when it was noticed, not when it was due.
 pub fn close(session: &mut Session, now: Timestamp, closing: Closing) -> Event {
-    debug_assert!(
-        session.closed.is_none(),
-        "a closed session is never closed again"
-    );
+    debug_assert!(session.closed.is_none(), "a closed session is never closed again");
     session.closed = Some(closing);
     session.updated_at = after(session.updated_at, now);
-    Event::SessionClosed {
-        session_id: session.id,
-        user_id: session.user_id,
-        closing,
-    }
+    Event::SessionClosed { session_id: session.id, user_id: session.user_id, closing }
 }
 
 /// `now`, or just after `previous` where the clock has not moved: browsers

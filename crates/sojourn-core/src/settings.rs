@@ -86,12 +86,7 @@ pub struct SessionSettings {
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        Self {
-            lifetime: Lifetime::DEFAULT,
-            multi_session: false,
-            idle_seconds: 1800,
-            most_seconds: 604_800,
-        }
+        Self { lifetime: Lifetime::DEFAULT, multi_session: false, idle_seconds: 1800, most_seconds: 604_800 }
     }
 }
 
@@ -99,16 +94,9 @@ impl TryFrom<SessionSettingsDocument> for SessionSettings {
     type Error = LifetimeError;
 
     fn try_from(document: SessionSettingsDocument) -> Result<Self, LifetimeError> {
-        let span = |limit: LimitDocument| {
-            limit
-                .enabled
-                .then(|| Duration::from_secs(limit.duration_seconds))
-        };
+        let span = |limit: LimitDocument| limit.enabled.then(|| Duration::from_secs(limit.duration_seconds));
         Ok(Self {
-            lifetime: Lifetime::new(
-                span(document.inactivity_timeout),
-                span(document.maximum_lifetime),
-            )?,
+            lifetime: Lifetime::new(span(document.inactivity_timeout), span(document.maximum_lifetime))?,
             multi_session: document.multi_session_enabled,
             idle_seconds: document.inactivity_timeout.duration_seconds,
             most_seconds: document.maximum_lifetime.duration_seconds,
@@ -169,11 +157,7 @@ impl SessionSettings {
     ///
     /// # Errors
     /// Both limits off (S2), or a limit out of `bounds`.
-    pub fn change(
-        &self,
-        patch: &SessionSettingsPatch,
-        bounds: Bounds,
-    ) -> Result<Self, LifetimeError> {
+    pub fn change(&self, patch: &SessionSettingsPatch, bounds: Bounds) -> Result<Self, LifetimeError> {
         let mut document = SessionSettingsDocument::from(*self);
         let apply = |limit: &mut LimitDocument, patch: Option<LimitPatch>| {
             let patch = patch.unwrap_or_default();
@@ -182,9 +166,8 @@ impl SessionSettings {
         };
         apply(&mut document.inactivity_timeout, patch.inactivity_timeout);
         apply(&mut document.maximum_lifetime, patch.maximum_lifetime);
-        document.multi_session_enabled = patch
-            .multi_session_enabled
-            .unwrap_or(document.multi_session_enabled);
+        document.multi_session_enabled =
+            patch.multi_session_enabled.unwrap_or(document.multi_session_enabled);
         let settings = Self::try_from(document)?;
         settings.lifetime.within(bounds)?;
         Ok(settings)
@@ -206,10 +189,7 @@ impl Settings {
         let lifetime = self.session.lifetime;
         let mut warnings = Vec::new();
         let mut warn = |code, message: String| warnings.push(Warning { code, message });
-        if [lifetime.inactivity(), lifetime.maximum()]
-            .into_iter()
-            .flatten()
-            .any(|span| span > BROWSER_LIMIT)
+        if [lifetime.inactivity(), lifetime.maximum()].into_iter().flatten().any(|span| span > BROWSER_LIMIT)
         {
             warn(
                 "beyond_browser_limit",
@@ -238,7 +218,8 @@ impl Settings {
         if self.token.claims.contains_key("aud") {
             warn(
                 "aud_claim",
-                "the Python and Rust SDKs refuse tokens with an aud claim unless they are told the audience".to_owned(),
+                "the Python and Rust SDKs refuse tokens with an aud claim unless they are told the audience"
+                    .to_owned(),
             );
         }
         warnings
@@ -258,11 +239,7 @@ pub struct TokenSettings {
 
 impl Default for TokenSettings {
     fn default() -> Self {
-        Self {
-            claims: Map::new(),
-            lifetime: 60,
-            allowed_clock_skew: 5,
-        }
+        Self { claims: Map::new(), lifetime: 60, allowed_clock_skew: 5 }
     }
 }
 
@@ -340,9 +317,7 @@ impl Default for InstanceSettings {
     fn default() -> Self {
         Self {
             application_name: "My application".to_owned(),
-            auth_email: EmailSettings {
-                verify_at_sign_up: true,
-            },
+            auth_email: EmailSettings { verify_at_sign_up: true },
             paths: PathSettings { home_url: None },
             test_mode: true,
             allowed_origins: Vec::new(),
@@ -381,16 +356,10 @@ mod tests {
             SessionSettings::default().change(&off, Bounds::DEVELOPMENT),
             Err(LifetimeError::NeitherEnabled)
         );
-        let swapped = patch(
-            json!({"maximum_lifetime": {"enabled": false}, "inactivity_timeout": {"enabled": true}}),
-        );
-        let settings = SessionSettings::default()
-            .change(&swapped, Bounds::DEVELOPMENT)
-            .expect("one is on");
-        assert_eq!(
-            settings.lifetime(),
-            Lifetime::Inactivity(Duration::from_secs(1800))
-        );
+        let swapped =
+            patch(json!({"maximum_lifetime": {"enabled": false}, "inactivity_timeout": {"enabled": true}}));
+        let settings = SessionSettings::default().change(&swapped, Bounds::DEVELOPMENT).expect("one is on");
+        assert_eq!(settings.lifetime(), Lifetime::Inactivity(Duration::from_secs(1800)));
     }
 
     #[test]
@@ -406,32 +375,17 @@ mod tests {
     #[test]
     fn a_limit_that_is_off_remembers_its_length() {
         let longer = patch(json!({"inactivity_timeout": {"duration_seconds": 900}}));
-        let settings = SessionSettings::default()
-            .change(&longer, Bounds::DEVELOPMENT)
-            .expect("max is on");
+        let settings = SessionSettings::default().change(&longer, Bounds::DEVELOPMENT).expect("max is on");
         let document = SessionSettingsDocument::from(settings);
-        assert_eq!(
-            document.inactivity_timeout,
-            LimitDocument {
-                enabled: false,
-                duration_seconds: 900
-            }
-        );
+        assert_eq!(document.inactivity_timeout, LimitDocument { enabled: false, duration_seconds: 900 });
     }
 
     #[test]
     fn s7_more_than_400_days_is_accepted_with_a_warning() {
         let mut settings = Settings::initial(Timestamp::from_millis(0));
         let long = patch(json!({"maximum_lifetime": {"duration_seconds": 401 * 86_400}}));
-        settings.session = settings
-            .session
-            .change(&long, Bounds::PRODUCTION)
-            .expect("accepted");
-        let codes: Vec<_> = settings
-            .warnings()
-            .iter()
-            .map(|warning| warning.code)
-            .collect();
+        settings.session = settings.session.change(&long, Bounds::PRODUCTION).expect("accepted");
+        let codes: Vec<_> = settings.warnings().iter().map(|warning| warning.code).collect();
         assert_eq!(codes, ["beyond_browser_limit"]);
     }
 

@@ -91,14 +91,9 @@ impl Strategy {
 
     /// The strategy behind a word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Password,
-            Self::EmailCode,
-            Self::ResetPasswordEmailCode,
-            Self::Ticket,
-        ]
-        .into_iter()
-        .find(|strategy| strategy.as_str() == word)
+        [Self::Password, Self::EmailCode, Self::ResetPasswordEmailCode, Self::Ticket]
+            .into_iter()
+            .find(|strategy| strategy.as_str() == word)
     }
 }
 
@@ -161,19 +156,12 @@ impl SignIn {
     /// # Errors
     /// [`StepRefusal::OutOfOrder`] when nobody is named or all is done.
     pub fn send_code(&mut self, strategy: Strategy, code: SentCode) -> Result<(), StepRefusal> {
-        if !matches!(
-            self.status,
-            SignInStatus::NeedsFirstFactor | SignInStatus::NeedsNewPassword
-        ) {
+        if !matches!(self.status, SignInStatus::NeedsFirstFactor | SignInStatus::NeedsNewPassword) {
             return Err(StepRefusal::OutOfOrder);
         }
         // Asking for another code takes a proof back: a reset never slides into a sign-in.
         self.status = SignInStatus::NeedsFirstFactor;
-        self.first_factor = Some(FirstFactor {
-            strategy,
-            verified: false,
-            code: Some(code),
-        });
+        self.first_factor = Some(FirstFactor { strategy, verified: false, code: Some(code) });
         Ok(())
     }
 
@@ -192,10 +180,7 @@ impl SignIn {
         if self.status != SignInStatus::NeedsFirstFactor {
             return Err(StepRefusal::OutOfOrder);
         }
-        let factor = self
-            .first_factor
-            .as_mut()
-            .filter(|factor| factor.strategy == strategy);
+        let factor = self.first_factor.as_mut().filter(|factor| factor.strategy == strategy);
         let factor = factor.ok_or(StepRefusal::OutOfOrder)?;
         let code = factor.code.as_mut().ok_or(StepRefusal::OutOfOrder)?;
         code.answer(now, answer).map_err(StepRefusal::Code)?;
@@ -209,11 +194,7 @@ impl SignIn {
     /// The account proved itself and was admitted.
     pub fn complete(&mut self, strategy: Strategy, session_id: SessionId) {
         let code = self.first_factor.take().and_then(|factor| factor.code);
-        self.first_factor = Some(FirstFactor {
-            strategy,
-            verified: true,
-            code,
-        });
+        self.first_factor = Some(FirstFactor { strategy, verified: true, code });
         self.status = SignInStatus::Complete;
         self.created_session_id = Some(session_id);
     }
@@ -226,11 +207,8 @@ mod tests {
 
     fn attempt() -> SignIn {
         let (now, mut dice) = (Timestamp::from_millis(0), Dice::new(1));
-        let mut sign_in = SignIn::new(
-            SignInId::generate(now, &mut dice),
-            ClientId::generate(now, &mut dice),
-            now,
-        );
+        let mut sign_in =
+            SignIn::new(SignInId::generate(now, &mut dice), ClientId::generate(now, &mut dice), now);
         let email = Email::parse("ada@example.com").expect("valid");
         sign_in.identify(email, UserId::generate(now, &mut dice));
         sign_in
@@ -238,12 +216,7 @@ mod tests {
 
     fn code(text: &str) -> SentCode {
         let email = Email::parse("ada@example.com").expect("valid");
-        SentCode::new(
-            Timestamp::from_millis(0),
-            email,
-            None,
-            CodeHash(text.to_owned()),
-        )
+        SentCode::new(Timestamp::from_millis(0), email, None, CodeHash(text.to_owned()))
     }
 
     #[test]
@@ -255,32 +228,19 @@ mod tests {
         // The same code does not pass as a code to sign in with.
         let as_sign_in = sign_in.answer_code(now, Strategy::EmailCode, &CodeHash("c".to_owned()));
         assert_eq!(as_sign_in, Err(StepRefusal::OutOfOrder));
-        sign_in
-            .answer_code(now, strategy, &CodeHash("c".to_owned()))
-            .expect("right");
+        sign_in.answer_code(now, strategy, &CodeHash("c".to_owned())).expect("right");
         assert_eq!(sign_in.status, SignInStatus::NeedsNewPassword);
     }
 
     #[test]
     fn a_new_code_voids_the_one_before() {
         let mut sign_in = attempt();
-        sign_in
-            .send_code(Strategy::EmailCode, code("first"))
-            .expect("in order");
-        sign_in
-            .send_code(Strategy::EmailCode, code("second"))
-            .expect("in order");
+        sign_in.send_code(Strategy::EmailCode, code("first")).expect("in order");
+        sign_in.send_code(Strategy::EmailCode, code("second")).expect("in order");
         let answer = |sign_in: &mut SignIn, text: &str| {
-            sign_in.answer_code(
-                Timestamp::from_millis(1),
-                Strategy::EmailCode,
-                &CodeHash(text.to_owned()),
-            )
+            sign_in.answer_code(Timestamp::from_millis(1), Strategy::EmailCode, &CodeHash(text.to_owned()))
         };
-        assert_eq!(
-            answer(&mut sign_in, "first"),
-            Err(StepRefusal::Code(CodeRefusal::Incorrect))
-        );
+        assert_eq!(answer(&mut sign_in, "first"), Err(StepRefusal::Code(CodeRefusal::Incorrect)));
         assert_eq!(answer(&mut sign_in, "second"), Ok(()));
     }
 }

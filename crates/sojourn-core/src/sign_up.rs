@@ -116,8 +116,7 @@ impl SignUp {
             self.code = None;
         }
         let own = &mut self.fields;
-        let keep =
-            |new: Option<String>, old: &mut Option<String>| *old = new.or_else(|| old.take());
+        let keep = |new: Option<String>, old: &mut Option<String>| *old = new.or_else(|| old.take());
         own.email = fields.email.or_else(|| own.email.take());
         own.password_hash = fields.password_hash.or_else(|| own.password_hash.take());
         keep(fields.first_name, &mut own.first_name);
@@ -135,21 +134,13 @@ impl SignUp {
             ("email_address", self.fields.email.is_some()),
             ("password", self.fields.password_hash.is_some()),
         ];
-        given
-            .into_iter()
-            .filter(|(_, given)| !given)
-            .map(|(name, _)| name)
-            .collect()
+        given.into_iter().filter(|(_, given)| !given).map(|(name, _)| name).collect()
     }
 
     /// The fields that were given and have to be proved.
     pub fn unverified_fields(&self, verify_email: bool) -> Vec<&'static str> {
         let unproved = verify_email && self.fields.email.is_some() && !self.email_verified;
-        if unproved {
-            vec!["email_address"]
-        } else {
-            Vec::new()
-        }
+        if unproved { vec!["email_address"] } else { Vec::new() }
     }
 
     /// Whether an account may be made of it.
@@ -181,12 +172,7 @@ impl SignUp {
         let mut user = User::new(user_id, now);
         let fields = &self.fields;
         if let Some(email) = fields.email.clone() {
-            user.add_email(
-                email_id,
-                email,
-                self.email_verified.then_some("email_code"),
-                now,
-            );
+            user.add_email(email_id, email, self.email_verified.then_some("email_code"), now);
         }
         user.password_hash = fields.password_hash.clone();
         user.password_updated_at = fields.password_hash.as_ref().map(|_| now);
@@ -209,18 +195,11 @@ mod tests {
 
     fn attempt() -> SignUp {
         let (now, mut dice) = (Timestamp::from_millis(0), Dice::new(1));
-        SignUp::new(
-            SignUpId::generate(now, &mut dice),
-            ClientId::generate(now, &mut dice),
-            now,
-        )
+        SignUp::new(SignUpId::generate(now, &mut dice), ClientId::generate(now, &mut dice), now)
     }
 
     fn with_email(text: &str) -> SignUpFields {
-        SignUpFields {
-            email: Some(Email::parse(text).expect("valid")),
-            ..SignUpFields::default()
-        }
+        SignUpFields { email: Some(Email::parse(text).expect("valid")), ..SignUpFields::default() }
     }
 
     #[test]

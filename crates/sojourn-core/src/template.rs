@@ -97,9 +97,7 @@ impl Scope {
 
     /// The value at a dotted path; null where there is none. Arrays have no paths.
     fn lookup(&self, path: &str) -> Value {
-        let value = path
-            .split('.')
-            .try_fold(&self.root, |value, name| value.as_object()?.get(name));
+        let value = path.split('.').try_fold(&self.root, |value, name| value.as_object()?.get(name));
         value.cloned().unwrap_or(Value::Null)
     }
 }
@@ -129,12 +127,8 @@ fn check_value(value: &Value, depth: usize) -> Result<(), TemplateError> {
     }
     match value {
         Value::String(text) => parse(text).map(|_| ()),
-        Value::Array(items) => items
-            .iter()
-            .try_for_each(|item| check_value(item, depth + 1)),
-        Value::Object(map) => map
-            .values()
-            .try_for_each(|item| check_value(item, depth + 1)),
+        Value::Array(items) => items.iter().try_for_each(|item| check_value(item, depth + 1)),
+        Value::Object(map) => map.values().try_for_each(|item| check_value(item, depth + 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
@@ -142,22 +136,16 @@ fn check_value(value: &Value, depth: usize) -> Result<(), TemplateError> {
 /// The claims that `template` gives in `scope`. A template that was checked
 /// renders always; paths that lead nowhere give null.
 pub fn render(template: &Map<String, Value>, scope: &Scope) -> Map<String, Value> {
-    template
-        .iter()
-        .map(|(name, value)| (name.clone(), render_value(value, scope)))
-        .collect()
+    template.iter().map(|(name, value)| (name.clone(), render_value(value, scope))).collect()
 }
 
 fn render_value(value: &Value, scope: &Scope) -> Value {
     match value {
-        Value::String(text) => {
-            parse(text).map_or(Value::Null, |pieces| render_text(&pieces, scope))
-        }
+        Value::String(text) => parse(text).map_or(Value::Null, |pieces| render_text(&pieces, scope)),
         Value::Array(items) => items.iter().map(|item| render_value(item, scope)).collect(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(name, item)| (name.clone(), render_value(item, scope)))
-            .collect(),
+        Value::Object(map) => {
+            map.iter().map(|(name, item)| (name.clone(), render_value(item, scope))).collect()
+        }
         other => other.clone(),
     }
 }
@@ -176,11 +164,7 @@ enum Operand<'a> {
 
 fn parse(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
     // Vector: surrounding blanks are dropped when anything is substituted.
-    let mut rest = if text.contains("{{") {
-        text.trim()
-    } else {
-        text
-    };
+    let mut rest = if text.contains("{{") { text.trim() } else { text };
     let mut pieces = Vec::new();
     while let Some(start) = rest.find("{{") {
         let end = rest[start..].find("}}").ok_or(TemplateError::Unclosed)? + start;
@@ -225,10 +209,7 @@ fn split_alternatives(text: &str) -> Vec<&str> {
 }
 
 fn parse_operand(text: &str) -> Option<Operand<'_>> {
-    if let Some(quoted) = text
-        .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''))
-    {
+    if let Some(quoted) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         return (!quoted.contains('\'')).then(|| Operand::Literal(quoted.into()));
     }
     match text {
@@ -237,17 +218,11 @@ fn parse_operand(text: &str) -> Option<Operand<'_>> {
         _ => {}
     }
     if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-        return text
-            .parse::<Number>()
-            .ok()
-            .map(|number| Operand::Literal(number.into()));
+        return text.parse::<Number>().ok().map(|number| Operand::Literal(number.into()));
     }
-    let is_path = text.split('.').all(|name| {
-        !name.is_empty()
-            && name
-                .chars()
-                .all(|c| c.is_alphanumeric() || c == '_' || c == '-')
-    });
+    let is_path = text
+        .split('.')
+        .all(|name| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-'));
     is_path.then_some(Operand::Path(text))
 }
 
@@ -302,9 +277,7 @@ mod tests {
         let mut claims = Map::new();
         claims.insert("x".to_owned(), template);
         check(&claims).expect("a template");
-        render(&claims, &Scope::of_user(user))
-            .remove("x")
-            .expect("x")
+        render(&claims, &Scope::of_user(user)).remove("x").expect("x")
     }
 
     #[test]
@@ -312,75 +285,35 @@ mod tests {
         let mut john = user(Some("John"), None);
         assert_eq!(one(json!("{{user.first_name}}"), &john), json!("John"));
         assert_eq!(one(json!("{{user.last_name}}"), &john), Value::Null);
+        assert_eq!(one(json!("{{user.last_name}} {{user.first_name}}"), &john), json!("null John"));
         assert_eq!(
-            one(json!("{{user.last_name}} {{user.first_name}}"), &john),
-            json!("null John")
-        );
-        assert_eq!(
-            one(
-                json!("{{user.last_name}} {{user.first_name}} "),
-                &user(Some("Maria"), Some("Doe"))
-            ),
+            one(json!("{{user.last_name}} {{user.first_name}} "), &user(Some("Maria"), Some("Doe"))),
             json!("Doe Maria")
         );
-        let metadata =
-            json!({"interests": ["hiking", "knitting"], "addresses": {"Home": "H", "Work": "W"}});
+        let metadata = json!({"interests": ["hiking", "knitting"], "addresses": {"Home": "H", "Work": "W"}});
         john.public_metadata = metadata.as_object().cloned().expect("object");
+        assert_eq!(one(json!("{{user.public_metadata.interests}}"), &john), json!(["hiking", "knitting"]));
+        assert_eq!(one(json!("{{user.public_metadata.addresses.Home}}"), &john), json!("H"));
         assert_eq!(
-            one(json!("{{user.public_metadata.interests}}"), &john),
-            json!(["hiking", "knitting"])
-        );
-        assert_eq!(
-            one(json!("{{user.public_metadata.addresses.Home}}"), &john),
-            json!("H")
-        );
-        assert_eq!(
-            one(
-                json!("{{user.full_name || 'Awesome User'}}"),
-                &user(None, None)
-            ),
+            one(json!("{{user.full_name || 'Awesome User'}}"), &user(None, None)),
             json!("Awesome User")
         );
         let age = "{{user.public_metadata.age || user.unsafe_metadata.age || 30 }}";
         assert_eq!(one(json!(age), &user(None, None)), json!(30));
         assert_eq!(one(json!("{{user.i_dont_exist}}"), &john), Value::Null);
-        assert_eq!(
-            one(json!("{{user.primary_phone_address}}"), &john),
-            Value::Null
-        );
-        assert_eq!(
-            one(json!({"bar": [1, 2, 3]}), &john),
-            json!({"bar": [1, 2, 3]})
-        );
-        assert_eq!(
-            one(json!("https://my-site.com"), &john),
-            json!("https://my-site.com")
-        );
-        john.unsafe_metadata = json!({"foo": {"bar": 42}})
-            .as_object()
-            .cloned()
-            .expect("object");
-        assert_eq!(
-            one(json!("{{user.unsafe_metadata}}"), &john),
-            json!({"foo": {"bar": 42}})
-        );
-        assert_eq!(
-            one(json!("{{user.external_id || user.id}}"), &john),
-            json!(john.id)
-        );
+        assert_eq!(one(json!("{{user.primary_phone_address}}"), &john), Value::Null);
+        assert_eq!(one(json!({"bar": [1, 2, 3]}), &john), json!({"bar": [1, 2, 3]}));
+        assert_eq!(one(json!("https://my-site.com"), &john), json!("https://my-site.com"));
+        john.unsafe_metadata = json!({"foo": {"bar": 42}}).as_object().cloned().expect("object");
+        assert_eq!(one(json!("{{user.unsafe_metadata}}"), &john), json!({"foo": {"bar": 42}}));
+        assert_eq!(one(json!("{{user.external_id || user.id}}"), &john), json!(john.id));
         john.add_email(
             crate::id::EmailAddressId::generate(john.created_at, &mut Dice::new(4)),
             Email::parse("j@example.com").expect("valid"),
             None,
             john.created_at,
         );
-        assert_eq!(
-            one(
-                json!("{{user.email_verified || user.phone_number_verified}}"),
-                &john
-            ),
-            json!(false)
-        );
+        assert_eq!(one(json!("{{user.email_verified || user.phone_number_verified}}"), &john), json!(false));
     }
 
     #[test]
@@ -388,10 +321,7 @@ mod tests {
         let mut ada = user(None, None);
         ada.private_metadata = json!({"secret": 1}).as_object().cloned().expect("object");
         assert_eq!(one(json!("{{user.private_metadata}}"), &ada), Value::Null);
-        assert_eq!(
-            one(json!("{{user.private_metadata.secret}}"), &ada),
-            Value::Null
-        );
+        assert_eq!(one(json!("{{user.private_metadata.secret}}"), &ada), Value::Null);
         assert_eq!(one(json!("{{user.password_hash}}"), &ada), Value::Null);
     }
 
@@ -399,34 +329,19 @@ mod tests {
     fn a_value_that_looks_like_a_template_is_not_rendered_again() {
         let mut eve = user(Some("{{user.id}}"), None);
         eve.last_name = Some("x".to_owned());
-        assert_eq!(
-            one(json!("{{user.first_name}}"), &eve),
-            json!("{{user.id}}")
-        );
+        assert_eq!(one(json!("{{user.first_name}}"), &eve), json!("{{user.id}}"));
     }
 
     #[test]
     fn reserved_names_and_broken_templates_are_refused() {
         let refuse = |value: Value| check(value.as_object().expect("object")).expect_err("refused");
         for name in RESERVED.into_iter().chain(["org_id", "org_permissions"]) {
-            assert_eq!(
-                refuse(json!({name: 1})),
-                TemplateError::Reserved(name.to_owned())
-            );
+            assert_eq!(refuse(json!({name: 1})), TemplateError::Reserved(name.to_owned()));
         }
         assert_eq!(refuse(json!({"a": "{{user.id"})), TemplateError::Unclosed);
-        assert!(matches!(
-            refuse(json!({"a": "{{user..id}}"})),
-            TemplateError::Syntax(_)
-        ));
-        assert!(matches!(
-            refuse(json!({"a": "{{1 + 1}}"})),
-            TemplateError::Syntax(_)
-        ));
-        assert!(matches!(
-            refuse(json!({"a": "x".repeat(5000)})),
-            TemplateError::TooLarge(_)
-        ));
+        assert!(matches!(refuse(json!({"a": "{{user..id}}"})), TemplateError::Syntax(_)));
+        assert!(matches!(refuse(json!({"a": "{{1 + 1}}"})), TemplateError::Syntax(_)));
+        assert!(matches!(refuse(json!({"a": "x".repeat(5000)})), TemplateError::TooLarge(_)));
         let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
         assert_eq!(refuse(json!({"a": deep})), TemplateError::TooDeep);
     }

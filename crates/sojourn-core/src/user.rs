@@ -106,29 +106,16 @@ impl User {
     }
 
     /// Adds an address; the first one is the primary one.
-    pub fn add_email(
-        &mut self,
-        id: EmailAddressId,
-        email: Email,
-        verified_by: Option<&str>,
-        now: Timestamp,
-    ) {
+    pub fn add_email(&mut self, id: EmailAddressId, email: Email, verified_by: Option<&str>, now: Timestamp) {
         let verified_by = verified_by.map(str::to_owned);
-        self.email_addresses.push(EmailAddress {
-            id,
-            email,
-            verified_by,
-            created_at: now,
-        });
+        self.email_addresses.push(EmailAddress { id, email, verified_by, created_at: now });
         self.primary_email_address_id.get_or_insert(id);
     }
 
     /// The address it is reached by.
     pub fn primary_email(&self) -> Option<&EmailAddress> {
         let primary = self.primary_email_address_id;
-        self.email_addresses
-            .iter()
-            .find(|address| Some(address.id) == primary)
+        self.email_addresses.iter().find(|address| Some(address.id) == primary)
     }
 
     /// The address with that id.
@@ -194,15 +181,9 @@ mod tests {
 
     #[test]
     fn metadata_merges_deeply_and_null_deletes() {
-        let mut metadata = json!({"a": {"b": 1, "c": 2}, "d": [1]})
-            .as_object()
-            .cloned()
-            .expect("object");
+        let mut metadata = json!({"a": {"b": 1, "c": 2}, "d": [1]}).as_object().cloned().expect("object");
         let patch = json!({"a": {"b": null, "e": {"f": null, "g": 1}}, "d": [2], "h": null});
         merge_metadata(&mut metadata, patch.as_object().expect("object"));
-        assert_eq!(
-            Value::Object(metadata),
-            json!({"a": {"c": 2, "e": {"g": 1}}, "d": [2]})
-        );
+        assert_eq!(Value::Object(metadata), json!({"a": {"c": 2, "e": {"g": 1}}, "d": [2]}));
     }
 }

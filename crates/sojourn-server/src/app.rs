@@ -17,7 +17,8 @@ use sojourn_core::{
     time::Timestamp,
 };
 use sojourn_store::{
-    ChangeSet, CommitError, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, StoreError, Write,
+    ChangeSet, CommitError, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, StoreError,
+    Write,
 };
 use url::Url;
 
@@ -432,7 +433,10 @@ async fn create_instance(
     let changes = ChangeSet::new(id, now, random)
         .write(Write::InsertInstance(instance.clone()))
         .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
-        .write(Write::InsertSecretKey(SecretKey { hash: keys::sha256(secret_key.as_bytes()), created_at: now }))
+        .write(Write::InsertSecretKey(SecretKey {
+            hash: keys::sha256(secret_key.as_bytes()),
+            created_at: now,
+        }))
         .write(Write::Settings(Settings::initial(now)));
     store.commit(changes).await?;
     Ok(instance)

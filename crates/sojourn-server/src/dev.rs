@@ -31,7 +31,11 @@ struct MailQuery {
 
 /// The development mailbox, newest first; `to` is an exact address.
 #[utoipa::path(get, path = "/dev/mailbox", tag = "Development", responses((status = 200, description = "Mails")))]
-async fn list_mails(State(app): State<App>, _: ApplicationServer, Query(query): Query<MailQuery>) -> ApiResult<Response> {
+async fn list_mails(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Query(query): Query<MailQuery>,
+) -> ApiResult<Response> {
     only_development(&app)?;
     let to = query.to.map(|to| to.trim().to_lowercase());
     let limit = query.limit.unwrap_or(100).min(500);

@@ -43,7 +43,10 @@ pub async fn admit(State(app): State<App>, mut request: Request, next: Next) -> 
     } else {
         match tokio::time::timeout(PATIENCE, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => ApiError::new(ErrorCode::ServiceUnavailable).why("The answer took too long. Try again.").retry_after(1).into_response(),
+            Err(_) => ApiError::new(ErrorCode::ServiceUnavailable)
+                .why("The answer took too long. Try again.")
+                .retry_after(1)
+                .into_response(),
         }
     };
     finish(response, cors, is_fapi)
@@ -64,7 +67,8 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
     }
     // One path, one meaning: what another layer might read differently is nothing here.
     let path = uri.path().to_ascii_lowercase();
-    let ambiguous = ["//", "%2f", "%5c", "%00", "\\", "/./", "/../", "%2e"].iter().any(|part| path.contains(part));
+    let ambiguous =
+        ["//", "%2f", "%5c", "%00", "\\", "/./", "/../", "%2e"].iter().any(|part| path.contains(part));
     if ambiguous { Err(ApiError::not_found("address")) } else { Ok(()) }
 }
 
@@ -113,12 +117,20 @@ fn finish(mut response: Response, cors: Option<HeaderValue>, is_fapi: bool) -> R
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static("Clerk-Db-Jwt, Retry-After, X-Country, Authorization"),
         );
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("authorization, content-type"),
+        );
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("strict-origin-when-cross-origin"));
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert(HeaderValue::from_static("strict-origin-when-cross-origin"));
     response
 }
 
@@ -137,7 +149,9 @@ pub async fn answer_unknown(State(app): State<App>, request: Request) -> Respons
 
 /// A known path with another method.
 pub async fn answer_wrong_method() -> Response {
-    ApiError::new(ErrorCode::MethodNotAllowed).why("This address exists, but not with this method.").into_response()
+    ApiError::new(ErrorCode::MethodNotAllowed)
+        .why("This address exists, but not with this method.")
+        .into_response()
 }
 
 /// A broken invariant of ours: told to the log, answered as JSON.

@@ -36,7 +36,10 @@ impl Passwords {
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_sub(1).max(1);
-        Self { working: Arc::new(Semaphore::new(workers)), admitted: Arc::new(Semaphore::new(workers + QUEUE)) }
+        Self {
+            working: Arc::new(Semaphore::new(workers)),
+            admitted: Arc::new(Semaphore::new(workers + QUEUE)),
+        }
     }
 
     /// The hash to store for a password.
@@ -68,7 +71,10 @@ impl Passwords {
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> ApiResult<T> + Send + 'static,
+    ) -> ApiResult<T> {
         let busy = || {
             ApiError::new(ErrorCode::TooManyRequests)
                 .why("Too many people are signing in at this moment. Try again in a few seconds.")
@@ -113,7 +119,9 @@ mod tests {
         let passwords = Passwords::new();
         let hash = passwords.hash(Password::present("correct horse")).await.expect("hashed");
         assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
-        assert!(passwords.verify(Password::present("correct horse"), Some(hash.clone())).await.expect("checked"));
+        assert!(
+            passwords.verify(Password::present("correct horse"), Some(hash.clone())).await.expect("checked")
+        );
         assert!(!passwords.verify(Password::present("battery staple"), Some(hash)).await.expect("checked"));
         assert!(!passwords.verify(Password::present("anything"), None).await.expect("checked"));
     }

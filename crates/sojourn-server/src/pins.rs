@@ -2,7 +2,7 @@
 //! and nobody else may change them (product.md, decision 8).
 
 use serde_json::{Map, Value};
-use sojourn_core::settings::{Settings, SessionSettingsPatch, TokenSettingsPatch};
+use sojourn_core::settings::{SessionSettingsPatch, Settings, TokenSettingsPatch};
 use sojourn_store::{CommitError, Engine as _, Write};
 
 use crate::{
@@ -30,7 +30,9 @@ impl Pins {
     fn document(&self, section: &str) -> Map<String, Value> {
         let mut document = Map::new();
         for pin in &self.0 {
-            let Some(path) = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else { continue };
+            let Some(path) = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else {
+                continue;
+            };
             insert(&mut document, path, pin.value.clone());
         }
         document
@@ -43,7 +45,9 @@ impl Pins {
     /// `setting_pinned`, which says where.
     pub fn allow(&self, section: &str, patch: &Value) -> Result<(), ApiError> {
         for pin in &self.0 {
-            let Some(path) = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else { continue };
+            let Some(path) = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else {
+                continue;
+            };
             let value = path.split('.').try_fold(patch, |value, name| value.get(name));
             if value.is_some_and(|value| !value.is_null() && *value != pin.value) {
                 return Err(ApiError::new(ErrorCode::SettingPinned)
@@ -79,22 +83,32 @@ pub(crate) async fn apply(app: &App) -> Result<(), StartError> {
     loop {
         let (settings, _) = app.store().settings(app.instance_id()).await?;
         let session: SessionSettingsPatch =
-            serde_json::from_value(Value::Object(pins.document("session_settings"))).map_err(|error| refuse(error.to_string()))?;
-        let token: TokenSettingsPatch =
-            serde_json::from_value(Value::Object(pins.document("session"))).map_err(|error| refuse(error.to_string()))?;
-        let session = settings.session.change(&session, app.bounds()).map_err(|error| refuse(error.to_string()))?;
-        let token = settings.token.change(&token, app.is_development()).map_err(|error| refuse(format!("{error:?}")))?;
+            serde_json::from_value(Value::Object(pins.document("session_settings")))
+                .map_err(|error| refuse(error.to_string()))?;
+        let token: TokenSettingsPatch = serde_json::from_value(Value::Object(pins.document("session")))
+            .map_err(|error| refuse(error.to_string()))?;
+        let session =
+            settings.session.change(&session, app.bounds()).map_err(|error| refuse(error.to_string()))?;
+        let token = settings
+            .token
+            .change(&token, app.is_development())
+            .map_err(|error| refuse(format!("{error:?}")))?;
         let mut next = Settings { session, token, ..settings.clone() };
         for pin in &pins.0 {
             match pin.path.as_str() {
                 "auth_email.verify_at_sign_up" => {
-                    next.instance.auth_email.verify_at_sign_up =
-                        pin.value.as_bool().ok_or_else(|| refuse(format!("{} has to be true or false", pin.path)))?;
+                    next.instance.auth_email.verify_at_sign_up = pin
+                        .value
+                        .as_bool()
+                        .ok_or_else(|| refuse(format!("{} has to be true or false", pin.path)))?;
                 }
                 "paths.home_url" => next.instance.paths.home_url = pin.value.as_str().map(str::to_owned),
                 "application_name" => {
-                    next.instance.application_name =
-                        pin.value.as_str().ok_or_else(|| refuse(format!("{} has to be a text", pin.path)))?.to_owned();
+                    next.instance.application_name = pin
+                        .value
+                        .as_str()
+                        .ok_or_else(|| refuse(format!("{} has to be a text", pin.path)))?
+                        .to_owned();
                 }
                 _ => {}
             }

@@ -24,13 +24,23 @@ pub async fn of_user(
     keep: Option<SessionId>,
     reason: EndReason,
 ) -> Result<ChangeSet, Unsettled> {
-    let filter = SessionFilter { user_id: Some(user_id), stored: Some(StoredStatus::Open), limit: u32::MAX, ..SessionFilter::default() };
+    let filter = SessionFilter {
+        user_id: Some(user_id),
+        stored: Some(StoredStatus::Open),
+        limit: u32::MAX,
+        ..SessionFilter::default()
+    };
     let (sessions, _) = app.store().sessions(app.instance_id(), filter).await?;
-    let clients: BTreeSet<_> = sessions.iter().filter(|session| Some(session.id) != keep).map(|session| session.client_id).collect();
+    let clients: BTreeSet<_> =
+        sessions.iter().filter(|session| Some(session.id) != keep).map(|session| session.client_id).collect();
     let now = changes.at;
     for client_id in clients {
         let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { continue };
-        let of_user = record.browser.sessions.iter().filter(|session| session.user_id == user_id && Some(session.id) != keep);
+        let of_user = record
+            .browser
+            .sessions
+            .iter()
+            .filter(|session| session.user_id == user_id && Some(session.id) != keep);
         // A browser holds one session of a user at most, unless it was admitted before that rule.
         let Some(session) = of_user.clone().next() else { continue };
         let leaving = Leaving::One(session.id, ClosedStatus::Revoked, reason);
@@ -51,8 +61,11 @@ pub async fn of_session(app: &App, id: SessionId, reason: EndReason) -> Result<O
         return Ok(Some(session));
     }
     let now = app.now();
-    let Some(record) = app.store().browser(app.instance_id(), session.client_id).await? else { return Ok(Some(session)) };
-    let step = leave(now, &record.policy, &record.browser, Leaving::One(id, ClosedStatus::Revoked, reason), None);
+    let Some(record) = app.store().browser(app.instance_id(), session.client_id).await? else {
+        return Ok(Some(session));
+    };
+    let step =
+        leave(now, &record.policy, &record.browser, Leaving::One(id, ClosedStatus::Revoked, reason), None);
     app.commit(app.changes(now).browser(&step)).await?;
     Ok(step.closed.into_iter().find(|closed| closed.id == id).or(Some(session)))
 }

@@ -5,10 +5,7 @@ use std::path::Path;
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{
-        ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId,
-        UserId,
-    },
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -22,8 +19,8 @@ use crate::{
     change::ChangeSet,
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken,
-        SigningKey, UserFilter,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
+        UserFilter,
     },
 };
 
@@ -33,9 +30,7 @@ pub enum SqliteEngine {}
 
 impl SqliteEngine {
     pub(crate) fn open(_path: &Path) -> Result<Self, StoreError> {
-        Err(StoreError::Unavailable(
-            "SQLite is not built in yet".to_owned(),
-        ))
+        Err(StoreError::Unavailable("SQLite is not built in yet".to_owned()))
     }
 }
 

@@ -34,7 +34,8 @@ impl Credential {
     /// `<client id>.<secret>`: letters, digits, `-`, `_` and one dot.
     fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.split_once('.')?;
-        let is_plain = secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let is_plain =
+            secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         is_plain.then_some(())?;
         Some(Self { client_id: id.parse().ok()?, secret: secret.to_owned() })
     }
@@ -100,11 +101,14 @@ impl CallerParts {
             None => None,
         };
         let identity = match (&record, &self.credential) {
-            (Some(record), Some(credential)) => record.browser.client.identify(self.visit.now, &credential.hash()),
+            (Some(record), Some(credential)) => {
+                record.browser.client.identify(self.visit.now, &credential.hash())
+            }
             _ => Identity::Stranger,
         };
         let mut visit = self.visit.clone();
-        let mut record = record.filter(|_| matches!(identity, Identity::Current { .. } | Identity::Predecessor { .. }));
+        let mut record =
+            record.filter(|_| matches!(identity, Identity::Current { .. } | Identity::Predecessor { .. }));
         if let Some(record) = &mut record {
             // One moment for everything: the settings that came with the browser.
             visit.settings.clone_from(&record.settings);
@@ -115,7 +119,14 @@ impl CallerParts {
                 record.sign_up = None;
             }
         }
-        Ok(Caller { visit, identity, record, credential: self.credential.clone(), presented: self.presented, issued: None })
+        Ok(Caller {
+            visit,
+            identity,
+            record,
+            credential: self.credential.clone(),
+            presented: self.presented,
+            issued: None,
+        })
     }
 }
 
@@ -209,7 +220,8 @@ impl Caller {
         let secure = self.visit.is_secure();
         let names = app.cookie_names();
         let mut cookies = Vec::new();
-        let uat = |uat: i64| names.both(CLIENT_UAT).map(|name| Cookie::lasting(name, uat.to_string(), secure));
+        let uat =
+            |uat: i64| names.both(CLIENT_UAT).map(|name| Cookie::lasting(name, uat.to_string(), secure));
         match (self.identity, browser) {
             (Identity::Current { .. }, Some(browser)) => {
                 cookies.extend(uat(browser.client_uat()));

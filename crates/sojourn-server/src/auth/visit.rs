@@ -53,14 +53,18 @@ impl FromRequestParts<App> for Visit {
         let proxy = trusted_proxy(app, headers).await?;
         let header_origin = text(headers, header::ORIGIN.as_str());
         if let Some(origin) = header_origin {
-            let is_proxy = proxy.as_ref().is_some_and(|proxy| proxy.url.origin().ascii_serialization() == origin);
+            let is_proxy =
+                proxy.as_ref().is_some_and(|proxy| proxy.url.origin().ascii_serialization() == origin);
             if !is_proxy && !origin::is_allowed(app, &settings, origin) {
                 return Err(ApiError::new(ErrorCode::OriginInvalid).why(format!(
                     "Requests from {origin} are not allowed. Add it to allowed_origins, or open the application under an allowed address."
                 )));
             }
-        } else if text(headers, "sec-fetch-site") == Some("cross-site") && !matches!(parts.method.as_str(), "GET" | "HEAD") {
-            return Err(ApiError::new(ErrorCode::OriginMissing).why("A request from another site has to say its origin."));
+        } else if text(headers, "sec-fetch-site") == Some("cross-site")
+            && !matches!(parts.method.as_str(), "GET" | "HEAD")
+        {
+            return Err(ApiError::new(ErrorCode::OriginMissing)
+                .why("A request from another site has to say its origin."));
         }
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
         let forwarded = proxy.as_ref().and_then(|proxy| proxy.browser_address.clone());
@@ -74,7 +78,11 @@ impl FromRequestParts<App> for Visit {
             origin,
             own_origin: app.own_origin(),
             device: Device {
-                user_agent: text(headers, header::USER_AGENT.as_str()).unwrap_or("").chars().take(512).collect(),
+                user_agent: text(headers, header::USER_AGENT.as_str())
+                    .unwrap_or("")
+                    .chars()
+                    .take(512)
+                    .collect(),
                 ip_address: forwarded.or(peer).unwrap_or_default(),
             },
             public_url: proxy.map_or_else(|| app.base_url().clone(), |proxy| proxy.url),
@@ -93,7 +101,9 @@ struct Proxy {
 /// headers count only together with the secret key (HST-02).
 /// Compat: clerk/javascript packages/backend/src/proxy.ts
 async fn trusted_proxy(app: &App, headers: &HeaderMap) -> ApiResult<Option<Proxy>> {
-    let Some(url) = text(headers, "clerk-proxy-url").and_then(|url| Url::parse(url).ok()) else { return Ok(None) };
+    let Some(url) = text(headers, "clerk-proxy-url").and_then(|url| Url::parse(url).ok()) else {
+        return Ok(None);
+    };
     let Some(key) = text(headers, "clerk-secret-key") else { return Ok(None) };
     if !matches!(url.scheme(), "http" | "https") || !secret_key::is_secret_key(app, key).await? {
         return Ok(None);

@@ -36,10 +36,12 @@ impl<'a> View<'a> {
     /// The browser after a decision: settled, so that all its sessions are open.
     pub fn new(app: &'a App, caller: &'a Caller, browser: &'a Browser) -> Self {
         let now = caller.visit.now;
-        let sign_in = caller.sign_in().filter(|sign_in| {
-            sign_in.is_open(now) && browser.client.sign_in_id == Some(sign_in.id)
-        });
-        let sign_up = caller.sign_up().filter(|sign_up| browser.client.sign_up_id == Some(sign_up.id) && now < sign_up.abandon_at());
+        let sign_in = caller
+            .sign_in()
+            .filter(|sign_in| sign_in.is_open(now) && browser.client.sign_in_id == Some(sign_in.id));
+        let sign_up = caller
+            .sign_up()
+            .filter(|sign_up| browser.client.sign_up_id == Some(sign_up.id) && now < sign_up.abandon_at());
         Self { app, caller, browser: Some(browser), newcomer: None, sign_in, sign_up }
     }
 
@@ -87,14 +89,17 @@ impl<'a> View<'a> {
         let visit = &self.caller.visit;
         let now = visit.now;
         let sessions = browser.sessions.iter().map(|session| self.session(session)).collect();
-        let known = |id| self.newcomer.filter(|user| Some(user.id) == id).or_else(|| {
-            self.caller.record().and_then(|record| id.and_then(|id| record.user(id)))
-        });
-        let sign_in = self.sign_in.map_or(Value::Null, |sign_in| {
-            wire::sign_in::sign_in(now, sign_in, known(sign_in.user_id))
-        });
+        let known = |id| {
+            self.newcomer
+                .filter(|user| Some(user.id) == id)
+                .or_else(|| self.caller.record().and_then(|record| id.and_then(|id| record.user(id))))
+        };
+        let sign_in = self
+            .sign_in
+            .map_or(Value::Null, |sign_in| wire::sign_in::sign_in(now, sign_in, known(sign_in.user_id)));
         let verify_email = visit.settings.instance.auth_email.verify_at_sign_up;
-        let sign_up = self.sign_up.map_or(Value::Null, |sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
+        let sign_up =
+            self.sign_up.map_or(Value::Null, |sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
         wire::client::frontend_client(now, browser, sessions, sign_in, sign_up)
     }
 

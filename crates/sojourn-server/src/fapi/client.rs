@@ -117,7 +117,8 @@ pub async fn delete_client_sessions(State(app): State<App>, parts: CallerParts) 
 #[utoipa::path(get, path = "/v1/client/touch", tag = "Client", responses((status = 307, description = "On to redirect_url"), (status = 422, description = "redirect_url is not allowed")))]
 pub async fn touch_client(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
     let target = params.required("redirect_url")?;
-    let target = origin::redirect_target(&app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
+    let target =
+        origin::redirect_target(&app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
     let caller = parts.load(&app).await?;
     let step = caller.settled();
     let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;

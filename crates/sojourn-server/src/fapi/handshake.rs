@@ -29,9 +29,14 @@ use crate::{
 /// activity (S3), and always in the nonce form (COK-08).
 /// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
 #[utoipa::path(get, path = "/v1/client/handshake", tag = "Handshake", responses((status = 307, description = "Back to redirect_url"), (status = 422, description = "redirect_url is not allowed, or cannot carry the answer")))]
-pub async fn perform_handshake(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
+pub async fn perform_handshake(
+    State(app): State<App>,
+    parts: CallerParts,
+    params: Params,
+) -> ApiResult<Response> {
     let target = params.required("redirect_url")?;
-    let target = origin::redirect_target(&app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
+    let target =
+        origin::redirect_target(&app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
     refuse_unshared_cookies(&parts.visit.public_url, &target)?;
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
     app.settle(|| async {
@@ -86,7 +91,8 @@ fn hinted_session(token: &str) -> Option<SessionId> {
 fn refuse_unshared_cookies(own: &Url, target: &Url) -> ApiResult<()> {
     let (own, theirs) = (own.host_str().unwrap_or(""), target.host_str().unwrap_or(""));
     let parent = own.strip_prefix("clerk.").filter(|parent| parent.contains('.'));
-    let shared = own == theirs || parent.is_some_and(|parent| theirs == parent || theirs.ends_with(&format!(".{parent}")));
+    let shared = own == theirs
+        || parent.is_some_and(|parent| theirs == parent || theirs.ends_with(&format!(".{parent}")));
     if shared {
         return Ok(());
     }

@@ -30,7 +30,11 @@ use crate::{
 
 /// Whose `me` it is: the session named by `_clerk_session_id`, which has to be
 /// this browser's, else the active one.
-async fn me(app: &App, caller: &Caller, query: Option<&str>) -> Result<(ClientStep, Session, User), Unsettled> {
+async fn me(
+    app: &App,
+    caller: &Caller,
+    query: Option<&str>,
+) -> Result<(ClientStep, Session, User), Unsettled> {
     let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
     let step = sojourn_core::client::settle(caller.visit.now, &caller.visit.policy, browser);
     let named = Params::from_form(query.unwrap_or(""))?.text("_clerk_session_id")?;
@@ -47,7 +51,11 @@ async fn me(app: &App, caller: &Caller, query: Option<&str>) -> Result<(ClientSt
 
 /// The account.
 #[utoipa::path(get, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user"), (status = 401, description = "Not signed in")))]
-pub async fn get_me(State(app): State<App>, parts: CallerParts, RawQuery(query): RawQuery) -> ApiResult<Response> {
+pub async fn get_me(
+    State(app): State<App>,
+    parts: CallerParts,
+    RawQuery(query): RawQuery,
+) -> ApiResult<Response> {
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, user) = me(&app, &caller, query.as_deref()).await?;
@@ -110,9 +118,13 @@ pub async fn change_password(
     let new = passwords::chosen(&params, "new_password")?;
     if user.password_hash.is_some() {
         let current = params.required("current_password")?;
-        sign_ins::prove_password(&app, &parts, &user, &current).await.map_err(|error| match error.code() {
-            ErrorCode::FormPasswordIncorrect => ApiError::param(ErrorCode::FormPasswordIncorrect, "current_password"),
-            _ => error,
+        sign_ins::prove_password(&app, &parts, &user, &current).await.map_err(|error| {
+            match error.code() {
+                ErrorCode::FormPasswordIncorrect => {
+                    ApiError::param(ErrorCode::FormPasswordIncorrect, "current_password")
+                }
+                _ => error,
+            }
         })?;
     }
     let hash = app.passwords().hash(new).await?;
@@ -164,8 +176,12 @@ pub async fn list_active_sessions(
 }
 
 async fn open_sessions(app: &App, user_id: UserId) -> ApiResult<Vec<Session>> {
-    let filter =
-        SessionFilter { user_id: Some(user_id), stored: Some(StoredStatus::Open), limit: 100, ..SessionFilter::default() };
+    let filter = SessionFilter {
+        user_id: Some(user_id),
+        stored: Some(StoredStatus::Open),
+        limit: 100,
+        ..SessionFilter::default()
+    };
     Ok(app.store().sessions(app.instance_id(), filter).await?.0)
 }
 
@@ -184,7 +200,8 @@ pub async fn revoke_session(
         let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
         let theirs = app.store().session(app.instance_id(), id).await?;
         theirs.filter(|session| session.user_id == user.id).ok_or_else(missing)?;
-        let session = revocation::of_session(&app, id, EndReason::RevokedByUser).await?.ok_or_else(missing)?;
+        let session =
+            revocation::of_session(&app, id, EndReason::RevokedByUser).await?.ok_or_else(missing)?;
         let caller = parts.load(&app).await?;
         let browser: &Browser = caller.browser()?;
         let step = sojourn_core::client::settle(caller.visit.now, &caller.visit.policy, browser);

@@ -51,7 +51,17 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// Whether a path below `/v1` is the Frontend API's, known or not.
 pub fn owns(path: &str) -> bool {
-    const SECTIONS: [&str; 8] =
-        ["/v1/client", "/v1/environment", "/v1/me", "/v1/health", "/v1/dev_browser", "/v1/waitlist", "/v1/tickets", "/v1/verify"];
-    SECTIONS.iter().any(|section| path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    const SECTIONS: [&str; 8] = [
+        "/v1/client",
+        "/v1/environment",
+        "/v1/me",
+        "/v1/health",
+        "/v1/dev_browser",
+        "/v1/waitlist",
+        "/v1/tickets",
+        "/v1/verify",
+    ];
+    SECTIONS.iter().any(|section| {
+        path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }

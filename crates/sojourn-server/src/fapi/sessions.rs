@@ -46,7 +46,11 @@ pub fn mint(
 
 /// One session of this browser. Reading is no activity.
 #[utoipa::path(get, path = "/v1/client/sessions/{session_id}", tag = "Sessions", responses((status = 200, description = "The session"), (status = 401, description = "It is over or not this browser's")))]
-pub async fn get_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+pub async fn get_session(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
     let id = session_id(&id)?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
@@ -65,7 +69,11 @@ pub async fn get_session(State(app): State<App>, parts: CallerParts, Path(id): P
 /// browser means by it (`focus`, `select_session`) makes no difference: the
 /// tab in front is the one whose session counts.
 #[utoipa::path(post, path = "/v1/client/sessions/{session_id}/touch", tag = "Sessions", responses((status = 200, description = "The session and the client"), (status = 401, description = "It is over or not this browser's")))]
-pub async fn touch_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+pub async fn touch_session(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
     let id = session_id(&id)?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
@@ -87,17 +95,30 @@ pub async fn touch_session(State(app): State<App>, parts: CallerParts, Path(id):
 
 /// Signs out of one session, which stays known as ended.
 #[utoipa::path(post, path = "/v1/client/sessions/{session_id}/end", tag = "Sessions", responses((status = 200, description = "The ended session and the client")))]
-pub async fn end_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+pub async fn end_session(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
     sign_out_of_one(app, parts, &id, ClosedStatus::Ended).await
 }
 
 /// Signs out of one session, which leaves the client (S9: `signOut({sessionId})`).
 #[utoipa::path(post, path = "/v1/client/sessions/{session_id}/remove", tag = "Sessions", responses((status = 200, description = "The removed session and the client")))]
-pub async fn remove_session(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+pub async fn remove_session(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
     sign_out_of_one(app, parts, &id, ClosedStatus::Removed).await
 }
 
-async fn sign_out_of_one(app: App, parts: CallerParts, id: &str, status: ClosedStatus) -> ApiResult<Response> {
+async fn sign_out_of_one(
+    app: App,
+    parts: CallerParts,
+    id: &str,
+    status: ClosedStatus,
+) -> ApiResult<Response> {
     let id = session_id(id)?;
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
@@ -139,7 +160,8 @@ pub async fn create_session_token(
         caller.note_visit(&mut step);
         app.commit(app.changes(visit.now).browser(&step)).await?;
         let session = step.subject.as_ref().filter(|session| session.id == id);
-        let token = session.and_then(|session| mint(&app, visit, session, caller.user_of(session), None).ok());
+        let token =
+            session.and_then(|session| mint(&app, visit, session, caller.user_of(session), None).ok());
         let Some(token) = token else { return refuse_gone(&app, &caller, &step).await };
         app.store().record_activity(app.instance_id(), id, visit.now);
         Ok(View::new(&app, &caller, &step.browser).answer(&token_object(&token)))

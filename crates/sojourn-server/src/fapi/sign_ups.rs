@@ -30,7 +30,11 @@ use crate::{
 
 /// Begins to sign up; complete at once when nothing has to be proved.
 #[utoipa::path(post, path = "/v1/client/sign_ups", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
-pub async fn create_sign_up(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
+pub async fn create_sign_up(
+    State(app): State<App>,
+    parts: CallerParts,
+    params: Params,
+) -> ApiResult<Response> {
     app.limits().creation(&parts.visit.device.ip_address)?;
     let strategy = params.text("strategy")?;
     if strategy.as_deref() == Some("ticket") || params.has("ticket") {
@@ -45,7 +49,11 @@ pub async fn create_sign_up(State(app): State<App>, parts: CallerParts, params: 
 
 /// The attempt, as long as it is this browser's.
 #[utoipa::path(get, path = "/v1/client/sign_ups/{sign_up_id}", tag = "Sign-ups", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
-pub async fn get_sign_up(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+pub async fn get_sign_up(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
     let caller = parts.load(&app).await?;
     let sign_up = own_sign_up(&app, &caller, &id).await?;
     let object = wire::sign_up::sign_up(caller.visit.now, &sign_up, verify_email(&caller));
@@ -82,7 +90,8 @@ pub async fn prepare_verification(
         let email = sign_up.fields.email.clone();
         let email = email.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "email_address"))?;
         let code = new_code(&app, settings, &email);
-        sign_up.code = Some(SentCode::new(now, email.clone(), None, hash_code(&app, &sign_up.id.to_string(), &code)));
+        sign_up.code =
+            Some(SentCode::new(now, email.clone(), None, hash_code(&app, &sign_up.id.to_string(), &code)));
         let mut changes = app.changes(now).write(Write::SignUp(sign_up.clone()));
         changes.writes.extend(mail_code(&app, settings, &email, Occasion::SignUp, &code, now)?);
         app.commit(changes).await?;
@@ -118,7 +127,12 @@ pub async fn attempt_verification(
 }
 
 /// Stores what was given, and makes account and session as soon as it is enough.
-async fn change(app: &App, parts: &CallerParts, id: Option<&str>, fields: SignUpFields) -> ApiResult<Response> {
+async fn change(
+    app: &App,
+    parts: &CallerParts,
+    id: Option<&str>,
+    fields: SignUpFields,
+) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now;

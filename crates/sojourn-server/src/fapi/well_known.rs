@@ -29,7 +29,8 @@ pub async fn get_openid_configuration(State(app): State<App>) -> Response {
 }
 
 fn public(body: &serde_json::Value) -> Response {
-    let headers = [(header::CACHE_CONTROL, "public, max-age=300"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    let headers =
+        [(header::CACHE_CONTROL, "public, max-age=300"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     (headers, Json(body)).into_response()
 }
 

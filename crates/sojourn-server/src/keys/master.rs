@@ -53,7 +53,11 @@ impl MasterKey {
         random.fill(&mut nonce);
         let mut sealed = plain.to_vec();
         self.cipher()
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(label.as_bytes()), &mut sealed)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(label.as_bytes()),
+                &mut sealed,
+            )
             .expect("a private key is within what AES-GCM seals");
         [nonce.as_slice(), &sealed].concat()
     }

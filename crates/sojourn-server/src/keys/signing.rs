@@ -96,7 +96,8 @@ impl Signer {
         }
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
         let fields: Value = serde_json::from_slice(&decode(header)?).ok()?;
-        let fits = fields["alg"] == "RS256" && fields["kid"] == self.kid.as_str() && fields["cat"] == category;
+        let fits =
+            fields["alg"] == "RS256" && fields["kid"] == self.kid.as_str() && fields["cat"] == category;
         if !fits || fields.get("crit").is_some() {
             return None;
         }
@@ -126,7 +127,8 @@ mod tests {
     fn an_independent_library_accepts_our_tokens() {
         let signer = signer();
         let token = signer.sign("cat", Some(1), &json!({"sub": "user_1", "exp": 4_000_000_000_u64}));
-        let key = jsonwebtoken::DecodingKey::from_rsa_components(&signer.modulus, &signer.exponent).expect("key");
+        let key =
+            jsonwebtoken::DecodingKey::from_rsa_components(&signer.modulus, &signer.exponent).expect("key");
         let validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
         let decoded = jsonwebtoken::decode::<Value>(&token, &key, &validation).expect("valid");
         assert_eq!(decoded.claims["sub"], "user_1");

@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 use axum::extract::Path;
 use axum::http::header::{
-    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE,
-    ETAG, HeaderName, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG,
+    HeaderName, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -53,10 +53,7 @@ struct LockedPackage {
 
 /// The locked version of a package, which is the one our own pages load.
 pub fn locked_version(package: &str) -> &'static str {
-    LOCK.packages
-        .iter()
-        .find(|locked| locked.name == package)
-        .map_or("unknown", |locked| &locked.version)
+    LOCK.packages.iter().find(|locked| locked.name == package).map_or("unknown", |locked| &locked.version)
 }
 
 /// The scripts the lock names that this binary was built without.
@@ -68,10 +65,7 @@ pub fn missing() -> Vec<String> {
     LOCK.packages
         .iter()
         .flat_map(|package| {
-            package
-                .entries
-                .iter()
-                .map(|entry| format!("{}/{}/{entry}", package.name, package.version))
+            package.entries.iter().map(|entry| format!("{}/{}/{entry}", package.name, package.version))
         })
         .filter(|path| Bundles::get(path).is_none())
         .collect()
@@ -119,27 +113,15 @@ impl Asset {
             return None;
         }
         let path = format!("{name}/{version}/{file}");
-        let cache = if wanted == version {
-            FOR_EVER
-        } else {
-            FOR_MINUTES
-        };
-        Some(Self {
-            file: Bundles::get(&path)?,
-            path,
-            cache,
-        })
+        let cache = if wanted == version { FOR_EVER } else { FOR_MINUTES };
+        Some(Self { file: Bundles::get(&path)?, path, cache })
     }
 
     fn answer(self, request: &HeaderMap) -> Response {
         let compressed = accepts_gzip(request.get_all(ACCEPT_ENCODING))
             .then(|| Bundles::get(&format!("{}.gz", self.path)))
             .flatten();
-        let content_type = if self.path.ends_with(".js") {
-            SCRIPT
-        } else {
-            "text/plain; charset=utf-8"
-        };
+        let content_type = if self.path.ends_with(".js") { SCRIPT } else { "text/plain; charset=utf-8" };
         let etag = etag(&self.file, compressed.is_some());
 
         let mut headers = HeaderMap::new();
@@ -150,10 +132,7 @@ impl Asset {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(
-            ETAG,
-            HeaderValue::from_str(&etag).expect("hexadecimal in quotes"),
-        );
+        headers.insert(ETAG, HeaderValue::from_str(&etag).expect("hexadecimal in quotes"));
         if matches_etag(request.get_all(IF_NONE_MATCH), &etag) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
@@ -196,19 +175,14 @@ pub(super) fn embedded_texts(package: &str) -> impl Iterator<Item = String> {
 }
 
 fn numbers(version: &str) -> Vec<u64> {
-    version
-        .split('.')
-        .map(|part| part.parse().unwrap_or(0))
-        .collect()
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 fn versions(package: &str) -> BTreeSet<Cow<'static, str>> {
     let folder = format!("{package}/");
     Bundles::iter()
         .filter_map(|path| {
-            path.strip_prefix(&folder)?
-                .split_once('/')
-                .map(|(version, _)| Cow::Owned(version.to_owned()))
+            path.strip_prefix(&folder)?.split_once('/').map(|(version, _)| Cow::Owned(version.to_owned()))
         })
         .collect()
 }
@@ -235,13 +209,12 @@ fn not_found(path: &str) -> Response {
         .packages
         .iter()
         .flat_map(|package| {
-            versions(&package.name)
-                .into_iter()
-                .map(|version| format!("{}@{version}", package.name))
+            versions(&package.name).into_iter().map(|version| format!("{}@{version}", package.name))
         })
         .collect();
     let remedy = if held.is_empty() {
-        "It was built without browser bundles: run `cargo xtask bundles` and build the server again.".to_owned()
+        "It was built without browser bundles: run `cargo xtask bundles` and build the server again."
+            .to_owned()
     } else {
         format!(
             "It holds {}. Ask for one of these, or for its major version, and for a file that exists in that package.",

@@ -8,26 +8,15 @@ use tower::ServiceExt;
 
 use super::*;
 
-async fn ask(
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-) -> (StatusCode, HeaderMap, Vec<u8>) {
+async fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let app: Router = Router::new().route("/npm/{*path}", get(serve_bundle));
-    let answer = app
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
+    let answer = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let (head, body) = answer.into_parts();
-    (
-        head.status,
-        head.headers,
-        to_bytes(body, usize::MAX).await.unwrap().to_vec(),
-    )
+    (head.status, head.headers, to_bytes(body, usize::MAX).await.unwrap().to_vec())
 }
 
 async fn status_of(path: &str) -> StatusCode {
@@ -35,10 +24,7 @@ async fn status_of(path: &str) -> StatusCode {
 }
 
 fn script() -> String {
-    format!(
-        "/npm/@clerk/clerk-js@{}/dist/clerk.browser.js",
-        locked_version(CLERK_JS)
-    )
+    format!("/npm/@clerk/clerk-js@{}/dist/clerk.browser.js", locked_version(CLERK_JS))
 }
 
 #[test]
@@ -48,10 +34,7 @@ fn nothing_the_lock_names_is_missing() {
 
 #[test]
 fn a_wanted_version_is_resolved_to_the_newest_that_fits() {
-    let held = ["6.9.0", "6.40.0", "5.1.2"]
-        .into_iter()
-        .map(Cow::Borrowed)
-        .collect();
+    let held = ["6.9.0", "6.40.0", "5.1.2"].into_iter().map(Cow::Borrowed).collect();
     assert_eq!(resolve("6", &held), Some("6.40.0"));
     assert_eq!(resolve("6.9", &held), Some("6.9.0"));
     assert_eq!(resolve("latest", &held), Some("6.40.0"));
@@ -106,27 +89,13 @@ async fn a_copy_that_is_still_good_is_not_sent_again() {
 async fn head_tells_the_length_without_the_script() {
     let (status, headers, body) = ask("HEAD", &script(), &[]).await;
     assert_eq!(status, StatusCode::OK);
-    assert!(
-        headers["content-length"]
-            .to_str()
-            .unwrap()
-            .parse::<usize>()
-            .unwrap()
-            > 100_000
-    );
+    assert!(headers["content-length"].to_str().unwrap().parse::<usize>().unwrap() > 100_000);
     assert!(body.is_empty());
 }
 
 #[tokio::test]
 async fn a_version_we_do_not_hold_is_refused_with_the_versions_we_do() {
-    for version in [
-        "5",
-        "canary",
-        "snapshot",
-        "6.39.0",
-        "^6",
-        "6.40.0-canary.v1",
-    ] {
+    for version in ["5", "canary", "snapshot", "6.39.0", "^6", "6.40.0-canary.v1"] {
         let path = format!("/npm/@clerk/clerk-js@{version}/dist/clerk.browser.js");
         let (status, headers, body) = ask("GET", &path, &[]).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{version}");
@@ -134,10 +103,7 @@ async fn a_version_we_do_not_hold_is_refused_with_the_versions_we_do() {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["errors"][0]["code"], "resource_not_found");
         let reason = body["errors"][0]["long_message"].as_str().unwrap();
-        assert!(
-            reason.contains(&format!("@clerk/clerk-js@{}", locked_version(CLERK_JS))),
-            "{reason}"
-        );
+        assert!(reason.contains(&format!("@clerk/clerk-js@{}", locked_version(CLERK_JS))), "{reason}");
         assert_eq!(body["clerk_trace_id"].as_str().unwrap().len(), 32);
     }
 }
@@ -166,18 +132,12 @@ async fn paths_that_climb_or_hide_slashes_are_not_found() {
 
 #[tokio::test]
 async fn every_chunk_of_the_browser_builds_is_served() {
-    let files: Vec<_> = Bundles::iter()
-        .filter(|path| path.ends_with(".js"))
-        .collect();
+    let files: Vec<_> = Bundles::iter().filter(|path| path.ends_with(".js")).collect();
     assert!(files.len() > 100, "{}", files.len());
     for path in files {
         let (name, rest) = path.split_at(path.rfind("/dist/").unwrap());
         let (name, version) = name.rsplit_once('/').unwrap();
-        assert_eq!(
-            status_of(&format!("/npm/{name}@{version}{rest}")).await,
-            StatusCode::OK,
-            "{path}"
-        );
+        assert_eq!(status_of(&format!("/npm/{name}@{version}{rest}")).await, StatusCode::OK, "{path}");
     }
 }
 

@@ -2,8 +2,7 @@
 
 use aws_lc_rs::rand;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine;
@@ -68,10 +67,7 @@ fn portal_policy(nonce: &str) -> String {
 
 fn page_headers(policy: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_str(policy).expect("a base64 nonce is visible ASCII"),
@@ -79,10 +75,7 @@ fn page_headers(policy: &str) -> HeaderMap {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Sign-in links carry tickets in their query: other origins must see the
     // origin at most. Same-origin requests keep the path, and `Origin` is sent in full.
-    headers.insert(
-        REFERRER_POLICY,
-        HeaderValue::from_static("strict-origin-when-cross-origin"),
-    );
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers
@@ -101,10 +94,7 @@ mod tests {
         assert!(!policy.contains("unsafe"), "{policy}");
         assert!(!policy.contains("http"), "{policy}");
         assert!(!policy.contains('*'), "{policy}");
-        assert!(
-            policy.contains("script-src 'self' 'nonce-bm9uY2U='"),
-            "{policy}"
-        );
+        assert!(policy.contains("script-src 'self' 'nonce-bm9uY2U='"), "{policy}");
     }
 
     #[test]
@@ -118,10 +108,7 @@ mod tests {
             })
             .expect("the components still have a blinking caret");
         let hash = digest::digest(&digest::SHA256, style.as_bytes());
-        assert_eq!(
-            format!("sha256-{}", STANDARD.encode(hash)),
-            CARET_STYLE_HASH
-        );
+        assert_eq!(format!("sha256-{}", STANDARD.encode(hash)), CARET_STYLE_HASH);
     }
 
     #[test]

@@ -49,7 +49,10 @@ impl MailboxAccess {
         let mut links = self.links.lock().expect("nobody panics with the links");
         let at = links.iter().position(|link| *link == sha256(key.as_bytes()))?;
         links.remove(at);
-        let line = format!("{MAILBOX_COOKIE}={}; Path=/mailbox; HttpOnly; SameSite=Strict; Max-Age=86400", self.cookie);
+        let line = format!(
+            "{MAILBOX_COOKIE}={}; Path=/mailbox; HttpOnly; SameSite=Strict; Max-Age=86400",
+            self.cookie
+        );
         Some(line.try_into().expect("a secret is plain ASCII"))
     }
 

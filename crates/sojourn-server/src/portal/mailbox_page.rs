@@ -43,9 +43,7 @@ pub fn render_mailbox(
             })
             .collect(),
         selected,
-        selected_iso: selected
-            .map(|mail| iso(mail.received_at_ms))
-            .unwrap_or_default(),
+        selected_iso: selected.map(|mail| iso(mail.received_at_ms)).unwrap_or_default(),
         // Anything else (javascript:, data:) would run in a page of this origin.
         link_opens: selected
             .and_then(|mail| mail.link.as_deref())
@@ -90,9 +88,7 @@ fn query(filter: &str) -> String {
     if filter.is_empty() {
         return String::new();
     }
-    let pair = form_urlencoded::Serializer::new(String::new())
-        .append_pair("to", filter)
-        .finish();
+    let pair = form_urlencoded::Serializer::new(String::new()).append_pair("to", filter).finish();
     format!("?{pair}")
 }
 
@@ -113,16 +109,11 @@ fn iso(ms: i64) -> String {
     let (days, second_of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",

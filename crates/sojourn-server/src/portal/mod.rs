@@ -17,8 +17,8 @@ pub mod static_files;
 pub use bundles::serve_bundle;
 pub use headers::{fresh_nonce, portal_headers};
 pub use mailbox_page::{MailboxEntry, render_mailbox, render_mailbox_locked};
-pub use routes::{home_url, router};
 pub use pages::{IndexPage, PortalPage, PortalView, render_index, render_portal};
+pub use routes::{home_url, router};
 pub use static_files::{serve_favicon, serve_static};
 
 use axum::Router;

@@ -7,12 +7,10 @@ pub(super) fn accepts_gzip<'a>(values: impl IntoIterator<Item = &'a HeaderValue>
     let (mut gzip, mut any) = (None, None);
     for item in items(values) {
         let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
-        let acceptable = weight.trim().strip_prefix("q=").is_none_or(|weight| {
-            weight
-                .trim()
-                .parse::<f32>()
-                .is_ok_and(|weight| weight > 0.0)
-        });
+        let acceptable = weight
+            .trim()
+            .strip_prefix("q=")
+            .is_none_or(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight > 0.0));
         match coding.trim().to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => gzip = Some(acceptable),
             "*" => any = Some(acceptable),
@@ -24,10 +22,7 @@ pub(super) fn accepts_gzip<'a>(values: impl IntoIterator<Item = &'a HeaderValue>
 
 /// Whether `If-None-Match` names this tag. The comparison is weak (RFC 9110 13.1.2),
 /// because proxies that recompress a body mark its tag as weak.
-pub(super) fn matches_etag<'a>(
-    values: impl IntoIterator<Item = &'a HeaderValue>,
-    etag: &str,
-) -> bool {
+pub(super) fn matches_etag<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, etag: &str) -> bool {
     items(values).any(|item| item == "*" || item.trim_start_matches("W/") == etag)
 }
 

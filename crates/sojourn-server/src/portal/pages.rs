@@ -41,23 +41,13 @@ pub struct IndexPage<'a> {
 
 /// The page that mounts the official component for this view. Send it with
 /// [`portal_headers`](super::portal_headers) of the same nonce.
-pub fn render_portal(
-    page: &PortalPage,
-    view: PortalView,
-    nonce: &str,
-) -> Result<String, askama::Error> {
+pub fn render_portal(page: &PortalPage, view: PortalView, nonce: &str) -> Result<String, askama::Error> {
     PortalTemplate {
         page,
         nonce,
         heading: view.heading(),
-        clerk_js: format!(
-            "/npm/{CLERK_JS}@{}/dist/clerk.browser.js",
-            locked_version(CLERK_JS)
-        ),
-        clerk_ui: format!(
-            "/npm/{CLERK_UI}@{}/dist/ui.browser.js",
-            locked_version(CLERK_UI)
-        ),
+        clerk_js: format!("/npm/{CLERK_JS}@{}/dist/clerk.browser.js", locked_version(CLERK_JS)),
+        clerk_ui: format!("/npm/{CLERK_UI}@{}/dist/ui.browser.js", locked_version(CLERK_UI)),
         settings: json!({
             "view": view.name(),
             "origin": page.origin,
@@ -122,10 +112,7 @@ impl PortalView {
 fn redirect_origins(page: &PortalPage) -> Vec<String> {
     let home = Url::parse(page.home_url).map(|url| url.origin().ascii_serialization());
     let mut origins = vec![page.origin.to_owned()];
-    for origin in home
-        .into_iter()
-        .chain(page.allowed_redirect_origins.iter().cloned())
-    {
+    for origin in home.into_iter().chain(page.allowed_redirect_origins.iter().cloned()) {
         if !origins.contains(&origin) {
             origins.push(origin);
         }
@@ -155,10 +142,7 @@ mod tests {
         let html = render_portal(&PAGE, PortalView::SignIn, "n0nce").unwrap();
         assert!(!html.contains("<Sons>"));
         let html = render_portal(
-            &PortalPage {
-                home_url: "\"><script>alert(1)</script>",
-                ..PAGE
-            },
+            &PortalPage { home_url: "\"><script>alert(1)</script>", ..PAGE },
             PortalView::User,
             "n0nce",
         )
@@ -170,62 +154,35 @@ mod tests {
     fn every_script_of_a_portal_page_is_a_file_of_ours_with_the_nonce() {
         for view in [PortalView::SignIn, PortalView::SignUp, PortalView::User] {
             let html = render_portal(&PAGE, view, "n0nce").unwrap();
-            let scripts: Vec<_> = html
-                .split("<script")
-                .skip(1)
-                .map(|rest| rest.split_once("</script>").unwrap().0)
-                .collect();
+            let scripts: Vec<_> =
+                html.split("<script").skip(1).map(|rest| rest.split_once("</script>").unwrap().0).collect();
             assert_eq!(scripts.len(), 3);
             for script in scripts {
                 assert!(
-                    script.contains("nonce=\"n0nce\"")
-                        && script.contains("src=\"/")
-                        && script.ends_with('>'),
+                    script.contains("nonce=\"n0nce\"") && script.contains("src=\"/") && script.ends_with('>'),
                     "{script}"
                 );
             }
-            assert!(
-                !html.contains(" style="),
-                "the policy allows no style attributes"
-            );
+            assert!(!html.contains(" style="), "the policy allows no style attributes");
         }
     }
 
     #[test]
     fn scripts_are_asked_for_by_exact_version() {
         let html = render_portal(&PAGE, PortalView::SignIn, "n").unwrap();
-        assert!(html.contains(&format!(
-            "/npm/@clerk/clerk-js@{}/dist/",
-            locked_version(CLERK_JS)
-        )));
-        assert!(html.contains(&format!(
-            "/npm/@clerk/ui@{}/dist/",
-            locked_version(CLERK_UI)
-        )));
+        assert!(html.contains(&format!("/npm/@clerk/clerk-js@{}/dist/", locked_version(CLERK_JS))));
+        assert!(html.contains(&format!("/npm/@clerk/ui@{}/dist/", locked_version(CLERK_UI))));
     }
 
     #[test]
     fn redirects_may_lead_here_home_and_to_the_origins_named() {
-        let named = [
-            "http://localhost:3000".to_owned(),
-            "https://*.example.com".to_owned(),
-        ];
-        let page = PortalPage {
-            allowed_redirect_origins: &named,
-            ..PAGE
-        };
+        let named = ["http://localhost:3000".to_owned(), "https://*.example.com".to_owned()];
+        let page = PortalPage { allowed_redirect_origins: &named, ..PAGE };
         assert_eq!(
             redirect_origins(&page),
-            [
-                "http://localhost:4000",
-                "http://localhost:3000",
-                "https://*.example.com"
-            ]
+            ["http://localhost:4000", "http://localhost:3000", "https://*.example.com"]
         );
-        let page = PortalPage {
-            home_url: "/user",
-            ..PAGE
-        };
+        let page = PortalPage { home_url: "/user", ..PAGE };
         assert_eq!(redirect_origins(&page), ["http://localhost:4000"]);
     }
 

@@ -21,20 +21,15 @@ pub(super) fn not_found(message: &str, long_message: &str) -> Response {
     });
     // Scripts are asked for from other origins: without this header the reason
     // would be hidden behind a "CORS error" in the browser's console.
-    let headers = [
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
     (StatusCode::NOT_FOUND, headers, Json(body)).into_response()
 }
 
 fn trace_id() -> String {
     let mut bytes = [0_u8; 16];
     rand::fill(&mut bytes).expect("the operating system has randomness");
-    bytes
-        .iter()
-        .fold(String::with_capacity(32), |mut id, byte| {
-            write!(id, "{byte:02x}").expect("writing to a string succeeds");
-            id
-        })
+    bytes.iter().fold(String::with_capacity(32), |mut id, byte| {
+        write!(id, "{byte:02x}").expect("writing to a string succeeds");
+        id
+    })
 }

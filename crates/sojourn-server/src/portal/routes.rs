@@ -12,8 +12,9 @@ use sojourn_core::{id::ClientId, settings::Settings};
 use sojourn_store::Engine as _;
 
 use super::{
-    IndexPage, MailboxEntry, PortalPage, PortalView, fresh_nonce, headers::mailbox_headers, mailbox::MAILBOX_COOKIE,
-    portal_headers, render_index, render_mailbox, render_mailbox_locked, render_portal,
+    IndexPage, MailboxEntry, PortalPage, PortalView, fresh_nonce, headers::mailbox_headers,
+    mailbox::MAILBOX_COOKIE, portal_headers, render_index, render_mailbox, render_mailbox_locked,
+    render_portal,
 };
 use crate::{
     app::App,
@@ -40,7 +41,8 @@ pub fn router() -> Router<App> {
 /// application that `origin` names, else their own account.
 pub fn home_url(app: &App, settings: &Settings, origin: Option<&str>) -> String {
     let own = app.own_origin();
-    let application = origin.filter(|origin| app.is_development() && *origin != own).map(|origin| format!("{origin}/"));
+    let application =
+        origin.filter(|origin| app.is_development() && *origin != own).map(|origin| format!("{origin}/"));
     settings.instance.paths.home_url.clone().or(application).unwrap_or_else(|| format!("{own}/user"))
 }
 
@@ -108,7 +110,11 @@ fn redirect_patterns(app: &App, settings: &Settings) -> Vec<String> {
     origins.extend(settings.instance.allowed_origins.iter().cloned());
     if app.allows_loopback() {
         for host in ["localhost", "127.0.0.1", "[::1]"] {
-            origins.extend([format!("http://{host}:*"), format!("https://{host}:*"), format!("http://{host}")]);
+            origins.extend([
+                format!("http://{host}:*"),
+                format!("https://{host}:*"),
+                format!("http://{host}"),
+            ]);
         }
     }
     origins

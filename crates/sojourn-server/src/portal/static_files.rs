@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
 use axum::extract::Path;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -46,10 +44,7 @@ fn answer(text: &'static str, content_type: &'static str, request: &HeaderMap) -
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Asked for again each time, so that page and script are always of one version.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(
-        ETAG,
-        HeaderValue::from_str(&etag).expect("hexadecimal in quotes"),
-    );
+    headers.insert(ETAG, HeaderValue::from_str(&etag).expect("hexadecimal in quotes"));
     if matches_etag(request.get_all(IF_NONE_MATCH), &etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
@@ -76,10 +71,7 @@ mod tests {
         assert_eq!(first.status(), StatusCode::OK);
         let mut again = HeaderMap::new();
         again.insert(IF_NONE_MATCH, first.headers()[ETAG].clone());
-        assert_eq!(
-            answer(STYLE, "text/css", &again).status(),
-            StatusCode::NOT_MODIFIED
-        );
+        assert_eq!(answer(STYLE, "text/css", &again).status(), StatusCode::NOT_MODIFIED);
     }
 
     #[test]

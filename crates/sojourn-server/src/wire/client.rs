@@ -6,7 +6,13 @@ use sojourn_core::{client::Browser, cookie::Cookie, lifetime::BROWSER_LIMIT, tim
 /// The client object that browsers get; `sessions` are its signed-in sessions
 /// as [`super::session::frontend_session`] shows them, the first one being the
 /// one that is chosen when none is named.
-pub fn frontend_client(now: Timestamp, browser: &Browser, sessions: Vec<Value>, sign_in: Value, sign_up: Value) -> Value {
+pub fn frontend_client(
+    now: Timestamp,
+    browser: &Browser,
+    sessions: Vec<Value>,
+    sign_in: Value,
+    sign_up: Value,
+) -> Value {
     let client = &browser.client;
     json!({
         "object": "client",
@@ -45,8 +51,5 @@ pub fn backend_client(browser: &Browser, sessions: Vec<Value>) -> Value {
 /// # Panics
 /// Never: cookies are made of letters, digits and a few marks.
 pub fn set_cookies(cookies: &[Cookie]) -> Vec<axum::http::HeaderValue> {
-    cookies
-        .iter()
-        .map(|cookie| cookie.to_string().try_into().expect("cookies are plain ASCII"))
-        .collect()
+    cookies.iter().map(|cookie| cookie.to_string().try_into().expect("cookies are plain ASCII")).collect()
 }

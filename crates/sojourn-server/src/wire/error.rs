@@ -249,7 +249,8 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) => ErrorCode::ServiceUnavailable,
             StoreError::Corrupt { .. } | StoreError::NewerSchema { .. } => ErrorCode::InternalError,
         };
-        let mut answer = Self::new(code).why("The database cannot be reached right now. Try again in a moment.");
+        let mut answer =
+            Self::new(code).why("The database cannot be reached right now. Try again in a moment.");
         answer.0.cause = Some(error.to_string());
         if code == ErrorCode::ServiceUnavailable { answer.retry_after(1) } else { answer }
     }
@@ -260,7 +261,9 @@ impl From<CommitError> for ApiError {
         match error {
             CommitError::Conflict => Self::new(ErrorCode::Conflict)
                 .why("Another request changed the same thing at the same time. Try again."),
-            CommitError::Taken("email_address") => Self::param(ErrorCode::FormIdentifierExists, "email_address"),
+            CommitError::Taken("email_address") => {
+                Self::param(ErrorCode::FormIdentifierExists, "email_address")
+            }
             CommitError::Taken(name) => Self::param(ErrorCode::FormIdentifierExists, name)
                 .message(format!("That {name} is taken. Please try another.")),
             CommitError::Store(error) => error.into(),

@@ -38,7 +38,9 @@ impl Params {
                 }
             }
             if fields.len() > MAX_FIELDS {
-                return Err(ApiError::new(ErrorCode::RequestBodyInvalid).why("At most 200 fields are allowed."));
+                return Err(
+                    ApiError::new(ErrorCode::RequestBodyInvalid).why("At most 200 fields are allowed.")
+                );
             }
         }
         Ok(Self(fields))
@@ -49,8 +51,12 @@ impl Params {
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(fields)) if depth_within(&fields, 64) => Ok(Self(fields)),
             Ok(Value::Null) => Ok(Self::default()),
-            Ok(_) => Err(ApiError::new(ErrorCode::RequestBodyInvalid).why("A JSON object of at most 64 levels is expected.")),
-            Err(error) => Err(ApiError::new(ErrorCode::RequestBodyInvalid).why(format!("The body is not JSON: {error}."))),
+            Ok(_) => Err(ApiError::new(ErrorCode::RequestBodyInvalid)
+                .why("A JSON object of at most 64 levels is expected.")),
+            Err(error) => {
+                Err(ApiError::new(ErrorCode::RequestBodyInvalid)
+                    .why(format!("The body is not JSON: {error}.")))
+            }
         }
     }
 
@@ -78,7 +84,8 @@ impl Params {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) => checked(name, text).map(|text| Some(text.to_owned())),
-            Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be a text."))),
+            Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name)
+                .why(format!("{name} has to be a text."))),
         }
     }
 
@@ -87,8 +94,9 @@ impl Params {
     /// # Errors
     /// As [`Self::text`], and `form_param_missing`.
     pub fn required(&self, name: &str) -> ApiResult<String> {
-        self.text(name)?
-            .ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, name).why(format!("{name} has to be given.")))
+        self.text(name)?.ok_or_else(|| {
+            ApiError::param(ErrorCode::FormParamMissing, name).why(format!("{name} has to be given."))
+        })
     }
 
     /// Several texts: a list, or a field that came several times.
@@ -122,9 +130,11 @@ impl Params {
                 "" => Ok(None),
                 "true" | "1" => Ok(Some(true)),
                 "false" | "0" => Ok(Some(false)),
-                _ => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be true or false."))),
+                _ => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name)
+                    .why(format!("{name} has to be true or false."))),
             },
-            Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be true or false."))),
+            Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name)
+                .why(format!("{name} has to be true or false."))),
         }
     }
 
@@ -133,7 +143,10 @@ impl Params {
     /// # Errors
     /// Anything else, or below zero.
     pub fn number(&self, name: &str) -> ApiResult<Option<u64>> {
-        let error = || ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be a whole number."));
+        let error = || {
+            ApiError::param(ErrorCode::FormParamTypeInvalid, name)
+                .why(format!("{name} has to be a whole number."))
+        };
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Number(number)) => number.as_u64().map(Some).ok_or_else(error),
@@ -148,7 +161,10 @@ impl Params {
     /// # Errors
     /// Anything else.
     pub fn object(&self, name: &str) -> ApiResult<Option<Map<String, Value>>> {
-        let error = || ApiError::param(ErrorCode::FormParamTypeInvalid, name).why(format!("{name} has to be a JSON object."));
+        let error = || {
+            ApiError::param(ErrorCode::FormParamTypeInvalid, name)
+                .why(format!("{name} has to be a JSON object."))
+        };
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(object)) => Ok(Some(object.clone())),
@@ -161,10 +177,12 @@ impl Params {
 
 fn checked<'a>(name: &str, text: &'a str) -> ApiResult<&'a str> {
     if text.len() > MAX_TEXT_BYTES {
-        return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, name).why(format!("{name} may have {MAX_TEXT_BYTES} bytes.")));
+        return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, name)
+            .why(format!("{name} may have {MAX_TEXT_BYTES} bytes.")));
     }
     if text.contains('\0') {
-        return Err(ApiError::param(ErrorCode::FormParamFormatInvalid, name).why(format!("{name} must not contain NUL.")));
+        return Err(ApiError::param(ErrorCode::FormParamFormatInvalid, name)
+            .why(format!("{name} must not contain NUL.")));
     }
     Ok(text)
 }
@@ -194,14 +212,16 @@ fn nested_too_deep(value: &Value, levels: usize) -> bool {
 /// Percent-decodes one side of a pair; bytes that are no UTF-8 are refused,
 /// never replaced (INP-03).
 fn decode(text: &str) -> ApiResult<String> {
-    let error = || ApiError::new(ErrorCode::MalformedRequestParameters).why("A parameter is not valid UTF-8.");
+    let error =
+        || ApiError::new(ErrorCode::MalformedRequestParameters).why("A parameter is not valid UTF-8.");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         match byte {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).ok_or_else(error);
+                let digit =
+                    |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).ok_or_else(error);
                 let value = digit(rest.next())? * 16 + digit(rest.next())?;
                 bytes.push(value as u8);
             }
@@ -240,7 +260,8 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
 async fn read_body(body: Body) -> ApiResult<Bytes> {
     axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
-        ApiError::new(ErrorCode::RequestBodyTooLarge).why("At most 1 MiB is read, and it has to arrive whole.")
+        ApiError::new(ErrorCode::RequestBodyTooLarge)
+            .why("At most 1 MiB is read, and it has to arrive whole.")
     })
 }
 
@@ -257,18 +278,33 @@ mod tests {
 
     #[test]
     fn what_is_not_utf8_or_holds_nul_is_refused() {
-        assert_eq!(Params::from_form("a=%ff").expect_err("refused").code(), ErrorCode::MalformedRequestParameters);
-        assert_eq!(Params::from_form("a=%c3%28").expect_err("refused").code(), ErrorCode::MalformedRequestParameters);
-        assert_eq!(Params::from_form("a=%zz").expect_err("refused").code(), ErrorCode::MalformedRequestParameters);
+        assert_eq!(
+            Params::from_form("a=%ff").expect_err("refused").code(),
+            ErrorCode::MalformedRequestParameters
+        );
+        assert_eq!(
+            Params::from_form("a=%c3%28").expect_err("refused").code(),
+            ErrorCode::MalformedRequestParameters
+        );
+        assert_eq!(
+            Params::from_form("a=%zz").expect_err("refused").code(),
+            ErrorCode::MalformedRequestParameters
+        );
         let nul = Params::from_form("a=x%00y").expect("a form");
         assert_eq!(nul.text("a").expect_err("refused").code(), ErrorCode::FormParamFormatInvalid);
-        assert_eq!(Params::from_json(b"{\"a\":\"\\ud800\"}").expect_err("refused").code(), ErrorCode::RequestBodyInvalid);
+        assert_eq!(
+            Params::from_json(b"{\"a\":\"\\ud800\"}").expect_err("refused").code(),
+            ErrorCode::RequestBodyInvalid
+        );
     }
 
     #[test]
     fn deep_json_is_refused() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(70), "]".repeat(70));
-        assert_eq!(Params::from_json(deep.as_bytes()).expect_err("refused").code(), ErrorCode::RequestBodyInvalid);
+        assert_eq!(
+            Params::from_json(deep.as_bytes()).expect_err("refused").code(),
+            ErrorCode::RequestBodyInvalid
+        );
     }
 
     #[test]

@@ -98,7 +98,8 @@ fn describe(user_agent: &str) -> Browser<'_> {
         ("Macintosh", "Macintosh"),
         ("Linux", "Linux"),
     ];
-    let found = NAMES.iter().find_map(|(mark, name)| user_agent.split_once(mark).map(|(_, rest)| (*name, rest)));
+    let found =
+        NAMES.iter().find_map(|(mark, name)| user_agent.split_once(mark).map(|(_, rest)| (*name, rest)));
     let system = SYSTEMS.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
     Browser {
         name: found.map(|(name, _)| name),

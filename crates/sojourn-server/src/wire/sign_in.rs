@@ -40,7 +40,8 @@ fn first_factors(sign_in: &SignIn, user: &User) -> Value {
     if user.password_hash.is_some() {
         factors.push(json!({"strategy": Strategy::Password.as_str()}));
     }
-    let typed = user.email_addresses.iter().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
+    let typed =
+        user.email_addresses.iter().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
     for address in typed {
         // Without the reset strategy "Forgot password" leads nowhere.
         for strategy in [Strategy::EmailCode, Strategy::ResetPasswordEmailCode] {

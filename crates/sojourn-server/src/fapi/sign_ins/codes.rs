@@ -41,7 +41,8 @@ pub async fn prepare_first_factor(
         Strategy::EmailCode => Occasion::SignIn,
         Strategy::ResetPasswordEmailCode => Occasion::PasswordReset,
         Strategy::Password | Strategy::Ticket => {
-            return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy").why("Nothing is sent for this strategy."));
+            return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy")
+                .why("Nothing is sent for this strategy."));
         }
     };
     let address_id = params.text("email_address_id")?;
@@ -51,10 +52,12 @@ pub async fn prepare_first_factor(
         let user = user.ok_or_else(out_of_order)?;
         let (now, settings) = (caller.visit.now, &caller.visit.settings);
         // Only addresses that were typed: the others stay secret.
-        let typed = user.email_addresses.iter().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
+        let typed =
+            user.email_addresses.iter().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
         let wanted = |id: EmailAddressId| address_id.as_ref().is_none_or(|wanted| *wanted == id.to_string());
         let address = typed.into_iter().find(|address| wanted(address.id));
-        let address = address.ok_or_else(|| ApiError::param(ErrorCode::FormParamValueInvalid, "email_address_id"))?;
+        let address =
+            address.ok_or_else(|| ApiError::param(ErrorCode::FormParamValueInvalid, "email_address_id"))?;
         let code = new_code(&app, settings, &address.email);
         let hash = hash_code(&app, &sign_in.id.to_string(), &code);
         let sent = SentCode::new(now, address.email.clone(), Some(address.id), hash);
@@ -100,7 +103,9 @@ pub(super) async fn attempt(
             book(app, now, &user).await?;
         }
         return Err(match refusal {
-            StepRefusal::OutOfOrder => ApiError::new(ErrorCode::VerificationMissing).why("Ask for a code first."),
+            StepRefusal::OutOfOrder => {
+                ApiError::new(ErrorCode::VerificationMissing).why("Ask for a code first.")
+            }
             StepRefusal::Code(refusal) => code_refused(refusal),
         });
     }
@@ -122,9 +127,8 @@ pub(in crate::fapi) fn code_refused(refusal: CodeRefusal) -> ApiError {
         CodeRefusal::Incorrect => ApiError::param(ErrorCode::FormCodeIncorrect, "code"),
         CodeRefusal::Spent => ApiError::new(ErrorCode::VerificationFailed)
             .why("The code was used already or answered too often. Ask for a new one."),
-        CodeRefusal::Expired => {
-            ApiError::new(ErrorCode::VerificationExpired).why("The code is older than ten minutes. Ask for a new one.")
-        }
+        CodeRefusal::Expired => ApiError::new(ErrorCode::VerificationExpired)
+            .why("The code is older than ten minutes. Ask for a new one."),
     }
 }
 

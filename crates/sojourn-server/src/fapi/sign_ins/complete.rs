@@ -107,7 +107,8 @@ async fn current(app: &App, proof: &Proof) -> ApiResult<User> {
 /// `user_banned`.
 pub(super) fn refuse_banned(user: &User) -> ApiResult<()> {
     if user.banned {
-        return Err(ApiError::new(ErrorCode::UserBanned).why("This account may not sign in. Ask the people who run the application."));
+        return Err(ApiError::new(ErrorCode::UserBanned)
+            .why("This account may not sign in. Ask the people who run the application."));
     }
     Ok(())
 }
@@ -129,8 +130,7 @@ fn refusal(turned: Turned) -> ApiError {
     match turned {
         Turned::SessionExists => session_exists(),
         Turned::AlreadySignedIn(id) => already_signed_in(id),
-        Turned::TooManySessions => {
-            ApiError::new(ErrorCode::TooManySessions).why("This browser holds as many accounts as it may. Sign out of one first.")
-        }
+        Turned::TooManySessions => ApiError::new(ErrorCode::TooManySessions)
+            .why("This browser holds as many accounts as it may. Sign out of one first."),
     }
 }

@@ -32,7 +32,11 @@ use crate::{
 /// Begins to sign in: with nothing, with an identifier, with an identifier and
 /// a password at once, or with a ticket.
 #[utoipa::path(post, path = "/v1/client/sign_ins", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
-pub async fn create_sign_in(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
+pub async fn create_sign_in(
+    State(app): State<App>,
+    parts: CallerParts,
+    params: Params,
+) -> ApiResult<Response> {
     app.limits().creation(&parts.visit.device.ip_address)?;
     if params.flag("transfer")? == Some(true) {
         return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "transfer").why(
@@ -48,7 +52,9 @@ pub async fn create_sign_in(State(app): State<App>, parts: CallerParts, params: 
     let password = params.text("password")?;
     let Some(identifier) = params.text("identifier")? else {
         if password.is_some() {
-            return Err(ApiError::param(ErrorCode::FormParamMissing, "identifier").why("Say whose password it is."));
+            return Err(
+                ApiError::param(ErrorCode::FormParamMissing, "identifier").why("Say whose password it is.")
+            );
         }
         return begin(&app, &parts, None).await;
     };
@@ -57,7 +63,8 @@ pub async fn create_sign_in(State(app): State<App>, parts: CallerParts, params: 
         Some(password) => {
             refuse_second(&app, &parts, Some(&user.1)).await?;
             password::prove(&app, &parts, &user.1, &password).await?;
-            let proof = Proof { user: user.1, strategy: Strategy::Password, sign_in: None, identifier: Some(user.0) };
+            let proof =
+                Proof { user: user.1, strategy: Strategy::Password, sign_in: None, identifier: Some(user.0) };
             complete(&app, &parts, proof, Vec::new()).await
         }
         None => begin(&app, &parts, Some(user)).await,
@@ -66,7 +73,11 @@ pub async fn create_sign_in(State(app): State<App>, parts: CallerParts, params: 
 
 /// The attempt, as long as it is this browser's.
 #[utoipa::path(get, path = "/v1/client/sign_ins/{sign_in_id}", tag = "Sign-ins", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
-pub async fn get_sign_in(State(app): State<App>, parts: CallerParts, Path(id): Path<String>) -> ApiResult<Response> {
+pub async fn get_sign_in(
+    State(app): State<App>,
+    parts: CallerParts,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
@@ -171,7 +182,11 @@ async fn find_user(app: &App, identifier: &str) -> ApiResult<(Email, User)> {
 }
 
 /// An attempt of the calling browser, still open, with its account.
-pub(super) async fn own_sign_in(app: &App, caller: &Caller, id: &str) -> Result<(SignIn, Option<User>), Unsettled> {
+pub(super) async fn own_sign_in(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<(SignIn, Option<User>), Unsettled> {
     let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
     let missing = || ApiError::not_found("sign-in attempt of this browser");
     let id: SignInId = id.parse().map_err(|_| missing())?;
@@ -201,7 +216,8 @@ fn strategy(params: &Params) -> ApiResult<Strategy> {
 
 /// The refusal of a step that is not next.
 pub(super) fn out_of_order() -> ApiError {
-    ApiError::new(ErrorCode::SignInOutOfOrder).why("The attempt is not at this step. Read it again, or begin anew.")
+    ApiError::new(ErrorCode::SignInOutOfOrder)
+        .why("The attempt is not at this step. Read it again, or begin anew.")
 }
 
 impl From<Unsettled> for ApiError {

@@ -38,7 +38,8 @@ pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) 
 pub async fn book(app: &App, now: Timestamp, user: &User) -> ApiResult<()> {
     app.settle(|| async {
         let user = app.store().user(app.instance_id(), user.id).await?;
-        let mut user = user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
+        let mut user =
+            user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
         user.lockout.book(now).map_err(|until| locked(now, until))?;
         Ok(app.commit(app.changes(now).write(Write::User(user))).await?)
     })

@@ -37,7 +37,8 @@ pub async fn reset_password(
     let hash = app.passwords().hash(password).await?;
     let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(true);
     app.settle(|| async {
-        let Some(mut user) = sojourn_store::Engine::user(app.store(), app.instance_id(), user.id).await? else {
+        let Some(mut user) = sojourn_store::Engine::user(app.store(), app.instance_id(), user.id).await?
+        else {
             return Err(out_of_order().into());
         };
         user.set_password(hash.clone(), now);
@@ -53,5 +54,6 @@ pub async fn reset_password(
     })
     .await?;
     user.password_hash = Some(hash);
-    complete(&app, &parts, Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None }, Vec::new()).await
+    complete(&app, &parts, Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None }, Vec::new())
+        .await
 }

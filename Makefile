@@ -1,0 +1,51 @@
+# `make` lists the targets. Each one sets up what it needs; none asks anything.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint build example e2e bundles tools chromium
+MAKEFLAGS += --no-print-directory
+
+# The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
+# crates compile in seconds, and `make test` uses the same artefacts. The release profile would
+# compile everything a second time, with link-time optimisation, before the first sign-in.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(abspath $(TARGET)/debug/sojourn)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: tools bundles ## Build and run the server; ARGS="--port 4100" passes flags on
+	@cargo build --locked --package sojourn
+	@exec $(BINARY) serve $(ARGS)
+
+test: tools bundles chromium e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
+	cargo test --workspace --locked
+	@cargo build --locked --package sojourn
+	cd e2e && SOJOURN_BIN=$(BINARY) npm test
+
+e2e: tools bundles chromium e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Only the tests in a browser
+	@cargo build --locked --package sojourn
+	cd e2e && SOJOURN_BIN=$(BINARY) npm test
+
+lint: ## Formatting, clippy without warnings, dependencies (if cargo-deny is installed)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: dependencies not checked"; fi
+
+build: tools bundles ## The optimised binary in target/release
+	cargo build --release --locked --package sojourn
+
+example: tools ## Build the Next.js example and serve it against the running server
+	@cargo build --locked --package sojourn
+	cd examples/nextjs-multi-session && SOJOURN_BIN=$(BINARY) npm run --silent example
+
+bundles: tools ## Fetch and check the browser scripts that the server hands out
+	@cargo xtask bundles
+
+tools:
+	@scripts/check-tools
+
+chromium:
+	@scripts/install-chromium
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@

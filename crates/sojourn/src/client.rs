@@ -1,0 +1,224 @@
+//! Talks to a running server over its Backend API.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+use crate::command::ServerArguments;
+use crate::config::{Config, Flag, Sources};
+use crate::failure::{Exit, Failure};
+use crate::server_file::ServerFile;
+
+/// Longer than the server allows a handler.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server and the right to use its Backend API.
+#[derive(Debug)]
+pub struct Client {
+    base_url: Url,
+    secret_key: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    /// Finds the server: flags, then the environment, then the data folder.
+    pub fn find(arguments: &ServerArguments) -> Result<Self, Failure> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let url =
+            arguments.url.clone().or_else(|| variable("SOJOURN_URL")).or_else(|| variable("CLERK_API_URL"));
+        let key = arguments.secret_key.clone().or_else(|| variable("CLERK_SECRET_KEY"));
+        match (url, key) {
+            (Some(url), Some(key)) => Self::new(&url, key),
+            (Some(url), None) => Err(Failure::new(
+                Exit::NotAuthorised,
+                "secret_key_missing",
+                format!("no secret key for {url}"),
+            )
+            .because("the key of the data folder is never sent to an address that is given otherwise")
+            .next("give --secret-key, or set CLERK_SECRET_KEY")),
+            (None, _) => {
+                let folder = data_folder(arguments)?;
+                let Some(file) = ServerFile::read(&folder)? else {
+                    return Err(not_found(&folder));
+                };
+                // A key in the environment may belong to another server; the one that was
+                // found knows its own. Only a flag says otherwise.
+                let key = arguments.secret_key.clone().unwrap_or(file.secret_key);
+                Self::new(&file.base_url, key)
+            }
+        }
+    }
+
+    fn new(base_url: &str, secret_key: String) -> Result<Self, Failure> {
+        let usage = |why: String| {
+            Failure::new(Exit::Usage, "url_invalid", format!("\"{base_url}\" is not the address of a server"))
+                .because(why)
+                .next("give scheme, host and port, such as http://localhost:4000")
+        };
+        let base_url = Url::parse(base_url).map_err(|error| usage(error.to_string()))?;
+        if !matches!(base_url.scheme(), "http" | "https") {
+            return Err(usage("it is neither http nor https".to_owned()));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .user_agent(concat!("sojourn/", env!("CARGO_PKG_VERSION")))
+            // A secret key follows no redirect.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| {
+                Failure::new(Exit::Other, "http_unavailable", "cannot set up an HTTP client")
+                    .because(chain(&error))
+            })?;
+        Ok(Self { base_url, secret_key, http })
+    }
+
+    pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Refused> {
+        self.send(Method::GET, path, query, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Refused> {
+        self.send(Method::POST, path, &[], Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, query: &[(&str, String)], body: &Value) -> Result<Value, Refused> {
+        self.send(Method::PATCH, path, query, Some(body)).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Value, Refused> {
+        let mut url = self.base_url.clone();
+        url.set_path(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url).bearer_auth(&self.secret_key);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| self.unreachable(&error))?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() && !body.is_null() {
+            return Ok(body);
+        }
+        Err(Refused { exit: exit_of(status), status: status.as_u16(), body, connection: None })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Refused {
+        let base_url = self.base_url.as_str().trim_end_matches('/');
+        Refused {
+            exit: Exit::Unreachable,
+            status: 0,
+            body: Value::Null,
+            connection: Some(
+                Failure::new(Exit::Unreachable, "server_unreachable", format!("no answer from {base_url}"))
+                    .because(chain(error))
+                    .next("sojourn serve, or give the right --url"),
+            ),
+        }
+    }
+}
+
+/// An answer that is not the one that was asked for.
+#[derive(Debug)]
+pub struct Refused {
+    exit: Exit,
+    status: u16,
+    body: Value,
+    connection: Option<Failure>,
+}
+
+impl Refused {
+    /// Puts the server's words into three parts; `what` says what was being tried.
+    pub fn while_doing(self, what: &str) -> Failure {
+        if let Some(failure) = self.connection {
+            return failure;
+        }
+        let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
+        let Some(first) = errors.first() else {
+            return Failure::new(self.exit, "unexpected_answer", what)
+                .because(format!("the server answered {} without saying why", self.status))
+                .next("check that the address is a sojourn server of this version");
+        };
+        let code = first["code"].as_str().unwrap_or("unknown");
+        let why: Vec<String> = errors.iter().map(reason).collect();
+        let failure = Failure::new(self.exit, code, what).because(why.join("\n"));
+        match next_for(code, self.exit) {
+            Some(next) => failure.next(next),
+            None => failure,
+        }
+    }
+}
+
+/// `long message (code, parameter)`.
+fn reason(error: &Value) -> String {
+    let text = |name: &str| error[name].as_str().filter(|text| !text.is_empty());
+    let message = text("long_message").or_else(|| text("message")).unwrap_or("no reason given");
+    let code = text("code").unwrap_or("unknown");
+    match error["meta"]["param_name"].as_str() {
+        Some(parameter) => format!("{message} ({code}, {parameter})"),
+        None => format!("{message} ({code})"),
+    }
+}
+
+fn next_for(code: &str, exit: Exit) -> Option<&'static str> {
+    match (code, exit) {
+        ("session_lifetime_required", _) => Some(
+            "sojourn settings set session_settings.inactivity_timeout=30d \
+             session_settings.maximum_lifetime=off",
+        ),
+        (_, Exit::NotAuthorised) => {
+            Some("give the server's own --secret-key (sojourn env --for json shows it)")
+        }
+        (_, Exit::NotFound) => Some("check the id: sojourn sessions list"),
+        (_, Exit::Rejected) => Some("correct the value and run the command again"),
+        _ => None,
+    }
+}
+
+fn exit_of(status: StatusCode) -> Exit {
+    match status.as_u16() {
+        401 | 403 => Exit::NotAuthorised,
+        404 | 410 => Exit::NotFound,
+        400 | 409 | 413 | 415 | 422 => Exit::Rejected,
+        _ => Exit::Other,
+    }
+}
+
+/// The data folder that `serve` would use here.
+pub fn data_folder(arguments: &ServerArguments) -> Result<PathBuf, Failure> {
+    let flags = arguments.data.iter().map(|data| Flag { name: "--data", path: "data", text: data.clone() });
+    let sources = Sources::of_this_process(arguments.config.clone(), flags.collect())?;
+    Ok(Config::load(&sources)?.data.value)
+}
+
+pub fn not_found(folder: &std::path::Path) -> Failure {
+    Failure::new(Exit::Unreachable, "server_not_found", "no running server was found")
+        .because(format!("{} has no server.json, which a running server writes", folder.display()))
+        .next(
+            "sojourn serve here, or --data with the folder of a running server\n\
+             or --url and --secret-key\n\
+             or SOJOURN_URL (or CLERK_API_URL) and CLERK_SECRET_KEY",
+        )
+}
+
+/// An error with its causes; the outermost alone rarely says anything.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,42 @@
+//! `sojourn env`: lines on stdout, hints on stderr.
+
+use clap::Args;
+
+use super::ServerArguments;
+use crate::client;
+use crate::env_lines::{self, Stack};
+use crate::failure::Failure;
+use crate::output;
+use crate::server_file::ServerFile;
+
+#[derive(Debug, Args)]
+pub struct EnvArguments {
+    /// For which stack
+    #[arg(long = "for", value_enum, default_value = "next", value_name = "STACK")]
+    stack: Stack,
+    /// Data folder of the running server [default: the one `serve` would use here]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Configuration file that names the data folder
+    #[arg(long, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+}
+
+pub fn env(arguments: &EnvArguments) -> Result<(), Failure> {
+    let folder = client::data_folder(&ServerArguments {
+        data: arguments.data.clone(),
+        config: arguments.config.clone(),
+        ..ServerArguments::default()
+    })?;
+    let Some(server) = ServerFile::read(&folder)? else {
+        return Err(Failure {
+            next: Some(format!("sojourn serve --data {}", folder.display())),
+            ..client::not_found(&folder)
+        });
+    };
+    output::line(&env_lines::lines(arguments.stack, &server.access()))?;
+    if let Some(hint) = env_lines::hint(arguments.stack) {
+        output::note(hint);
+    }
+    Ok(())
+}

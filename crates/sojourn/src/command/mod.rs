@@ -1,0 +1,139 @@
+//! The command line.
+
+mod env;
+mod serve;
+mod sessions;
+mod settings;
+mod users;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::Stopwatch;
+use crate::failure::{Exit, Failure};
+use crate::output;
+
+/// A self-hosted session server for applications that use Clerk's SDKs.
+#[derive(Debug, Parser)]
+#[command(name = "sojourn", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server; without arguments a development instance on this machine
+    Serve(serve::ServeArguments),
+    /// Run a server for tests: one line on stdout when ready, ends with its parent process
+    TestServer(serve::TestServerArguments),
+    /// Print the environment lines for an application
+    Env(env::EnvArguments),
+    /// Read and change the settings of the running server
+    #[command(subcommand)]
+    Settings(settings::SettingsCommand),
+    /// Users of the running server
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// Sessions of the running server
+    #[command(subcommand)]
+    Sessions(sessions::SessionsCommand),
+    /// Print the version
+    Version {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which server a client command talks to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServerArguments {
+    /// Address of the server [else: SOJOURN_URL, CLERK_API_URL, the data folder]
+    #[arg(long, value_name = "URL", help_heading = "Server")]
+    pub url: Option<String>,
+    /// Its secret key [else: CLERK_SECRET_KEY, the data folder]
+    #[arg(long, value_name = "KEY", help_heading = "Server")]
+    pub secret_key: Option<String>,
+    /// Data folder of a server running on this machine
+    #[arg(long, value_name = "DIR", help_heading = "Server")]
+    pub data: Option<String>,
+    /// Configuration file that names the data folder
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub config: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Whether a failure is to be written as JSON.
+    pub fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Settings(command) => command.json(),
+            Command::Users(command) => command.json(),
+            Command::Sessions(command) => command.json(),
+            Command::Version { json } => *json,
+            Command::Serve(_) | Command::TestServer(_) | Command::Env(_) => false,
+        }
+    }
+}
+
+pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Serve(arguments) => serve::serve(&arguments, since),
+        Command::TestServer(arguments) => serve::test_server(&arguments, since),
+        Command::Env(arguments) => env::env(&arguments),
+        Command::Settings(command) => block_on(settings::run(&command)),
+        Command::Users(command) => block_on(users::run(&command)),
+        Command::Sessions(command) => block_on(sessions::run(&command)),
+        Command::Version { json: true } => {
+            output::line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string())
+        }
+        Command::Version { json: false } => output::line(concat!("sojourn ", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// Client commands need no more than one thread.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)?.block_on(work)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn no_runtime(error: std::io::Error) -> Failure {
+    Failure::new(Exit::Other, "no_runtime", "cannot start the asynchronous runtime")
+        .because(error.to_string())
+        .next("check the limits on threads and open files (ulimit -a)")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_lists_the_commands() {
+        insta::assert_snapshot!(Arguments::command().render_help());
+    }
+
+    #[test]
+    fn the_help_of_each_command_lists_its_flags() {
+        let mut tree = Arguments::command();
+        tree.build();
+        let mut pages = Vec::new();
+        let mut queue: Vec<clap::Command> = tree.get_subcommands().cloned().collect();
+        while !queue.is_empty() {
+            let mut command = queue.remove(0);
+            if command.get_name() == "help" {
+                continue;
+            }
+            pages.push(command.render_help().to_string());
+            queue.extend(command.get_subcommands().cloned());
+        }
+        insta::assert_snapshot!(pages.join("\n=====\n"));
+    }
+}

@@ -1,0 +1,154 @@
+//! `sojourn sessions`: who is signed in, and ending it.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::ServerArguments;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output;
+
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// List sessions, of the whole instance or of one user or browser
+    List(ListArguments),
+    /// End sessions; tokens already out live on for at most 60 s
+    Revoke(RevokeArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Only sessions of this user
+    #[arg(long, value_name = "USER_ID")]
+    user: Option<String>,
+    /// Only sessions of this browser
+    #[arg(long, value_name = "CLIENT_ID")]
+    client: Option<String>,
+    /// Only sessions in this status, such as active, expired, abandoned, revoked
+    #[arg(long)]
+    status: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Skip so many
+    #[arg(long, default_value_t = 0)]
+    offset: u32,
+    /// One object: {"data":[…],"total_count":N}
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RevokeArguments {
+    /// Ids such as sess_2kX…
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// One object: {"data":[…]}
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+impl SessionsCommand {
+    pub fn json(&self) -> bool {
+        match self {
+            Self::List(arguments) => arguments.json,
+            Self::Revoke(arguments) => arguments.json,
+        }
+    }
+}
+
+pub async fn run(command: &SessionsCommand) -> Result<(), Failure> {
+    match command {
+        SessionsCommand::List(arguments) => list(arguments).await,
+        SessionsCommand::Revoke(arguments) => revoke(arguments).await,
+    }
+}
+
+async fn list(arguments: &ListArguments) -> Result<(), Failure> {
+    let client = Client::find(&arguments.server)?;
+    let mut query = vec![
+        ("paginated", "true".to_owned()),
+        ("limit", arguments.limit.to_string()),
+        ("offset", arguments.offset.to_string()),
+    ];
+    let filters =
+        [("user_id", &arguments.user), ("client_id", &arguments.client), ("status", &arguments.status)];
+    for (name, value) in filters {
+        if let Some(value) = value {
+            query.push((name, value.clone()));
+        }
+    }
+    let answer = client
+        .get("/v1/sessions", &query)
+        .await
+        .map_err(|refused| refused.while_doing("cannot list the sessions"))?;
+    if arguments.json {
+        return output::line(&answer.to_string());
+    }
+    let sessions = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if sessions.is_empty() {
+        output::note("no sessions match");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = sessions.iter().map(row).collect();
+    output::line(&output::table(&["ID", "STATUS", "USER", "LAST ACTIVE", "ENDS BY"], &rows))?;
+    let total = answer["total_count"].as_u64().unwrap_or_default();
+    let seen = u64::from(arguments.offset) + sessions.len() as u64;
+    if total > seen {
+        output::note(&format!("{} of {total}; more: --offset {seen}", sessions.len()));
+    }
+    Ok(())
+}
+
+fn row(session: &Value) -> Vec<String> {
+    let text = |name: &str| session[name].as_str().unwrap_or("-").to_owned();
+    // Whichever limit comes first; what the server shows for a limit that is off is far away.
+    let ends = [&session["expire_at"], &session["abandon_at"]].into_iter().filter_map(Value::as_i64).min();
+    vec![text("id"), text("status"), text("user_id"), time(session["last_active_at"].as_i64()), time(ends)]
+}
+
+fn time(ms: Option<i64>) -> String {
+    let timestamp = ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    timestamp.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+async fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
+    let client = Client::find(&arguments.server)?;
+    let mut revoked = Vec::new();
+    for id in &arguments.ids {
+        // An id is part of a path here, so it must not be able to name another one.
+        let whole = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !whole || id.is_empty() {
+            return Err(Failure::new(
+                crate::failure::Exit::Usage,
+                "id_invalid",
+                format!("\"{id}\" is not a session id"),
+            )
+            .because("session ids look like sess_2kX9bvq1…")
+            .next("sojourn sessions list"));
+        }
+        let session = client
+            .post(&format!("/v1/sessions/{id}/revoke"), &json!({}))
+            .await
+            .map_err(|refused| refused.while_doing(&format!("cannot revoke {id}{}", so_far(&revoked))))?;
+        if !arguments.json {
+            output::line(&format!("{id} {}", session["status"].as_str().unwrap_or("revoked")))?;
+        }
+        revoked.push(session);
+    }
+    if arguments.json {
+        output::line(&json!({ "data": revoked }).to_string())?;
+    }
+    Ok(())
+}
+
+fn so_far(revoked: &[Value]) -> String {
+    match revoked.len() {
+        0 => String::new(),
+        n => format!(" ({n} before it were revoked)"),
+    }
+}

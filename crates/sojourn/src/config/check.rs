@@ -1,0 +1,191 @@
+//! What a value must be beyond its kind. Each refusal names the place that gave it.
+
+use url::{Host, Url};
+
+use super::{Config, LogFormat, Sourced};
+use crate::failure::{Exit, Failure};
+
+fn refused(what: String) -> Failure {
+    Failure::new(Exit::Usage, "config_value_invalid", what)
+}
+
+pub fn environment(environment: Option<&Sourced<String>>) -> Result<(), Failure> {
+    match environment {
+        Some(given) if given.value != "development" => Err(refused(format!(
+            "environment \"{}\" from {} is not available",
+            given.value,
+            given.origin.in_words()
+        ))
+        .because("this version runs development instances only")
+        .next("leave environment out, or set it to \"development\"")),
+        _ => Ok(()),
+    }
+}
+
+pub fn log_format(text: Sourced<String>) -> Result<Sourced<LogFormat>, Failure> {
+    let value = match text.value.as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => {
+            return Err(refused(format!(
+                "log_format \"{other}\" from {} is unknown",
+                text.origin.in_words()
+            ))
+            .because("there are two formats: for people and for programs")
+            .next("use text or json"));
+        }
+    };
+    Ok(Sourced { value, origin: text.origin })
+}
+
+pub fn public_url(text: Sourced<String>) -> Result<Sourced<Url>, Failure> {
+    let refuse = |why: &str| {
+        Err(refused(format!("public_url \"{}\" from {} cannot be used", text.value, text.origin.in_words()))
+            .because(why)
+            .next("give scheme and host only, such as https://clerk.example.com"))
+    };
+    let url = match Url::parse(&text.value) {
+        Ok(url) => url,
+        Err(error) => return refuse(&error.to_string()),
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return refuse("it is not an http or https address");
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return refuse("it has a path, a query or a fragment; the server answers at the root");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("it contains a user name or a password");
+    }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return refuse("cookies and tokens would cross the network unencrypted");
+    }
+    Ok(Sourced { value: url, origin: text.origin })
+}
+
+pub fn home_url(text: Sourced<String>) -> Result<Sourced<String>, Failure> {
+    let absolute = Url::parse(&text.value)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+    // "//host" and "/\host" are other hosts to a browser, not paths.
+    let path = text.value.starts_with('/') && !text.value[1..].starts_with(['/', '\\']);
+    if absolute || path {
+        return Ok(text);
+    }
+    Err(refused(format!("paths.home_url \"{}\" from {} cannot be used", text.value, text.origin.in_words()))
+        .because("people are sent there after signing in, so it must be an address or a path")
+        .next("give an address such as http://localhost:3000/ or a path such as /user"))
+}
+
+pub fn application_name(name: Sourced<String>) -> Result<Sourced<String>, Failure> {
+    if name.trim().is_empty() || name.chars().count() > 100 {
+        return Err(refused(format!("application_name from {} cannot be used", name.origin.in_words()))
+            .because("it is shown as a title: 1 to 100 characters")
+            .next("shorten it, or leave it out"));
+    }
+    Ok(name)
+}
+
+pub fn origins(list: Sourced<Vec<String>>) -> Result<Sourced<Vec<String>>, Failure> {
+    for text in &list.value {
+        let exact = Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *text
+        });
+        if !exact {
+            return Err(refused(format!(
+                "allowed_origins.list from {} contains \"{text}\"",
+                list.origin.in_words()
+            ))
+            .because(
+                "an origin is compared as a whole: scheme, host, and the port if it is not \
+                 the usual one, in lower case, without a slash at the end and without wildcards",
+            )
+            .next("write it as the browser sends it, such as https://app.example.com"));
+        }
+    }
+    Ok(list)
+}
+
+/// What can only be judged once all values are known.
+pub fn everything(config: &Config) -> Result<(), Failure> {
+    neither_limit(config)?;
+    durations(config)?;
+    exposure(config)?;
+    Ok(())
+}
+
+fn neither_limit(config: &Config) -> Result<(), Failure> {
+    let pins = &config.pins;
+    let (Some(inactivity), Some(maximum)) =
+        (&pins.inactivity_timeout_enabled, &pins.maximum_lifetime_enabled)
+    else {
+        return Ok(());
+    };
+    if inactivity.value || maximum.value {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        "session_lifetime_required",
+        "inactivity timeout and maximum lifetime are both off",
+    )
+    .because(format!(
+        "at least one must be on at all times; they are off by {} and {}",
+        inactivity.origin.in_words(),
+        maximum.origin.in_words()
+    ))
+    .next("turn one of them on, or leave one of the two out"))
+}
+
+fn durations(config: &Config) -> Result<(), Failure> {
+    let pins = &config.pins;
+    let given = [
+        ("session_settings.inactivity_timeout.duration_seconds", &pins.inactivity_timeout_duration_seconds),
+        ("session_settings.maximum_lifetime.duration_seconds", &pins.maximum_lifetime_duration_seconds),
+        ("session.lifetime", &pins.token_lifetime),
+    ];
+    for (path, pin) in given {
+        if let Some(pin) = pin
+            && pin.value == 0
+        {
+            return Err(refused(format!("{path} from {} is 0", pin.origin.in_words()))
+                .because("sessions and tokens would be over before they begin")
+                .next("give at least 1s; to have no limit, set its enabled to false"));
+        }
+    }
+    Ok(())
+}
+
+fn exposure(config: &Config) -> Result<(), Failure> {
+    let exposed = *config.expose_development;
+    if let Some(url) = &config.public_url
+        && !exposed
+        && !is_loopback(url)
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            "development_exposed",
+            format!("public_url {} from {} leaves this machine", url.value, url.origin.in_words()),
+        )
+        .because("a development instance has test codes that sign anyone in, a mailbox and a test clock")
+        .next("add --expose-development, which switches those off, or use a localhost address"));
+    }
+    if exposed && !*config.rate_limits_enabled {
+        return Err(Failure::new(
+            Exit::Usage,
+            "rate_limits_required",
+            format!("rate_limits.enabled is false by {}", config.rate_limits_enabled.origin.in_words()),
+        )
+        .because("an instance that others can reach must not let them guess passwords freely")
+        .next("leave rate_limits.enabled out, or stop exposing the instance"));
+    }
+    Ok(())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

@@ -1,0 +1,156 @@
+//! Precedence and refusals, one row each.
+
+use super::*;
+
+/// Loads from a file text, variables and flags, as a process would.
+fn load(file: &str, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Config, Failure> {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    if !file.is_empty() {
+        std::fs::write(folder.path().join("sojourn.toml"), file).expect("write");
+    }
+    Config::load(&Sources {
+        working_dir: folder.path().to_owned(),
+        config_flag: None,
+        variables: variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+        flags: flags.to_vec(),
+    })
+}
+
+fn port_flag(text: &str) -> Flag {
+    Flag { name: "--port", path: "port", text: text.to_owned() }
+}
+
+#[test]
+fn a_later_layer_wins_and_its_origin_is_kept() {
+    let file = "\nport = 4100\n";
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [Flag], u16, &'a str);
+    let cases: [Row<'_>; 7] = [
+        ("", &[], &[], 4000, "default"),
+        (file, &[], &[], 4100, "file:sojourn.toml:2"),
+        (file, &[("PORT", "4200")], &[], 4200, "env:PORT"),
+        (file, &[("SOJOURN_PORT", "4300"), ("PORT", "4200")], &[], 4300, "env:SOJOURN_PORT"),
+        (file, &[("SOJOURN_PORT", "4300")], &[port_flag("4400")], 4400, "flag:--port"),
+        ("", &[], &[port_flag("0")], 0, "flag:--port"),
+        (file, &[("SOJOURN_PORT", "")], &[], 4100, "file:sojourn.toml:2"),
+    ];
+    for (file, variables, flags, port, origin) in cases {
+        let config = load(file, variables, flags).expect("a valid configuration");
+        assert_eq!((config.port.value, config.port.origin.to_string().as_str()), (port, origin));
+    }
+}
+
+#[test]
+fn settings_are_pinned_only_where_they_are_given() {
+    let file = r#"
+auth_email.verify_at_sign_up = false
+[session_settings]
+inactivity_timeout = { enabled = true, duration_seconds = "30m" }
+[session.claims]
+fullName = "{{user.full_name}}"
+"#;
+    let variables = [("SOJOURN_SESSION_SETTINGS__MAXIMUM_LIFETIME__DURATION_SECONDS", "7d")];
+    let pins = load(file, &variables, &[]).expect("valid").pins;
+
+    let shown = |origin: &Origin| origin.to_string();
+    let verify = pins.verify_at_sign_up.expect("pinned by the file");
+    assert_eq!((verify.value, shown(&verify.origin)), (false, "file:sojourn.toml:2".to_owned()));
+    let timeout = pins.inactivity_timeout_duration_seconds.expect("pinned by the file");
+    assert_eq!((timeout.value, shown(&timeout.origin)), (1_800, "file:sojourn.toml:4".to_owned()));
+    let maximum = pins.maximum_lifetime_duration_seconds.expect("pinned by a variable");
+    assert_eq!(maximum.value, 604_800);
+    assert!(shown(&maximum.origin).starts_with("env:SOJOURN_SESSION_SETTINGS__MAXIMUM"));
+    let claims = pins.token_claims.expect("pinned by the file");
+    assert_eq!(claims.value, serde_json::json!({ "fullName": "{{user.full_name}}" }));
+    assert_eq!(pins.maximum_lifetime_enabled, None);
+    assert_eq!(pins.multi_session_enabled, None);
+}
+
+#[test]
+fn a_folder_in_the_file_is_relative_to_the_file() {
+    let outer = tempfile::tempdir().expect("temporary folder");
+    let inner = outer.path().join("etc");
+    std::fs::create_dir(&inner).expect("create");
+    std::fs::write(inner.join("mine.toml"), "data = \"state\"").expect("write");
+    let sources = |flags| Sources {
+        working_dir: outer.path().to_owned(),
+        variables: vec![("SOJOURN_CONFIG".to_owned(), "etc/mine.toml".to_owned())],
+        flags,
+        ..Sources::default()
+    };
+    let config = Config::load(&sources(vec![])).expect("valid");
+    assert_eq!(config.data.value, inner.join("state"));
+    let flag = Flag { name: "--data", path: "data", text: "state".to_owned() };
+    let config = Config::load(&sources(vec![flag])).expect("valid");
+    assert_eq!(config.data.value, outer.path().join("state"));
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_exist() {
+    let failure = load("", &[("SOJOURN_CONFIG", "absent.toml")], &[]).expect_err("no such file");
+    assert_eq!(failure.code, "config_not_readable");
+}
+
+/// Each row: the file, the variables, and what is said: code, what and next.
+#[test]
+fn what_cannot_be_meant_is_refused_with_the_place_and_the_way_out() {
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)]);
+    let rows: &[Row<'_>] = &[
+        ("\nprot = 1", &[]),
+        ("[session_settings]\nmulti_session = true", &[]),
+        ("[session_setings]\nmulti_session_enabled = true", &[]),
+        ("port = \"4000\"", &[]),
+        ("port = 70000", &[]),
+        ("port = ", &[]),
+        ("session_settings.inactivity_timeout = \"30m\"", &[]),
+        ("session_settings.inactivity_timeout.duration_seconds = \"30 minutes\"", &[]),
+        ("session_settings.inactivity_timeout.duration_seconds = -1", &[]),
+        ("session_settings.inactivity_timeout.duration_seconds = 0", &[]),
+        ("", &[("SOJOURN_PROT", "1")]),
+        ("", &[("SOJOURN_SESSION_SETTINGS_MULTI_SESSION_ENABLED", "true")]),
+        ("", &[("SOJOURN_NOTHING_LIKE_IT", "1")]),
+        ("", &[("SOJOURN_RATE_LIMITS__ENABLED", "yes")]),
+        ("", &[("SOJOURN_SESSION__CLAIMS", "[1]")]),
+        ("environment = \"production\"", &[]),
+        ("log_format = \"xml\"", &[]),
+        ("public_url = \"https://clerk.example.com\"", &[]),
+        ("public_url = \"http://clerk.example.com\"\nexpose_development = true", &[]),
+        ("public_url = \"https://clerk.example.com/auth\"\nexpose_development = true", &[]),
+        ("expose_development = true\nrate_limits.enabled = false", &[]),
+        ("allowed_origins.list = [\"*\"]", &[]),
+        ("allowed_origins.list = [\"https://app.example.com/\"]", &[]),
+        ("allowed_origins = [\"https://app.example.com\"]", &[]),
+        ("paths.home_url = \"//elsewhere.example\"", &[]),
+        ("paths.home_url = \"javascript:alert(1)\"", &[]),
+        ("application_name = \" \"", &[]),
+        (
+            "session_settings.inactivity_timeout.enabled = false",
+            &[("SOJOURN_SESSION_SETTINGS__MAXIMUM_LIFETIME__ENABLED", "false")],
+        ),
+    ];
+    let said: Vec<String> = rows
+        .iter()
+        .map(|(file, variables)| {
+            let failure = load(file, variables, &[]).expect_err(&format!("{file} {variables:?}"));
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.next.is_some(), "{failure} does not say what to do next");
+            format!("{}: {failure}", failure.code)
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n\n"));
+}
+
+#[test]
+fn what_may_look_odd_but_is_meant_is_accepted() {
+    let rows = [
+        "public_url = \"http://localhost:4000\"",
+        "public_url = \"https://clerk.example.com\"\nexpose_development = true",
+        "allowed_origins.list = [\"https://app.example.com\", \"http://10.0.0.2:3000\"]",
+        "paths.home_url = \"/user\"",
+        "rate_limits.enabled = false",
+        "environment = \"development\"",
+        "session_settings.maximum_lifetime.duration_seconds = \"500d\"",
+    ];
+    for file in rows {
+        load(file, &[], &[]).unwrap_or_else(|failure| panic!("{file}: {failure}"));
+    }
+}

@@ -1,0 +1,67 @@
+//! The only place that writes to stdout: data goes there, prose goes to stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::failure::{Exit, Failure};
+
+/// Writes `text` and a line end to stdout.
+///
+/// A reader that went away (`sojourn sessions list | head`) is not a failure.
+pub fn line(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Exit::Other, "stdout_not_writable", "cannot write the answer to stdout")
+                .because(error.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes one line of prose to stderr; nobody can be told if that fails.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether stderr may be coloured: a terminal, and `NO_COLOR` unset or empty.
+pub fn colour_on_stderr() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && io::stderr().is_terminal()
+}
+
+/// Columns as wide as their widest cell, two spaces apart, no trailing blanks.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .chain([head[column].chars().count()])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let render = |cells: Vec<&str>| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            text.push_str(&format!("{cell:<width$}  "));
+        }
+        text.trim_end().to_owned()
+    };
+    let mut lines = vec![render(head.to_vec())];
+    lines.extend(rows.iter().map(|row| render(row.iter().map(String::as_str).collect())));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_aligns_its_columns_and_leaves_no_trailing_blanks() {
+        let rows =
+            vec![vec!["sess_1".to_owned(), "active".to_owned()], vec!["sess_long".to_owned(), String::new()]];
+        assert_eq!(table(&["ID", "STATUS"], &rows), "ID         STATUS\nsess_1     active\nsess_long");
+    }
+}

@@ -1,0 +1,139 @@
+//! The seam to the HTTP application, and the life of a serving process.
+
+use std::{path::Path, sync::Arc};
+
+use sojourn_store::Store;
+use tokio::sync::watch;
+use url::Url;
+
+use crate::banner::Banner;
+use crate::clock::{Stopwatch, SystemClock};
+use crate::config::{Config, Pin};
+use crate::connections;
+use crate::data_folder::DataFolder;
+use crate::env_lines::Access;
+use crate::failure::{Exit, Failure};
+use crate::listen::{self, Busy};
+use crate::output;
+use crate::server_file::ServerFile;
+use crate::shutdown::DRAIN;
+
+/// What differs between `serve` and `test-server`.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    pub busy: Busy,
+    pub rate_limits: bool,
+    pub announce: fn(&Banner) -> String,
+}
+
+/// Serves until `stop` turns true, and returns when everything accepted is answered and stored.
+pub async fn run(
+    config: &Config,
+    folder: DataFolder,
+    manner: Manner,
+    stop: watch::Receiver<bool>,
+    since: Stopwatch,
+) -> Result<(), Failure> {
+    let bound = listen::bind(config.port.value, manner.busy).await?;
+    if let Some(port) = bound.busy_port {
+        output::note(&format!("port {port} is in use: listening on port {} instead", bound.port));
+    }
+    let base_url = match &config.public_url {
+        Some(url) => url.value.clone(),
+        None => local_url(bound.port)?,
+    };
+    let options = options(config, &folder, manner, base_url.clone()).map_err(|error| start_failed(&error))?;
+    let app = sojourn_server::App::open(options).await.map_err(|error| start_failed(&error))?;
+    let access = Access {
+        base_url: base_url.origin().ascii_serialization(),
+        publishable_key: app.publishable_key().to_owned(),
+        secret_key: app.secret_key().unwrap_or_default().to_owned(),
+    };
+    let serving =
+        tokio::spawn(connections::serve(bound.listeners, sojourn_server::router(&app), stop, DRAIN));
+
+    // From here on others may rely on the server, so it must already answer.
+    let pid = std::process::id();
+    let published = ServerFile {
+        base_url: access.base_url.clone(),
+        publishable_key: access.publishable_key.clone(),
+        secret_key: access.secret_key.clone(),
+        pid,
+    }
+    .publish(folder.path())?;
+    let existing = match folder.existing {
+        true => Some(app.counts().await.map_err(|error| start_failed(&error))?),
+        false => None,
+    };
+    let exposed = *config.expose_development;
+    let banner = Banner {
+        access,
+        pid,
+        key_host: app.key_host().to_owned(),
+        ready_in: since.elapsed(),
+        mailbox_link: (!exposed).then(|| app.mailbox_link()),
+        data: shown(&folder.database()),
+        config: config.file.as_deref().map(shown),
+        existing,
+        busy_port: bound.busy_port,
+        loopback_origins: *config.allow_loopback_origins,
+        missing_bundles: sojourn_server::portal::bundles::missing(),
+        exposed,
+    };
+    output::line(&(manner.announce)(&banner))?;
+
+    let drained = serving.await.unwrap_or(false);
+    // Clients must not find a server that no longer answers.
+    drop(published);
+    app.close().await.map_err(|error| {
+        Failure::new(Exit::Other, "stop_failed", "not everything could be written at the end")
+            .because(error.to_string())
+            .next("check the disk; what was acknowledged is safe, the last activity may be lost")
+    })?;
+    if !drained {
+        tracing::warn!("some requests took too long and were not answered");
+    }
+    Ok(())
+}
+
+fn local_url(port: u16) -> Result<Url, Failure> {
+    Url::parse(&format!("http://localhost:{port}")).map_err(|error| {
+        Failure::new(Exit::Other, "url_invalid", "cannot name this server").because(error.to_string())
+    })
+}
+
+fn start_failed(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Other, "start_failed", "the server cannot start")
+        .because(error.to_string())
+        .next("correct this and start again; nothing was changed")
+}
+
+fn options(
+    config: &Config,
+    folder: &DataFolder,
+    manner: Manner,
+    base_url: Url,
+) -> Result<sojourn_server::Options, sojourn_store::StoreError> {
+    let pin = |pin: Pin| sojourn_server::pins::Pin { path: pin.path, value: pin.value, origin: pin.origin };
+    Ok(sojourn_server::Options {
+        store: Store::sqlite(&folder.database())?,
+        master_key: sojourn_server::MasterKey::new(folder.master_key.0),
+        clock: Arc::new(SystemClock),
+        entropy: sojourn_server::Entropy::System,
+        base_url,
+        exposed: *config.expose_development,
+        rate_limits: manner.rate_limits,
+        allowed_origins: config.allowed_origins.value.clone(),
+        allow_loopback: *config.allow_loopback_origins,
+        pins: sojourn_server::pins::Pins(config.pins.list().into_iter().map(pin).collect()),
+    })
+}
+
+/// A path below the working directory is shown from there.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match path.strip_prefix(&here) {
+        Ok(relative) => format!("./{}", relative.display()),
+        Err(_) => path.display().to_string(),
+    }
+}

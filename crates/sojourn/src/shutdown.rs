@@ -1,0 +1,67 @@
+//! When to stop: a signal, or the death of the process that started a test server.
+
+use std::os::unix::process::parent_id;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::failure::{Exit, Failure};
+use crate::output;
+
+/// Supervisors commonly kill after 30 s; be done before.
+pub const DRAIN: Duration = Duration::from_secs(25);
+
+const PARENT_CHECK: Duration = Duration::from_millis(250);
+
+/// Listens for SIGTERM and SIGINT from the moment it is made.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub fn listen() -> Result<Self, Failure> {
+        let one = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Other, "signals_unavailable", "cannot listen for signals")
+                    .because(error.to_string())
+            })
+        };
+        Ok(Self { terminate: one(SignalKind::terminate())?, interrupt: one(SignalKind::interrupt())? })
+    }
+
+    /// The exit code that a shell reports for the signal that came.
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.terminate.recv() => 143,
+            _ = self.interrupt.recv() => 130,
+        }
+    }
+}
+
+/// Turns true at the first reason to stop. A second signal ends the process at once.
+pub fn watch(mut signals: Signals, until_parent_dies: bool) -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    // Read before anything else can take time: a parent that dies later is noticed.
+    let parent = parent_id();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = signals.next() => output::note("stopping: answering accepted requests (again: stop at once)"),
+            () = parent_gone(parent), if until_parent_dies => {}
+        }
+        // Nobody listens only if the server has ended by itself.
+        let _ = stop.send(true);
+        let code = signals.next().await;
+        std::process::exit(code);
+    });
+    stopped
+}
+
+/// An orphan is given to another parent.
+async fn parent_gone(parent: u32) {
+    while parent_id() == parent {
+        tokio::time::sleep(PARENT_CHECK).await;
+    }
+}

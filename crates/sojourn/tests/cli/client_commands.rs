@@ -1,0 +1,332 @@
+//! The commands that talk to a running server, against a stand-in that remembers what it was asked.
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::{Arc, Mutex};
+
+use crate::support::{sojourn, stderr, stdout};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+
+type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// The stand-in, and the folder in which it claims to run.
+struct Server {
+    asked: Asked,
+    home: tempfile::TempDir,
+    base_url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+const KEY: &str = "sk_test_right";
+
+impl Server {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let asked = Asked::default();
+        let router = Router::new().fallback(answer).with_state(asked.clone());
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let base_url = format!("http://{}", listener.local_addr().expect("address"));
+        runtime.spawn(async { axum::serve(listener, router).await });
+        let home = tempfile::tempdir().expect("temporary folder");
+        let server = Self { asked, home, base_url, _runtime: runtime };
+        server.claim(std::process::id());
+        server
+    }
+
+    fn claim(&self, pid: u32) {
+        let folder = self.home.path().join(".sojourn");
+        std::fs::create_dir_all(&folder).expect("create");
+        let file = json!({
+            "base_url": self.base_url, "publishable_key": "pk_live_x", "secret_key": KEY, "pid": pid,
+        });
+        std::fs::write(folder.join("server.json"), file.to_string()).expect("write");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        sojourn(self.home.path()).args(arguments).output().expect("ran")
+    }
+
+    fn asked(&self) -> Vec<(String, Value)> {
+        std::mem::take(&mut *self.asked.lock().expect("lock"))
+    }
+}
+
+async fn answer(
+    State(asked): State<Asked>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> impl IntoResponse {
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    asked.lock().expect("lock").push((format!("{method} {uri}"), body.clone()));
+    if headers.get("authorization").is_none_or(|given| given != &format!("Bearer {KEY}")) {
+        return refusal(StatusCode::UNAUTHORIZED, "authentication_invalid", "Invalid secret key");
+    }
+    let document = match (method.as_str(), uri.path()) {
+        (_, "/v1/instance/session_settings") if body["maximum_lifetime"]["enabled"] == false => {
+            return refusal(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "session_lifetime_required",
+                "At least one of the two must be on.",
+            );
+        }
+        (_, "/v1/instance/session_settings") => json!({
+            "object": if uri.query().is_some() { "session_settings_dry_run" } else { "session_settings" },
+            "inactivity_timeout": { "enabled": false, "duration_seconds": 1800 },
+            "maximum_lifetime": { "enabled": true, "duration_seconds": 604_800 },
+            "multi_session_enabled": false,
+            "version": 3,
+            "would_end": { "now": 12, "within_one_hour": 40 },
+            "warnings": if method == "PATCH" {
+                json!([{ "code": "beyond_browser_limit", "message": "browsers keep cookies 400 days" }])
+            } else {
+                json!([])
+            },
+        }),
+        (_, "/v1/instance/session_token") => json!({
+            "object": "session_token_settings",
+            "claims": { "fullName": "{{user.full_name}}" },
+            "lifetime": 60,
+            "allowed_clock_skew": 5,
+        }),
+        (_, "/v1/instance/settings") => json!({
+            "object": "instance_settings",
+            "application_name": "My application",
+            "auth_email": { "verify_at_sign_up": true },
+            "paths": { "home_url": null },
+        }),
+        ("POST", "/v1/users") => json!({ "id": "user_1", "object": "user" }),
+        ("GET", "/v1/sessions") => json!({
+            "data": [{
+                "id": "sess_1", "status": "active", "user_id": "user_1",
+                "last_active_at": 1_790_000_000_000_i64,
+                "expire_at": 1_790_604_800_000_i64, "abandon_at": 2_105_000_000_000_i64,
+            }],
+            "total_count": 7,
+        }),
+        ("POST", "/v1/sessions/sess_1/revoke") => json!({ "id": "sess_1", "status": "revoked" }),
+        _ => return refusal(StatusCode::NOT_FOUND, "resource_not_found", "No such session"),
+    };
+    (StatusCode::OK, axum::Json(document)).into_response()
+}
+
+fn refusal(status: StatusCode, code: &str, message: &str) -> axum::response::Response {
+    let body =
+        json!({ "errors": [{ "code": code, "message": message, "long_message": message, "meta": {} }] });
+    (status, axum::Json(body)).into_response()
+}
+
+/// Exit code, stdout and stderr in one text for a snapshot.
+fn shown(output: &Output) -> String {
+    format!("exit {:?}\n{}--\n{}", output.status.code(), stdout(output), stderr(output))
+}
+
+#[test]
+fn settings_get_prints_lines_or_one_value_or_json() {
+    let server = Server::start();
+    insta::assert_snapshot!(stdout(&server.run(&["settings", "get"])), @r#"
+    session_settings.inactivity_timeout.enabled = false
+    session_settings.inactivity_timeout.duration_seconds = 1800
+    session_settings.maximum_lifetime.enabled = true
+    session_settings.maximum_lifetime.duration_seconds = 604800
+    session_settings.multi_session_enabled = false
+    session.claims = { fullName = "{{user.full_name}}" }
+    session.lifetime = 60
+    session.allowed_clock_skew = 5
+    application_name = "My application"
+    auth_email.verify_at_sign_up = true
+    # paths.home_url is not set
+    "#);
+    let one = server.run(&["settings", "get", "session.lifetime"]);
+    assert_eq!(stdout(&one), "60\n");
+    let json = server.run(&["settings", "get", "--json", "session_settings.maximum_lifetime"]);
+    assert_eq!(
+        stdout(&json).trim(),
+        r#"{"session_settings":{"maximum_lifetime":{"duration_seconds":604800,"enabled":true}}}"#
+    );
+    let unknown = server.run(&["settings", "get", "session.lifetim"]);
+    assert_eq!(unknown.status.code(), Some(3));
+}
+
+#[test]
+fn settings_set_sends_one_change_per_document_and_prints_the_warnings() {
+    let server = Server::start();
+    let set =
+        server.run(&["settings", "set", "session_settings.inactivity_timeout=500d", "session.lifetime=90"]);
+    insta::assert_snapshot!(shown(&set), @"
+    exit Some(0)
+    --
+    warning: browsers keep cookies 400 days
+    changed
+    ");
+    assert_eq!(
+        server.asked(),
+        [
+            (
+                "PATCH /v1/instance/session_settings".to_owned(),
+                json!({ "inactivity_timeout": { "enabled": true, "duration_seconds": 43_200_000 } })
+            ),
+            ("PATCH /v1/instance/session_token".to_owned(), json!({ "lifetime": 90 })),
+        ]
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_would_end_and_changes_nothing() {
+    let server = Server::start();
+    let dry = server.run(&["settings", "set", "--dry-run", "session_settings.inactivity_timeout=30m"]);
+    insta::assert_snapshot!(shown(&dry), @"
+    exit Some(0)
+    --
+    warning: browsers keep cookies 400 days
+    would end 12 sessions now, and 40 more within an hour without activity
+    nothing was changed
+    ");
+    assert_eq!(server.asked()[0].0, "PATCH /v1/instance/session_settings?dry_run=true");
+}
+
+#[test]
+fn a_refused_setting_is_shown_in_three_parts() {
+    let server = Server::start();
+    let refused = server.run(&["settings", "set", "session_settings.maximum_lifetime=off"]);
+    insta::assert_snapshot!(shown(&refused), @"
+    exit Some(5)
+    --
+    error: cannot change the settings
+      At least one of the two must be on. (session_lifetime_required)
+      try: sojourn settings set session_settings.inactivity_timeout=30d session_settings.maximum_lifetime=off
+    ");
+    let json = server.run(&["settings", "set", "--json", "session_settings.maximum_lifetime=off"]);
+    let error: Value = serde_json::from_str(&stderr(&json)).expect("JSON on stderr");
+    assert_eq!(error["error"]["code"], "session_lifetime_required");
+    assert_eq!(stdout(&json), "");
+}
+
+#[test]
+fn users_create_prints_the_id() {
+    let server = Server::start();
+    let created = server.run(&[
+        "users",
+        "create",
+        "--email",
+        "ada+clerk_test@example.com",
+        "--password",
+        "hunter2hunter2",
+        "--first-name",
+        "Ada",
+    ]);
+    assert_eq!(stdout(&created), "user_1\n");
+    let body = json!({
+        "email_address": ["ada+clerk_test@example.com"], "password": "hunter2hunter2", "first_name": "Ada",
+    });
+    assert_eq!(server.asked(), [("POST /v1/users".to_owned(), body)]);
+}
+
+#[test]
+fn sessions_are_listed_and_revoked() {
+    let server = Server::start();
+    let list = server.run(&["sessions", "list", "--user", "user_1", "--status", "active"]);
+    insta::assert_snapshot!(shown(&list), @"
+    exit Some(0)
+    ID      STATUS  USER    LAST ACTIVE           ENDS BY
+    sess_1  active  user_1  2026-09-21T14:13:20Z  2026-09-28T14:13:20Z
+    --
+    1 of 7; more: --offset 1
+    ");
+    assert_eq!(
+        server.asked()[0].0,
+        "GET /v1/sessions?paginated=true&limit=50&offset=0&user_id=user_1&status=active"
+    );
+    let revoked = server.run(&["sessions", "revoke", "sess_1", "sess_2"]);
+    insta::assert_snapshot!(shown(&revoked), @"
+    exit Some(3)
+    sess_1 revoked
+    --
+    error: cannot revoke sess_2 (1 before it were revoked)
+      No such session (resource_not_found)
+      try: check the id: sojourn sessions list
+    ");
+    assert_eq!(server.run(&["sessions", "revoke", "../users/user_1"]).status.code(), Some(2));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_data_folder() {
+    let server = Server::start();
+    let list = |configure: &dyn Fn(&mut std::process::Command)| {
+        let mut command = sojourn(server.home.path());
+        command.args(["sessions", "list", "--json"]);
+        configure(&mut command);
+        command.output().expect("ran").status.code()
+    };
+    let nowhere = "http://127.0.0.1:1";
+    assert_eq!(list(&|_| {}), Some(0));
+    // A key in the environment without an address is for some other server.
+    assert_eq!(
+        list(&|command| {
+            command.env("CLERK_SECRET_KEY", "sk_live_other");
+        }),
+        Some(0)
+    );
+    // The data folder's key is not sent to another address.
+    assert_eq!(
+        list(&|command| {
+            command.env("SOJOURN_URL", &server.base_url);
+        }),
+        Some(4)
+    );
+    let with_key = |command: &mut std::process::Command, url: &str, key: &str| {
+        command.env("CLERK_API_URL", url).env("CLERK_SECRET_KEY", key);
+    };
+    assert_eq!(list(&|command| with_key(command, &server.base_url, KEY)), Some(0));
+    assert_eq!(list(&|command| with_key(command, &server.base_url, "sk_test_wrong")), Some(4));
+    assert_eq!(list(&|command| with_key(command, nowhere, KEY)), Some(6));
+    let flags = |command: &mut std::process::Command| {
+        with_key(command, nowhere, "sk_test_wrong");
+        command.args(["--url", &server.base_url, "--secret-key", KEY]);
+    };
+    assert_eq!(list(&flags), Some(0));
+}
+
+#[test]
+fn a_server_that_is_gone_or_was_never_there_is_exit_6_with_the_way_to_start_it() {
+    let server = Server::start();
+    server.claim(u32::MAX);
+    let gone = server.run(&["sessions", "list"]);
+    assert_eq!(gone.status.code(), Some(6));
+    assert!(
+        stderr(&gone).contains("is not running") && stderr(&gone).contains("sojourn serve"),
+        "{}",
+        stderr(&gone)
+    );
+
+    let empty = tempfile::tempdir().expect("temporary folder");
+    let run = |arguments: &[&str], folder: &Path| sojourn(folder).args(arguments).output().expect("ran");
+    let never = run(&["sessions", "list"], empty.path());
+    assert_eq!(never.status.code(), Some(6));
+    for name in ["--url", "SOJOURN_URL", "CLERK_API_URL", "CLERK_SECRET_KEY", "--data"] {
+        assert!(stderr(&never).contains(name), "{name} in {}", stderr(&never));
+    }
+    assert_eq!(run(&["env"], empty.path()).status.code(), Some(6));
+}
+
+#[test]
+fn env_prints_only_pasteable_lines_on_stdout() {
+    let server = Server::start();
+    let env = server.run(&["env", "--for", "next-proxy"]);
+    assert!(stdout(&env).contains("\nNEXT_PUBLIC_CLERK_PROXY_URL=/__clerk\n"), "{}", stdout(&env));
+    assert!(stderr(&env).contains(".env.local"));
+    let json = server.run(&["env", "--for", "json"]);
+    let access: Value = serde_json::from_str(&stdout(&json)).expect("JSON");
+    assert_eq!(access["secret_key"], KEY);
+    assert_eq!(server.run(&["env", "--for", "cobol"]).status.code(), Some(2));
+}

@@ -1,0 +1,93 @@
+//! Starts the built binary, far away from the environment of whoever runs the tests.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub fn sojourn(working_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sojourn"));
+    let foreign = |name: &str| name == "PORT" || name.starts_with("SOJOURN_") || name.starts_with("CLERK_");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(foreign) {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(working_dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A running server that dies with the test.
+pub struct Running {
+    pub child: Child,
+    pub ready: Value,
+    stdout: BufReader<std::process::ChildStdout>,
+}
+
+impl Running {
+    /// Starts the command and waits for its ready line.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the binary starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("readable");
+        if line.is_empty() {
+            let mut prose = String::new();
+            child.stderr.take().expect("piped").read_to_string(&mut prose).expect("readable");
+            panic!("not ready: {prose}");
+        }
+        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a ready line: {line}"));
+        Self { child, ready, stdout }
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        self.ready[name].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        send(signal, self.child.id());
+    }
+
+    /// Waits for the end: the exit code, what else was on stdout, and stderr.
+    pub fn wait(mut self) -> (Option<i32>, String, String) {
+        let status = self.child.wait().expect("waited");
+        let (mut rest, mut prose) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut rest).expect("readable");
+        self.child.stderr.take().expect("piped").read_to_string(&mut prose).expect("readable");
+        (status.code(), rest, prose)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn send(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs");
+    assert!(sent.success(), "kill {signal} {pid}");
+}
+
+/// Asks again and again for at most 10 s.
+#[expect(clippy::disallowed_methods, reason = "waits for another process")]
+pub fn eventually(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..200 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("still not so after 10 s: {what}");
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

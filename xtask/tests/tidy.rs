@@ -1,0 +1,242 @@
+//! Rules about the tree itself, kept by a test and not by good will.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Made by tools, or fetched; never written by hand.
+const NOT_OURS: &[&str] =
+    &[".git", ".next", ".sojourn", ".variants", "bundles", "node_modules", "results", "target"];
+
+/// Each crate and those of ours it may rest on. An arrow that is not here is a design change:
+/// it belongs into ARCHITECTURE.md and docs/decisions/ first.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("sojourn-core", &[]),
+    ("sojourn-store", &["sojourn-core"]),
+    ("sojourn-server", &["sojourn-core", "sojourn-store"]),
+    ("sojourn", &["sojourn-core", "sojourn-store", "sojourn-server"]),
+    ("sojourn-testkit", &["sojourn-core", "sojourn-store", "sojourn-server"]),
+    ("xtask", &["sojourn-core", "sojourn-store", "sojourn-server", "sojourn-testkit"]),
+];
+
+/// Doors to the same house that know nothing of each other; what they share is in `wire`, `auth`
+/// or the core.
+const DOORS: &[&str] = &["fapi", "bapi", "dashboard", "portal"];
+
+const LONGEST_RUST_FILE: usize = 500;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
+
+/// Every file that we wrote, as a path relative to the root.
+fn files() -> Vec<PathBuf> {
+    let root = root();
+    let mut folders = vec![root.clone()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a readable folder") {
+            let entry = entry.expect("a readable entry");
+            let kind = entry.file_type().expect("a kind");
+            let ours = entry.file_name().to_str().is_none_or(|name| !NOT_OURS.contains(&name));
+            if kind.is_dir() && ours {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                files.push(entry.path().strip_prefix(&root).expect("below the root").to_owned());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn with_extension(extensions: &[&str]) -> Vec<(PathBuf, String)> {
+    files()
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)))
+        .map(|path| {
+            let text = fs::read_to_string(root().join(&path)).expect("a text");
+            (path, text)
+        })
+        .collect()
+}
+
+fn manifests() -> Vec<(PathBuf, toml::Table)> {
+    with_extension(&["toml"])
+        .into_iter()
+        .filter(|(path, _)| path.ends_with("Cargo.toml") && path != Path::new("Cargo.toml"))
+        .filter(|(path, _)| path.starts_with("crates") || path.starts_with("xtask"))
+        .map(|(path, text)| {
+            let table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (path, table)
+        })
+        .collect()
+}
+
+fn name(manifest: &toml::Table) -> &str {
+    manifest["package"]["name"].as_str().expect("a package has a name")
+}
+
+fn ours_in<'a>(manifest: &'a toml::Table, section: &str) -> Vec<&'a str> {
+    let table = manifest.get(section).and_then(toml::Value::as_table);
+    table
+        .into_iter()
+        .flat_map(toml::Table::keys)
+        .map(String::as_str)
+        .filter(|name| name.starts_with("sojourn"))
+        .collect()
+}
+
+fn none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn crates_rest_only_on_those_below_them() {
+    let mut complaints = Vec::new();
+    for (_, manifest) in &manifests() {
+        let name = name(manifest);
+        let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == name) else {
+            complaints.push(format!("{name} is not in the table of arrows: say where it belongs"));
+            continue;
+        };
+        for section in ["dependencies", "build-dependencies"] {
+            for used in ours_in(manifest, section) {
+                if !allowed.contains(&used) {
+                    complaints.push(format!("{name} must not depend on {used}"));
+                }
+            }
+        }
+        for used in ours_in(manifest, "dev-dependencies") {
+            let testkit = used == "sojourn-testkit" && name != "sojourn-core";
+            if !testkit && !allowed.contains(&used) {
+                complaints.push(format!("the tests of {name} must not depend on {used}"));
+            }
+        }
+    }
+    none(&complaints);
+}
+
+#[test]
+fn every_crate_inherits_the_lints_of_the_workspace() {
+    let complaints: Vec<String> = manifests()
+        .iter()
+        .filter(|(_, manifest)| {
+            let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+            lints.and_then(toml::Value::as_bool) != Some(true)
+        })
+        .map(|(path, _)| format!("{}: [lints] workspace = true is missing", path.display()))
+        .collect();
+    none(&complaints);
+}
+
+#[test]
+fn the_doors_of_the_server_do_not_know_each_other() {
+    let mut complaints = Vec::new();
+    for (path, text) in with_extension(&["rs"]) {
+        let Ok(inside) = path.strip_prefix("crates/sojourn-server/src") else { continue };
+        let first = inside.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let door = first.as_deref().map(|name| name.trim_end_matches(".rs")).unwrap_or_default();
+        if !DOORS.contains(&door) {
+            continue;
+        }
+        for other in DOORS.iter().filter(|other| **other != door) {
+            for (number, line) in text.lines().enumerate() {
+                let named = [format!("crate::{other}"), format!("super::{other}")];
+                if named.iter().any(|named| mentions(line, named)) {
+                    complaints.push(format!("{}:{}: {door} uses {other}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    none(&complaints);
+}
+
+/// Whether `line` contains `path` as a whole (`crate::fapi`, but not `crate::fapi_errors`).
+fn mentions(line: &str, path: &str) -> bool {
+    line.match_indices(path).any(|(at, _)| {
+        let next = line[at + path.len()..].chars().next();
+        next.is_none_or(|next| !next.is_alphanumeric() && next != '_')
+    })
+}
+
+#[test]
+fn rust_files_stay_short_enough_to_read() {
+    let complaints: Vec<String> = with_extension(&["rs"])
+        .iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST_RUST_FILE)
+        .map(|(path, lines)| format!("{}: {lines} lines, at most {LONGEST_RUST_FILE}", path.display()))
+        .collect();
+    none(&complaints);
+}
+
+#[test]
+fn whatever_is_left_for_later_has_an_issue() {
+    let marker = concat!("TO", "DO");
+    let mut complaints = Vec::new();
+    for (path, text) in
+        with_extension(&["rs", "ts", "tsx", "js", "mjs", "cjs", "sql", "sh", "toml", "css", "html"])
+    {
+        for (number, line) in text.lines().enumerate() {
+            let unnumbered = line.match_indices(marker).any(|(at, _)| {
+                let rest = line[at + marker.len()..].trim_start_matches(['(', ' ', ':']);
+                !rest.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            });
+            if unnumbered {
+                complaints.push(format!("{}:{}: {marker} without (#issue)", path.display(), number + 1));
+            }
+        }
+    }
+    none(&complaints);
+}
+
+#[test]
+fn lock_files_of_npm_name_no_download_addresses() {
+    let complaints: Vec<String> = with_extension(&["json"])
+        .iter()
+        .filter(|(path, text)| path.ends_with("package-lock.json") && text.contains("\"resolved\": \"http"))
+        .map(|(path, _)| format!("{}: run npm install with the .npmrc of the root", path.display()))
+        .collect();
+    none(&complaints);
+}
+
+#[test]
+fn no_text_of_ours_names_the_host_of_a_package_registry() {
+    // In pieces, so that this file does not convict itself.
+    let hosts = [
+        concat!("registry.", "npmjs"),
+        concat!("registry.", "yarnpkg"),
+        concat!("files.", "pythonhosted"),
+        concat!("pypi", ".org"),
+        concat!("proxy.", "golang"),
+        concat!("index.", "crates.io"),
+        concat!("static.", "crates.io"),
+    ];
+    let extensions = [
+        "rs", "toml", "md", "json", "ts", "tsx", "js", "mjs", "cjs", "sh", "yml", "yaml", "html", "css",
+        "lock", "npmrc",
+    ];
+    let mut complaints = Vec::new();
+    for (path, text) in with_extension(&extensions) {
+        for host in hosts.iter().filter(|host| text.contains(**host)) {
+            complaints.push(format!("{}: names {host}…", path.display()));
+        }
+    }
+    none(&complaints);
+}
+
+#[test]
+fn links_between_our_documents_lead_somewhere() {
+    let mut complaints = Vec::new();
+    for (path, text) in with_extension(&["md"]) {
+        let folder = path.parent().expect("a file lies in a folder").to_owned();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            let elsewhere = target.contains("://") || target.starts_with("mailto:") || file.is_empty();
+            if !elsewhere && !root().join(&folder).join(file).exists() {
+                complaints.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    none(&complaints);
+}
