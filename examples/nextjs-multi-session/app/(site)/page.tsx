@@ -1,5 +1,4 @@
 import Link from 'next/link'
-import { Show } from '@clerk/nextjs'
 import CurrentUser from '../components/CurrentUser'
 import RemountDemo from '../components/RemountDemo'
 
@@ -8,16 +7,7 @@ export default function Home() {
     <>
       <h1>Several accounts, one browser</h1>
 
-      <Show when="signed-out">
-        <p data-testid="signed-out">
-          Nobody is signed in. <Link href="/sign-in">Sign in</Link> or <Link href="/sign-up">make an account</Link>.
-        </p>
-      </Show>
-      <Show when="signed-in">
-        <p data-testid="signed-in">
-          Signed in as <CurrentUser />. Open the round button above to add an account or to switch.
-        </p>
-      </Show>
+      <CurrentUser />
 
       <RemountDemo />
 
