@@ -11,23 +11,40 @@ export type Variant = 'with-prop' | 'without-prop' | 'sign-in-url' | 'same-origi
 export type Apps = Record<Variant, string>
 
 interface Plan {
-  /** Files laid over a copy of the example; the example itself stays the specification's code. */
-  overlays: string[]
+  /** What a copy of the example says differently; the example itself stays the specification's code. */
+  edits: Edit[]
   environment: (server: Server) => Record<string, string>
 }
 
+interface Edit {
+  file: string
+  from: string
+  to: string
+}
+
+const WITHOUT_PROP: Edit = { file: 'app/layout.tsx', from: ' afterMultiSessionSingleSignOutUrl="/"', to: '' }
+
+const PROXIED: Edit[] = [
+  { file: 'proxy.ts', from: 'clerkMiddleware()', to: 'clerkMiddleware({ frontendApiProxy: { enabled: true } })' },
+  // The scripts below /__clerk/npm would be left out as static files.
+  { file: 'proxy.ts', from: "'/(api|trpc)(.*)'", to: "'/(api|trpc|__clerk)(.*)'" },
+]
+
+// The packages are installed two folders up, in the example itself.
+const PACKAGES_ABOVE: Edit = { file: 'next.config.ts', from: 'import.meta.dirname', to: "import.meta.dirname + '/../..'" }
+
 const PLANS: Record<Variant, Plan> = {
   // The example as it is: afterMultiSessionSingleSignOutUrl="/".
-  'with-prop': { overlays: [], environment: (server) => ({ ...crossOrigin(server), ...ownSignInPages }) },
+  'with-prop': { edits: [], environment: (server) => ({ ...crossOrigin(server), ...ownSignInPages }) },
   // Neither the prop nor a sign-in URL: the portal is left.
-  'without-prop': { overlays: ['without-prop'], environment: crossOrigin },
+  'without-prop': { edits: [WITHOUT_PROP], environment: crossOrigin },
   // A sign-in URL, but not the prop.
   'sign-in-url': {
-    overlays: ['without-prop'],
+    edits: [WITHOUT_PROP],
     environment: (server) => ({ ...crossOrigin(server), ...ownSignInPages }),
   },
   // The server behind the app's own /__clerk.
-  'same-origin': { overlays: ['same-origin'], environment: (server) => ({ ...sameOrigin(server), ...ownSignInPages }) },
+  'same-origin': { edits: PROXIED, environment: (server) => ({ ...sameOrigin(server), ...ownSignInPages }) },
 }
 
 export const VARIANTS = Object.keys(PLANS) as Variant[]
@@ -42,24 +59,22 @@ const ownSignInPages = {
 
 function crossOrigin(server: Server): Record<string, string> {
   return {
-    NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY: server.publishableKey,
-    CLERK_SECRET_KEY: server.secretKey,
-    CLERK_API_URL: server.baseUrl,
+    ...keys(server),
     NEXT_PUBLIC_CLERK_PROXY_URL: server.baseUrl,
     NEXT_PUBLIC_CLERK_JS_URL: `${server.baseUrl}/npm/@clerk/clerk-js@6/dist/clerk.browser.js`,
     NEXT_PUBLIC_CLERK_UI_URL: `${server.baseUrl}/npm/@clerk/ui@1/dist/ui.browser.js`,
-    NEXT_PUBLIC_CLERK_TELEMETRY_DISABLED: '1',
-    NEXT_PUBLIC_CLERK_KEYLESS_DISABLED: '1',
   }
 }
 
 function sameOrigin(server: Server): Record<string, string> {
+  return { ...keys(server), CLERK_FAPI_URL: server.baseUrl, NEXT_PUBLIC_CLERK_PROXY_URL: '/__clerk' }
+}
+
+function keys(server: Server): Record<string, string> {
   return {
     NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY: server.publishableKey,
     CLERK_SECRET_KEY: server.secretKey,
     CLERK_API_URL: server.baseUrl,
-    CLERK_FAPI_URL: server.baseUrl,
-    NEXT_PUBLIC_CLERK_PROXY_URL: '/__clerk',
     NEXT_PUBLIC_CLERK_TELEMETRY_DISABLED: '1',
     NEXT_PUBLIC_CLERK_KEYLESS_DISABLED: '1',
   }
@@ -108,7 +123,11 @@ async function buildApp(variant: Variant, server: Server): Promise<void> {
   const startedAt = Date.now()
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const source of sourcesOf(variant)) copy(source, folder)
+  // Entry by entry, because the copy lies below the folder it is a copy of.
+  for (const name of readdirSync(EXAMPLE).filter(isSource)) {
+    cpSync(join(EXAMPLE, name), join(folder, name), { recursive: true })
+  }
+  for (const edit of editsOf(variant)) apply(edit, folder)
 
   const log = join(RESULTS, `build-${variant}.log`)
   const output = openSync(log, 'w')
@@ -132,13 +151,15 @@ function folderOf(variant: Variant): string {
   return join(EXAMPLE, '.variants', variant)
 }
 
-function sourcesOf(variant: Variant): string[] {
-  return [EXAMPLE, ...PLANS[variant].overlays.map((overlay) => join(E2E, 'variants', overlay)), join(E2E, 'variants/all')]
+function editsOf(variant: Variant): Edit[] {
+  return [...PLANS[variant].edits, PACKAGES_ABOVE]
 }
 
-/** Entry by entry, because the copy lies below the folder it is a copy of. */
-function copy(from: string, to: string): void {
-  for (const name of readdirSync(from).filter(isSource)) cpSync(join(from, name), join(to, name), { recursive: true })
+function apply({ file, from, to }: Edit, folder: string): void {
+  const path = join(folder, file)
+  const parts = readFileSync(path, 'utf8').split(from)
+  if (parts.length !== 2) throw new Error(`The example's ${file} should say ${from} once, not ${parts.length - 1} times.`)
+  writeFileSync(path, parts.join(to))
 }
 
 function isSource(name: string): boolean {
@@ -147,9 +168,9 @@ function isSource(name: string): boolean {
 
 function inputsOf(variant: Variant, server: Server): string {
   const hash = createHash('sha256')
-  hash.update(JSON.stringify(PLANS[variant].environment(server)))
+  hash.update(JSON.stringify([PLANS[variant].environment(server), editsOf(variant)]))
   hash.update(readFileSync(join(EXAMPLE, 'package-lock.json')))
-  for (const source of sourcesOf(variant)) for (const file of filesBelow(source)) hash.update(file).update(readFileSync(file))
+  for (const file of filesBelow(EXAMPLE)) hash.update(file).update(readFileSync(file))
   return hash.digest('hex')
 }
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from 'react'
 
-// Lives as long as the page in the browser, so it counts the mounts that no full page load explains.
+// Lives until the next page load, so what it counts are the mounts that no page load explains.
 let mounts = 0
 
 export default function RemountDemo() {
@@ -14,7 +14,7 @@ export default function RemountDemo() {
     <section className="card">
       <h2>Switching starts afresh</h2>
       <p>
-        This part of the page was mounted <output data-testid="mount-count">{mount ?? '…'}</output> times. Write
+        This is mount number <output data-testid="mount-count">{mount ?? '…'}</output> since the page was loaded. Write
         something, then switch the account: React builds the tree anew, and what one account wrote is never shown to the
         next.
       </p>
