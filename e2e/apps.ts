@@ -92,7 +92,7 @@ export function startApp(variant: Variant, server: Server, port: number): ChildP
   const log = openSync(join(RESULTS, `app-${variant}.log`), 'w')
   const child = spawn(process.execPath, [nextCommand(), 'start', '--hostname', 'localhost', '--port', String(port)], {
     cwd: folderOf(variant),
-    env: { ...environmentOf(variant, server), NODE_OPTIONS: `--require ${join(E2E, 'app-guard.cjs')}`, OUTSIDE_LOG },
+    env: { ...environmentOf(variant, server), NODE_OPTIONS: `--require "${join(E2E, 'app-guard.cjs')}"`, OUTSIDE_LOG },
     stdio: ['ignore', log, log],
   })
   void ends(child)
