@@ -191,7 +191,7 @@ impl World {
             match age {
                 0 => assert!(matches!(identity, Identity::Current { .. }), "{self:?}"),
                 1 => {
-                    assert!(matches!(identity, Identity::Predecessor { .. } | Identity::Retired), "{self:?}")
+                    assert!(matches!(identity, Identity::Predecessor { .. } | Identity::Retired), "{self:?}");
                 }
                 _ => assert_eq!(identity, Identity::Stranger, "{self:?}"),
             }
