@@ -14,7 +14,7 @@ export default defineConfig({
   fullyParallel: false,
   forbidOnly: Boolean(process.env.CI),
   retries: 0,
-  reporter: [['list']],
+  reporter: [['list'], ['./closing-line.ts']],
   use: {
     browserName: 'chromium',
     actionTimeout: 15_000,

@@ -1,5 +1,6 @@
 //! The built binary, seen from outside.
 
 mod client_commands;
+mod crash;
 mod process;
 mod support;
