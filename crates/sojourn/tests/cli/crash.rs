@@ -42,13 +42,16 @@ impl Browser<'_> {
         let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = self.http.post(format!("{}{path}", self.base)).header(header::ORIGIN, ORIGIN);
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let request = if self.cookie.is_empty() { request } else { request.header(header::COOKIE, &self.cookie) };
+        let request =
+            if self.cookie.is_empty() { request } else { request.header(header::COOKIE, &self.cookie) };
         let answer = request.body(body).send().await.ok()?;
         let lines = answer.headers().get_all(header::SET_COOKIE).iter();
         let lines: Vec<String> = lines.filter_map(|line| line.to_str().ok().map(str::to_owned)).collect();
         let status = answer.status().as_u16();
         let body = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
-        if let Some(line) = lines.iter().find(|line| line.starts_with("__client_") && !line.starts_with("__client_uat")) {
+        if let Some(line) =
+            lines.iter().find(|line| line.starts_with("__client_") && !line.starts_with("__client_uat"))
+        {
             self.cookie = line.split(';').next().unwrap_or("").to_owned();
         }
         Some((status, body))
@@ -87,7 +90,8 @@ async fn live(
     let email = format!("{name}@example.com");
     let backend = Backend { http, base, key };
     let mut first = Browser { http, base, cookie: String::new() };
-    let (_, begun) = first.post("/v1/client/sign_ups", &[("email_address", &email), ("password", PASSWORD)]).await?;
+    let (_, begun) =
+        first.post("/v1/client/sign_ups", &[("email_address", &email), ("password", PASSWORD)]).await?;
     let id = begun["response"]["id"].as_str()?.to_owned();
     let strategy = ("strategy", "email_code");
     first.post(&format!("/v1/client/sign_ups/{id}/prepare_verification"), &[strategy]).await?;
@@ -107,12 +111,18 @@ async fn live(
     let cookie = second.cookie.clone();
     match turn % 3 {
         0 => {
-            second.post(&format!("/v1/client/sessions/{other}/end"), &[]).await.filter(|(status, _)| *status == 200)?;
+            second
+                .post(&format!("/v1/client/sessions/{other}/end"), &[])
+                .await
+                .filter(|(status, _)| *status == 200)?;
             tell(Fact::Ended { session: other, status: "ended", cookie });
         }
         1 => {
             let revoke = format!("/v1/sessions/{other}/revoke");
-            backend.call(Method::POST, &revoke, Some(json!({}))).await.filter(|(status, _)| *status == 200)?;
+            backend
+                .call(Method::POST, &revoke, Some(json!({})))
+                .await
+                .filter(|(status, _)| *status == 200)?;
             tell(Fact::Ended { session: other, status: "revoked", cookie });
         }
         _ => tell(Fact::SignedIn { session: other, cookie }),
@@ -123,7 +133,8 @@ async fn live(
 async fn check(http: &Client, base: &str, key: &str, fact: &Fact) {
     let backend = Backend { http, base, key };
     let status = |session: String| async move {
-        let (code, object) = backend.call(Method::GET, &format!("/v1/sessions/{session}"), None).await.expect("answered");
+        let (code, object) =
+            backend.call(Method::GET, &format!("/v1/sessions/{session}"), None).await.expect("answered");
         assert_eq!(code, 200, "{object}");
         object["status"].as_str().unwrap_or("").to_owned()
     };
@@ -135,12 +146,14 @@ async fn check(http: &Client, base: &str, key: &str, fact: &Fact) {
     match fact {
         Fact::Mailed { email } => {
             let backend = Backend { http, base, key };
-            let (_, mails) = backend.call(Method::GET, &format!("/dev/mailbox?to={email}"), None).await.expect("answered");
+            let (_, mails) =
+                backend.call(Method::GET, &format!("/dev/mailbox?to={email}"), None).await.expect("answered");
             assert!(mails["data"][0]["code"].is_string(), "the mail to {email} is gone");
         }
         Fact::SignedUp { user, session } => {
             let backend = Backend { http, base, key };
-            let (code, _) = backend.call(Method::GET, &format!("/v1/users/{user}"), None).await.expect("answered");
+            let (code, _) =
+                backend.call(Method::GET, &format!("/v1/users/{user}"), None).await.expect("answered");
             assert_eq!(code, 200, "{user} is gone");
             assert_eq!(status(session.clone()).await, "active");
         }
@@ -158,7 +171,8 @@ async fn check(http: &Client, base: &str, key: &str, fact: &Fact) {
 #[test]
 fn what_was_acknowledged_survives_kill_9_under_load() {
     let folder = tempfile::tempdir().expect("a folder");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     let facts: Arc<Mutex<Vec<Fact>>> = Arc::default();
     let start = || {
         let mut command = sojourn(folder.path());
