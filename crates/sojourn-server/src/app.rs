@@ -10,6 +10,7 @@ use std::{
 
 use sojourn_core::{
     cookie::CookieNames,
+    event::Event,
     id::{InstanceId, Randomness},
     lifetime::Bounds,
     settings::Settings,
@@ -342,7 +343,13 @@ impl App {
     /// # Errors
     /// As the store's.
     pub async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
-        if changes.is_empty() { Ok(()) } else { self.store().commit(changes).await }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let events = changes.events.clone();
+        self.store().commit(changes).await?;
+        events.iter().for_each(tell);
+        Ok(())
     }
 
     /// Loads and decides again while others change the same rows, a few times.
@@ -404,6 +411,24 @@ impl From<StoreError> for Unsettled {
 impl From<ApiError> for Unsettled {
     fn from(error: ApiError) -> Self {
         Self::Refused(error)
+    }
+}
+
+/// One log line per event that is durable: ids, never who or with what (LOG-01).
+fn tell(event: &Event) {
+    let name = event.name();
+    match event {
+        Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
+            tracing::info!(event = name, %user_id, "account changed");
+        }
+        Event::SessionCreated { session_id, user_id, client_id } => {
+            tracing::info!(event = name, %session_id, %user_id, %client_id, "signed in");
+        }
+        Event::SessionClosed { session_id, user_id, closing } => {
+            let reason = closing.reason.as_str();
+            tracing::info!(event = name, %session_id, %user_id, reason, "session over");
+        }
+        Event::SessionSettingsChanged { version } => tracing::info!(event = name, version, "settings changed"),
     }
 }
 

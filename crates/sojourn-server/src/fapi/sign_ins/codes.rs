@@ -99,6 +99,7 @@ pub(super) async fn attempt(
         })
         .await?;
     if let Err(refusal) = result {
+        tracing::info!(event = "sign_in.failed", user_id = %user.id, strategy = strategy.as_str(), "not proved");
         if refusal == StepRefusal::Code(CodeRefusal::Incorrect) {
             book(app, now, &user).await?;
         }

@@ -22,6 +22,9 @@ pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) 
     let hash = user.password_hash.clone();
     let has_password = hash.is_some();
     let is_right = app.passwords().verify(Password::present(password), hash).await?;
+    if !is_right {
+        tracing::info!(event = "sign_in.failed", user_id = %user.id, strategy = "password", "not proved");
+    }
     match (has_password, is_right) {
         (_, true) => Ok(()),
         (true, false) => Err(ApiError::param(ErrorCode::FormPasswordIncorrect, "password")),
