@@ -54,7 +54,7 @@ impl Answer {
     /// The value that `Set-Cookie` gives to a name; the last one counts.
     pub fn set_cookie(&self, name: &str) -> Option<&str> {
         let pairs = self.set_cookies().into_iter().filter_map(|line| line.split(';').next()?.split_once('='));
-        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).last()
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next_back()
     }
 
     /// The body as text.
