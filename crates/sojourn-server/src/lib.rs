@@ -11,6 +11,7 @@ pub mod auth;
 pub mod bapi;
 mod dev;
 pub mod fapi;
+pub mod jobs;
 pub mod keys;
 mod layers;
 mod limits;
@@ -18,6 +19,7 @@ mod mail;
 mod passwords;
 pub mod pins;
 pub mod portal;
+mod refusal_page;
 mod revocation;
 pub mod wire;
 
