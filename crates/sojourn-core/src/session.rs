@@ -211,7 +211,7 @@ fn due(policy: &Policy, session: &Session) -> Option<Due> {
             [maximum, inactivity]
         })
         .flatten()
-        .min_by_key(|due| (due.at, due.lapse))
+        .min_by_key(|due| (due.at, due.lapse, due.tightened))
 }
 
 /// Whether the session is alive at `now`, until when, or how it ended.

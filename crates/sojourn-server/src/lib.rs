@@ -11,6 +11,7 @@ pub mod auth;
 pub mod bapi;
 mod dev;
 pub mod fapi;
+pub mod jobs;
 pub mod keys;
 mod layers;
 mod limits;
@@ -19,6 +20,7 @@ pub mod minting;
 mod passwords;
 pub mod pins;
 pub mod portal;
+mod refusal_page;
 mod revocation;
 pub mod wire;
 

@@ -40,6 +40,15 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is something at the path that cannot be the database, or not be
+    /// opened; it was left as it is.
+    #[error("{path} cannot be used as the database: {reason}")]
+    Unusable {
+        /// Where.
+        path: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// The database was written by a newer version.
     #[error(
         "the database has schema {found}, this version knows {known}; start the newer version again, or restore a backup"

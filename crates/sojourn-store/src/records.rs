@@ -38,6 +38,16 @@ pub enum Environment {
     Production,
 }
 
+impl Environment {
+    /// The word in the database and in configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        }
+    }
+}
+
 /// A key that signs tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {

@@ -1,11 +1,29 @@
-//! SQLite, embedded: follows with the next commit, and opens nothing until then.
+//! SQLite, embedded: one writer thread, and readers on the threads that ask.
 
-use std::path::Path;
+mod activity;
+mod apply;
+mod file;
+mod readers;
+mod sql;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Sender},
+    },
+    thread::{self, JoinHandle},
+};
 
 use sojourn_core::{
+    client::Browser,
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
+    id::{
+        ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId,
+        UserId,
+    },
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -14,58 +32,322 @@ use sojourn_core::{
     time::Timestamp,
     user::User,
 };
+use tokio::sync::oneshot;
 
+use self::{
+    activity::Activity,
+    readers::Readers,
+    sql::{attempts, clients, instances, journal, mails, sessions, tickets, users},
+    writer::{Answer, Job, Work, Writer},
+};
 use crate::{
     change::ChangeSet,
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
-        UserFilter,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken,
+        SigningKey, UserFilter,
     },
 };
 
-/// The engine with a file. There is none yet.
+/// The engine with a file.
 #[derive(Debug)]
-pub enum SqliteEngine {}
+pub struct SqliteEngine {
+    readers: Readers,
+    activity: Arc<Activity>,
+    jobs: Sender<Job>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
 
 impl SqliteEngine {
-    pub(crate) fn open(_path: &Path) -> Result<Self, StoreError> {
-        Err(StoreError::Unavailable("SQLite is not built in yet".to_owned()))
+    /// Opens the database at `path`, or makes one if there is no file.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let db = file::open(path)?;
+        let activity = Arc::new(Activity::new());
+        for instance in instances::list(&db)? {
+            if let Some(settings) = instances::settings(&db, instance.id)?.last() {
+                activity.set_coarseness(instance.id, activity::coarseness(settings));
+            }
+        }
+        let high_water = journal::high_water(&db)?;
+        let (jobs, queue) = mpsc::channel();
+        let writer = Writer {
+            db,
+            activity: Arc::clone(&activity),
+            jobs: queue,
+            high_water,
+        };
+        let writer = thread::Builder::new()
+            .name("sojourn-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self {
+            readers: Readers::new(path.to_owned()),
+            activity,
+            jobs,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Has the writer do something. It is done also when nobody waits for the answer.
+    async fn ask(&self, work: Work) -> Answer {
+        let (answer, outcome) = oneshot::channel();
+        let job = Job {
+            work,
+            answer: Some(answer),
+        };
+        let gone = || CommitError::Store(StoreError::closed());
+        self.jobs.send(job).map_err(|_| gone())?;
+        outcome.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    async fn order(&self, work: Work) -> Result<u64, StoreError> {
+        self.ask(work).await.map_err(|error| match error {
+            CommitError::Store(error) => error,
+            refused => StoreError::Unavailable(refused.to_string()),
+        })
+    }
+
+    /// Waits for the writer, which was told to end.
+    fn join(&self) {
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer ended in a panic");
+        }
     }
 }
 
-macro_rules! none_yet {
-    ($(fn $name:ident($($arg:ty),*) -> $answer:ty;)*) => {
-        impl Engine for SqliteEngine {
-            $(async fn $name(&self $(, _: $arg)*) -> $answer { match *self {} })*
-            fn record_activity(&self, _: InstanceId, _: SessionId, _: Timestamp) {}
-        }
-    };
+impl Drop for SqliteEngine {
+    fn drop(&mut self) {
+        // Fails where it is closed already.
+        let _ = self.jobs.send(Job {
+            work: Work::Close,
+            answer: None,
+        });
+        self.readers.close();
+        self.join();
+    }
 }
 
-none_yet! {
-    fn commit(ChangeSet) -> Result<(), CommitError>;
-    fn was_committed(InstanceId, CommitId) -> Result<bool, StoreError>;
-    fn instances() -> Result<Vec<Instance>, StoreError>;
-    fn signing_keys(InstanceId) -> Result<Vec<SigningKey>, StoreError>;
-    fn secret_key(InstanceId, [u8; 32]) -> Result<Option<SecretKey>, StoreError>;
-    fn settings(InstanceId) -> Result<(Settings, Policy), StoreError>;
-    fn browser(InstanceId, ClientId) -> Result<Option<BrowserRecord>, StoreError>;
-    fn session(InstanceId, SessionId) -> Result<Option<Session>, StoreError>;
-    fn sessions(InstanceId, SessionFilter) -> Result<(Vec<Session>, u64), StoreError>;
-    fn user(InstanceId, UserId) -> Result<Option<User>, StoreError>;
-    fn user_by_email(InstanceId, &Email) -> Result<Option<User>, StoreError>;
-    fn users(InstanceId, UserFilter) -> Result<(Vec<User>, u64), StoreError>;
-    fn sign_in(InstanceId, SignInId) -> Result<Option<SignIn>, StoreError>;
-    fn sign_up(InstanceId, SignUpId) -> Result<Option<SignUp>, StoreError>;
-    fn handshake(InstanceId, [u8; 32]) -> Result<Option<Handshake>, StoreError>;
-    fn sign_in_token(InstanceId, [u8; 32]) -> Result<Option<SignInToken>, StoreError>;
-    fn sign_in_token_by_id(InstanceId, SignInTokenId) -> Result<Option<SignInToken>, StoreError>;
-    fn mails(InstanceId, Option<&str>, u32) -> Result<Vec<Mail>, StoreError>;
-    fn outbox(InstanceId, Option<EventId>, u32) -> Result<Vec<OutboxEntry>, StoreError>;
-    fn flush_activity() -> Result<(), StoreError>;
-    fn high_water() -> Result<Option<Timestamp>, StoreError>;
-    fn raise_high_water(Timestamp) -> Result<(), StoreError>;
-    fn purge(Timestamp, u32) -> Result<u64, StoreError>;
-    fn close() -> Result<(), StoreError>;
+impl Engine for SqliteEngine {
+    async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
+        self.ask(Work::Commit(Box::new(changes))).await.map(drop)
+    }
+
+    async fn was_committed(&self, instance: InstanceId, id: CommitId) -> Result<bool, StoreError> {
+        self.readers.one(|db| journal::is_known(db, instance, id))
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>, StoreError> {
+        self.readers.one(instances::list)
+    }
+
+    async fn signing_keys(&self, instance: InstanceId) -> Result<Vec<SigningKey>, StoreError> {
+        self.readers.one(|db| instances::signing_keys(db, instance))
+    }
+
+    async fn secret_key(
+        &self,
+        instance: InstanceId,
+        hash: [u8; 32],
+    ) -> Result<Option<SecretKey>, StoreError> {
+        self.readers
+            .one(|db| instances::secret_key(db, instance, hash))
+    }
+
+    async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
+        self.readers.many(|db| self.readers.settings(db, instance))
+    }
+
+    async fn browser(
+        &self,
+        instance: InstanceId,
+        client: ClientId,
+    ) -> Result<Option<BrowserRecord>, StoreError> {
+        self.readers.many(|db| {
+            let Some(client) = clients::get(db, instance, client)? else {
+                return Ok(None);
+            };
+            let mut sessions = sessions::open_of_client(db, instance, client.id)?;
+            for session in &mut sessions {
+                self.activity.merge(instance, session);
+            }
+            let mut ids: Vec<UserId> = sessions.iter().map(|session| session.user_id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            let mut users = Vec::with_capacity(ids.len());
+            for id in ids {
+                users.extend(users::get(db, instance, id)?);
+            }
+            let sign_in = match client.sign_in_id {
+                Some(id) => attempts::sign_in(db, instance, id)?,
+                None => None,
+            };
+            let sign_up = match client.sign_up_id {
+                Some(id) => attempts::sign_up(db, instance, id)?,
+                None => None,
+            };
+            let (settings, policy) = self.readers.settings(db, instance)?;
+            let browser = Browser { client, sessions };
+            Ok(Some(BrowserRecord {
+                browser,
+                users,
+                sign_in,
+                sign_up,
+                settings,
+                policy,
+            }))
+        })
+    }
+
+    async fn session(
+        &self,
+        instance: InstanceId,
+        id: SessionId,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut session = self.readers.one(|db| sessions::get(db, instance, id))?;
+        if let Some(session) = &mut session {
+            self.activity.merge(instance, session);
+        }
+        Ok(session)
+    }
+
+    async fn sessions(
+        &self,
+        instance: InstanceId,
+        filter: SessionFilter,
+    ) -> Result<(Vec<Session>, u64), StoreError> {
+        let (mut sessions, total) = self
+            .readers
+            .many(|db| sessions::list(db, instance, &filter))?;
+        for session in &mut sessions {
+            self.activity.merge(instance, session);
+        }
+        Ok((sessions, total))
+    }
+
+    async fn user(&self, instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError> {
+        self.readers.one(|db| users::get(db, instance, id))
+    }
+
+    async fn user_by_email(
+        &self,
+        instance: InstanceId,
+        email: &Email,
+    ) -> Result<Option<User>, StoreError> {
+        self.readers
+            .one(|db| users::by_identifier(db, instance, users::EMAIL_ADDRESS, email.as_str()))
+    }
+
+    async fn users(
+        &self,
+        instance: InstanceId,
+        filter: UserFilter,
+    ) -> Result<(Vec<User>, u64), StoreError> {
+        self.readers.many(|db| users::list(db, instance, &filter))
+    }
+
+    async fn sign_in(
+        &self,
+        instance: InstanceId,
+        id: SignInId,
+    ) -> Result<Option<SignIn>, StoreError> {
+        self.readers.one(|db| attempts::sign_in(db, instance, id))
+    }
+
+    async fn sign_up(
+        &self,
+        instance: InstanceId,
+        id: SignUpId,
+    ) -> Result<Option<SignUp>, StoreError> {
+        self.readers.one(|db| attempts::sign_up(db, instance, id))
+    }
+
+    async fn handshake(
+        &self,
+        instance: InstanceId,
+        nonce: [u8; 32],
+    ) -> Result<Option<Handshake>, StoreError> {
+        self.readers
+            .one(|db| attempts::handshake(db, instance, nonce))
+    }
+
+    async fn sign_in_token(
+        &self,
+        instance: InstanceId,
+        hash: [u8; 32],
+    ) -> Result<Option<SignInToken>, StoreError> {
+        self.readers.one(|db| tickets::by_hash(db, instance, hash))
+    }
+
+    async fn sign_in_token_by_id(
+        &self,
+        instance: InstanceId,
+        id: SignInTokenId,
+    ) -> Result<Option<SignInToken>, StoreError> {
+        self.readers.one(|db| tickets::get(db, instance, id))
+    }
+
+    async fn mails(
+        &self,
+        instance: InstanceId,
+        to: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Mail>, StoreError> {
+        self.readers.one(|db| mails::list(db, instance, to, limit))
+    }
+
+    async fn outbox(
+        &self,
+        instance: InstanceId,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.readers
+            .one(|db| journal::events(db, instance, after, limit))
+    }
+
+    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
+        self.activity.record((instance, session), at);
+    }
+
+    async fn flush_activity(&self) -> Result<(), StoreError> {
+        self.order(Work::FlushActivity).await.map(drop)
+    }
+
+    async fn high_water(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.one(journal::high_water)
+    }
+
+    async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.order(Work::RaiseHighWater(now)).await.map(drop)
+    }
+
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            match self
+                .order(Work::Purge {
+                    before,
+                    limit: limit.max(1),
+                })
+                .await?
+            {
+                0 => return Ok(removed),
+                gone => removed += gone,
+            }
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let closed = self.order(Work::Close).await.map(drop);
+        self.readers.close();
+        self.join();
+        closed
+    }
 }

@@ -52,6 +52,8 @@ pub async fn run(
     let serving =
         tokio::spawn(connections::serve(bound.listeners, sojourn_server::router(&app), stop, DRAIN));
 
+    let jobs = tokio::spawn(sojourn_server::jobs::run(app.clone()));
+
     // From here on others may rely on the server, so it must already answer.
     let pid = std::process::id();
     let published = ServerFile {
@@ -83,6 +85,7 @@ pub async fn run(
     output::line(&(manner.announce)(&banner))?;
 
     let drained = serving.await.unwrap_or(false);
+    jobs.abort();
     // Clients must not find a server that no longer answers.
     drop(published);
     app.close().await.map_err(|error| {

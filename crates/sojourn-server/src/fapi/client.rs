@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -16,6 +16,7 @@ use super::answer::View;
 use crate::{
     app::App,
     auth::{CallerParts, origin},
+    refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -115,16 +116,24 @@ pub async fn delete_client_sessions(State(app): State<App>, parts: CallerParts) 
 /// Missing from the public document; Compat: clerk/javascript
 /// packages/clerk-js/src/core/resources/Client.ts buildTouchUrl
 #[utoipa::path(get, path = "/v1/client/touch", tag = "Client", responses((status = 307, description = "On to redirect_url"), (status = 422, description = "redirect_url is not allowed")))]
-pub async fn touch_client(State(app): State<App>, parts: CallerParts, params: Params) -> ApiResult<Response> {
+pub async fn touch_client(
+    State(app): State<App>,
+    headers: HeaderMap,
+    parts: CallerParts,
+    params: Params,
+) -> Response {
+    renew_cookie(&app, parts, params).await.unwrap_or_else(|error| refuse(error, &headers))
+}
+
+async fn renew_cookie(app: &App, parts: CallerParts, params: Params) -> ApiResult<Response> {
     let target = params.required("redirect_url")?;
-    let target =
-        origin::redirect_target(&app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
-    let caller = parts.load(&app).await?;
+    let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
+    let caller = parts.load(app).await?;
     let step = caller.settled();
     let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
     let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for cookie in caller.cookies(&app, step.as_ref().map(|step| &step.browser)) {
+    for cookie in caller.cookies(app, step.as_ref().map(|step| &step.browser)) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -21,6 +21,7 @@ use crate::{
     app::App,
     auth::{CallerParts, origin},
     keys::{random_secret, sha256},
+    refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
 };
 
@@ -31,16 +32,20 @@ use crate::{
 #[utoipa::path(get, path = "/v1/client/handshake", tag = "Handshake", responses((status = 307, description = "Back to redirect_url"), (status = 422, description = "redirect_url is not allowed, or cannot carry the answer")))]
 pub async fn perform_handshake(
     State(app): State<App>,
+    headers: HeaderMap,
     parts: CallerParts,
     params: Params,
-) -> ApiResult<Response> {
+) -> Response {
+    send_back(&app, parts, params).await.unwrap_or_else(|error| refuse(error, &headers))
+}
+
+async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<Response> {
     let target = params.required("redirect_url")?;
-    let target =
-        origin::redirect_target(&app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
+    let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
     refuse_unshared_cookies(&parts.visit.public_url, &target)?;
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
     app.settle(|| async {
-        let caller = parts.load(&app).await?;
+        let caller = parts.load(app).await?;
         let now = caller.visit.now;
         let mut step = caller.settled();
         let session_id = step.as_mut().and_then(|step| touch(step, hint, &caller));
@@ -64,7 +69,7 @@ pub async fn perform_handshake(
         let secure = target.scheme() == "https";
         let carrier = Cookie::lasting(HANDSHAKE_NONCE, nonce, secure).for_at_most(NONCE_LIFETIME);
         let mut cookies = set_cookies(&[carrier]);
-        cookies.extend(caller.cookies(&app, browser));
+        cookies.extend(caller.cookies(app, browser));
         Ok(back(&target, cookies)?)
     })
     .await

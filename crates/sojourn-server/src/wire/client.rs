@@ -6,6 +6,7 @@ use sojourn_core::{client::Browser, cookie::Cookie, lifetime::BROWSER_LIMIT, tim
 /// The client object that browsers get; `sessions` are its signed-in sessions
 /// as [`super::session::frontend_session`] shows them, the first one being the
 /// one that is chosen when none is named.
+#[expect(clippy::needless_pass_by_value, reason = "json! hides that the values move into the document")]
 pub fn frontend_client(
     now: Timestamp,
     browser: &Browser,
@@ -30,6 +31,7 @@ pub fn frontend_client(
 }
 
 /// The client object that application servers get.
+#[expect(clippy::needless_pass_by_value, reason = "json! hides that the values move into the document")]
 pub fn backend_client(browser: &Browser, sessions: Vec<Value>) -> Value {
     let client = &browser.client;
     json!({

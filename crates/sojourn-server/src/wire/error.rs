@@ -205,6 +205,12 @@ impl ApiError {
         self.0.code
     }
 
+    /// What happened, and why with what to do next.
+    pub fn texts(&self) -> (String, String) {
+        let message = self.0.message.as_deref().unwrap_or(self.0.code.message());
+        (message.to_owned(), self.0.long_message.as_deref().unwrap_or(message).to_owned())
+    }
+
     fn body(&self, trace_id: &str) -> Value {
         let message = self.0.message.as_deref().unwrap_or(self.0.code.message());
         let mut body = json!({

@@ -52,7 +52,13 @@ fn email_verification(now: Timestamp, sign_up: &SignUp) -> Value {
     object["next_action"] = match (&sign_up.code, sign_up.email_verified) {
         (_, true) => "",
         (Some(code), false) if now < code.expires_at => "needs_attempt",
-        _ => "needs_prepare",
+        _ => {
+            // Before a code was sent there is no status: "unverified" means to
+            // browsers that one is on its way, and they would never ask for it.
+            // Compat: clerk/javascript packages/ui SignUpEmailCodeCard
+            object["status"] = Value::Null;
+            "needs_prepare"
+        }
     }
     .into();
     object["supported_strategies"] = json!(["email_code"]);

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod env;
+mod mailbox;
 mod serve;
 mod sessions;
 mod settings;
@@ -39,6 +40,8 @@ enum Command {
     /// Sessions of the running server
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
+    /// Print a one-time link to the development mailbox
+    Mailbox(mailbox::MailboxArguments),
     /// Print the version
     Version {
         /// As one JSON object
@@ -71,6 +74,7 @@ impl Arguments {
             Command::Settings(command) => command.json(),
             Command::Users(command) => command.json(),
             Command::Sessions(command) => command.json(),
+            Command::Mailbox(arguments) => arguments.json,
             Command::Version { json } => *json,
             Command::Serve(_) | Command::TestServer(_) | Command::Env(_) => false,
         }
@@ -85,6 +89,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Settings(command) => block_on(settings::run(&command)),
         Command::Users(command) => block_on(users::run(&command)),
         Command::Sessions(command) => block_on(sessions::run(&command)),
+        Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
         Command::Version { json: true } => {
             output::line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string())
         }

@@ -1,0 +1,181 @@
+//! The rule of session lifetime against a second, naive implementation: one
+//! that lets time pass tick by tick and looks at the settings of each moment.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sojourn_core::{
+    id::{ClientId, SessionId, UserId},
+    lifetime::Lifetime,
+    policy::{Policy, PolicyVersion},
+    session::{ClosedStatus, Device, EndReason, Session, Verdict, decide},
+    testing::Dice,
+    time::{Timestamp, days, minutes},
+};
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn session(created: i64, last_active: i64) -> Session {
+    let mut dice = Dice::new(1);
+    Session {
+        id: SessionId::generate(at(created), &mut dice),
+        client_id: ClientId::generate(at(created), &mut dice),
+        user_id: UserId::generate(at(created), &mut dice),
+        created_at: at(created),
+        updated_at: at(created),
+        last_active_at: at(last_active),
+        first_factor_verified_at: at(created),
+        device: Device::default(),
+        closed: None,
+    }
+}
+
+fn version(version: u64, from: i64, lifetime: Lifetime) -> PolicyVersion {
+    PolicyVersion { version, in_force_from: at(from), lifetime, multi_session: false }
+}
+
+fn policy(versions: &[(i64, Lifetime)]) -> Policy {
+    let mut numbered = (1..).zip(versions).map(|(n, (from, lifetime))| version(n, *from, *lifetime));
+    let first = numbered.next().expect("a first version");
+    numbered.fold(Policy::new(first), Policy::then)
+}
+
+/// How a session ended, found by walking through every millisecond of its life.
+fn naive_end(now: i64, versions: &[(i64, Lifetime)], session: &Session) -> Option<(i64, ClosedStatus, bool)> {
+    let (created, active) = (session.created_at.as_millis(), session.last_active_at.as_millis());
+    let span = |span: Duration| i64::try_from(span.as_millis()).expect("small");
+    let mut least = None;
+    for t in created..=now {
+        let Some((from, lifetime)) = versions.iter().rev().find(|(from, _)| *from <= t) else { continue };
+        // A deadline that falls due by itself at this very moment is no tightening.
+        let due_by_itself = least.is_some_and(|least| t == created + least);
+        if let Some(maximum) = lifetime.maximum() {
+            least = Some(least.map_or(span(maximum), |least: i64| least.min(span(maximum))));
+        }
+        if let Some(least) = least.filter(|least| t >= created + least) {
+            return Some((t, ClosedStatus::Expired, !due_by_itself && t > created + least && *from == t));
+        }
+        if let Some(idle) = lifetime.inactivity().map(span).filter(|idle| t >= active + idle) {
+            return Some((t, ClosedStatus::Abandoned, t > active + idle && *from == t));
+        }
+    }
+    None
+}
+
+fn lifetimes() -> impl Strategy<Value = Lifetime> {
+    let span = || (1u64..40).prop_map(Duration::from_millis);
+    prop_oneof![
+        span().prop_map(Lifetime::Inactivity),
+        span().prop_map(Lifetime::Maximum),
+        (span(), span()).prop_map(|(inactivity, maximum)| Lifetime::Both { inactivity, maximum }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_rule_agrees_with_walking_through_time(
+        first in lifetimes(),
+        changes in prop::collection::vec((0i64..60, lifetimes()), 0..4),
+        created in 0i64..20,
+        idle in 0i64..20,
+        now in 0i64..80,
+    ) {
+        let mut versions = vec![(0, first)];
+        let mut sorted = changes;
+        sorted.sort_by_key(|(from, _)| *from);
+        versions.extend(sorted);
+        // Activity happens while the session is open, or it is none.
+        let fresh = session(created, created);
+        let active = naive_end(created + idle, &versions, &fresh).is_none();
+        let session = session(created, if active { created + idle } else { created });
+        let found = match decide(at(now), &policy(&versions), &session) {
+            Verdict::Open { until, .. } => {
+                prop_assert!(at(now) < until);
+                None
+            }
+            Verdict::Closed(closing) => Some((
+                closing.at.as_millis(),
+                closing.status,
+                closing.reason == EndReason::SettingsTightened,
+            )),
+        };
+        let expected = if now < created { None } else { naive_end(now, &versions, &session) };
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_over_stays_over_as_time_passes(
+        lifetime in lifetimes(),
+        idle in 0i64..20,
+        now in 0i64..80,
+        later in 0i64..80,
+    ) {
+        let (policy, session) = (policy(&[(0, lifetime)]), session(0, idle));
+        if let Verdict::Closed(closing) = decide(at(now), &policy, &session) {
+            prop_assert_eq!(decide(at(now + later), &policy, &session), Verdict::Closed(closing));
+        }
+    }
+
+    #[test]
+    fn an_open_session_ends_when_it_said_it_would(lifetime in lifetimes(), idle in 0i64..20, now in 0i64..80) {
+        let (policy, session) = (policy(&[(0, lifetime)]), session(0, idle));
+        if let Verdict::Open { until, .. } = decide(at(now), &policy, &session) {
+            prop_assert!(decide(until - Duration::from_millis(1), &policy, &session).is_open());
+            let closed = matches!(decide(until, &policy, &session), Verdict::Closed(closing) if closing.at == until);
+            prop_assert!(closed);
+        }
+    }
+}
+
+#[test]
+fn s3_an_idle_session_is_abandoned_at_the_deadline_sharp() {
+    let policy = policy(&[(0, Lifetime::Inactivity(minutes(30)))]);
+    let session = session(0, 60_000);
+    let deadline = at(60_000) + minutes(30);
+    assert!(decide(deadline - Duration::from_millis(1), &policy, &session).is_open());
+    let Verdict::Closed(closing) = decide(deadline, &policy, &session) else { panic!("it is over") };
+    assert_eq!((closing.status, closing.reason), (ClosedStatus::Abandoned, EndReason::InactivityTimeout));
+}
+
+#[test]
+fn s4_no_activity_extends_the_maximum_lifetime() {
+    let policy = policy(&[(0, Lifetime::DEFAULT)]);
+    let last_second = days(7).as_millis() as i64 - 1;
+    let session = session(0, last_second);
+    let Verdict::Closed(closing) = decide(at(0) + days(7), &policy, &session) else { panic!("it is over") };
+    assert_eq!((closing.status, closing.reason), (ClosedStatus::Expired, EndReason::MaximumLifetime));
+}
+
+#[test]
+fn s5_the_earlier_limit_ends_it_and_a_tie_counts_as_the_maximum() {
+    let both = |inactivity, maximum| policy(&[(0, Lifetime::Both { inactivity, maximum })]);
+    let status = |policy: &Policy| match decide(at(0) + days(1), policy, &session(0, 0)) {
+        Verdict::Closed(closing) => closing.status,
+        Verdict::Open { .. } => panic!("it is over"),
+    };
+    assert_eq!(status(&both(minutes(5), minutes(6))), ClosedStatus::Abandoned);
+    assert_eq!(status(&both(minutes(6), minutes(5))), ClosedStatus::Expired);
+    assert_eq!(status(&both(minutes(5), minutes(5))), ClosedStatus::Expired);
+}
+
+#[test]
+fn a_stricter_setting_acts_at_once_and_a_looser_one_gives_nothing_back() {
+    let week = Lifetime::DEFAULT;
+    let day = Lifetime::Maximum(days(1));
+    let three_days = (days(3).as_millis()) as i64;
+    let versions = [(0, week), (three_days, day), (three_days + 10, week)];
+    let session = session(0, 0);
+    let Verdict::Closed(closing) = decide(at(three_days + 20), &policy(&versions), &session) else {
+        panic!("it was over in between")
+    };
+    assert_eq!(closing.at, at(three_days));
+    assert_eq!((closing.status, closing.reason), (ClosedStatus::Expired, EndReason::SettingsTightened));
+    assert_eq!(closing.settings_version, 2);
+    // A session that was young enough loses its later days all the same.
+    let young = self::session(three_days - 10, three_days - 10);
+    assert_eq!(young.expire_at(&policy(&versions)), at(three_days - 10) + days(1));
+}

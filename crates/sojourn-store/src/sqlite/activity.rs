@@ -1,0 +1,300 @@
+//! Activity in memory: exact at once on this node, written in groups.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use sojourn_core::{
+    id::{InstanceId, SessionId},
+    session::Session,
+    settings::Settings,
+    time::{Timestamp, minutes, seconds},
+};
+
+/// The coarsest that stored activity may be (performance.md 4).
+const COARSEST: Duration = seconds(60);
+/// Idle for so long, an entry may be dropped once it is stored.
+const KEPT_IDLE: Duration = minutes(2);
+const SHARDS: usize = 32;
+
+type Key = (InstanceId, SessionId);
+
+/// The newest activity of sessions that this node has seen, merged with what
+/// is stored by every load.
+#[derive(Debug)]
+pub(super) struct Activity {
+    shards: [Mutex<Shard>; SHARDS],
+    /// How old the stored value of an instance's sessions may get.
+    coarseness: RwLock<BTreeMap<InstanceId, Duration>>,
+    /// The newest time seen, in milliseconds: the clock by which entries are idle.
+    newest: AtomicI64,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    entries: HashMap<Key, Entry>,
+    /// Keys whose stored value is too old, each once.
+    due: Vec<Key>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Timestamp,
+    /// What the table is known to hold; unknown after a start.
+    stored: Option<Timestamp>,
+    queued: bool,
+}
+
+impl Entry {
+    fn is_stored(&self) -> bool {
+        self.stored.is_some_and(|stored| stored >= self.at)
+    }
+}
+
+/// How coarsely activity is stored under these settings.
+pub(super) fn coarseness(settings: &Settings) -> Duration {
+    let timeout = settings.session.lifetime().inactivity();
+    timeout.map_or(COARSEST, |timeout| COARSEST.min(timeout / 20))
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            coarseness: RwLock::default(),
+            newest: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let index = (hasher.finish() % SHARDS as u64) as usize;
+        lock(&self.shards[index])
+    }
+
+    pub(super) fn set_coarseness(&self, instance: InstanceId, coarseness: Duration) {
+        let mut all = self
+            .coarseness
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.insert(instance, coarseness);
+    }
+
+    fn coarseness(&self, instance: InstanceId) -> Duration {
+        let all = self
+            .coarseness
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.get(&instance).copied().unwrap_or_default()
+    }
+
+    /// Notes a time that was seen, also where it is no activity.
+    pub(super) fn saw(&self, at: Timestamp) {
+        self.newest.fetch_max(at.as_millis(), Ordering::Relaxed);
+    }
+
+    /// The newest time seen.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        (newest > i64::MIN).then(|| Timestamp::from_millis(newest))
+    }
+
+    /// Notes activity; the later time wins.
+    pub(super) fn record(&self, key: Key, at: Timestamp) {
+        self.saw(at);
+        let coarseness = self.coarseness(key.0);
+        let mut shard = self.shard(&key);
+        let entry = shard.entries.entry(key).or_insert(Entry {
+            at,
+            stored: None,
+            queued: false,
+        });
+        entry.at = entry.at.max(at);
+        let is_due = entry
+            .stored
+            .is_none_or(|stored| stored < entry.at && entry.at.since(stored) >= coarseness);
+        if is_due && !entry.queued {
+            entry.queued = true;
+            shard.due.push(key);
+        }
+    }
+
+    /// Notes that the table holds `at` or later.
+    pub(super) fn stored(&self, key: Key, at: Timestamp) {
+        self.saw(at);
+        let mut shard = self.shard(&key);
+        let entry = shard.entries.entry(key).or_insert(Entry {
+            at,
+            stored: None,
+            queued: false,
+        });
+        entry.at = entry.at.max(at);
+        entry.stored = entry.stored.max(Some(at));
+    }
+
+    /// Forgets a session that is over.
+    pub(super) fn forget(&self, key: &Key) {
+        self.shard(key).entries.remove(key);
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Timestamp> {
+        self.shard(key).entries.get(key).map(|entry| entry.at)
+    }
+
+    /// Gives an open session the newest activity known. What came too late
+    /// for a closed one does not count.
+    pub(super) fn merge(&self, instance: InstanceId, session: &mut Session) {
+        if session.closed.is_none()
+            && let Some(at) = self.get(&(instance, session.id))
+        {
+            session.last_active_at = session.last_active_at.max(at);
+        }
+    }
+
+    /// Takes up to `limit` entries that are due, sorted by key so that a batch
+    /// touches few pages.
+    pub(super) fn take_due(&self, limit: usize) -> Vec<(Key, Timestamp)> {
+        let mut batch = Vec::new();
+        for shard in &self.shards {
+            let shard = &mut *lock(shard);
+            while batch.len() < limit
+                && let Some(key) = shard.due.pop()
+            {
+                if let Some(entry) = shard.entries.get_mut(&key) {
+                    entry.queued = false;
+                    if !entry.is_stored() {
+                        batch.push((key, entry.at));
+                    }
+                }
+            }
+        }
+        batch.sort_unstable();
+        batch
+    }
+
+    /// Makes everything due that is not stored.
+    pub(super) fn make_all_due(&self) {
+        self.make_due(|_| true);
+    }
+
+    /// Makes due what is idle, and drops what is idle and stored.
+    pub(super) fn tidy(&self) {
+        let Some(newest) = self.newest() else { return };
+        let idle = |entry: &Entry| entry.at + KEPT_IDLE < newest;
+        for shard in &self.shards {
+            lock(shard)
+                .entries
+                .retain(|_, entry| !(idle(entry) && entry.is_stored()));
+        }
+        self.make_due(idle);
+    }
+
+    fn make_due(&self, wanted: impl Fn(&Entry) -> bool) {
+        for shard in &self.shards {
+            let Shard { entries, due } = &mut *lock(shard);
+            for (key, entry) in entries {
+                if !entry.queued && !entry.is_stored() && wanted(entry) {
+                    entry.queued = true;
+                    due.push(*key);
+                }
+            }
+        }
+    }
+
+    /// Puts a batch back that could not be written.
+    pub(super) fn put_back(&self, batch: &[(Key, Timestamp)]) {
+        for (key, _) in batch {
+            let shard = &mut *self.shard(key);
+            if let Some(entry) = shard.entries.get_mut(key)
+                && !entry.queued
+            {
+                entry.queued = true;
+                shard.due.push(*key);
+            }
+        }
+    }
+
+    /// Notes that a batch is written, as far as its entries are still there.
+    pub(super) fn written(&self, batch: &[(Key, Timestamp)]) {
+        for (key, at) in batch {
+            if let Some(entry) = self.shard(key).entries.get_mut(key) {
+                entry.stored = entry.stored.max(Some(*at));
+            }
+        }
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use sojourn_core::testing::Dice;
+
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + secs)
+    }
+
+    fn key(n: u64) -> Key {
+        let mut dice = Dice::new(n);
+        (
+            InstanceId::generate(at(0), &mut dice),
+            SessionId::generate(at(0), &mut dice),
+        )
+    }
+
+    #[test]
+    fn only_what_is_stored_too_coarsely_is_due() {
+        let activity = Activity::new();
+        let key = key(1);
+        activity.set_coarseness(key.0, COARSEST);
+        activity.stored(key, at(0));
+        activity.record(key, at(43));
+        assert_eq!(activity.take_due(9), []);
+        assert_eq!(activity.get(&key), Some(at(43)));
+        activity.record(key, at(86));
+        activity.record(key, at(60));
+        assert_eq!(activity.take_due(9), [(key, at(86))]);
+        activity.written(&[(key, at(86))]);
+        activity.make_all_due();
+        assert_eq!(activity.take_due(9), []);
+    }
+
+    #[test]
+    fn a_batch_that_failed_is_due_again() {
+        let activity = Activity::new();
+        let key = key(1);
+        activity.record(key, at(0));
+        let batch = activity.take_due(9);
+        activity.put_back(&batch);
+        assert_eq!(activity.take_due(9), batch);
+    }
+
+    #[test]
+    fn idle_entries_are_written_once_more_and_dropped() {
+        let activity = Activity::new();
+        let (idle, busy) = (key(1), key(2));
+        activity.set_coarseness(idle.0, COARSEST);
+        activity.stored(idle, at(0));
+        activity.record(idle, at(30));
+        activity.record(busy, at(500));
+        activity.written(&activity.take_due(9));
+        activity.tidy();
+        let batch = activity.take_due(9);
+        assert_eq!(batch, [(idle, at(30))]);
+        activity.written(&batch);
+        activity.tidy();
+        assert_eq!(activity.get(&idle), None);
+        assert_eq!(activity.get(&busy), Some(at(500)));
+    }
+}

@@ -1,0 +1,195 @@
+//! The file: made whole or not at all, opened only if it is ours and sound.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{ErrorKind, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
+
+use crate::engine::StoreError;
+
+/// The schema, one step per version. A step is never changed once it was
+/// released; N and N−1 have to run on one schema (MIG-01).
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_initial.sql")];
+
+/// Says in the file's header whose it is: "Sjrn".
+const APPLICATION_ID: i32 = 0x536a_726e;
+
+/// The bytes that every SQLite file begins with.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// How long anybody waits for a lock.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A file up to this size is checked page by page at open, which takes some
+/// milliseconds; of a larger one only what SQLite itself looks at.
+const CHECKED_BYTES: u64 = 16 << 20;
+
+/// Opens the database for writing; makes it if there is no file.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let unusable = |reason: String| StoreError::Unusable {
+        path: path.display().to_string(),
+        reason,
+    };
+    let refused = |error: rusqlite::Error| unusable(error.to_string());
+    let length = match fs::metadata(path) {
+        Ok(metadata) => Some(metadata.len()),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    match length {
+        None => create(path).map_err(unusable)?,
+        Some(_) => check_header(path).map_err(unusable)?,
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags).map_err(refused)?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(refused)?;
+    if db.is_readonly(MAIN_DB).map_err(refused)? {
+        return Err(unusable(
+            "it cannot be written; check owner and permissions".to_owned(),
+        ));
+    }
+    let whose: i32 = db
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(refused)?;
+    if whose != APPLICATION_ID {
+        return Err(unusable("it is a database of another program".to_owned()));
+    }
+    if length.is_some_and(|length| length <= CHECKED_BYTES) {
+        let found: String = db
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(refused)?;
+        if found != "ok" {
+            return Err(unusable(format!(
+                "it is damaged, restore a backup: {found}"
+            )));
+        }
+    }
+    migrate(&mut db, path)?;
+    prepare_for_writing(&db).map_err(refused)?;
+    Ok(db)
+}
+
+/// Opens another connection that can only read.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.pragma_update(None, "cache_size", -8_000)?;
+    db.set_prepared_statement_cache_capacity(128);
+    Ok(db)
+}
+
+/// Moves the log into the file, so that the file alone is the database.
+pub(super) fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
+    // The default since the file was made, but nothing else will do.
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // What is acknowledged survives power loss.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update(None, "cache_size", -32_000)?;
+    // The log is moved into the file every 4 MB, and does not keep more than 64.
+    db.pragma_update(None, "wal_autocheckpoint", 1_000)?;
+    db.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    db.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+/// Makes a database beside `path` and puts it there when it is complete: a
+/// start that is killed leaves no half of one.
+fn create(path: &Path) -> Result<(), String> {
+    for suffix in ["-wal", "-journal"] {
+        let left = beside(path, suffix);
+        if fs::metadata(&left).is_ok_and(|metadata| metadata.len() > 0) {
+            return Err(format!(
+                "it is missing, but {} is there and may hold what it held; restore the database, or move that file away",
+                left.display()
+            ));
+        }
+    }
+    let draft = beside(path, ".new");
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(beside(&draft, suffix));
+    }
+    let build = || -> rusqlite::Result<()> {
+        let db = Connection::open(&draft)?;
+        db.pragma_update(None, "application_id", APPLICATION_ID)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.execute_batch(
+            "CREATE TABLE schema_version (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL) STRICT; INSERT INTO schema_version VALUES (1, 0)",
+        )?;
+        checkpoint(&db)?;
+        db.close().map_err(|(_, error)| error)
+    };
+    build().map_err(|error| format!("it cannot be made: {error}"))?;
+    let publish = || -> std::io::Result<()> {
+        fs::File::open(&draft)?.sync_all()?;
+        fs::rename(&draft, path)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    publish().map_err(|error| format!("it cannot be made: {error}"))
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Refuses what SQLite would take for an empty database, and overwrite.
+fn check_header(path: &Path) -> Result<(), String> {
+    let mut header = [0; MAGIC.len()];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    match read {
+        Ok(()) if header == *MAGIC => Ok(()),
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(error.to_string()),
+        _ => Err("it is not a database, or only the beginning of one; restore a backup, or move it away to start with an empty one".to_owned()),
+    }
+}
+
+fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    let refused = |error: rusqlite::Error| StoreError::Unusable {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
+    let select = "SELECT version FROM schema_version WHERE id = 1";
+    let found: u32 = db
+        .query_row(select, [], |row| row.get(0))
+        .map_err(refused)?;
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    let transaction = db
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(refused)?;
+    // Another process may have been faster.
+    let found: u32 = transaction
+        .query_row(select, [], |row| row.get(0))
+        .map_err(refused)?;
+    for step in MIGRATIONS.iter().skip(found as usize) {
+        transaction.execute_batch(step).map_err(refused)?;
+    }
+    transaction
+        .execute(
+            "UPDATE schema_version SET version = ?1 WHERE id = 1",
+            [known],
+        )
+        .map_err(refused)?;
+    transaction.commit().map_err(refused)
+}

@@ -1,0 +1,293 @@
+//! The one writer: takes what has queued into one durable commit, and answers
+//! after it. Each set has its own savepoint, so one that is refused spoils no other.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+use sojourn_core::{
+    id::{InstanceId, SessionId},
+    time::Timestamp,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    activity::{self, Activity},
+    apply::apply,
+    file,
+    sql::{failed, instances, journal, sessions},
+};
+use crate::{
+    change::{ChangeSet, Write},
+    engine::{CommitError, StoreError},
+};
+
+/// Most jobs of one commit: bounds how long the first waits for the last.
+const GROUP: usize = 128;
+/// Most activity of one commit.
+const ACTIVITY_BATCH: usize = 512;
+/// How often activity is written, and the clock raised.
+const FLUSH_EVERY: Duration = Duration::from_millis(800);
+/// Every so many flushes, idle activity leaves memory.
+const TIDY_EVERY: u32 = 30;
+
+/// Something for the writer to do, and whom to tell.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) answer: Option<oneshot::Sender<Answer>>,
+}
+
+impl Job {
+    fn is_last(&self) -> bool {
+        matches!(self.work, Work::Close)
+    }
+}
+
+/// How many rows went, where that is asked.
+pub(super) type Answer = Result<u64, CommitError>;
+
+#[derive(Debug)]
+pub(super) enum Work {
+    Commit(Box<ChangeSet>),
+    FlushActivity,
+    RaiseHighWater(Timestamp),
+    Purge { before: Timestamp, limit: u32 },
+    Close,
+}
+
+impl Work {
+    /// Whether all activity has to be stored before this is done. Settings are
+    /// among it: those who were active under the old ones are judged so.
+    fn wants_all_activity(&self) -> bool {
+        match self {
+            Self::FlushActivity | Self::Close => true,
+            Self::Commit(changes) => changes
+                .writes
+                .iter()
+                .any(|write| matches!(write, Write::Settings(_))),
+            Self::RaiseHighWater(_) | Self::Purge { .. } => false,
+        }
+    }
+}
+
+type Batch = Vec<((InstanceId, SessionId), Timestamp)>;
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) db: Connection,
+    pub(super) activity: Arc<Activity>,
+    pub(super) jobs: Receiver<Job>,
+    pub(super) high_water: Option<Timestamp>,
+}
+
+impl Writer {
+    /// Works until it is closed or nobody can send any more.
+    // A waiting timer, not the time of anything that is stored.
+    pub(super) fn run(mut self) {
+        let mut next_flush = Instant::now() + FLUSH_EVERY;
+        let mut flushes = 0_u32;
+        loop {
+            let wait = next_flush.saturating_duration_since(Instant::now());
+            let mut group = Vec::new();
+            match self.jobs.recv_timeout(wait) {
+                Ok(job) => group.push(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    group.push(Job {
+                        work: Work::Close,
+                        answer: None,
+                    });
+                }
+            }
+            while group.len() < GROUP
+                && let Ok(job) = self.jobs.try_recv()
+            {
+                group.push(job);
+            }
+            let flush = Instant::now() >= next_flush;
+            let mut batch = Batch::new();
+            if group.iter().any(|job| job.work.wants_all_activity()) {
+                self.activity.make_all_due();
+                batch = self.activity.take_due(usize::MAX);
+            } else if flush {
+                flushes = flushes.wrapping_add(1);
+                if flushes.is_multiple_of(TIDY_EVERY) {
+                    self.activity.tidy();
+                }
+                batch = self.activity.take_due(ACTIVITY_BATCH);
+            }
+            if flush && batch.len() != ACTIVITY_BATCH {
+                next_flush = Instant::now() + FLUSH_EVERY;
+            }
+            if self.settle(group, &batch, flush) {
+                if let Err(error) = file::checkpoint(&self.db) {
+                    // The log stays beside the file, and the next start reads it.
+                    tracing::warn!(%error, "the log could not be moved into the database");
+                }
+                return;
+            }
+        }
+    }
+
+    /// Does the jobs of a group in one commit, and tells the outcome. Returns
+    /// whether the end was among them.
+    fn settle(&mut self, mut group: Vec<Job>, batch: &Batch, flush: bool) -> bool {
+        match self.transact(&group, batch, flush) {
+            Ok(outcomes) => {
+                self.activity.written(batch);
+                let last = group.iter().any(Job::is_last);
+                for (job, outcome) in group.into_iter().zip(outcomes) {
+                    if let (Work::Commit(changes), Ok(_)) = (&job.work, &outcome) {
+                        self.remember(changes);
+                    }
+                    tell(job, outcome);
+                }
+                last
+            }
+            Err(error) => {
+                tracing::error!(%error, jobs = group.len(), "nothing could be written");
+                self.activity.put_back(batch);
+                if !self.db.is_autocommit()
+                    && let Err(error) = self.db.execute_batch("ROLLBACK")
+                {
+                    tracing::error!(%error, "the transaction could not be taken back");
+                }
+                // Who queued in the meantime has waited as well: nobody waits for two timeouts.
+                group.extend(self.jobs.try_iter());
+                let last = group.iter().any(Job::is_last);
+                for job in group {
+                    tell(job, Err(CommitError::Store(again(&error))));
+                }
+                last
+            }
+        }
+    }
+
+    fn transact(
+        &mut self,
+        group: &[Job],
+        batch: &Batch,
+        flush: bool,
+    ) -> Result<Vec<Answer>, StoreError> {
+        let lags = |now: Timestamp, by: Duration| {
+            self.high_water
+                .is_none_or(|stored| stored < now && now.since(stored) >= by)
+        };
+        let seen = self
+            .activity
+            .newest()
+            .filter(|now| (flush || !batch.is_empty()) && lags(*now, Duration::from_secs(1)));
+        if group.is_empty() && batch.is_empty() && seen.is_none() {
+            return Ok(Vec::new());
+        }
+        self.control("BEGIN IMMEDIATE")?;
+        for ((instance, session), at) in batch {
+            sessions::touch(&self.db, *instance, *session, *at)?;
+        }
+        let mut outcomes = Vec::with_capacity(group.len());
+        let mut newest = seen;
+        for job in group {
+            let outcome = self.perform(&job.work);
+            if outcome.is_ok() {
+                newest = newest.max(match &job.work {
+                    Work::Commit(changes) => Some(changes.at),
+                    Work::RaiseHighWater(now) => Some(*now),
+                    _ => None,
+                });
+            }
+            if let Err(CommitError::Store(error)) = &outcome
+                && self.db.is_autocommit()
+            {
+                // SQLite has taken everything back, the other sets as well.
+                return Err(again(error));
+            }
+            outcomes.push(outcome);
+        }
+        let newest = newest.filter(|now| lags(*now, Duration::ZERO));
+        if let Some(now) = newest {
+            journal::raise_high_water(&self.db, now)?;
+        }
+        self.control("COMMIT")?;
+        self.high_water = self.high_water.max(newest);
+        Ok(outcomes)
+    }
+
+    fn perform(&self, work: &Work) -> Answer {
+        match work {
+            Work::Commit(changes) => self
+                .in_savepoint(|| apply(&self.db, &self.activity, changes))
+                .map(|()| 0),
+            Work::Purge { before, limit } => self.in_savepoint(|| {
+                let all = instances::list(&self.db)?;
+                let all: Vec<InstanceId> = all.iter().map(|instance| instance.id).collect();
+                Ok(journal::purge(&self.db, &all, *before, *limit)?)
+            }),
+            Work::FlushActivity | Work::RaiseHighWater(_) | Work::Close => Ok(0),
+        }
+    }
+
+    fn in_savepoint<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, CommitError>,
+    ) -> Result<T, CommitError> {
+        self.control("SAVEPOINT one")?;
+        let outcome = work();
+        if outcome.is_err() && !self.db.is_autocommit() {
+            self.control("ROLLBACK TO one")?;
+        }
+        if !self.db.is_autocommit() {
+            self.control("RELEASE one")?;
+        }
+        outcome
+    }
+
+    fn control(&self, statement: &'static str) -> Result<(), StoreError> {
+        let run = || self.db.prepare_cached(statement)?.execute([]);
+        run().map(drop).map_err(failed("transaction"))
+    }
+
+    /// Brings memory up to a set that is durable now.
+    fn remember(&self, changes: &ChangeSet) {
+        let instance = changes.instance_id;
+        self.activity.saw(changes.at);
+        for write in &changes.writes {
+            match write {
+                Write::InsertSession(session) | Write::TouchSession(session) => {
+                    self.activity
+                        .stored((instance, session.id), session.last_active_at);
+                }
+                Write::CloseSession(session) => self.activity.forget(&(instance, session.id)),
+                Write::Settings(settings) => {
+                    self.activity
+                        .set_coarseness(instance, activity::coarseness(settings));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn tell(job: Job, outcome: Answer) {
+    if let Some(answer) = job.answer {
+        // Whoever asked may be gone; what is done is done.
+        let _ = answer.send(outcome);
+    }
+}
+
+/// The same failure for one more.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Corrupt { table, reason } => StoreError::Corrupt {
+            table,
+            reason: reason.clone(),
+        },
+        StoreError::Unavailable(reason) => StoreError::Unavailable(reason.clone()),
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}
