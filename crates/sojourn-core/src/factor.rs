@@ -124,6 +124,11 @@ impl Lockout {
         Ok(())
     }
 
+    /// Locks the account as if the last attempt had been taken.
+    pub fn lock(&mut self, now: Timestamp) {
+        *self = Self { failures: LOCKOUT_ATTEMPTS, locked_until: Some(now + LOCKOUT) };
+    }
+
     /// Attempts left before the account is locked.
     pub const fn remaining(&self) -> u32 {
         LOCKOUT_ATTEMPTS.saturating_sub(self.failures)

@@ -11,6 +11,7 @@ pub mod cookie;
 pub mod email;
 pub mod event;
 pub mod factor;
+pub mod forecast;
 pub mod handshake;
 pub mod id;
 pub mod lifetime;

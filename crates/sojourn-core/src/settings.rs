@@ -168,6 +168,10 @@ impl SessionSettings {
         apply(&mut document.maximum_lifetime, patch.maximum_lifetime);
         document.multi_session_enabled =
             patch.multi_session_enabled.unwrap_or(document.multi_session_enabled);
+        // A length that is given has to be good also for the day its limit is switched on.
+        let given = |patch: Option<LimitPatch>| patch?.duration_seconds.map(Duration::from_secs);
+        let given = Lifetime::new(given(patch.inactivity_timeout), given(patch.maximum_lifetime));
+        given.map_or(Ok(()), |given| given.within(bounds).map(drop))?;
         let settings = Self::try_from(document)?;
         settings.lifetime.within(bounds)?;
         Ok(settings)
@@ -378,6 +382,13 @@ mod tests {
         let settings = SessionSettings::default().change(&longer, Bounds::DEVELOPMENT).expect("max is on");
         let document = SessionSettingsDocument::from(settings);
         assert_eq!(document.inactivity_timeout, LimitDocument { enabled: false, duration_seconds: 900 });
+    }
+
+    #[test]
+    fn a_limit_that_is_off_cannot_be_given_a_length_that_it_could_not_have() {
+        let too_long = patch(json!({"inactivity_timeout": {"duration_seconds": u64::MAX}}));
+        let refused = SessionSettings::default().change(&too_long, Bounds::PRODUCTION);
+        assert!(matches!(refused, Err(LifetimeError::TooLong { .. })), "{refused:?}");
     }
 
     #[test]

@@ -144,6 +144,13 @@ impl User {
         self.changed(now);
     }
 
+    /// Takes the password away.
+    pub fn remove_password(&mut self, now: Timestamp) {
+        self.password_hash = None;
+        self.password_updated_at = Some(now);
+        self.changed(now);
+    }
+
     /// Notes a completed sign-in: the right answer forgives the wrong ones.
     pub fn signed_in(&mut self, now: Timestamp) {
         self.last_sign_in_at = Some(now);

@@ -16,6 +16,7 @@ pub mod keys;
 mod layers;
 mod limits;
 mod mail;
+pub mod minting;
 mod passwords;
 pub mod pins;
 pub mod portal;

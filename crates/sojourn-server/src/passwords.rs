@@ -105,6 +105,29 @@ pub fn chosen(params: &Params, name: &str) -> ApiResult<Password> {
     })
 }
 
+/// A hash that was made elsewhere. Only Argon2id, and none that would cost
+/// more to check than a request may.
+///
+/// # Errors
+/// `form_password_digest_invalid_code`, or another hasher.
+pub fn imported(digest: &str, hasher: &str) -> ApiResult<PasswordHash> {
+    if hasher != "argon2id" {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "password_hasher")
+            .why("password_hasher has to be argon2id. Let users of other hashes choose a new password."));
+    }
+    let bad = || {
+        ApiError::param(ErrorCode::FormPasswordDigestInvalid, "password_digest").why(
+            "password_digest has to read $argon2id$v=19$m=…,t=…,p=…$salt$hash, with m up to 262144, t up to 10 and p up to 8.",
+        )
+    };
+    let parsed = Phc::new(digest).map_err(|_| bad())?;
+    let params = argon2::Params::try_from(&parsed).map_err(|_| bad())?;
+    let affordable = params.m_cost() <= 262_144 && params.t_cost() <= 10 && params.p_cost() <= 8;
+    let is_argon2id = parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(19);
+    let is_whole = parsed.salt.is_some() && parsed.hash.is_some();
+    if is_argon2id && affordable && is_whole { Ok(PasswordHash(digest.to_owned())) } else { Err(bad()) }
+}
+
 fn hasher() -> Argon2<'static> {
     let params = argon2::Params::new(MEMORY_KIB, PASSES, 1, None).expect("OWASP's parameters are valid");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

@@ -39,17 +39,16 @@ impl Pins {
     }
 
     /// Refuses a change of a pinned value: `patch` is the JSON of a change
-    /// below `section`.
+    /// below `section`; an empty one stands for the whole configuration.
     ///
     /// # Errors
     /// `setting_pinned`, which says where.
     pub fn allow(&self, section: &str, patch: &Value) -> Result<(), ApiError> {
         for pin in &self.0 {
-            let Some(path) = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.')) else {
-                continue;
-            };
-            let value = path.split('.').try_fold(patch, |value, name| value.get(name));
-            if value.is_some_and(|value| !value.is_null() && *value != pin.value) {
+            let below = pin.path.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
+            let path = if section.is_empty() { Some(pin.path.as_str()) } else { below };
+            let value = path.and_then(|path| path.split('.').try_fold(patch, |value, name| value.get(name)));
+            if value.is_some_and(|value| *value != pin.value) {
                 return Err(ApiError::new(ErrorCode::SettingPinned)
                     .why(format!("{} is pinned in {}. Change it there and restart.", pin.path, pin.origin))
                     .meta("param_name", pin.path.as_str())

@@ -36,14 +36,18 @@ pub async fn of_user(
     let now = changes.at;
     for client_id in clients {
         let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { continue };
-        let of_user = record
+        let mut of_user = record
             .browser
             .sessions
             .iter()
             .filter(|session| session.user_id == user_id && Some(session.id) != keep);
+        let Some(session) = of_user.next() else { continue };
         // A browser holds one session of a user at most, unless it was admitted before that rule.
-        let Some(session) = of_user.clone().next() else { continue };
-        let leaving = Leaving::One(session.id, ClosedStatus::Revoked, reason);
+        let keeps = record.browser.sessions.iter().any(|session| Some(session.id) == keep);
+        let leaving = match keeps {
+            true => Leaving::One(session.id, ClosedStatus::Revoked, reason),
+            false => Leaving::User(user_id, reason),
+        };
         let step = leave(now, &record.policy, &record.browser, leaving, None);
         changes = changes.browser(&step);
     }

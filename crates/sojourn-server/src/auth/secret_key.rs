@@ -21,7 +21,14 @@ impl FromRequestParts<App> for ApplicationServer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
-        authenticate(app, &parts.headers).await
+        let (proof, key) = prove(app, &parts.headers).await?;
+        // SDKs fetch the keys again for every token they do not know, so this
+        // one is cheap and never limited.
+        // Compat: clerk/javascript packages/backend/src/tokens/keys.ts
+        if parts.uri.path() != "/v1/jwks" {
+            app.limits().backend(key)?;
+        }
+        Ok(proof)
     }
 }
 
@@ -30,6 +37,12 @@ impl FromRequestParts<App> for ApplicationServer {
 /// # Errors
 /// What is wrong with the key, or that there is none.
 pub async fn authenticate(app: &App, headers: &HeaderMap) -> ApiResult<ApplicationServer> {
+    let (proof, key) = prove(app, headers).await?;
+    app.limits().backend(key)?;
+    Ok(proof)
+}
+
+async fn prove<'a>(app: &App, headers: &'a HeaderMap) -> ApiResult<(ApplicationServer, &'a str)> {
     let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
         ApiError::new(ErrorCode::AuthenticationInvalid)
             .why("This address needs a secret key. Send it as `Authorization: Bearer sk_…`.")
@@ -47,8 +60,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> ApiResult<Applicati
         return Err(ApiError::new(ErrorCode::ClerkKeyInvalid)
             .why("The secret key is not one of this instance. Compare it with the one that the server printed at its start."));
     }
-    app.limits().backend(key)?;
-    Ok(ApplicationServer)
+    Ok((ApplicationServer, key))
 }
 
 /// Whether `key` is a secret key of this instance: a look-up by hash, so that

@@ -1,10 +1,60 @@
-//! The Backend API: what application servers ask, with a secret key.
+//! The Backend API: what application servers ask, with a secret key, under
+//! `/v1`. Contract: the public OpenAPI document of the vendor's Backend API,
+//! 2026-05-12; the settings below `/v1/instance` are ours.
 
-use utoipa_axum::router::OpenApiRouter;
+mod clients;
+mod handshake;
+mod instance;
+mod instance_settings;
+mod jwks;
+mod page;
+mod session_settings;
+mod session_token;
+mod sessions;
+mod settings;
+mod settled;
+mod sign_in_tokens;
+mod testing_tokens;
+mod tokens;
+mod users;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
 /// Routes with their documentation.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(jwks::get_jwks))
+        .routes(routes!(clients::list_clients))
+        .routes(routes!(clients::get_client))
+        .routes(routes!(clients::verify_client))
+        .routes(routes!(handshake::get_handshake_payload))
+        .routes(routes!(sessions::list_sessions, sessions::create_session))
+        .routes(routes!(sessions::get_session))
+        .routes(routes!(sessions::revoke_session))
+        .routes(routes!(tokens::verify_session))
+        .routes(routes!(tokens::refresh_session))
+        .routes(routes!(tokens::create_session_token))
+        .routes(routes!(tokens::create_template_token))
+        .routes(routes!(users::list_users, users::create::create_user))
+        .routes(routes!(users::count_users))
+        .routes(routes!(users::get_user, users::update::update_user, users::delete_user))
+        .routes(routes!(users::update::merge_user_metadata, users::update::replace_user_metadata))
+        .routes(routes!(users::standing::ban_user))
+        .routes(routes!(users::standing::unban_user))
+        .routes(routes!(users::standing::lock_user))
+        .routes(routes!(users::standing::unlock_user))
+        .routes(routes!(users::password::verify_password))
+        .routes(routes!(users::password::remove_password))
+        .routes(routes!(sign_in_tokens::create_sign_in_token))
+        .routes(routes!(sign_in_tokens::revoke_sign_in_token))
+        .routes(routes!(testing_tokens::create_testing_token))
+        .routes(routes!(instance::get_instance, instance::update_instance))
+        .routes(routes!(
+            instance_settings::get_instance_settings,
+            instance_settings::update_instance_settings
+        ))
+        .routes(routes!(session_settings::get_session_settings, session_settings::update_session_settings))
+        .routes(routes!(session_token::get_session_token, session_token::update_session_token))
 }

@@ -17,7 +17,7 @@ use sojourn_core::{
 use crate::{
     app::{App, Unsettled},
     auth::{Caller, browser::signed_out},
-    fapi::sessions::mint,
+    minting::mint,
     wire::{self, ApiError},
 };
 
@@ -79,7 +79,7 @@ impl<'a> View<'a> {
     pub fn session(&self, session: &Session) -> Value {
         let visit = &self.caller.visit;
         let user = self.user_of(session);
-        let token = mint(self.app, visit, session, user, None).ok();
+        let token = mint(self.app, visit, session, user).ok();
         wire::session::frontend_session(visit.now, &visit.policy, session, user, token.as_deref())
     }
 

@@ -12,7 +12,6 @@ mod sign_ups;
 mod well_known;
 
 pub use answer::View;
-pub use sessions::mint;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 

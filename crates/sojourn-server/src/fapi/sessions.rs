@@ -6,43 +6,18 @@ use axum::{
 };
 use serde_json::Value;
 use sojourn_core::{
-    claims::{self, Minting, TooLate},
     client::{Leaving, leave, refresh, settle, switch},
-    session::{ClosedStatus, EndReason, Session},
-    user::User,
+    session::{ClosedStatus, EndReason},
 };
 use sojourn_store::Engine as _;
 
 use super::answer::{View, refuse_caller, refuse_gone};
 use crate::{
     app::App,
-    auth::{CallerParts, Visit, browser::session_id},
-    keys::random_hex,
+    auth::{CallerParts, browser::session_id},
+    minting::mint,
     wire::{ApiResult, Params, session::token_object},
 };
-
-/// A session token for `session`, or for `lifetime_seconds` where given.
-///
-/// # Errors
-/// [`TooLate`] when less than a second of the session is left.
-pub fn mint(
-    app: &App,
-    visit: &Visit,
-    session: &Session,
-    user: Option<&User>,
-    lifetime_seconds: Option<u32>,
-) -> Result<String, TooLate> {
-    let minting = Minting {
-        now: visit.now,
-        wall: app.wall(),
-        issuer: &app.issuer(),
-        origin: visit.origin.as_deref(),
-        jti: random_hex(&mut app.random(), 10),
-        lifetime_seconds,
-    };
-    let claims = claims::mint(minting, &visit.policy, &visit.settings.token, session, user)?;
-    Ok(app.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))
-}
 
 /// One session of this browser. Reading is no activity.
 #[utoipa::path(get, path = "/v1/client/sessions/{session_id}", tag = "Sessions", responses((status = 200, description = "The session"), (status = 401, description = "It is over or not this browser's")))]
@@ -160,8 +135,7 @@ pub async fn create_session_token(
         caller.note_visit(&mut step);
         app.commit(app.changes(visit.now).browser(&step)).await?;
         let session = step.subject.as_ref().filter(|session| session.id == id);
-        let token =
-            session.and_then(|session| mint(&app, visit, session, caller.user_of(session), None).ok());
+        let token = session.and_then(|session| mint(&app, visit, session, caller.user_of(session)).ok());
         let Some(token) = token else { return refuse_gone(&app, &caller, &step).await };
         app.store().record_activity(app.instance_id(), id, visit.now);
         Ok(View::new(&app, &caller, &step.browser).answer(&token_object(&token)))

@@ -55,6 +55,7 @@ codes! {
     // What they ask for
     ResourceNotFound "resource_not_found" NOT_FOUND "Not found";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
+    ResourceGone "resource_gone" GONE "Not offered any more";
     RequestBodyInvalid "request_body_invalid" BAD_REQUEST "The request body is invalid";
     RequestBodyTooLarge "request_body_too_large" PAYLOAD_TOO_LARGE "The request body is too large";
     RequestUriTooLong "request_uri_too_long" URI_TOO_LONG "The address is too long";
@@ -73,12 +74,15 @@ codes! {
     FormParamFormatInvalid "form_param_format_invalid" UNPROCESSABLE_ENTITY "is invalid";
     FormParamValueInvalid "form_param_value_invalid" UNPROCESSABLE_ENTITY "does not match one of the allowed values";
     FormParamMaxLengthExceeded "form_param_max_length_exceeded" UNPROCESSABLE_ENTITY "is too long";
+    FormParamExceedsAllowedSize "form_param_exceeds_allowed_size" UNPROCESSABLE_ENTITY "is too large";
+    FormResourceNotFound "form_resource_not_found" UNPROCESSABLE_ENTITY "was not found";
     FormIdentifierExists "form_identifier_exists" UNPROCESSABLE_ENTITY "That email address is taken. Please try another.";
     FormIdentifierNotFound "form_identifier_not_found" UNPROCESSABLE_ENTITY "Couldn't find your account.";
     FormPasswordIncorrect "form_password_incorrect" UNPROCESSABLE_ENTITY "Password is incorrect. Try again, or use another method.";
     FormPasswordTooShort "form_password_length_too_short" UNPROCESSABLE_ENTITY "Passwords must be 8 characters or more.";
     FormPasswordTooLong "form_password_length_too_long" UNPROCESSABLE_ENTITY "Passwords must be 72 characters or fewer.";
     FormPasswordValidationFailed "form_password_validation_failed" UNPROCESSABLE_ENTITY "Password cannot be used";
+    FormPasswordDigestInvalid "form_password_digest_invalid_code" UNPROCESSABLE_ENTITY "The password digest is invalid";
     FormCodeIncorrect "form_code_incorrect" UNPROCESSABLE_ENTITY "Incorrect code";
     FormDataMissing "form_data_missing" UNPROCESSABLE_ENTITY "Something is missing";
     VerificationExpired "verification_expired" UNPROCESSABLE_ENTITY "The code has expired";
@@ -88,6 +92,9 @@ codes! {
     NoPasswordSet "no_password_set" BAD_REQUEST "The user has no password";
     IncorrectPassword "incorrect_password" UNPROCESSABLE_ENTITY "The password is incorrect";
     // Sessions
+    InvalidSessionToken "invalid_session_token" BAD_REQUEST "The session token is invalid";
+    InvalidClientToken "invalid_client_token" BAD_REQUEST "The client token is invalid";
+    FeatureNotEnabled "feature_not_enabled" UNAUTHORIZED "The feature is not enabled";
     SessionExists "session_exists" BAD_REQUEST "Session already exists";
     IdentifierAlreadySignedIn "identifier_already_signed_in" BAD_REQUEST "You're already signed in";
     TooManySessions "client_session_limit_exceeded" BAD_REQUEST "Too many accounts are signed in";

@@ -1,0 +1,83 @@
+//! The second half of a handshake: the application redeems the nonce that the
+//! browser brought back.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use sojourn_core::{
+    client::settle,
+    handshake::{Handshake, directives},
+    time::Timestamp,
+};
+use sojourn_store::Engine as _;
+use url::Url;
+
+use crate::{
+    app::{App, Unsettled},
+    auth::ApplicationServer,
+    keys::sha256,
+    minting::{Occasion, mint},
+    wire::{ApiError, ApiResult, Params},
+};
+
+/// The cookies to set for the browser that brought `nonce`. The token is minted
+/// now, if the session is still open: an end in between is an end (decision 5).
+/// Frameworks ask twice for one page, so a nonce may be read again while it lasts.
+/// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
+#[utoipa::path(get, path = "/v1/clients/handshake_payload", tag = "Clients", responses((status = 200, description = "Set-Cookie lines"), (status = 404, description = "Unknown or too late")))]
+pub async fn get_handshake_payload(
+    State(app): State<App>,
+    _: ApplicationServer,
+    params: Params,
+) -> ApiResult<Response> {
+    let nonce = params.required("nonce")?;
+    let now = app.now();
+    let handshake = app.store().handshake(app.instance_id(), sha256(nonce.as_bytes())).await?;
+    let handshake = handshake
+        .filter(|handshake| now < handshake.expires_at)
+        .ok_or_else(|| ApiError::not_found("handshake nonce"))?;
+    let (token, client_uat) = app.settle(|| redeem(&app, now, &handshake)).await?;
+    let secure = handshake.origin.starts_with("https://");
+    let domain = shared_domain(&app, &handshake.origin);
+    let cookies = directives(app.cookie_names(), token.as_deref(), client_uat, secure, domain.as_deref());
+    let lines: Vec<String> = cookies.iter().map(ToString::to_string).collect();
+    Ok(Json(json!({"directives": lines})).into_response())
+}
+
+/// A fresh token for the session that the handshake names, and the browser's `__client_uat`.
+async fn redeem(
+    app: &App,
+    now: Timestamp,
+    handshake: &Handshake,
+) -> Result<(Option<String>, i64), Unsettled> {
+    let Some(client_id) = handshake.client_id else { return Ok((None, 0)) };
+    let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { return Ok((None, 0)) };
+    let step = settle(now, &record.policy, &record.browser);
+    app.commit(app.changes(now).browser(&step)).await?;
+    let session = step.browser.sessions.iter().find(|session| Some(session.id) == handshake.session_id);
+    let occasion = Occasion {
+        now,
+        origin: Some(&handshake.origin),
+        policy: &record.policy,
+        settings: &record.settings.token,
+        lifetime_seconds: None,
+    };
+    let token = session.and_then(|session| mint(app, occasion, session, record.user(session.user_id)).ok());
+    Ok((token, step.browser.client_uat()))
+}
+
+/// In production `__client_uat` belongs to the domain that the application
+/// shares with this server (`clerk.example.com` and `example.com`), where
+/// clerk-js writes it, too. Host-only in development.
+fn shared_domain(app: &App, origin: &str) -> Option<String> {
+    if app.is_development() {
+        return None;
+    }
+    let parent = app.key_host().strip_prefix("clerk.").filter(|parent| parent.contains('.'))?;
+    let url = Url::parse(origin).ok()?;
+    let host = url.host_str()?;
+    (host == parent || host.ends_with(&format!(".{parent}"))).then(|| parent.to_owned())
+}

@@ -1,0 +1,213 @@
+//! Sessions of the whole instance: list, read, revoke; create in development.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use sojourn_core::{
+    client::{Browser, Client, Newcomer, SecretHash, admit},
+    id::{ClientId, SessionId, UserId},
+    policy::Policy,
+    session::{ClosedStatus, Device, EndReason, Session},
+    time::Timestamp,
+};
+use sojourn_store::{Engine as _, Expect, SessionFilter, StoredStatus, Write};
+
+use super::{
+    page::Page,
+    settled::{self, no_session, overdue, record_ends},
+};
+use crate::{
+    app::{App, Unsettled},
+    auth::ApplicationServer,
+    keys::{random_secret, sha256},
+    revocation,
+    wire::{self, ApiError, ApiResult, ErrorCode, Params},
+};
+
+fn object(now: Timestamp, policy: &Policy, session: &Session) -> Response {
+    Json(wire::session::backend_session(now, policy, session)).into_response()
+}
+
+/// Sessions, newest first: of a user, of a browser, or all of the instance.
+/// Those that turn out to be over are recorded as such before they are told,
+/// so that statuses, filters and counts agree.
+#[utoipa::path(get, path = "/v1/sessions", tag = "Sessions", responses((status = 200, description = "Sessions, or {data, total_count} with paginated=true")))]
+pub async fn list_sessions(
+    State(app): State<App>,
+    _: ApplicationServer,
+    params: Params,
+) -> ApiResult<Response> {
+    let page = Page::of(&params)?;
+    let paginated = params.flag("paginated")?.unwrap_or(false);
+    let (client_id, user_id) = (params.text("client_id")?, params.text("user_id")?);
+    let filter = Filter {
+        client_id: client_id.as_deref().map(str::parse).transpose().ok(),
+        user_id: user_id.as_deref().map(str::parse).transpose().ok(),
+        status: params.text("status")?.as_deref().map(Status::parse).transpose()?,
+    };
+    let now = app.now();
+    let (_, policy) = app.store().settings(app.instance_id()).await?;
+    let (sessions, total) = match filter {
+        Filter { client_id: Some(client_id), user_id: Some(user_id), status } => {
+            let filter = SessionFilter {
+                client_id,
+                user_id,
+                limit: page.limit,
+                offset: page.offset,
+                ..SessionFilter::default()
+            };
+            load(&app, now, &policy, filter, status).await?
+        }
+        // An id that cannot be one names no sessions.
+        _ => (Vec::new(), 0),
+    };
+    let objects: Vec<Value> =
+        sessions.iter().map(|session| wire::session::backend_session(now, &policy, session)).collect();
+    let answer = if paginated { json!({"data": objects, "total_count": total}) } else { objects.into() };
+    Ok(Json(answer).into_response())
+}
+
+/// What is asked for; an outer `None` is an id that is none.
+struct Filter {
+    client_id: Option<Option<ClientId>>,
+    user_id: Option<Option<UserId>>,
+    status: Option<Status>,
+}
+
+#[derive(Clone, Copy)]
+enum Status {
+    Active,
+    /// Of a sign-in with tasks left, which this server has none of.
+    Pending,
+    Closed(ClosedStatus),
+}
+
+impl Status {
+    fn parse(word: &str) -> ApiResult<Self> {
+        match (word, ClosedStatus::from_word(word)) {
+            ("active", _) => Ok(Self::Active),
+            ("pending", _) => Ok(Self::Pending),
+            (_, Some(status)) => Ok(Self::Closed(status)),
+            (_, None) => Err(ApiError::param(ErrorCode::FormParamValueInvalid, "status").why(
+                "status has to be active, pending, ended, removed, replaced, revoked, expired or abandoned.",
+            )),
+        }
+    }
+
+    /// Whether sessions that are over, but stored as open, belong elsewhere
+    /// than the table says.
+    const fn depends_on_time(self) -> bool {
+        matches!(self, Self::Active | Self::Closed(ClosedStatus::Expired | ClosedStatus::Abandoned))
+    }
+}
+
+async fn load(
+    app: &App,
+    now: Timestamp,
+    policy: &Policy,
+    mut filter: SessionFilter,
+    status: Option<Status>,
+) -> ApiResult<(Vec<Session>, u64)> {
+    let list = |filter: &SessionFilter| app.store().sessions(app.instance_id(), filter.clone());
+    if status.is_some_and(Status::depends_on_time) {
+        let open = StoredStatus::Open;
+        let all = SessionFilter { stored: Some(open), limit: u32::MAX, offset: 0, ..filter.clone() };
+        record_ends(app, now, overdue(now, policy, &list(&all).await?.0)).await?;
+    }
+    filter.stored = match status {
+        None => None,
+        Some(Status::Active) => Some(StoredStatus::Open),
+        Some(Status::Closed(status)) => Some(StoredStatus::Closed(status)),
+        Some(Status::Pending) => return Ok((Vec::new(), 0)),
+    };
+    let found = list(&filter).await?;
+    let over = overdue(now, policy, &found.0);
+    if over.is_empty() {
+        return Ok(found);
+    }
+    record_ends(app, now, over).await?;
+    Ok(list(&filter).await?)
+}
+
+/// One session, open or over.
+#[utoipa::path(get, path = "/v1/sessions/{session_id}", tag = "Sessions", responses((status = 200, description = "The session"), (status = 404, description = "Unknown")))]
+pub async fn get_session(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let now = app.now();
+    let (session, policy) = settled::session(&app, now, &id).await?;
+    Ok(object(now, &policy, &session))
+}
+
+/// Ends a session. One that is over stays as it ended.
+#[utoipa::path(post, path = "/v1/sessions/{session_id}/revoke", tag = "Sessions", responses((status = 200, description = "The session as it ended"), (status = 404, description = "Unknown")))]
+pub async fn revoke_session(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let id: SessionId = id.parse().map_err(|_| no_session())?;
+    let session = app
+        .settle(|| async {
+            let ended = revocation::of_session(&app, id, EndReason::RevokedByBackend).await?;
+            ended.ok_or_else(|| Unsettled::Refused(no_session()))
+        })
+        .await?;
+    let (_, policy) = app.store().settings(app.instance_id()).await?;
+    Ok(object(app.now(), &policy, &session))
+}
+
+/// Signs a user in on a browser that nobody holds: for tests, in development.
+#[utoipa::path(post, path = "/v1/sessions", tag = "Sessions", responses((status = 200, description = "The session"), (status = 400, description = "A production instance"), (status = 404, description = "Unknown user")))]
+pub async fn create_session(
+    State(app): State<App>,
+    _: ApplicationServer,
+    params: Params,
+) -> ApiResult<Response> {
+    if !app.is_development() {
+        return Err(ApiError::new(ErrorCode::RequestInvalidForEnvironment).why(
+            "Sessions are created by signing in. Only a development instance makes them by request; in production, make a sign-in token.",
+        ));
+    }
+    let user_id = params.required("user_id")?;
+    let missing = || ApiError::not_found("user");
+    let user_id: UserId = user_id.parse().map_err(|_| missing())?;
+    let now = app.now();
+    app.settle(|| async {
+        let mut user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;
+        if user.banned {
+            return Err(ApiError::new(ErrorCode::UserBanned)
+                .message("The user is banned")
+                .why("A banned user has no sessions. Unban the user first.")
+                .into());
+        }
+        let (settings, policy) = app.store().settings(app.instance_id()).await?;
+        let fresh_secret = || SecretHash(sha256(random_secret(&mut app.random()).as_bytes()));
+        let client_id = ClientId::generate(now, &mut app.random());
+        let browser = Browser { client: Client::new(client_id, fresh_secret(), now), sessions: Vec::new() };
+        let newcomer = Newcomer {
+            session_id: SessionId::generate(now, &mut app.random()),
+            user_id,
+            device: Device::default(),
+            strategy: "admin".to_owned(),
+            secret: fresh_secret(),
+        };
+        let step = admit(now, &policy, &browser, newcomer)
+            .map_err(|turned| ApiError::internal(format!("an empty browser turned away: {turned:?}")))?;
+        user.signed_in(now);
+        let changes = app
+            .changes(now)
+            .expect(Expect::Settings(settings.version))
+            .browser(&step)
+            .write(Write::User(user));
+        app.commit(changes).await?;
+        let session = step.subject.ok_or_else(|| ApiError::internal("nobody was admitted"))?;
+        Ok(object(now, &policy, &session))
+    })
+    .await
+}

@@ -1,0 +1,69 @@
+//! Ends that a read finds: recorded before they are told (decision 5).
+
+use std::collections::BTreeSet;
+
+use sojourn_core::{
+    client::settle,
+    id::{ClientId, SessionId},
+    policy::Policy,
+    session::{Session, decide},
+    time::Timestamp,
+};
+use sojourn_store::Engine as _;
+
+use crate::{
+    app::App,
+    wire::{ApiError, ApiResult},
+};
+
+/// Browsers that are written together. A conflict on one repeats its group only.
+const GROUP: usize = 50;
+
+/// The browsers of those sessions that are stored as open and are over.
+pub fn overdue(now: Timestamp, policy: &Policy, sessions: &[Session]) -> BTreeSet<ClientId> {
+    let overdue = |session: &&Session| session.closed.is_none() && !decide(now, policy, session).is_open();
+    sessions.iter().filter(overdue).map(|session| session.client_id).collect()
+}
+
+/// Records what is over in these browsers.
+///
+/// # Errors
+/// The store does not answer, or others change the same rows all the time.
+pub async fn record_ends(app: &App, now: Timestamp, clients: BTreeSet<ClientId>) -> ApiResult<()> {
+    let clients: Vec<_> = clients.into_iter().collect();
+    for group in clients.chunks(GROUP) {
+        app.settle(|| async {
+            let mut changes = app.changes(now);
+            for client_id in group {
+                if let Some(record) = app.store().browser(app.instance_id(), *client_id).await? {
+                    changes = changes.browser(&settle(now, &record.policy, &record.browser));
+                }
+            }
+            Ok(app.commit(changes).await?)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// A session as it is now, and the policy by which.
+///
+/// # Errors
+/// 404 when there is none.
+pub async fn session(app: &App, now: Timestamp, id: &str) -> ApiResult<(Session, Policy)> {
+    let id: SessionId = id.parse().map_err(|_| no_session())?;
+    let load = || async { app.store().session(app.instance_id(), id).await?.ok_or_else(no_session) };
+    let (_, policy) = app.store().settings(app.instance_id()).await?;
+    let session = load().await?;
+    let clients = overdue(now, &policy, std::slice::from_ref(&session));
+    if clients.is_empty() {
+        return Ok((session, policy));
+    }
+    record_ends(app, now, clients).await?;
+    Ok((load().await?, policy))
+}
+
+/// The refusal of an unknown session.
+pub fn no_session() -> ApiError {
+    ApiError::not_found("session")
+}

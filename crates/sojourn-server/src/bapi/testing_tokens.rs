@@ -1,0 +1,21 @@
+//! Tokens that tests put into their requests to pass bot checks, of which this
+//! server has none. Compat: clerk/javascript packages/testing/src/common/setup.ts
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use sojourn_core::time::minutes;
+
+use crate::{app::App, auth::ApplicationServer, keys::random_hex, wire::ApiResult};
+
+/// A token for an hour.
+#[utoipa::path(post, path = "/v1/testing_tokens", tag = "Testing tokens", responses((status = 200, description = "A testing token")))]
+pub async fn create_testing_token(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+    let now = app.wall();
+    let token = format!("{}-c_{}", now.as_secs(), random_hex(&mut app.random(), 16));
+    let expires_at = (now + minutes(60)).as_secs();
+    Ok(Json(json!({"object": "testing_token", "token": token, "expires_at": expires_at})).into_response())
+}

@@ -1,0 +1,115 @@
+//! Tokens of a session, asked for by the application's server. None of this
+//! counts as activity (S3).
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use sojourn_core::{claims::SESSION_CATEGORY, client::settle, id::SessionId};
+use sojourn_store::Engine as _;
+
+use super::settled::{self, no_session};
+use crate::{
+    app::App,
+    auth::ApplicationServer,
+    minting::{Occasion, mint},
+    wire::{self, ApiError, ApiResult, ErrorCode, Params},
+};
+
+/// Seconds that a token may be asked to live.
+const LIFETIMES: std::ops::RangeInclusive<u64> = 30..=315_360_000;
+
+/// A fresh token, for the usual time or for `expires_in_seconds`, and never
+/// beyond the session's own end (decision 9).
+#[utoipa::path(post, path = "/v1/sessions/{session_id}/tokens", tag = "Sessions", responses((status = 200, description = "A token"), (status = 401, description = "The session is over"), (status = 404, description = "Unknown")))]
+pub async fn create_session_token(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    let id: SessionId = id.parse().map_err(|_| no_session())?;
+    let lifetime_seconds = lifetime(&params)?;
+    let now = app.now();
+    app.settle(|| async {
+        let session = app.store().session(app.instance_id(), id).await?.ok_or_else(no_session)?;
+        let record = app.store().browser(app.instance_id(), session.client_id).await?.ok_or_else(over)?;
+        let step = settle(now, &record.policy, &record.browser);
+        app.commit(app.changes(now).browser(&step)).await?;
+        let session = step.browser.sessions.iter().find(|session| session.id == id).ok_or_else(over)?;
+        let occasion = Occasion {
+            now,
+            origin: None,
+            policy: &record.policy,
+            settings: &record.settings.token,
+            lifetime_seconds,
+        };
+        let token = mint(&app, occasion, session, record.user(session.user_id)).map_err(|_| over())?;
+        Ok(Json(wire::session::token_object(&token)).into_response())
+    })
+    .await
+}
+
+fn lifetime(params: &Params) -> ApiResult<Option<u32>> {
+    let Some(seconds) = params.number("expires_in_seconds")? else { return Ok(None) };
+    let fits = Some(seconds).filter(|seconds| LIFETIMES.contains(seconds));
+    fits.and_then(|seconds| u32::try_from(seconds).ok()).map(Some).ok_or_else(|| {
+        ApiError::param(ErrorCode::FormParamValueInvalid, "expires_in_seconds")
+            .why("expires_in_seconds has to be from 30 to 315360000.")
+    })
+}
+
+fn over() -> ApiError {
+    ApiError::new(ErrorCode::AuthenticationInvalid)
+        .why("The session is over, so there is no token for it. The user has to sign in again.")
+}
+
+/// There are no templates beside the session token's own.
+#[utoipa::path(post, path = "/v1/sessions/{session_id}/tokens/{template_name}", tag = "Sessions", responses((status = 404, description = "Unknown session or template")))]
+pub async fn create_template_token(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path((id, _template)): Path<(String, String)>,
+) -> ApiResult<Response> {
+    settled::session(&app, app.now(), &id).await?;
+    Err(ApiError::new(ErrorCode::ResourceNotFound).why(
+        "There is no such JWT template. Put claims of your own into the session token (/v1/instance/session_token).",
+    ))
+}
+
+/// Whether a token is this session's, and the session is open.
+#[utoipa::path(post, path = "/v1/sessions/{session_id}/verify", tag = "Sessions", responses((status = 200, description = "The session"), (status = 400, description = "The token is not this session's, or it is over"), (status = 404, description = "Unknown")))]
+pub async fn verify_session(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    let token = params.required("token")?;
+    let now = app.now();
+    let (session, policy) = settled::session(&app, now, &id).await?;
+    let claims = app.signer().verify(&token, SESSION_CATEGORY);
+    let is_good = session.closed.is_none()
+        && claims.is_some_and(|claims| {
+            claims["sid"] == session.id.to_string()
+                && claims["exp"].as_i64().is_some_and(|exp| app.wall().as_secs() < exp)
+        });
+    if !is_good {
+        return Err(ApiError::new(ErrorCode::InvalidSessionToken)
+            .why("The token is not one of this session, or one of the two is over."));
+    }
+    Ok(Json(wire::session::backend_session(now, &policy, &session)).into_response())
+}
+
+/// Tokens are refreshed by handshakes only. SDKs ask when they find a refresh
+/// cookie, which this server never sets.
+#[utoipa::path(post, path = "/v1/sessions/{session_id}/refresh", tag = "Sessions", responses((status = 401, description = "Not offered")))]
+pub async fn refresh_session(
+    State(_): State<App>,
+    _: ApplicationServer,
+    Path(_id): Path<String>,
+) -> ApiError {
+    ApiError::new(ErrorCode::FeatureNotEnabled)
+        .why("Sessions are not refreshed this way. Send the browser through a handshake.")
+}

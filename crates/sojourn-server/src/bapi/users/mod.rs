@@ -1,0 +1,208 @@
+//! Accounts: list, read, delete. What changes them is in the modules below.
+
+pub mod create;
+pub mod fields;
+pub mod password;
+pub mod standing;
+pub mod update;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use sojourn_core::{email::Email, event::Event, id::UserId, session::EndReason, time::Timestamp, user::User};
+use sojourn_store::{Engine as _, Expect, UserFilter, UserOrder, Write};
+
+use super::page::Page;
+use crate::{
+    app::{App, Unsettled},
+    auth::ApplicationServer,
+    revocation,
+    wire::{
+        ApiError, ApiResult, ErrorCode, Params,
+        user::{Audience, deleted, user as user_object},
+    },
+};
+
+/// Filters that name what no user of this server has.
+const WITHOUT_MATCHES: [&str; 6] =
+    ["phone_number", "username", "web3_wallet", "organization_id", "provider", "provider_user_id"];
+/// Filters that are refused: ignoring one would give users who were not asked for.
+const NOT_OFFERED: [&str; 12] = [
+    "email_address_query",
+    "phone_number_query",
+    "username_query",
+    "name_query",
+    "last_active_at_before",
+    "last_active_at_after",
+    "last_active_at_since",
+    "created_at_before",
+    "created_at_after",
+    "last_sign_in_at_before",
+    "last_sign_in_at_after",
+    "starting_after",
+];
+
+fn object(user: &User, now: Timestamp) -> Response {
+    Json(user_object(user, now, Audience::Backend)).into_response()
+}
+
+fn no_user() -> ApiError {
+    ApiError::not_found("user")
+}
+
+async fn load(app: &App, id: &str) -> ApiResult<User> {
+    let id: UserId = id.parse().map_err(|_| no_user())?;
+    app.store().user(app.instance_id(), id).await?.ok_or_else(no_user)
+}
+
+/// Loads a user, changes it, stores it, and ends its sessions for `ends`.
+async fn change(
+    app: &App,
+    id: &str,
+    ends: Option<EndReason>,
+    decide: impl Fn(&mut User, Timestamp) -> ApiResult<()>,
+) -> ApiResult<Response> {
+    let now = app.now();
+    app.settle(|| async {
+        // The user first: a sign-in in between writes it too, and conflicts.
+        let mut user = load(app, id).await?;
+        decide(&mut user, now)?;
+        user.changed(now);
+        let changes = app.changes(now).write(Write::User(user.clone())).event(Event::UserUpdated(user.id));
+        let changes = match ends {
+            Some(reason) => revocation::of_user(app, changes, user.id, None, reason).await?,
+            None => changes,
+        };
+        app.commit(changes).await?;
+        Ok(object(&user, now))
+    })
+    .await
+}
+
+/// Accounts, as a bare array.
+#[utoipa::path(get, path = "/v1/users", tag = "Users", responses((status = 200, description = "Users"), (status = 422, description = "A filter that is not offered")))]
+pub async fn list_users(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
+    let page = Page::of(&params)?;
+    let order = order(&params)?;
+    let users = match filter(&params)? {
+        Some(filter) => {
+            let filter = UserFilter { order, limit: page.limit, offset: page.offset, ..filter };
+            app.store().users(app.instance_id(), filter).await?.0
+        }
+        None => Vec::new(),
+    };
+    let now = app.now();
+    let objects: Vec<Value> = users.iter().map(|user| user_object(user, now, Audience::Backend)).collect();
+    Ok(Json(objects).into_response())
+}
+
+/// How many accounts the same filters find.
+#[utoipa::path(get, path = "/v1/users/count", tag = "Users", responses((status = 200, description = "A number")))]
+pub async fn count_users(
+    State(app): State<App>,
+    _: ApplicationServer,
+    params: Params,
+) -> ApiResult<Response> {
+    let count = match filter(&params)? {
+        Some(filter) => app.store().users(app.instance_id(), filter).await?.1,
+        None => 0,
+    };
+    Ok(Json(json!({"object": "total_count", "total_count": count})).into_response())
+}
+
+/// `None` when nobody can match.
+fn filter(params: &Params) -> ApiResult<Option<UserFilter>> {
+    if let Some(name) = NOT_OFFERED.iter().find(|name| fields::is_given(params, name)) {
+        return Err(ApiError::param(ErrorCode::FormParamUnknown, name).why(format!(
+            "The filter {name} is not offered here. Use query, email_address, user_id or external_id."
+        )));
+    }
+    let ids = included(params, "user_id")?;
+    let external_ids = included(params, "external_id")?;
+    let emails = params.texts("email_address")?;
+    let parsed: Vec<UserId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let known: Vec<String> = emails
+        .iter()
+        .filter_map(|text| Email::parse(text).ok())
+        .map(|email| email.as_str().to_owned())
+        .collect();
+    let nobody = (parsed.is_empty() && !ids.is_empty())
+        || (known.is_empty() && !emails.is_empty())
+        || WITHOUT_MATCHES.iter().any(|name| fields::is_given(params, name));
+    let filter = UserFilter {
+        ids: parsed,
+        emails: known,
+        external_ids,
+        query: params.text("query")?,
+        banned: params.flag("banned")?,
+        ..UserFilter::default()
+    };
+    Ok((!nobody).then_some(filter))
+}
+
+/// Ids to include; a `+` before one says the same. In a query it arrives as a blank.
+fn included(params: &Params, name: &str) -> ApiResult<Vec<String>> {
+    let texts = params.texts(name)?;
+    if texts.iter().any(|text| text.starts_with('-')) {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, name).why(format!(
+            "Leaving out by {name} (a minus before it) is not offered here. Name those to include."
+        )));
+    }
+    Ok(texts.iter().map(|text| text.trim_start_matches(['+', ' ']).to_owned()).collect())
+}
+
+fn order(params: &Params) -> ApiResult<UserOrder> {
+    let first = params.texts("order_by")?.into_iter().next().filter(|text| !text.is_empty());
+    let Some(text) = first else { return Ok(UserOrder::default()) };
+    let (descending, name) = match text.strip_prefix('-') {
+        Some(name) => (true, name),
+        None => (false, text.trim_start_matches(['+', ' '])),
+    };
+    match (name, descending) {
+        ("created_at", true) => Ok(UserOrder::NewestFirst),
+        ("created_at", false) => Ok(UserOrder::OldestFirst),
+        ("updated_at", true) => Ok(UserOrder::UpdatedNewestFirst),
+        ("updated_at", false) => Ok(UserOrder::UpdatedOldestFirst),
+        ("last_sign_in_at" | "last_active_at", true) => Ok(UserOrder::LastSignInNewestFirst),
+        ("last_sign_in_at" | "last_active_at", false) => Ok(UserOrder::LastSignInOldestFirst),
+        _ => Err(ApiError::param(ErrorCode::FormParamValueInvalid, "order_by")
+            .why("order_by has to be created_at, updated_at, last_sign_in_at or last_active_at, with + or - before it.")),
+    }
+}
+
+/// One account.
+#[utoipa::path(get, path = "/v1/users/{user_id}", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+pub async fn get_user(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let now = app.now();
+    Ok(object(&load(&app, &id).await?, now))
+}
+
+/// Deletes an account; its sessions end in the same commit.
+#[utoipa::path(delete, path = "/v1/users/{user_id}", tag = "Users", responses((status = 200, description = "It is gone"), (status = 404, description = "Unknown")))]
+pub async fn delete_user(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let now = app.now();
+    app.settle(|| async {
+        let user = load(&app, &id).await?;
+        let changes = app.changes(now).expect(Expect::User(user.id, user.version));
+        let changes = revocation::of_user(&app, changes, user.id, None, EndReason::UserDeleted).await?;
+        let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
+        app.commit(changes).await?;
+        let mut answer = deleted("user", &user.id.to_string());
+        if let Some(external_id) = user.external_id {
+            answer["external_id"] = external_id.into();
+        }
+        Ok::<_, Unsettled>(Json(answer).into_response())
+    })
+    .await
+}

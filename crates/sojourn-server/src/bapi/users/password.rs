@@ -1,0 +1,56 @@
+//! An account's password: checked or taken away by the application's server.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use sojourn_core::{password::Password, session::EndReason};
+
+use super::{change, load};
+use crate::{
+    app::App,
+    auth::ApplicationServer,
+    wire::{ApiError, ApiResult, ErrorCode, Params},
+};
+
+fn no_password() -> ApiError {
+    ApiError::new(ErrorCode::NoPasswordSet).why("This user signs in without a password.")
+}
+
+/// Whether a password is the user's. Who holds the secret key is no guesser,
+/// so wrong ones lock nobody out.
+#[utoipa::path(post, path = "/v1/users/{user_id}/verify_password", tag = "Users", responses((status = 200, description = "It is"), (status = 400, description = "There is none"), (status = 404, description = "Unknown"), (status = 422, description = "It is not")))]
+pub async fn verify_password(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    let user = load(&app, &id).await?;
+    let password = Password::present(&params.required("password")?);
+    let hash = user.password_hash.ok_or_else(no_password)?;
+    if app.passwords().verify(password, Some(hash)).await? {
+        Ok(Json(json!({"verified": true})).into_response())
+    } else {
+        Err(ApiError::param(ErrorCode::IncorrectPassword, "password"))
+    }
+}
+
+/// Takes the password away. Sessions go on unless the other is asked for.
+#[utoipa::path(post, path = "/v1/users/{user_id}/remove_password", tag = "Users", responses((status = 200, description = "The user"), (status = 400, description = "There is none"), (status = 404, description = "Unknown")))]
+pub async fn remove_password(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    let signs_out = params.flag("sign_out_of_other_sessions")?.unwrap_or(false);
+    change(&app, &id, signs_out.then_some(EndReason::PasswordChanged), |user, now| {
+        user.password_hash.as_ref().ok_or_else(no_password)?;
+        user.remove_password(now);
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,66 @@
+//! Whether an account may sign in: bans and locks.
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use sojourn_core::{factor::Lockout, session::EndReason};
+
+use super::change;
+use crate::{app::App, auth::ApplicationServer, wire::ApiResult};
+
+/// Bans: no sign-in, and all sessions end in the same commit.
+#[utoipa::path(post, path = "/v1/users/{user_id}/ban", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+pub async fn ban_user(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    change(&app, &id, Some(EndReason::UserBanned), |user, _| {
+        user.banned = true;
+        Ok(())
+    })
+    .await
+}
+
+/// Lifts a ban. Ended sessions stay ended.
+#[utoipa::path(post, path = "/v1/users/{user_id}/unban", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+pub async fn unban_user(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    change(&app, &id, None, |user, _| {
+        user.banned = false;
+        Ok(())
+    })
+    .await
+}
+
+/// Locks: no sign-in for an hour. Sessions go on.
+#[utoipa::path(post, path = "/v1/users/{user_id}/lock", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+pub async fn lock_user(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    change(&app, &id, None, |user, now| {
+        user.lockout.lock(now);
+        Ok(())
+    })
+    .await
+}
+
+/// Lifts a lock and forgets the wrong answers before it.
+#[utoipa::path(post, path = "/v1/users/{user_id}/unlock", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+pub async fn unlock_user(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    change(&app, &id, None, |user, _| {
+        user.lockout = Lockout::default();
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,63 @@
+//! Session tokens: what the core says of them, signed. Browsers and
+//! application servers ask for them by different doors and get the same.
+
+use sojourn_core::{
+    claims::{self, Minting, TooLate},
+    policy::Policy,
+    session::Session,
+    settings::TokenSettings,
+    time::Timestamp,
+    user::User,
+};
+
+use crate::{app::App, auth::Visit, keys::random_hex};
+
+/// For whom and under what a token is minted.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    /// The request's one reading of the clock.
+    pub now: Timestamp,
+    /// The application's origin, if it is known: `azp`.
+    pub origin: Option<&'a str>,
+    /// All versions of the session settings.
+    pub policy: &'a Policy,
+    /// The token's settings.
+    pub settings: &'a TokenSettings,
+    /// Seconds it shall live, instead of the setting's.
+    pub lifetime_seconds: Option<u32>,
+}
+
+impl<'a> From<&'a Visit> for Occasion<'a> {
+    fn from(visit: &'a Visit) -> Self {
+        Self {
+            now: visit.now,
+            origin: visit.origin.as_deref(),
+            policy: &visit.policy,
+            settings: &visit.settings.token,
+            lifetime_seconds: None,
+        }
+    }
+}
+
+/// A session token for `session`.
+///
+/// # Errors
+/// [`TooLate`] when less than a second of the session is left.
+pub fn mint<'a>(
+    app: &App,
+    occasion: impl Into<Occasion<'a>>,
+    session: &Session,
+    user: Option<&User>,
+) -> Result<String, TooLate> {
+    let occasion = occasion.into();
+    let minting = Minting {
+        now: occasion.now,
+        wall: app.wall(),
+        issuer: &app.issuer(),
+        origin: occasion.origin,
+        jti: random_hex(&mut app.random(), 10),
+        lifetime_seconds: occasion.lifetime_seconds,
+    };
+    let claims = claims::mint(minting, occasion.policy, occasion.settings, session, user)?;
+    Ok(app.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))
+}

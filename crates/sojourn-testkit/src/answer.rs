@@ -1,0 +1,183 @@
+//! An answer, read whole.
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
+/// What the server answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What was asked, for the messages of failed assertions.
+    asked: String,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    pub(crate) async fn read(asked: String, response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a whole body");
+        Self { asked, status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The status as a number.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// All headers.
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// One header, if it is there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a plain header"))
+    }
+
+    /// `Location`.
+    pub fn location(&self) -> Option<&str> {
+        self.header(header::LOCATION.as_str())
+    }
+
+    /// The lines of `Set-Cookie`, in order.
+    pub fn set_cookies(&self) -> Vec<&str> {
+        let lines = self.headers.get_all(header::SET_COOKIE).iter();
+        lines.map(|line| line.to_str().expect("a plain cookie")).collect()
+    }
+
+    /// The value that `Set-Cookie` gives to a name; the last one counts.
+    pub fn set_cookie(&self, name: &str) -> Option<&str> {
+        let pairs = self.set_cookies().into_iter().filter_map(|line| line.split(';').next()?.split_once('='));
+        pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next_back()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+
+    /// The body as bytes.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as JSON; null when it is none.
+    pub fn try_json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        self.try_json().unwrap_or_else(|| panic!("{self} is no JSON"))
+    }
+
+    /// The `response` of an envelope.
+    #[track_caller]
+    pub fn response(&self) -> Value {
+        self.json()["response"].clone()
+    }
+
+    /// The client that came along: in the envelope, as `meta.client`, or as
+    /// the response itself.
+    #[track_caller]
+    pub fn client(&self) -> Value {
+        let body = self.json();
+        let places = [&body["client"], &body["meta"]["client"], &body["response"]];
+        places.into_iter().find(|place| place["object"] == "client").cloned().unwrap_or(Value::Null)
+    }
+
+    /// The ids of the client's sessions, in order.
+    #[track_caller]
+    pub fn session_ids(&self) -> Vec<String> {
+        let client = self.client();
+        let sessions = client["sessions"].as_array().cloned().unwrap_or_default();
+        sessions.iter().map(|session| session["id"].as_str().unwrap_or("").to_owned()).collect()
+    }
+
+    /// The session that a sign-in or sign-up led to, or else the active one.
+    #[track_caller]
+    pub fn session_id(&self) -> String {
+        let created = self.json()["response"]["created_session_id"].clone();
+        let active = self.client()["last_active_session_id"].clone();
+        let id = created.as_str().or(active.as_str()).map(str::to_owned);
+        id.unwrap_or_else(|| panic!("{self} names no session"))
+    }
+
+    /// The `id` of the response.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        let id = self.response()["id"].as_str().map(str::to_owned);
+        id.unwrap_or_else(|| panic!("{self} has no id"))
+    }
+
+    /// The code of the first error; empty when it is no error.
+    pub fn code(&self) -> String {
+        let body = self.try_json().unwrap_or_default();
+        body["errors"][0]["code"].as_str().unwrap_or("").to_owned()
+    }
+
+    /// The session token: bare, or the newest of the client's sessions.
+    #[track_caller]
+    pub fn jwt(&self) -> String {
+        let jwt = self.json()["jwt"].as_str().map(str::to_owned);
+        jwt.unwrap_or_else(|| panic!("{self} is no token"))
+    }
+
+    /// The claims of [`Self::jwt`], not verified.
+    #[track_caller]
+    pub fn claims(&self) -> Value {
+        claims_of(&self.jwt())
+    }
+
+    /// 2xx, or the test fails with the answer.
+    #[track_caller]
+    pub fn assert_ok(&self) -> &Self {
+        assert!(self.status.is_success(), "{self}");
+        self
+    }
+
+    /// This status and this code of error, in the standard shape.
+    #[track_caller]
+    pub fn assert_refused(&self, status: u16, code: &str) -> &Self {
+        assert_eq!((self.status(), self.code().as_str()), (status, code), "{self}");
+        self.assert_standard_error()
+    }
+
+    /// The shape that every error has, whoever gives it (wire-frontend 4.2).
+    #[track_caller]
+    pub fn assert_standard_error(&self) -> &Self {
+        assert!(self.status.as_u16() >= 400, "{self}");
+        let content_type = self.header("content-type").unwrap_or("");
+        assert!(content_type.starts_with("application/json"), "{self}: {content_type}");
+        let body = self.json();
+        let error = &body["errors"][0];
+        for text in [&error["code"], &error["message"], &error["long_message"], &body["clerk_trace_id"]] {
+            assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{self}");
+        }
+        assert!(error["meta"].is_object(), "{self}");
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self}");
+        self
+    }
+}
+
+/// The claims of a token, not verified.
+pub(crate) fn claims_of(jwt: &str) -> Value {
+    let payload = jwt.split('.').nth(1).expect("three parts");
+    let bytes = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy(&self.body);
+        let short: String = text.chars().take(600).collect();
+        write!(f, "{} -> {} {short}", self.asked, self.status)
+    }
+}

@@ -1,0 +1,230 @@
+//! The application under test, and what a story may do to it from outside.
+
+use std::time::Duration;
+
+use axum::Router;
+use serde_json::Value;
+use sojourn_core::{
+    email::Email,
+    id::{EmailAddressId, SessionId, SignInTokenId, UserId},
+    session::Session,
+    settings::Settings,
+    user::User,
+};
+use sojourn_server::{App, keys};
+use sojourn_store::{Engine as _, SignInToken, SignInTokenStatus, Store, Write};
+
+use crate::{Backend, Builder, FakeBrowser, ManualClock, PASSWORD, Request, answer::claims_of, seed};
+
+/// A running application: the server's router, called without a network.
+#[derive(Clone, Debug)]
+pub struct TestApp {
+    /// Moves the time that everything is judged by.
+    pub clock: ManualClock,
+    server: App,
+    router: Router,
+    secret_key: String,
+    page: String,
+    _folder: Option<std::sync::Arc<tempfile::TempDir>>,
+}
+
+impl TestApp {
+    /// Says what it shall be like; then `start().await`.
+    #[expect(clippy::new_ret_no_self, reason = "a story begins with `TestApp::new()`")]
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn started(
+        clock: ManualClock,
+        server: App,
+        secret_key: String,
+        page: &str,
+        folder: Option<tempfile::TempDir>,
+    ) -> Self {
+        let router = sojourn_server::router(&server);
+        let folder = folder.map(std::sync::Arc::new);
+        Self { clock, server, router, secret_key, page: page.to_owned(), _folder: folder }
+    }
+
+    /// The server itself.
+    pub const fn server(&self) -> &App {
+        &self.server
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        self.server.store()
+    }
+
+    /// Its routes, for what [`Request`] cannot say.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The secret key of the application's server.
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
+    /// A browser that was never here, on the application's page.
+    pub fn browser(&self) -> FakeBrowser {
+        self.browser_at(&self.page)
+    }
+
+    /// A browser that was never here, on a page of `origin`.
+    pub fn browser_at(&self, origin: &str) -> FakeBrowser {
+        FakeBrowser::new(self.clone(), origin)
+    }
+
+    /// The application's server.
+    pub fn backend(&self) -> Backend {
+        Backend { router: self.router(), secret_key: self.secret_key.clone() }
+    }
+
+    /// A bare request: no cookies, no origin, only a `Host`.
+    pub fn request(&self, method: &str, target: &str) -> Request {
+        let request = Request::new(self.router(), method, target);
+        let url = self.server.base_url();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        request.header("host", &format!("{}{port}", url.host_str().unwrap_or("localhost")))
+    }
+
+    /// A browser in which the account is signed in; makes the account if need be.
+    ///
+    /// # Panics
+    /// The sign-in is refused.
+    pub async fn signed_in(&self, email: &str) -> FakeBrowser {
+        self.user(email).await;
+        let browser = self.browser();
+        browser.sign_in(email, PASSWORD).await.assert_ok();
+        browser
+    }
+
+    /// The account with that address and [`PASSWORD`]; makes it if need be.
+    ///
+    /// # Panics
+    /// It cannot be stored.
+    pub async fn user(&self, email: &str) -> User {
+        let address = Email::parse(email).expect("an e-mail address");
+        if let Some(user) = self.stored_user(&address).await {
+            return user;
+        }
+        let now = self.server.now();
+        let mut user = User::new(UserId::generate(now, &mut self.server.random()), now);
+        let name = email.split(['@', '+']).next().unwrap_or("");
+        let (first, rest) = name.split_at(name.len().min(1));
+        user.first_name = Some(first.to_uppercase() + rest);
+        let id = EmailAddressId::generate(now, &mut self.server.random());
+        user.add_email(id, address.clone(), Some("admin"), now);
+        user.password_hash = Some(seed::password_hash());
+        user.password_updated_at = Some(now);
+        self.write(Write::User(user)).await;
+        self.stored_user(&address).await.expect("it was just written")
+    }
+
+    async fn stored_user(&self, email: &Email) -> Option<User> {
+        self.store().user_by_email(self.server.instance_id(), email).await.expect("a store that answers")
+    }
+
+    /// Changes an account as the application's server would.
+    ///
+    /// # Panics
+    /// It does not exist, or cannot be stored.
+    pub async fn change_user(&self, email: &str, change: impl FnOnce(&mut User)) {
+        let address = Email::parse(email).expect("an e-mail address");
+        let mut user = self.stored_user(&address).await.expect("an account");
+        change(&mut user);
+        user.changed(self.server.now());
+        self.write(Write::User(user)).await;
+    }
+
+    /// A ticket that signs `email` in within `span`.
+    ///
+    /// # Panics
+    /// It cannot be stored.
+    pub async fn ticket(&self, email: &str, span: Duration) -> String {
+        let user = self.user(email).await;
+        let now = self.server.now();
+        let text = keys::random_secret(&mut self.server.random());
+        self.write(Write::InsertSignInToken(SignInToken {
+            id: SignInTokenId::generate(now, &mut self.server.random()),
+            hash: keys::sha256(text.as_bytes()),
+            user_id: user.id,
+            status: SignInTokenStatus::Pending,
+            created_at: now,
+            updated_at: now,
+            expires_at: now + span,
+        }))
+        .await;
+        text
+    }
+
+    /// Puts changed settings into force, as the settings API would.
+    ///
+    /// # Panics
+    /// They cannot be in force.
+    pub async fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let instance = self.server.instance_id();
+        let (mut settings, _) = self.store().settings(instance).await.expect("settings");
+        change(&mut settings);
+        settings.version += 1;
+        settings.in_force_from = self.server.now();
+        "test".clone_into(&mut settings.author);
+        self.store().flush_activity().await.expect("activity is written");
+        self.write(Write::Settings(settings)).await;
+    }
+
+    /// Changes the session settings by a patch as the settings API takes it.
+    ///
+    /// # Panics
+    /// They cannot be in force.
+    pub async fn change_session_settings(&self, patch: Value) {
+        let patch = serde_json::from_value(patch).expect("a patch");
+        let bounds = self.server.bounds();
+        self.change_settings(|settings| {
+            settings.session = settings.session.change(&patch, bounds).expect("settings that can be");
+        })
+        .await;
+    }
+
+    /// A session as it is stored.
+    ///
+    /// # Panics
+    /// There is none.
+    pub async fn stored_session(&self, id: &str) -> Session {
+        let id: SessionId = id.parse().expect("a session's id");
+        let session = self.store().session(self.server.instance_id(), id).await;
+        session.expect("a store that answers").expect("a session")
+    }
+
+    /// The code in the newest mail to `email`.
+    ///
+    /// # Panics
+    /// There is no such mail.
+    pub async fn mailed_code(&self, email: &str) -> String {
+        let mails = self.store().mails(self.server.instance_id(), Some(email), 1).await;
+        let mail = mails.expect("a store that answers").into_iter().next();
+        mail.and_then(|mail| mail.code).expect("a mail with a code")
+    }
+
+    /// Writes one row, as another part of the system would.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub async fn write(&self, write: Write) {
+        let changes = self.server.changes(self.server.now()).write(write);
+        self.server.commit(changes).await.expect("the row is written");
+    }
+
+    /// The claims of a session token of this application.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn verified(&self, jwt: &str) -> Value {
+        let category = sojourn_core::claims::SESSION_CATEGORY;
+        let claims = self.server.signer().verify(jwt, category).expect("a session token of ours");
+        assert_eq!(claims, claims_of(jwt));
+        claims
+    }
+}

@@ -1,0 +1,190 @@
+//! What a test says about its application before it starts.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use sojourn_core::{lifetime::Bounds, settings::Settings, testing::Dice};
+use sojourn_server::{App, Entropy, Options};
+use sojourn_store::{Environment, Store};
+
+use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, seed};
+
+/// An application that is not started yet. Without further words: a
+/// development instance with the product's defaults, in memory, no rate limits.
+#[derive(Debug)]
+pub struct Builder {
+    settings: Settings,
+    environment: Environment,
+    base_url: String,
+    allow_loopback: bool,
+    allowed_origins: Vec<String>,
+    rate_limits: bool,
+    exposed: bool,
+    on_sqlite: bool,
+    seed: u64,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            settings: Settings::initial(START),
+            environment: Environment::Development,
+            base_url: BASE_URL.to_owned(),
+            allow_loopback: true,
+            allowed_origins: Vec::new(),
+            rate_limits: false,
+            exposed: false,
+            on_sqlite: false,
+            seed: 1,
+        }
+    }
+}
+
+fn limit(span: Duration) -> Value {
+    json!({"enabled": true, "duration_seconds": span.as_secs()})
+}
+
+impl Builder {
+    /// The inactivity timeout is on.
+    #[must_use]
+    pub fn inactivity(self, span: Duration) -> Self {
+        self.session_settings(json!({"inactivity_timeout": limit(span)}))
+    }
+
+    /// The maximum lifetime, 7 days otherwise.
+    #[must_use]
+    pub fn maximum(self, span: Duration) -> Self {
+        self.session_settings(json!({"maximum_lifetime": limit(span)}))
+    }
+
+    /// Only the inactivity timeout ends sessions.
+    #[must_use]
+    pub fn only_inactivity(self, span: Duration) -> Self {
+        self.session_settings(
+            json!({"inactivity_timeout": limit(span), "maximum_lifetime": {"enabled": false}}),
+        )
+    }
+
+    /// Several accounts in one browser.
+    #[must_use]
+    pub fn multi_session(self) -> Self {
+        self.session_settings(json!({"multi_session_enabled": true}))
+    }
+
+    /// Any change of the session settings, as the settings API takes it.
+    #[must_use]
+    pub fn session_settings(mut self, patch: Value) -> Self {
+        let patch = serde_json::from_value(patch).expect("a patch");
+        self.settings.session =
+            self.settings.session.change(&patch, Bounds::DEVELOPMENT).expect("settings that can be");
+        self
+    }
+
+    /// Any change of the session token's settings.
+    #[must_use]
+    pub fn token_settings(mut self, patch: Value) -> Self {
+        let patch = serde_json::from_value(patch).expect("a patch");
+        self.settings.token = self.settings.token.change(&patch, true).expect("settings that can be");
+        self
+    }
+
+    /// Whether a sign-up has to prove its address, as it has to otherwise.
+    #[must_use]
+    pub fn verify_at_sign_up(mut self, verify: bool) -> Self {
+        self.settings.instance.auth_email.verify_at_sign_up = verify;
+        self
+    }
+
+    /// A production instance at `https://clerk.example.com`, whose application
+    /// is at `https://app.example.com`.
+    #[must_use]
+    pub fn production(mut self) -> Self {
+        self.environment = Environment::Production;
+        self.base_url("https://clerk.example.com").allowed_origin("https://app.example.com")
+    }
+
+    /// How browsers reach the server.
+    #[must_use]
+    pub fn base_url(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.base_url);
+        self
+    }
+
+    /// One more origin that may call the Frontend API.
+    #[must_use]
+    pub fn allowed_origin(mut self, origin: &str) -> Self {
+        self.allowed_origins.push(origin.to_owned());
+        self
+    }
+
+    /// Origins on this machine are allowed only if they are named.
+    #[must_use]
+    pub fn without_loopback(mut self) -> Self {
+        self.allow_loopback = false;
+        self
+    }
+
+    /// Requests are counted.
+    #[must_use]
+    pub fn rate_limits(mut self) -> Self {
+        self.rate_limits = true;
+        self
+    }
+
+    /// A development instance that others can reach.
+    #[must_use]
+    pub fn exposed(mut self) -> Self {
+        self.exposed = true;
+        self
+    }
+
+    /// In a file of a folder that is gone with the application.
+    #[must_use]
+    pub fn on_sqlite(mut self) -> Self {
+        self.on_sqlite = true;
+        self
+    }
+
+    /// Other dice: other ids.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn start(self) -> TestApp {
+        let clock = ManualClock::default();
+        let folder = self.on_sqlite.then(|| tempfile::tempdir().expect("a folder"));
+        let store = match &folder {
+            Some(folder) => Store::sqlite(&folder.path().join("sojourn.db")).expect("a database"),
+            None => Store::memory(),
+        };
+        let mut dice = Dice::new(self.seed);
+        let production = self.environment == Environment::Production;
+        let secret_key = seed::instance(&store, self.environment, self.settings, &mut dice).await;
+        let base_url = self.base_url.parse().expect("a URL");
+        let server = App::open(Options {
+            store,
+            master_key: seed::master_key(),
+            clock: Arc::new(clock.clone()),
+            entropy: Entropy::Loaded(Mutex::new(dice)),
+            base_url,
+            allowed_origins: self.allowed_origins,
+            allow_loopback: self.allow_loopback,
+            rate_limits: self.rate_limits,
+            exposed: self.exposed,
+            pins: sojourn_server::pins::Pins::default(),
+        })
+        .await
+        .expect("the application starts");
+        let page = if production { "https://app.example.com" } else { APP_ORIGIN };
+        TestApp::started(clock, server, secret_key, page, folder)
+    }
+}

@@ -1,0 +1,117 @@
+//! A request that is put together piece by piece, for what no browser sends.
+
+use std::fmt::Write as _;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
+};
+use tower::ServiceExt as _;
+
+use crate::Answer;
+
+/// A request under construction.
+#[derive(Debug)]
+pub struct Request {
+    router: Router,
+    method: Method,
+    target: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub(crate) fn new(router: Router, method: &str, target: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_static("localhost:4000"));
+        let method = method.parse().expect("a method");
+        Self { router, method, target: target.to_owned(), headers, body: Vec::new() }
+    }
+
+    /// Sets a header, in place of one of that name.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().expect("a header's name");
+        self.headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header's value"));
+        self
+    }
+
+    /// One more header, beside those of that name.
+    #[must_use]
+    pub fn another_header(mut self, name: &str, value: &[u8]) -> Self {
+        let name: HeaderName = name.parse().expect("a header's name");
+        self.headers.append(name, HeaderValue::from_bytes(value).expect("a header's value"));
+        self
+    }
+
+    /// Removes a header.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    /// The `Origin` header; `None` removes it.
+    #[must_use]
+    pub fn origin(self, origin: Option<&str>) -> Self {
+        match origin {
+            Some(origin) => self.header("origin", origin),
+            None => self.without("origin"),
+        }
+    }
+
+    /// A form body.
+    #[must_use]
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        self.body("application/x-www-form-urlencoded", form(fields).into_bytes())
+    }
+
+    /// A JSON body.
+    #[must_use]
+    pub fn json(self, value: &serde_json::Value) -> Self {
+        self.body("application/json", value.to_string().into_bytes())
+    }
+
+    /// Any body.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header("content-type", content_type)
+    }
+
+    /// Sends it; the answer is read whole.
+    ///
+    /// # Panics
+    /// The target is nothing that a request line can carry.
+    pub async fn send(self) -> Answer {
+        let asked = format!("{} {}", self.method, self.target);
+        self.try_send().await.unwrap_or_else(|| panic!("{asked}: no request line carries that"))
+    }
+
+    /// As [`Self::send`]; `None` when no request line can carry the target.
+    pub async fn try_send(self) -> Option<Answer> {
+        let uri: Uri = self.target.parse().ok()?;
+        let asked = format!("{} {}", self.method, self.target.chars().take(200).collect::<String>());
+        let mut request = axum::http::Request::new(Body::from(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers;
+        let response = self.router.oneshot(request).await.unwrap_or_else(|never| match never {});
+        Some(Answer::read(asked, response).await)
+    }
+}
+
+/// Fields as a form or a query.
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        let and = if text.is_empty() { "" } else { "&" };
+        write!(text, "{and}{}={}", escaped(name), escaped(value)).expect("strings take text");
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}

@@ -1,0 +1,74 @@
+//! What a test's store holds before the story begins. One signing key and one
+//! password hash for the whole process, because making them takes longer than
+//! most stories.
+
+use std::sync::OnceLock;
+
+use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher as _};
+use sojourn_core::{
+    id::{InstanceId, Randomness as _},
+    settings::Settings,
+    testing::Dice,
+    user::PasswordHash,
+};
+use sojourn_server::{MasterKey, keys};
+use sojourn_store::{ChangeSet, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, Write};
+
+use crate::START;
+
+/// The password of every account that a test makes.
+pub const PASSWORD: &str = "correct horse battery staple";
+/// Never anybody's password.
+pub const WRONG_PASSWORD: &str = "incorrect horse battery staple";
+
+pub(crate) const fn master_key() -> MasterKey {
+    MasterKey::new([7; 32])
+}
+
+fn signing_key() -> &'static [u8] {
+    static KEY: OnceLock<Vec<u8>> = OnceLock::new();
+    KEY.get_or_init(|| keys::generate_signing_key().expect("randomness"))
+}
+
+/// The hash of [`PASSWORD`] with the least work that Argon2 does: what is
+/// stored says how much work it was, so checking it is as quick.
+pub(crate) fn password_hash() -> PasswordHash {
+    static HASH: OnceLock<String> = OnceLock::new();
+    let make = || {
+        let params = Params::new(Params::MIN_M_COST, 1, 1, None).expect("the least that is allowed");
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password(PASSWORD.as_bytes()).expect("hashed").to_string()
+    };
+    PasswordHash(HASH.get_or_init(make).clone())
+}
+
+/// Writes the instance with its keys and first settings; returns the secret key.
+pub(crate) async fn instance(
+    store: &Store,
+    environment: Environment,
+    settings: Settings,
+    dice: &mut Dice,
+) -> String {
+    let id = InstanceId::generate(START, dice);
+    let (host, prefix) = match environment {
+        Environment::Development => ("clerk.sojourn1.localhost", "sk_test_"),
+        Environment::Production => ("clerk.example.com", "sk_live_"),
+    };
+    // As the server derives it for development instances.
+    let bytes = master_key().derive(&format!("secret key of {id}"));
+    let secret_key: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
+    let secret_key = format!("{prefix}{secret_key}");
+    let kid = id.to_string();
+    let sealed_private_key = master_key().seal(&kid, signing_key(), dice);
+    let instance = Instance { id, environment, host: host.to_owned(), created_at: START };
+    let hash = keys::sha256(secret_key.as_bytes());
+    let changes = ChangeSet::new(id, START, dice)
+        .write(Write::InsertInstance(instance))
+        .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: START }))
+        .write(Write::InsertSecretKey(SecretKey { hash, created_at: START }))
+        .write(Write::Settings(settings));
+    store.commit(changes).await.expect("an empty store takes an instance");
+    // From here on the dice are the application's: whatever the story is, they start alike.
+    let _ = dice.array::<8>();
+    secret_key
+}
