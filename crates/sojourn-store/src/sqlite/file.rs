@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use crate::engine::StoreError;
 
@@ -80,7 +80,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "cache_size", -8_000)?;
-    db.set_prepared_statement_cache_capacity(128);
+    keep_statements(&db)?;
     Ok(db)
 }
 
@@ -99,6 +99,13 @@ fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
     // The log is moved into the file every 4 MB, and does not keep more than 64.
     db.pragma_update(None, "wal_autocheckpoint", 1_000)?;
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    keep_statements(db)
+}
+
+/// Keeps prepared statements, with plans that do not depend on what is bound:
+/// otherwise SQLite prepares them anew for each use.
+fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
