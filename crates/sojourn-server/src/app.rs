@@ -428,7 +428,9 @@ fn tell(event: &Event) {
             let reason = closing.reason.as_str();
             tracing::info!(event = name, %session_id, %user_id, reason, "session over");
         }
-        Event::SessionSettingsChanged { version } => tracing::info!(event = name, version, "settings changed"),
+        Event::SessionSettingsChanged { version } => {
+            tracing::info!(event = name, version, "settings changed")
+        }
     }
 }
 

@@ -67,10 +67,7 @@ impl Work {
     fn wants_all_activity(&self) -> bool {
         match self {
             Self::FlushActivity | Self::Close => true,
-            Self::Commit(changes) => changes
-                .writes
-                .iter()
-                .any(|write| matches!(write, Write::Settings(_))),
+            Self::Commit(changes) => changes.writes.iter().any(|write| matches!(write, Write::Settings(_))),
             Self::RaiseHighWater(_) | Self::Purge { .. } => false,
         }
     }
@@ -99,10 +96,7 @@ impl Writer {
                 Ok(job) => group.push(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    group.push(Job {
-                        work: Work::Close,
-                        answer: None,
-                    });
+                    group.push(Job { work: Work::Close, answer: None });
                 }
             }
             while group.len() < GROUP
@@ -169,15 +163,9 @@ impl Writer {
         }
     }
 
-    fn transact(
-        &mut self,
-        group: &[Job],
-        batch: &Batch,
-        flush: bool,
-    ) -> Result<Vec<Answer>, StoreError> {
+    fn transact(&mut self, group: &[Job], batch: &Batch, flush: bool) -> Result<Vec<Answer>, StoreError> {
         let lags = |now: Timestamp, by: Duration| {
-            self.high_water
-                .is_none_or(|stored| stored < now && now.since(stored) >= by)
+            self.high_water.is_none_or(|stored| stored < now && now.since(stored) >= by)
         };
         let seen = self
             .activity
@@ -220,9 +208,9 @@ impl Writer {
 
     fn perform(&self, work: &Work) -> Answer {
         match work {
-            Work::Commit(changes) => self
-                .in_savepoint(|| apply(&self.db, &self.activity, changes))
-                .map(|()| 0),
+            Work::Commit(changes) => {
+                self.in_savepoint(|| apply(&self.db, &self.activity, changes)).map(|()| 0)
+            }
             Work::Purge { before, limit } => self.in_savepoint(|| {
                 let all = instances::list(&self.db)?;
                 let all: Vec<InstanceId> = all.iter().map(|instance| instance.id).collect();
@@ -232,10 +220,7 @@ impl Writer {
         }
     }
 
-    fn in_savepoint<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, CommitError>,
-    ) -> Result<T, CommitError> {
+    fn in_savepoint<T>(&self, work: impl FnOnce() -> Result<T, CommitError>) -> Result<T, CommitError> {
         self.control("SAVEPOINT one")?;
         let outcome = work();
         if outcome.is_err() && !self.db.is_autocommit() {
@@ -259,13 +244,11 @@ impl Writer {
         for write in &changes.writes {
             match write {
                 Write::InsertSession(session) | Write::TouchSession(session) => {
-                    self.activity
-                        .stored((instance, session.id), session.last_active_at);
+                    self.activity.stored((instance, session.id), session.last_active_at);
                 }
                 Write::CloseSession(session) => self.activity.forget(&(instance, session.id)),
                 Write::Settings(settings) => {
-                    self.activity
-                        .set_coarseness(instance, activity::coarseness(settings));
+                    self.activity.set_coarseness(instance, activity::coarseness(settings));
                 }
                 _ => {}
             }
@@ -283,10 +266,7 @@ fn tell(job: Job, outcome: Answer) {
 /// The same failure for one more.
 fn again(error: &StoreError) -> StoreError {
     match error {
-        StoreError::Corrupt { table, reason } => StoreError::Corrupt {
-            table,
-            reason: reason.clone(),
-        },
+        StoreError::Corrupt { table, reason } => StoreError::Corrupt { table, reason: reason.clone() },
         StoreError::Unavailable(reason) => StoreError::Unavailable(reason.clone()),
         other => StoreError::Unavailable(other.to_string()),
     }
