@@ -2,4 +2,9 @@
 //!
 //! One binary, because linking takes longer than running.
 
+mod bapi_doors;
+mod bapi_handshake;
+mod bapi_sessions;
+mod bapi_settings;
+mod bapi_users;
 mod lifetimes;
