@@ -99,14 +99,7 @@ impl ChangeSet {
     /// A set that changes nothing yet.
     pub fn new(instance_id: InstanceId, at: Timestamp, random: &mut dyn Randomness) -> Self {
         let id = CommitId::generate(at, random);
-        Self {
-            instance_id,
-            id,
-            at,
-            expects: Vec::new(),
-            writes: Vec::new(),
-            events: Vec::new(),
-        }
+        Self { instance_id, id, at, expects: Vec::new(), writes: Vec::new(), events: Vec::new() }
     }
 
     /// Whether there is anything to commit.
@@ -141,14 +134,9 @@ impl ChangeSet {
         if step.client_changed {
             self.writes.push(Write::Client(step.browser.client.clone()));
         }
-        self.writes
-            .extend(step.closed.iter().cloned().map(Write::CloseSession));
-        let admitted = step
-            .subject
-            .iter()
-            .filter(|session| Some(session.id) == step.admitted);
-        self.writes
-            .extend(admitted.cloned().map(Write::InsertSession));
+        self.writes.extend(step.closed.iter().cloned().map(Write::CloseSession));
+        let admitted = step.subject.iter().filter(|session| Some(session.id) == step.admitted);
+        self.writes.extend(admitted.cloned().map(Write::InsertSession));
         self.events.extend(step.events.iter().cloned());
         self
     }

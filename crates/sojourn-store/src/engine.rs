@@ -5,10 +5,7 @@ use std::{fmt, future::Future, path::Path, sync::Arc};
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{
-        ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId,
-        UserId,
-    },
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -22,8 +19,8 @@ use crate::{
     change::ChangeSet,
     memory::MemoryEngine,
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken,
-        SigningKey, UserFilter,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
+        UserFilter,
     },
     sqlite::SqliteEngine,
 };

@@ -16,7 +16,7 @@ pub use change::{ChangeSet, Expect, Write};
 pub use engine::{CommitError, Engine, Store, StoreError};
 pub use memory::MemoryEngine;
 pub use records::{
-    BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
-    SessionOrder, SignInToken, SignInTokenStatus, SigningKey, StoredStatus, UserFilter, UserOrder,
+    BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
+    SignInToken, SignInTokenStatus, SigningKey, StoredStatus, UserFilter, UserOrder,
 };
 pub use sqlite::SqliteEngine;

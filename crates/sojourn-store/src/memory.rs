@@ -12,10 +12,7 @@ use std::{
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{
-        ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId,
-        UserId,
-    },
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -30,8 +27,8 @@ use crate::{
     change::{ChangeSet, Write},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken,
-        SigningKey, UserFilter, policy_of,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
+        UserFilter, policy_of,
     },
 };
 
@@ -69,35 +66,19 @@ impl MemoryEngine {
         Ok(self.state()?.tenants.get(&instance).and_then(read))
     }
 
-    fn list<T>(
-        &self,
-        instance: InstanceId,
-        read: impl FnOnce(&Tenant) -> T,
-    ) -> Result<T, StoreError>
+    fn list<T>(&self, instance: InstanceId, read: impl FnOnce(&Tenant) -> T) -> Result<T, StoreError>
     where
         T: Default,
     {
-        Ok(self
-            .state()?
-            .tenants
-            .get(&instance)
-            .map(read)
-            .unwrap_or_default())
+        Ok(self.state()?.tenants.get(&instance).map(read).unwrap_or_default())
     }
 }
 
 impl State {
     /// Signing keys are unique over all instances: no other one has those of the set.
     fn keys_are_new(&self, changes: &ChangeSet) -> bool {
-        let others = self
-            .tenants
-            .iter()
-            .filter(|(id, _)| **id != changes.instance_id);
-        let taken = |kid: &String| {
-            others
-                .clone()
-                .any(|(_, tenant)| tenant.signing_keys.contains_key(kid))
-        };
+        let others = self.tenants.iter().filter(|(id, _)| **id != changes.instance_id);
+        let taken = |kid: &String| others.clone().any(|(_, tenant)| tenant.signing_keys.contains_key(kid));
         !changes.writes.iter().any(|write| match write {
             Write::InsertSigningKey(key) => taken(&key.kid),
             _ => false,
@@ -127,19 +108,15 @@ impl Engine for MemoryEngine {
 
     async fn instances(&self) -> Result<Vec<Instance>, StoreError> {
         let state = self.state()?;
-        let mut instances: Vec<Instance> = state
-            .tenants
-            .values()
-            .filter_map(|tenant| tenant.instance.clone())
-            .collect();
+        let mut instances: Vec<Instance> =
+            state.tenants.values().filter_map(|tenant| tenant.instance.clone()).collect();
         instances.sort_by_key(|instance| (instance.created_at, instance.id));
         Ok(instances)
     }
 
     async fn signing_keys(&self, instance: InstanceId) -> Result<Vec<SigningKey>, StoreError> {
-        let mut keys: Vec<SigningKey> = self.list(instance, |tenant| {
-            tenant.signing_keys.values().cloned().collect()
-        })?;
+        let mut keys: Vec<SigningKey> =
+            self.list(instance, |tenant| tenant.signing_keys.values().cloned().collect())?;
         keys.sort_by_key(|key| key.created_at);
         Ok(keys)
     }
@@ -170,11 +147,7 @@ impl Engine for MemoryEngine {
         }
     }
 
-    async fn session(
-        &self,
-        instance: InstanceId,
-        id: SessionId,
-    ) -> Result<Option<Session>, StoreError> {
+    async fn session(&self, instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.read(instance, |tenant| tenant.sessions.get(&id).cloned())
     }
 
@@ -190,37 +163,19 @@ impl Engine for MemoryEngine {
         self.read(instance, |tenant| tenant.users.get(&id).cloned())
     }
 
-    async fn user_by_email(
-        &self,
-        instance: InstanceId,
-        email: &Email,
-    ) -> Result<Option<User>, StoreError> {
-        self.read(instance, |tenant| {
-            tenant.users.get(tenant.emails.get(email)?).cloned()
-        })
+    async fn user_by_email(&self, instance: InstanceId, email: &Email) -> Result<Option<User>, StoreError> {
+        self.read(instance, |tenant| tenant.users.get(tenant.emails.get(email)?).cloned())
     }
 
-    async fn users(
-        &self,
-        instance: InstanceId,
-        filter: UserFilter,
-    ) -> Result<(Vec<User>, u64), StoreError> {
+    async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
         self.list(instance, |tenant| tenant.users(&filter))
     }
 
-    async fn sign_in(
-        &self,
-        instance: InstanceId,
-        id: SignInId,
-    ) -> Result<Option<SignIn>, StoreError> {
+    async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {
         self.read(instance, |tenant| tenant.sign_ins.get(&id).cloned())
     }
 
-    async fn sign_up(
-        &self,
-        instance: InstanceId,
-        id: SignUpId,
-    ) -> Result<Option<SignUp>, StoreError> {
+    async fn sign_up(&self, instance: InstanceId, id: SignUpId) -> Result<Option<SignUp>, StoreError> {
         self.read(instance, |tenant| tenant.sign_ups.get(&id).cloned())
     }
 
@@ -237,12 +192,7 @@ impl Engine for MemoryEngine {
         instance: InstanceId,
         hash: [u8; 32],
     ) -> Result<Option<SignInToken>, StoreError> {
-        self.read(instance, |tenant| {
-            tenant
-                .tickets
-                .get(tenant.tickets_by_hash.get(&hash)?)
-                .cloned()
-        })
+        self.read(instance, |tenant| tenant.tickets.get(tenant.tickets_by_hash.get(&hash)?).cloned())
     }
 
     async fn sign_in_token_by_id(
@@ -260,10 +210,7 @@ impl Engine for MemoryEngine {
         limit: u32,
     ) -> Result<Vec<Mail>, StoreError> {
         let mut mails: Vec<Mail> = self.list(instance, |tenant| {
-            let wanted = tenant
-                .mails
-                .values()
-                .filter(|mail| to.is_none_or(|to| mail.to == to));
+            let wanted = tenant.mails.values().filter(|mail| to.is_none_or(|to| mail.to == to));
             wanted.cloned().collect()
         })?;
         mails.sort_by_key(|mail| std::cmp::Reverse((mail.received_at, mail.id)));
@@ -286,13 +233,7 @@ impl Engine for MemoryEngine {
                     .position(|entry| entry.id == id)
                     .map_or(tenant.outbox.len(), |index| index + 1),
             };
-            tenant
-                .outbox
-                .iter()
-                .skip(start)
-                .take(limit as usize)
-                .cloned()
-                .collect()
+            tenant.outbox.iter().skip(start).take(limit as usize).cloned().collect()
         })
     }
 

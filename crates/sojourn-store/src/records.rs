@@ -271,11 +271,12 @@ impl UserOrder {
 /// the id, the name and every address.
 pub(crate) fn search_text(user: &User) -> String {
     let mut text = user.id.to_string();
-    for line in user.full_name().iter().map(String::as_str).chain(
-        user.email_addresses
-            .iter()
-            .map(|address| address.email.as_str()),
-    ) {
+    for line in user
+        .full_name()
+        .iter()
+        .map(String::as_str)
+        .chain(user.email_addresses.iter().map(|address| address.email.as_str()))
+    {
         text.push('\n');
         text.push_str(line);
     }
@@ -286,14 +287,9 @@ pub(crate) fn search_text(user: &User) -> String {
 pub(crate) fn policy_of(versions: Vec<Settings>) -> Result<(Settings, Policy), StoreError> {
     let mut versions = versions.into_iter();
     let Some(first) = versions.next() else {
-        return Err(StoreError::Corrupt {
-            table: "settings",
-            reason: "the instance has none".to_owned(),
-        });
+        return Err(StoreError::Corrupt { table: "settings", reason: "the instance has none".to_owned() });
     };
     let start = (Policy::new(first.policy_version()), first);
-    Ok(versions.fold(start, |(policy, _), next| {
-        (policy.then(next.policy_version()), next)
-    }))
-    .map(|(policy, newest)| (newest, policy))
+    Ok(versions.fold(start, |(policy, _), next| (policy.then(next.policy_version()), next)))
+        .map(|(policy, newest)| (newest, policy))
 }

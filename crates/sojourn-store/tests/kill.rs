@@ -34,9 +34,8 @@ async fn child() {
     let Ok(path) = env::var(CHILD) else { return };
     let seed: u64 = env::var(SEED).expect("a seed").parse().expect("a number");
     let store = Store::sqlite(Path::new(&path)).expect("a database");
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|task| tokio::spawn(work(store.clone(), seed * TASKS + task)))
-        .collect();
+    let tasks: Vec<_> =
+        (0..TASKS).map(|task| tokio::spawn(work(store.clone(), seed * TASKS + task))).collect();
     for task in tasks {
         task.await.expect("only a kill ends it");
     }
@@ -55,18 +54,10 @@ async fn work(store: Store, seed: u64) {
         let client = world.client(secs).await;
         let session = world.sign_in(client, user.id, secs).await;
         tell(instance, format!("session {}", session.id));
-        world
-            .store
-            .record_activity(instance, session.id, at(secs + 100));
+        world.store.record_activity(instance, session.id, at(secs + 100));
         let ticket = world.ticket(user.id, secs);
-        world
-            .put(secs, Write::InsertSignInToken(ticket.clone()))
-            .await
-            .expect("a ticket");
-        world
-            .put(secs, Write::AcceptSignInToken(ticket.id))
-            .await
-            .expect("accepted");
+        world.put(secs, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
+        world.put(secs, Write::AcceptSignInToken(ticket.id)).await.expect("accepted");
         tell(instance, format!("accepted {}", ticket.id));
         if secs % 8 == 0 {
             world.store.flush_activity().await.expect("flushed");
@@ -74,10 +65,7 @@ async fn work(store: Store, seed: u64) {
         }
         if secs % 2 == 0 {
             let revoked = closed(&session, secs, ClosedStatus::Revoked);
-            world
-                .put(secs, Write::CloseSession(revoked))
-                .await
-                .expect("closed");
+            world.put(secs, Write::CloseSession(revoked)).await.expect("closed");
             tell(instance, format!("closed {}", session.id));
         }
     }
@@ -85,25 +73,16 @@ async fn work(store: Store, seed: u64) {
 
 async fn check(store: &Store, fact: &str) {
     let words: Vec<&str> = fact.split(' ').collect();
-    let [_, instance, kind, id] = words[..] else {
-        panic!("not a fact: {fact}")
-    };
+    let [_, instance, kind, id] = words[..] else { panic!("not a fact: {fact}") };
     let instance: InstanceId = instance.parse().expect("an id");
     let session = async || {
         let id: SessionId = id.parse().expect("an id");
-        store
-            .session(instance, id)
-            .await
-            .expect("a load")
-            .unwrap_or_else(|| panic!("lost: {fact}"))
+        store.session(instance, id).await.expect("a load").unwrap_or_else(|| panic!("lost: {fact}"))
     };
     match kind {
         "user" => {
             let id: UserId = id.parse().expect("an id");
-            assert!(
-                store.user(instance, id).await.expect("a load").is_some(),
-                "lost: {fact}"
-            );
+            assert!(store.user(instance, id).await.expect("a load").is_some(), "lost: {fact}");
         }
         "session" => drop(session().await),
         "closed" => {
@@ -113,23 +92,13 @@ async fn check(store: &Store, fact: &str) {
         "active" => {
             let session = session().await;
             let active_at = session.last_active_at;
-            assert!(
-                active_at.since(session.created_at).as_secs() >= 100,
-                "lost: {fact}"
-            );
+            assert!(active_at.since(session.created_at).as_secs() >= 100, "lost: {fact}");
         }
         "accepted" => {
             let id: SignInTokenId = id.parse().expect("an id");
-            let ticket = store
-                .sign_in_token_by_id(instance, id)
-                .await
-                .expect("a load");
+            let ticket = store.sign_in_token_by_id(instance, id).await.expect("a load");
             let status = ticket.map(|ticket| ticket.status);
-            assert_eq!(
-                status,
-                Some(SignInTokenStatus::Accepted),
-                "usable again: {fact}"
-            );
+            assert_eq!(status, Some(SignInTokenStatus::Accepted), "usable again: {fact}");
         }
         other => panic!("not a fact: {other}"),
     }
@@ -137,8 +106,7 @@ async fn check(store: &Store, fact: &str) {
 
 fn integrity(path: &Path) -> String {
     let db = Connection::open(path).expect("a database");
-    db.query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .expect("an answer")
+    db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("an answer")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,23 +131,16 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
             String::from_utf8(text).expect("text")
         });
         // The first rounds are killed while the database is being made.
-        let wait = if round < 5 {
-            dice.below(25)
-        } else {
-            40 + dice.below(200)
-        };
+        let wait = if round < 5 { dice.below(25) } else { 40 + dice.below(200) };
+        #[expect(clippy::disallowed_methods, reason = "the child works meanwhile, until it is killed")]
         thread::sleep(Duration::from_millis(wait));
         child.kill().expect("killed");
         child.wait().expect("gone");
         let text = listener.join().expect("no panic");
         // A fact that was cut off was not told.
-        let told = text
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'));
-        let told: Vec<String> = told
-            .map(|line| line.trim_end().to_owned())
-            .filter(|line| line.starts_with("fact "))
-            .collect();
+        let told = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let told: Vec<String> =
+            told.map(|line| line.trim_end().to_owned()).filter(|line| line.starts_with("fact ")).collect();
         if !path.exists() {
             assert!(told.is_empty(), "told without a database");
             continue;
@@ -196,15 +157,9 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for fact in &facts {
         check(&store, fact).await;
-        *kinds
-            .entry(fact.split(' ').nth(2).unwrap_or_default())
-            .or_default() += 1;
+        *kinds.entry(fact.split(' ').nth(2).unwrap_or_default()).or_default() += 1;
     }
-    assert_eq!(
-        kinds.len(),
-        5,
-        "the rounds were too short to tell anything: {kinds:?}"
-    );
+    assert_eq!(kinds.len(), 5, "the rounds were too short to tell anything: {kinds:?}");
     store.close().await.expect("closed");
 }
 
@@ -235,19 +190,10 @@ async fn a_log_cut_anywhere_holds_a_prefix_of_what_was_committed() {
         let store = Store::sqlite(&copied).expect("opens cleanly");
         let mut there = Vec::new();
         for id in &users {
-            there.push(
-                store
-                    .user(world.instance, *id)
-                    .await
-                    .expect("a load")
-                    .is_some(),
-            );
+            there.push(store.user(world.instance, *id).await.expect("a load").is_some());
         }
         let prefix = there.iter().take_while(|there| **there).count();
-        assert!(
-            there[prefix..].iter().all(|there| !there),
-            "a hole at {cut}: {there:?}"
-        );
+        assert!(there[prefix..].iter().all(|there| !there), "a hole at {cut}: {there:?}");
         assert!(prefix >= most, "a longer log holds less");
         most = prefix;
         store.close().await.expect("closed");

@@ -32,11 +32,7 @@ pub(super) fn apply(tenant: &mut Tenant, changes: &ChangeSet) -> Result<(), Comm
     if tenant.commits.contains_key(&changes.id) {
         return Ok(());
     }
-    let mut application = Application {
-        tenant,
-        undo: Vec::new(),
-        deleted: Vec::new(),
-    };
+    let mut application = Application { tenant, undo: Vec::new(), deleted: Vec::new() };
     match application.run(changes) {
         Ok(()) => {
             application.tenant.commits.insert(changes.id, changes.at);
@@ -76,11 +72,7 @@ macro_rules! put {
 }
 
 fn unless(conflict: bool) -> Result<(), CommitError> {
-    if conflict {
-        Err(CommitError::Conflict)
-    } else {
-        Ok(())
-    }
+    if conflict { Err(CommitError::Conflict) } else { Ok(()) }
 }
 
 impl Application<'_> {
@@ -95,23 +87,19 @@ impl Application<'_> {
         let deleted: BTreeSet<UserId> = self.deleted.drain(..).collect();
         let left_open = |id: &UserId| {
             let sessions = self.tenant.sessions_by_user.get(id);
-            sessions.into_iter().flatten().any(|id| {
-                self.tenant
-                    .sessions
-                    .get(id)
-                    .is_some_and(|session| session.closed.is_none())
-            })
+            sessions
+                .into_iter()
+                .flatten()
+                .any(|id| self.tenant.sessions.get(id).is_some_and(|session| session.closed.is_none()))
         };
         unless(deleted.iter().any(left_open))
     }
 
     fn holds(&self, expect: Expect) -> bool {
         match expect {
-            Expect::User(id, version) => self
-                .tenant
-                .users
-                .get(&id)
-                .is_some_and(|user| user.version == version),
+            Expect::User(id, version) => {
+                self.tenant.users.get(&id).is_some_and(|user| user.version == version)
+            }
             Expect::Settings(version) => self.tenant.settings.keys().next_back() == Some(&version),
         }
     }
@@ -129,11 +117,7 @@ impl Application<'_> {
             Write::User(user) => self.user(user),
             Write::DeleteUser(id) => self.delete_user(*id),
             Write::SignIn(row) => {
-                let stored = self
-                    .tenant
-                    .sign_ins
-                    .get(&row.id)
-                    .map_or(0, |row| row.version);
+                let stored = self.tenant.sign_ins.get(&row.id).map_or(0, |row| row.version);
                 unless(stored != row.version)?;
                 let mut row = row.clone();
                 row.version += 1;
@@ -141,11 +125,7 @@ impl Application<'_> {
                 Ok(())
             }
             Write::SignUp(row) => {
-                let stored = self
-                    .tenant
-                    .sign_ups
-                    .get(&row.id)
-                    .map_or(0, |row| row.version);
+                let stored = self.tenant.sign_ups.get(&row.id).map_or(0, |row| row.version);
                 unless(stored != row.version)?;
                 let mut row = row.clone();
                 row.version += 1;
@@ -153,20 +133,12 @@ impl Application<'_> {
                 Ok(())
             }
             Write::Settings(settings) => {
-                let newest = self
-                    .tenant
-                    .settings
-                    .keys()
-                    .next_back()
-                    .copied()
-                    .unwrap_or(0);
+                let newest = self.tenant.settings.keys().next_back().copied().unwrap_or(0);
                 unless(settings.version != newest + 1)?;
                 put!(self.settings[settings.version] = settings.clone());
                 Ok(())
             }
-            Write::Handshake(nonce, handshake) => {
-                unless(put!(self.handshakes[*nonce] = handshake.clone()))
-            }
+            Write::Handshake(nonce, handshake) => unless(put!(self.handshakes[*nonce] = handshake.clone())),
             Write::InsertSignInToken(ticket) => {
                 let id_taken = put!(self.tickets[ticket.id] = ticket.clone());
                 let hash_taken = put!(self.tickets_by_hash[ticket.hash] = ticket.id);
@@ -192,19 +164,13 @@ impl Application<'_> {
                 self.undo.push(Box::new(|tenant| tenant.instance = None));
                 Ok(())
             }
-            Write::InsertSigningKey(key) => {
-                unless(put!(self.signing_keys[key.kid.clone()] = key.clone()))
-            }
+            Write::InsertSigningKey(key) => unless(put!(self.signing_keys[key.kid.clone()] = key.clone())),
             Write::InsertSecretKey(key) => unless(put!(self.secret_keys[key.hash] = key.clone())),
         }
     }
 
     fn client(&mut self, client: &Client) -> Result<(), CommitError> {
-        let stored = self
-            .tenant
-            .clients
-            .get(&client.id)
-            .map_or(0, |row| row.version);
+        let stored = self.tenant.clients.get(&client.id).map_or(0, |row| row.version);
         unless(stored != client.version)?;
         let mut client = client.clone();
         client.version += 1;
@@ -215,27 +181,11 @@ impl Application<'_> {
     fn insert_session(&mut self, session: &Session) -> Result<(), CommitError> {
         unless(self.tenant.sessions.contains_key(&session.id))?;
         let (id, client_id, user_id) = (session.id, session.client_id, session.user_id);
-        self.tenant
-            .sessions_by_client
-            .entry(client_id)
-            .or_default()
-            .push(id);
-        self.tenant
-            .sessions_by_user
-            .entry(user_id)
-            .or_default()
-            .push(id);
+        self.tenant.sessions_by_client.entry(client_id).or_default().push(id);
+        self.tenant.sessions_by_user.entry(user_id).or_default().push(id);
         self.undo.push(Box::new(move |tenant| {
-            tenant
-                .sessions_by_client
-                .entry(client_id)
-                .or_default()
-                .retain(|other| *other != id);
-            tenant
-                .sessions_by_user
-                .entry(user_id)
-                .or_default()
-                .retain(|other| *other != id);
+            tenant.sessions_by_client.entry(client_id).or_default().retain(|other| *other != id);
+            tenant.sessions_by_user.entry(user_id).or_default().retain(|other| *other != id);
         }));
         put!(self.sessions[id] = session.clone());
         Ok(())
@@ -261,28 +211,19 @@ impl Application<'_> {
     }
 
     fn update_session(&mut self, session: &Session) -> Result<(), CommitError> {
-        let open = self
-            .tenant
-            .sessions
-            .get(&session.id)
-            .filter(|stored| stored.closed.is_none());
+        let open = self.tenant.sessions.get(&session.id).filter(|stored| stored.closed.is_none());
         let Some(mut stored) = open.cloned() else {
             return Err(CommitError::Conflict);
         };
         stored.updated_at = stored.updated_at.max(session.updated_at);
-        stored.first_factor_verified_at = stored
-            .first_factor_verified_at
-            .max(session.first_factor_verified_at);
+        stored.first_factor_verified_at =
+            stored.first_factor_verified_at.max(session.first_factor_verified_at);
         put!(self.sessions[session.id] = stored);
         Ok(())
     }
 
     fn touch_session(&mut self, session: &Session) {
-        let open = self
-            .tenant
-            .sessions
-            .get(&session.id)
-            .filter(|stored| stored.closed.is_none());
+        let open = self.tenant.sessions.get(&session.id).filter(|stored| stored.closed.is_none());
         if let Some(mut stored) = open.cloned() {
             stored.last_active_at = stored.last_active_at.max(session.last_active_at);
             put!(self.sessions[session.id] = stored);
@@ -295,11 +236,8 @@ impl Application<'_> {
         if let Some(stored) = &stored {
             self.release(stored);
         }
-        let emails: BTreeSet<Email> = user
-            .email_addresses
-            .iter()
-            .map(|address| address.email.clone())
-            .collect();
+        let emails: BTreeSet<Email> =
+            user.email_addresses.iter().map(|address| address.email.clone()).collect();
         for email in emails {
             if put!(self.emails[email] = user.id) {
                 return Err(CommitError::Taken("email_address"));
@@ -344,11 +282,7 @@ impl Application<'_> {
     ) -> Result<(), CommitError> {
         match self.tenant.tickets.get(&id) {
             Some(ticket) if ticket.status == SignInTokenStatus::Pending => {
-                let ticket = SignInToken {
-                    status,
-                    updated_at: changes.at,
-                    ..ticket.clone()
-                };
+                let ticket = SignInToken { status, updated_at: changes.at, ..ticket.clone() };
                 put!(self.tickets[id] = ticket);
                 Ok(())
             }

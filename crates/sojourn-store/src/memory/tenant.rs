@@ -20,8 +20,8 @@ use super::COMMITS_KNOWN_FOR;
 use crate::{
     engine::StoreError,
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
-        SignInToken, SigningKey, StoredStatus, UserFilter, UserTime, policy_of, search_text,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SignInToken,
+        SigningKey, StoredStatus, UserFilter, UserTime, policy_of, search_text,
     },
 };
 
@@ -58,10 +58,7 @@ impl Tenant {
     /// All sessions among which those that `filter` asks for are.
     fn candidates(&self, filter: &SessionFilter) -> Vec<&Session> {
         let of = |ids: Option<&Vec<SessionId>>| {
-            ids.into_iter()
-                .flatten()
-                .filter_map(|id| self.sessions.get(id))
-                .collect()
+            ids.into_iter().flatten().filter_map(|id| self.sessions.get(id)).collect()
         };
         match (filter.client_id, filter.user_id) {
             (Some(client), _) => of(self.sessions_by_client.get(&client)),
@@ -79,9 +76,9 @@ impl Tenant {
                 && match filter.stored {
                     None => true,
                     Some(StoredStatus::Open) => session.closed.is_none(),
-                    Some(StoredStatus::Closed(status)) => session
-                        .closed
-                        .is_some_and(|closing| closing.status == status),
+                    Some(StoredStatus::Closed(status)) => {
+                        session.closed.is_some_and(|closing| closing.status == status)
+                    }
                 }
         });
         found.sort_by_key(|session| (session.created_at, session.id));
@@ -97,21 +94,14 @@ impl Tenant {
         found.retain(|user| {
             (filter.ids.is_empty() || filter.ids.contains(&user.id))
                 && (filter.emails.is_empty()
-                    || user.email_addresses.iter().any(|address| {
-                        filter
-                            .emails
-                            .iter()
-                            .any(|email| email == address.email.as_str())
-                    }))
-                && (filter.external_ids.is_empty()
                     || user
-                        .external_id
-                        .as_ref()
-                        .is_some_and(|id| filter.external_ids.contains(id)))
+                        .email_addresses
+                        .iter()
+                        .any(|address| filter.emails.iter().any(|email| email == address.email.as_str())))
+                && (filter.external_ids.is_empty()
+                    || user.external_id.as_ref().is_some_and(|id| filter.external_ids.contains(id)))
                 && filter.banned.is_none_or(|banned| user.banned == banned)
-                && query
-                    .as_ref()
-                    .is_none_or(|query| search_text(user).contains(query))
+                && query.as_ref().is_none_or(|query| search_text(user).contains(query))
         });
         let (by, newest_first) = filter.order.parts();
         found.sort_by_key(|user| {
@@ -145,19 +135,9 @@ impl Tenant {
         users.dedup();
         let (settings, policy) = self.settings()?;
         Ok(Some(BrowserRecord {
-            users: users
-                .iter()
-                .filter_map(|id| self.users.get(id))
-                .cloned()
-                .collect(),
-            sign_in: client
-                .sign_in_id
-                .and_then(|id| self.sign_ins.get(&id))
-                .cloned(),
-            sign_up: client
-                .sign_up_id
-                .and_then(|id| self.sign_ups.get(&id))
-                .cloned(),
+            users: users.iter().filter_map(|id| self.users.get(id)).cloned().collect(),
+            sign_in: client.sign_in_id.and_then(|id| self.sign_ins.get(&id)).cloned(),
+            sign_up: client.sign_up_id.and_then(|id| self.sign_ups.get(&id)).cloned(),
             browser: Browser { client, sessions },
             settings,
             policy,
@@ -170,31 +150,15 @@ impl Tenant {
         removed += remove(&mut self.sign_ups, limit, |row| row.abandon_at() <= before);
         removed += remove(&mut self.handshakes, limit, |row| row.expires_at <= before);
         removed += remove(&mut self.tickets, limit, |row| row.expires_at <= before);
-        let Self {
-            tickets,
-            tickets_by_hash,
-            ..
-        } = self;
+        let Self { tickets, tickets_by_hash, .. } = self;
         tickets_by_hash.retain(|_, id| tickets.contains_key(id));
-        removed
-            + remove(&mut self.commits, limit, |at| {
-                *at + COMMITS_KNOWN_FOR <= before
-            })
+        removed + remove(&mut self.commits, limit, |at| *at + COMMITS_KNOWN_FOR <= before)
     }
 }
 
 /// Removes up to `limit` rows that are `over`.
-fn remove<K: Ord + Copy, V>(
-    rows: &mut BTreeMap<K, V>,
-    limit: usize,
-    over: impl Fn(&V) -> bool,
-) -> u64 {
-    let gone: Vec<K> = rows
-        .iter()
-        .filter(|(_, row)| over(row))
-        .map(|(key, _)| *key)
-        .take(limit)
-        .collect();
+fn remove<K: Ord + Copy, V>(rows: &mut BTreeMap<K, V>, limit: usize, over: impl Fn(&V) -> bool) -> u64 {
+    let gone: Vec<K> = rows.iter().filter(|(_, row)| over(row)).map(|(key, _)| *key).take(limit).collect();
     for key in &gone {
         rows.remove(key);
     }
@@ -204,10 +168,6 @@ fn remove<K: Ord + Copy, V>(
 /// What lies behind `offset`, up to `limit`, and how many there are in all.
 fn page<T: Clone>(found: Vec<&T>, offset: u32, limit: u32) -> (Vec<T>, u64) {
     let total = found.len() as u64;
-    let rows = found
-        .into_iter()
-        .skip(offset as usize)
-        .take(limit as usize)
-        .cloned();
+    let rows = found.into_iter().skip(offset as usize).take(limit as usize).cloned();
     (rows.collect(), total)
 }

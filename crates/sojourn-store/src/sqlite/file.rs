@@ -31,10 +31,7 @@ const CHECKED_BYTES: u64 = 16 << 20;
 
 /// Opens the database for writing; makes it if there is no file.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let unusable = |reason: String| StoreError::Unusable {
-        path: path.display().to_string(),
-        reason,
-    };
+    let unusable = |reason: String| StoreError::Unusable { path: path.display().to_string(), reason };
     let refused = |error: rusqlite::Error| unusable(error.to_string());
     let length = match fs::metadata(path) {
         Ok(metadata) => Some(metadata.len()),
@@ -49,24 +46,16 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut db = Connection::open_with_flags(path, flags).map_err(refused)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(refused)?;
     if db.is_readonly(MAIN_DB).map_err(refused)? {
-        return Err(unusable(
-            "it cannot be written; check owner and permissions".to_owned(),
-        ));
+        return Err(unusable("it cannot be written; check owner and permissions".to_owned()));
     }
-    let whose: i32 = db
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(refused)?;
+    let whose: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(refused)?;
     if whose != APPLICATION_ID {
         return Err(unusable("it is a database of another program".to_owned()));
     }
     if length.is_some_and(|length| length <= CHECKED_BYTES) {
-        let found: String = db
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(refused)?;
+        let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(refused)?;
         if found != "ok" {
-            return Err(unusable(format!(
-                "it is damaged, restore a backup: {found}"
-            )));
+            return Err(unusable(format!("it is damaged, restore a backup: {found}")));
         }
     }
     migrate(&mut db, path)?;
@@ -147,9 +136,7 @@ fn create(path: &Path) -> Result<(), String> {
     let publish = || -> std::io::Result<()> {
         fs::File::open(&draft)?.sync_all()?;
         fs::rename(&draft, path)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     publish().map_err(|error| format!("it cannot be made: {error}"))
@@ -177,21 +164,13 @@ fn check_header(path: &Path) -> Result<(), String> {
     // A kill may leave a file that is shorter than it says, with a log that
     // holds the rest.
     let log = fs::metadata(beside(path, "-wal")).map_or(0, |metadata| metadata.len());
-    let number = |at: usize| {
-        header[at..at + 4]
-            .iter()
-            .fold(0, |n, byte| n << 8 | u64::from(*byte))
-    };
+    let number = |at: usize| header[at..at + 4].iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
     let page = match u64::from(header[16]) << 8 | u64::from(header[17]) {
         1 => 65_536,
         size => size,
     };
     // The number of pages counts only if it is as new as the file's last change.
-    let pages = if number(24) == number(92) {
-        number(28)
-    } else {
-        1
-    };
+    let pages = if number(24) == number(92) { number(28) } else { 1 };
     if log == 0 && (length % page.max(1) != 0 || length < pages * page) {
         return Err("it is only the beginning of a database; restore a backup".to_owned());
     }
@@ -205,30 +184,19 @@ fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
         reason: error.to_string(),
     };
     let select = "SELECT version FROM schema_version WHERE id = 1";
-    let found: u32 = db
-        .query_row(select, [], |row| row.get(0))
-        .map_err(refused)?;
+    let found: u32 = db.query_row(select, [], |row| row.get(0)).map_err(refused)?;
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
     if found == known {
         return Ok(());
     }
-    let transaction = db
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(refused)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refused)?;
     // Another process may have been faster.
-    let found: u32 = transaction
-        .query_row(select, [], |row| row.get(0))
-        .map_err(refused)?;
+    let found: u32 = transaction.query_row(select, [], |row| row.get(0)).map_err(refused)?;
     for step in MIGRATIONS.iter().skip(found as usize) {
         transaction.execute_batch(step).map_err(refused)?;
     }
-    transaction
-        .execute(
-            "UPDATE schema_version SET version = ?1 WHERE id = 1",
-            [known],
-        )
-        .map_err(refused)?;
+    transaction.execute("UPDATE schema_version SET version = ?1 WHERE id = 1", [known]).map_err(refused)?;
     transaction.commit().map_err(refused)
 }

@@ -5,10 +5,7 @@
 use sojourn_core::{
     client::{Client, ClientStep, Newcomer, SecretHash, admit},
     email::Email,
-    id::{
-        ClientId, EmailAddressId, InstanceId, MailId, Randomness as _, SessionId, SignInTokenId,
-        UserId,
-    },
+    id::{ClientId, EmailAddressId, InstanceId, MailId, Randomness as _, SessionId, SignInTokenId, UserId},
     session::{ClosedStatus, Closing, Device, EndReason, Session},
     settings::{SessionSettingsPatch, Settings},
     testing::Dice,
@@ -16,8 +13,8 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_store::{
-    ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, SignInToken,
-    SignInTokenStatus, Store, Write,
+    ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, SignInToken, SignInTokenStatus, Store,
+    Write,
 };
 
 /// Some seconds after the story begins.
@@ -36,21 +33,15 @@ impl World {
     pub async fn new(store: Store, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let instance = InstanceId::generate(at(0), &mut dice);
-        let mut world = Self {
-            store,
-            instance,
-            dice,
-        };
+        let mut world = Self { store, instance, dice };
         let row = Instance {
             id: instance,
             environment: Environment::Development,
             host: "clerk.example.localhost".to_owned(),
             created_at: at(0),
         };
-        let set = world
-            .set(0)
-            .write(Write::InsertInstance(row))
-            .write(Write::Settings(Settings::initial(at(0))));
+        let set =
+            world.set(0).write(Write::InsertInstance(row)).write(Write::Settings(Settings::initial(at(0))));
         world.commit(set).await.expect("a new instance");
         world
     }
@@ -75,21 +66,14 @@ impl World {
         user.first_name = Some(name.to_owned());
         let id = EmailAddressId::generate(at(secs), &mut self.dice);
         let email = format!("{}@example.com", name.to_lowercase());
-        user.add_email(
-            id,
-            Email::parse(&email).expect("an address"),
-            Some("admin"),
-            at(secs),
-        );
+        user.add_email(id, Email::parse(&email).expect("an address"), Some("admin"), at(secs));
         user
     }
 
     /// A stored user.
     pub async fn user(&mut self, name: &str, secs: i64) -> User {
         let user = self.new_user(name, secs);
-        self.put(secs, Write::User(user.clone()))
-            .await
-            .expect("a new user");
+        self.put(secs, Write::User(user.clone())).await.expect("a new user");
         self.load_user(user.id).await
     }
 
@@ -102,9 +86,7 @@ impl World {
     pub async fn client(&mut self, secs: i64) -> ClientId {
         let id = ClientId::generate(at(secs), &mut self.dice);
         let client = Client::new(id, SecretHash(self.dice.array()), at(secs));
-        self.put(secs, Write::Client(client))
-            .await
-            .expect("a new client");
+        self.put(secs, Write::Client(client)).await.expect("a new client");
         id
     }
 
@@ -114,10 +96,7 @@ impl World {
         let newcomer = Newcomer {
             session_id: SessionId::generate(at(secs), &mut self.dice),
             user_id: user,
-            device: Device {
-                user_agent: "Firefox".to_owned(),
-                ip_address: "::1".to_owned(),
-            },
+            device: Device { user_agent: "Firefox".to_owned(), ip_address: "::1".to_owned() },
             strategy: "password".to_owned(),
             secret: SecretHash(self.dice.array()),
         };
@@ -133,11 +112,7 @@ impl World {
     }
 
     pub async fn browser(&self, client: ClientId) -> sojourn_store::BrowserRecord {
-        let record = self
-            .store
-            .browser(self.instance, client)
-            .await
-            .expect("a load");
+        let record = self.store.browser(self.instance, client).await.expect("a load");
         record.expect("the browser is there")
     }
 
@@ -164,9 +139,7 @@ impl World {
 
     pub async fn allow_many(&mut self, secs: i64) {
         let next = self.next_settings(secs, true).await;
-        self.put(secs, Write::Settings(next))
-            .await
-            .expect("new settings");
+        self.put(secs, Write::Settings(next)).await.expect("new settings");
     }
 
     pub fn ticket(&mut self, user: UserId, secs: i64) -> SignInToken {
@@ -202,15 +175,6 @@ pub fn closed(session: &Session, secs: i64, status: ClosedStatus) -> Session {
         ClosedStatus::Expired => EndReason::MaximumLifetime,
         _ => EndReason::RevokedByBackend,
     };
-    let closing = Closing {
-        at: at(secs),
-        status,
-        reason,
-        settings_version: 1,
-    };
-    Session {
-        updated_at: at(secs),
-        closed: Some(closing),
-        ..session.clone()
-    }
+    let closing = Closing { at: at(secs), status, reason, settings_version: 1 };
+    Session { updated_at: at(secs), closed: Some(closing), ..session.clone() }
 }

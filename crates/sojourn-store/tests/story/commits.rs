@@ -31,86 +31,32 @@ pub async fn a_set_is_applied_whole_or_not_at_all(store: Store) {
         .write(Write::User(bob.clone()))
         .write(Write::User(renamed))
         .write(Write::Mail(mail))
-        .write(Write::CloseSession(closed(
-            &session,
-            4,
-            ClosedStatus::Revoked,
-        )))
+        .write(Write::CloseSession(closed(&session, 4, ClosedStatus::Revoked)))
         .event(Event::UserCreated(bob.id))
         .write(Write::User(stale));
     let id = set.id;
     let outcome = world.commit(set).await;
     assert!(is_conflict(&outcome), "{outcome:?}");
-    assert!(
-        !world
-            .store
-            .was_committed(world.instance, id)
-            .await
-            .expect("a load")
-    );
-    assert_eq!(
-        world
-            .store
-            .user(world.instance, bob.id)
-            .await
-            .expect("a load"),
-        None
-    );
+    assert!(!world.store.was_committed(world.instance, id).await.expect("a load"));
+    assert_eq!(world.store.user(world.instance, bob.id).await.expect("a load"), None);
     assert_eq!(world.browser(client).await, before);
-    assert_eq!(
-        world
-            .store
-            .mails(world.instance, None, 9)
-            .await
-            .expect("a load"),
-        []
-    );
-    let events = world
-        .store
-        .outbox(world.instance, None, 99)
-        .await
-        .expect("a load");
-    assert!(
-        events.iter().all(|event| event.name != "user.created"),
-        "{events:?}"
-    );
+    assert_eq!(world.store.mails(world.instance, None, 9).await.expect("a load"), []);
+    let events = world.store.outbox(world.instance, None, 99).await.expect("a load");
+    assert!(events.iter().all(|event| event.name != "user.created"), "{events:?}");
     let email = Email::parse("bob@example.com").expect("an address");
-    assert_eq!(
-        world
-            .store
-            .user_by_email(world.instance, &email)
-            .await
-            .expect("a load"),
-        None
-    );
+    assert_eq!(world.store.user_by_email(world.instance, &email).await.expect("a load"), None);
 }
 
 pub async fn a_set_applied_twice_is_applied_once(store: Store) {
     let mut world = World::new(store, 1).await;
     let ada = world.new_user("Ada", 1);
-    let set = world
-        .set(1)
-        .write(Write::User(ada.clone()))
-        .event(Event::UserCreated(ada.id));
+    let set = world.set(1).write(Write::User(ada.clone())).event(Event::UserCreated(ada.id));
     for _ in 0..3 {
-        world
-            .commit(set.clone())
-            .await
-            .expect("known after the first time");
+        world.commit(set.clone()).await.expect("known after the first time");
     }
-    assert!(
-        world
-            .store
-            .was_committed(world.instance, set.id)
-            .await
-            .expect("a load")
-    );
+    assert!(world.store.was_committed(world.instance, set.id).await.expect("a load"));
     assert_eq!(world.load_user(ada.id).await.version, 1);
-    let events = world
-        .store
-        .outbox(world.instance, None, 99)
-        .await
-        .expect("a load");
+    let events = world.store.outbox(world.instance, None, 99).await.expect("a load");
     assert_eq!(events.len(), 1);
 }
 
@@ -123,24 +69,12 @@ pub async fn events_are_told_in_order_after_a_cursor(store: Store) {
     let one = Leaving::One(session.id, ClosedStatus::Removed, EndReason::SignedOut);
     let step = leave(at(4), &record.policy, &record.browser, one, None);
     // A clock that stepped back changes nothing in the order.
-    let set = world
-        .set(-5)
-        .event(Event::UserUpdated(ada.id))
-        .browser(&step);
+    let set = world.set(-5).event(Event::UserUpdated(ada.id)).browser(&step);
     world.commit(set).await.expect("signed out");
-    let outbox = async |after, limit| {
-        world
-            .store
-            .outbox(world.instance, after, limit)
-            .await
-            .expect("a load")
-    };
+    let outbox = async |after, limit| world.store.outbox(world.instance, after, limit).await.expect("a load");
     let all = outbox(None, 9).await;
     let names: Vec<&str> = all.iter().map(|entry| entry.name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["session.created", "user.updated", "session.removed"]
-    );
+    assert_eq!(names, ["session.created", "user.updated", "session.removed"]);
     assert_eq!(all[2].at, at(-5));
     assert_eq!(
         all[2].data,
@@ -158,31 +92,18 @@ pub async fn the_high_water_mark_only_rises(store: Store) {
     let mut world = World::new(store, 1).await;
     assert_eq!(world.store.high_water().await.expect("a load"), Some(at(0)));
     world.store.raise_high_water(at(100)).await.expect("raised");
-    world
-        .store
-        .raise_high_water(at(50))
-        .await
-        .expect("nothing to do");
+    world.store.raise_high_water(at(50)).await.expect("nothing to do");
     world.put(60, Write::ClearMails).await.expect("committed");
-    assert_eq!(
-        world.store.high_water().await.expect("a load"),
-        Some(at(100))
-    );
+    assert_eq!(world.store.high_water().await.expect("a load"), Some(at(100)));
     world.put(160, Write::ClearMails).await.expect("committed");
-    assert_eq!(
-        world.store.high_water().await.expect("a load"),
-        Some(at(160))
-    );
+    assert_eq!(world.store.high_water().await.expect("a load"), Some(at(160)));
 }
 
 pub async fn a_closed_store_answers_nothing(store: Store) {
     let mut world = World::new(store, 1).await;
     world.store.close().await.expect("closed");
     let outcome = world.put(1, Write::ClearMails).await;
-    assert!(
-        matches!(outcome, Err(CommitError::Store(StoreError::Unavailable(_)))),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(CommitError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
     let load = world.store.instances().await;
     assert!(matches!(load, Err(StoreError::Unavailable(_))), "{load:?}");
     let id = CommitId::generate(at(0), &mut world.dice);

@@ -19,10 +19,7 @@ pub async fn what_is_committed_is_loaded_as_it_was(store: Store) {
     let session = world.sign_in(client, ada.id, 3).await;
     let record = world.browser(client).await;
     assert_eq!(record.browser.client.version, 2);
-    assert_eq!(
-        record.browser.client.last_active_session_id,
-        Some(session.id)
-    );
+    assert_eq!(record.browser.client.last_active_session_id, Some(session.id));
     assert!(record.browser.client.predecessor.is_some());
     assert_eq!(record.browser.sessions.len(), 1);
     assert_eq!(record.browser.sessions[0], session);
@@ -31,21 +28,10 @@ pub async fn what_is_committed_is_loaded_as_it_was(store: Store) {
     assert_eq!(record.settings.version, 1);
     assert_eq!(world.session(session.id).await, session);
     let email = Email::parse("ada@example.com").expect("an address");
-    let found = world
-        .store
-        .user_by_email(world.instance, &email)
-        .await
-        .expect("a load");
+    let found = world.store.user_by_email(world.instance, &email).await.expect("a load");
     assert_eq!(found, Some(ada));
     let nobody = ClientId::generate(at(0), &mut world.dice);
-    assert_eq!(
-        world
-            .store
-            .browser(world.instance, nobody)
-            .await
-            .expect("a load"),
-        None
-    );
+    assert_eq!(world.store.browser(world.instance, nobody).await.expect("a load"), None);
 }
 
 pub async fn of_two_admissions_decided_on_one_client_exactly_one_commits(store: Store) {
@@ -59,15 +45,9 @@ pub async fn of_two_admissions_decided_on_one_client_exactly_one_commits(store: 
         let (store, other) = (world.store.clone(), world.store.clone());
         let first = tokio::spawn(async move { store.commit(first).await });
         let second = tokio::spawn(async move { other.commit(second).await });
-        let outcomes = [
-            first.await.expect("no panic"),
-            second.await.expect("no panic"),
-        ];
+        let outcomes = [first.await.expect("no panic"), second.await.expect("no panic")];
         let committed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        let refused = outcomes
-            .iter()
-            .filter(|outcome| is_conflict(outcome))
-            .count();
+        let refused = outcomes.iter().filter(|outcome| is_conflict(outcome)).count();
         assert_eq!((committed, refused), (1, 1), "{outcomes:?}");
         assert_eq!(world.browser(client).await.browser.sessions.len(), 1);
     }
@@ -79,26 +59,14 @@ pub async fn a_closed_session_stays_as_it_ended(store: Store) {
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
     let revoked = closed(&session, 10, ClosedStatus::Revoked);
-    world
-        .put(10, Write::CloseSession(revoked.clone()))
-        .await
-        .expect("closed");
+    world.put(10, Write::CloseSession(revoked.clone())).await.expect("closed");
     let expired = closed(&session, 11, ClosedStatus::Expired);
-    world
-        .put(11, Write::CloseSession(expired))
-        .await
-        .expect("idempotent");
+    world.put(11, Write::CloseSession(expired)).await.expect("idempotent");
     let abandoned = closed(&session, 12, ClosedStatus::Abandoned);
-    world
-        .put(12, Write::CloseSession(abandoned))
-        .await
-        .expect("idempotent");
+    world.put(12, Write::CloseSession(abandoned)).await.expect("idempotent");
     assert_eq!(world.session(session.id).await, revoked);
     assert_eq!(world.browser(client).await.browser.sessions, []);
-    let reverified = Session {
-        first_factor_verified_at: at(13),
-        ..session.clone()
-    };
+    let reverified = Session { first_factor_verified_at: at(13), ..session.clone() };
     let outcome = world.put(13, Write::UpdateSession(reverified)).await;
     assert!(is_conflict(&outcome), "{outcome:?}");
     let again = world.put(14, Write::InsertSession(session.clone())).await;
@@ -111,9 +79,7 @@ pub async fn an_active_session_is_not_ended_for_inactivity(store: Store) {
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
-    world
-        .store
-        .record_activity(world.instance, session.id, at(50));
+    world.store.record_activity(world.instance, session.id, at(50));
     let abandoned = closed(&session, 100, ClosedStatus::Abandoned);
     let outcome = world.put(100, Write::CloseSession(abandoned)).await;
     assert!(is_conflict(&outcome), "{outcome:?}");
@@ -124,10 +90,7 @@ pub async fn an_active_session_is_not_ended_for_inactivity(store: Store) {
     assert!(is_conflict(&outcome), "{outcome:?}");
     let loaded = world.session(session.id).await;
     let abandoned = closed(&loaded, 2000, ClosedStatus::Abandoned);
-    world
-        .put(2000, Write::CloseSession(abandoned.clone()))
-        .await
-        .expect("nothing newer");
+    world.put(2000, Write::CloseSession(abandoned.clone())).await.expect("nothing newer");
     assert_eq!(world.session(session.id).await, abandoned);
 }
 
@@ -136,23 +99,11 @@ pub async fn activity_is_seen_at_once_by_every_load(store: Store) {
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
-    world
-        .store
-        .record_activity(world.instance, session.id, at(20));
+    world.store.record_activity(world.instance, session.id, at(20));
     assert_eq!(world.session(session.id).await.last_active_at, at(20));
-    assert_eq!(
-        world.browser(client).await.browser.sessions[0].last_active_at,
-        at(20)
-    );
-    let filter = SessionFilter {
-        limit: 9,
-        ..SessionFilter::default()
-    };
-    let (listed, total) = world
-        .store
-        .sessions(world.instance, filter)
-        .await
-        .expect("a load");
+    assert_eq!(world.browser(client).await.browser.sessions[0].last_active_at, at(20));
+    let filter = SessionFilter { limit: 9, ..SessionFilter::default() };
+    let (listed, total) = world.store.sessions(world.instance, filter).await.expect("a load");
     assert_eq!((listed[0].last_active_at, total), (at(20), 1));
 }
 
@@ -161,46 +112,19 @@ pub async fn activity_goes_forward_only_and_never_revives(store: Store) {
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
-    world
-        .store
-        .record_activity(world.instance, session.id, at(20));
-    world
-        .store
-        .record_activity(world.instance, session.id, at(10));
-    let touched = Session {
-        last_active_at: at(15),
-        ..session.clone()
-    };
-    world
-        .put(21, Write::TouchSession(touched))
-        .await
-        .expect("the later time wins");
+    world.store.record_activity(world.instance, session.id, at(20));
+    world.store.record_activity(world.instance, session.id, at(10));
+    let touched = Session { last_active_at: at(15), ..session.clone() };
+    world.put(21, Write::TouchSession(touched)).await.expect("the later time wins");
     assert_eq!(world.session(session.id).await.last_active_at, at(20));
-    let touched = Session {
-        last_active_at: at(30),
-        ..session.clone()
-    };
-    world
-        .put(30, Write::TouchSession(touched))
-        .await
-        .expect("touched");
+    let touched = Session { last_active_at: at(30), ..session.clone() };
+    world.put(30, Write::TouchSession(touched)).await.expect("touched");
     assert_eq!(world.session(session.id).await.last_active_at, at(30));
     let revoked = closed(&world.session(session.id).await, 40, ClosedStatus::Revoked);
-    world
-        .put(40, Write::CloseSession(revoked.clone()))
-        .await
-        .expect("closed");
-    world
-        .store
-        .record_activity(world.instance, session.id, at(50));
-    let touched = Session {
-        last_active_at: at(60),
-        ..session.clone()
-    };
-    world
-        .put(60, Write::TouchSession(touched))
-        .await
-        .expect("nothing to do");
+    world.put(40, Write::CloseSession(revoked.clone())).await.expect("closed");
+    world.store.record_activity(world.instance, session.id, at(50));
+    let touched = Session { last_active_at: at(60), ..session.clone() };
+    world.put(60, Write::TouchSession(touched)).await.expect("nothing to do");
     world.store.flush_activity().await.expect("flushed");
     assert_eq!(world.session(session.id).await, revoked);
 }

@@ -14,8 +14,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version";
-const FROM: &str =
-    "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
+const FROM: &str = "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
 
 statements! { "sessions";
     SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
@@ -46,10 +45,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         updated_at: time(row, 4)?,
         last_active_at: time(row, 5)?,
         first_factor_verified_at: time(row, 6)?,
-        device: Device {
-            user_agent: row.get(7)?,
-            ip_address: row.get(8)?,
-        },
+        device: Device { user_agent: row.get(7)?, ip_address: row.get(8)? },
         closed,
     })
 }
@@ -59,12 +55,7 @@ pub(in crate::sqlite) fn get(
     instance: InstanceId,
     id: SessionId,
 ) -> Result<Option<Session>, StoreError> {
-    first(
-        db,
-        &SESSION,
-        [instance.to_string(), id.to_string()],
-        session,
-    )
+    first(db, &SESSION, [instance.to_string(), id.to_string()], session)
 }
 
 /// The sessions of a browser that are stored as open, oldest first.
@@ -151,11 +142,7 @@ pub(in crate::sqlite) fn insert(
     if run(db, &INSERT_SESSION, params)? == 0 {
         return Ok(0);
     }
-    run(
-        db,
-        &INSERT_ACTIVITY,
-        params![instance, id, row.last_active_at.as_millis()],
-    )
+    run(db, &INSERT_ACTIVITY, params![instance, id, row.last_active_at.as_millis()])
 }
 
 /// Stores how an open session ended.
