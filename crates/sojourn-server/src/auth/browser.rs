@@ -118,6 +118,11 @@ impl CallerParts {
                 record.sign_in = None;
                 record.sign_up = None;
             }
+            // Whom an attempt is for: its page needs the ways in after a reload.
+            let attempted = record.sign_in.as_ref().and_then(|sign_in| sign_in.user_id);
+            if let Some(id) = attempted.filter(|id| record.user(*id).is_none()) {
+                record.users.extend(app.store().user(app.instance_id(), id).await?);
+            }
         }
         Ok(Caller {
             visit,

@@ -5,11 +5,12 @@ use axum::{
     response::Response,
 };
 use sojourn_core::{
-    client::{Newcomer, Turned, admit},
+    client::{Newcomer, admit},
     email::Email,
     event::Event,
     factor::SentCode,
     id::{EmailAddressId, SessionId, SignUpId, UserId},
+    sign_in::Strategy,
     sign_up::{SignUp, SignUpFields},
     user::PasswordHash,
 };
@@ -17,7 +18,11 @@ use sojourn_store::{Engine as _, Expect, Write};
 
 use super::{
     answer::{View, refuse_caller},
-    sign_ins::codes::{code_refused, hash_code, mail_code, new_code},
+    sign_ins::{
+        codes::{code_refused, hash_code, mail_code, new_code},
+        refusal, refuse_banned,
+        ticket::{Ticket, examine, lost_race},
+    },
 };
 use crate::{
     app::{App, Unsettled},
@@ -36,11 +41,8 @@ pub async fn create_sign_up(
     params: Params,
 ) -> ApiResult<Response> {
     app.limits().creation(&parts.visit.device.ip_address)?;
-    let strategy = params.text("strategy")?;
-    if strategy.as_deref() == Some("ticket") || params.has("ticket") {
-        // A sign-in token names an existing account: it signs in, whichever form it is put into.
-        return Err(ApiError::new(ErrorCode::TicketInvalid)
-            .why("This ticket signs in an account that exists. Open it on the sign-in page."));
+    if params.text("strategy")?.as_deref() == Some("ticket") || params.has("ticket") {
+        return with_ticket(&app, &parts, &params.required("ticket")?).await;
     }
     sign_ins::refuse_second(&app, &parts, None).await?;
     let fields = fields(&app, &parts, &params).await?;
@@ -141,8 +143,9 @@ async fn change(
             None => None,
         };
         let browser = caller.browser_or_new(app);
-        let mut sign_up =
-            begun.unwrap_or_else(|| SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now));
+        let mut sign_up = begun.unwrap_or_else(|| {
+            SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now)
+        });
         sign_up.update(fields.clone());
         if !sign_up.is_ready(now, verify_email(&caller)) {
             let mut step = sojourn_core::client::settle(now, &caller.visit.policy, &browser);
@@ -165,16 +168,7 @@ async fn change(
         };
         let mut step = match admit(now, &caller.visit.policy, &browser, newcomer) {
             Ok(step) => step,
-            Err(Turned::TooManySessions) => {
-                return Err(ApiError::new(ErrorCode::TooManySessions)
-                    .why("This browser holds as many accounts as it may. Sign out of one first.")
-                    .into());
-            }
-            Err(Turned::SessionExists | Turned::AlreadySignedIn(_)) => {
-                return Err(ApiError::new(ErrorCode::SessionExists)
-                    .why("Somebody is signed in here. Sign out first; several accounts at once are not allowed by the settings.")
-                    .into());
-            }
+            Err(turned) => return Err(refusal(turned).into()),
         };
         caller.note_visit(&mut step);
         step.browser.client.sign_in_id = None;
@@ -193,6 +187,49 @@ async fn change(
         Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))))
     })
     .await
+}
+
+/// A ticket on the sign-up page. The account behind a sign-in token exists, so
+/// there is nothing left to ask: the attempt is complete, and signs in.
+async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
+    let Ticket { user, spend } = examine(app, parts, ticket).await?;
+    sign_ins::refuse_second(app, parts, Some(&user)).await?;
+    let signed_up = app.settle(|| async {
+        let mut caller = parts.load(app).await?;
+        let now = caller.visit.now;
+        let user = app.store().user(app.instance_id(), user.id).await?;
+        let mut user = user.ok_or_else(|| ApiError::new(ErrorCode::TicketInvalid))?;
+        refuse_banned(&user)?;
+        let browser = caller.browser_or_new(app);
+        let newcomer = Newcomer {
+            session_id: SessionId::generate(now, &mut app.random()),
+            user_id: user.id,
+            device: caller.visit.device.clone(),
+            strategy: Strategy::Ticket.as_str().to_owned(),
+            secret: caller.rotate(app, browser.client.id),
+        };
+        let session_id = newcomer.session_id;
+        let mut step = admit(now, &caller.visit.policy, &browser, newcomer).map_err(refusal)?;
+        caller.note_visit(&mut step);
+        step.browser.client.sign_in_id = None;
+        step.browser.client.sign_up_id = None;
+        user.signed_in(now);
+        let mut sign_up = SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now);
+        sign_up.fields.email = user.primary_email().map(|address| address.email.clone());
+        sign_up.created_user_id = Some(user.id);
+        sign_up.created_session_id = Some(session_id);
+        let changes = app
+            .changes(now)
+            .expect(Expect::Settings(caller.visit.settings.version))
+            .write(spend.clone())
+            .write(Write::User(user.clone()))
+            .browser(&step)
+            .write(Write::SignUp(sign_up.clone()));
+        app.commit(changes).await?;
+        let view = View::new(app, &caller, &step.browser).with_user(&user);
+        Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))))
+    });
+    signed_up.await.map_err(lost_race)
 }
 
 async fn shown(app: &App, caller: &Caller, sign_up: &SignUp) -> Result<Response, Unsettled> {

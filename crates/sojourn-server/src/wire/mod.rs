@@ -1,6 +1,7 @@
 //! JSON shapes and the error vocabulary that the Frontend and the Backend API
 //! share. Times are milliseconds here; only token claims are in seconds.
 
+mod avatar;
 pub mod client;
 pub mod environment;
 pub mod error;

@@ -19,7 +19,8 @@ pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> Value {
         "status": sign_in.status.as_str(),
         "supported_identifiers": ["email_address"],
         "identifier": sign_in.identifier.as_ref().map(sojourn_core::email::Email::as_str),
-        "user_data": user.map(user_data),
+        // Who knows an address shall not learn whose it is (AUT-14).
+        "user_data": user.filter(|_| sign_in.status == SignInStatus::Complete).map(user_data),
         "supported_first_factors": user.map(|user| first_factors(sign_in, user)),
         "supported_second_factors": null,
         "first_factor_verification": factor.map(|factor| {

@@ -7,6 +7,8 @@ use sojourn_core::{
     user::{EmailAddress, User},
 };
 
+use super::avatar::avatar;
+
 /// Who reads: the browser never sees private metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -30,10 +32,9 @@ pub fn user(user: &User, now: Timestamp, audience: Audience) -> Value {
         "first_name": user.first_name,
         "last_name": user.last_name,
         "locale": user.locale,
-        "image_url": "",
+        "image_url": avatar(user),
         "has_image": false,
         "profile_image_id": "",
-        "profile_image_url": "",
         "primary_email_address_id": user.primary_email_address_id,
         "primary_phone_number_id": null,
         "primary_web3_wallet_id": null,
@@ -107,7 +108,7 @@ pub fn public_user_data(user: &User) -> Value {
         "user_id": user.id,
         "first_name": user.first_name,
         "last_name": user.last_name,
-        "image_url": "",
+        "image_url": avatar(user),
         "has_image": false,
         "identifier": user.primary_email().map_or("", |address| address.email.as_str()),
         "username": null,
@@ -119,7 +120,7 @@ pub fn user_data(user: &User) -> Value {
     json!({
         "first_name": user.first_name,
         "last_name": user.last_name,
-        "image_url": "",
+        "image_url": avatar(user),
         "has_image": false,
     })
 }

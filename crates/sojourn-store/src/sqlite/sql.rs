@@ -244,10 +244,7 @@ mod tests {
     use super::*;
     use crate::sqlite::file;
 
-    #[test]
-    fn every_statement_is_understood() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+    fn every_statement() -> impl Iterator<Item = &'static Sql> {
         let nouns = [
             attempts::ALL,
             clients::ALL,
@@ -258,7 +255,40 @@ mod tests {
             tickets::ALL,
             users::ALL,
         ];
-        for sql in nouns.into_iter().flatten() {
+        nouns.into_iter().flatten().copied()
+    }
+
+    #[test]
+    fn every_statement_finds_its_rows_by_a_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        // Few rows by nature, or all that a key leaves are wanted.
+        let walks = ["FROM instances ORDER BY", "FROM mails", "FROM signing_keys"];
+        for sql in every_statement() {
+            let text = format!("EXPLAIN QUERY PLAN {}", sql.for_sqlite());
+            let mut statement = db.prepare(&text).expect("a plan");
+            let count = statement.parameter_count();
+            let steps = statement
+                .query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get(3))
+                .expect("a plan");
+            for step in steps {
+                let step: String = step.expect("a step");
+                let walks = walks.iter().any(|walk| sql.text.contains(walk));
+                assert!(walks || !step.contains("SCAN"), "{}: {step}", sql.text);
+                assert!(walks || !step.contains("TEMP B-TREE"), "{}: {step}", sql.text);
+                // Half a key leaves a whole instance to walk.
+                let half = step.ends_with("(instance_id=?)") && !sql.text.contains("ORDER BY");
+                let all = sql.text.contains("MAX(") || sql.text.starts_with("DELETE FROM mails");
+                assert!(walks || all || !half, "{}: {step}", sql.text);
+            }
+        }
+    }
+
+    #[test]
+    fn every_statement_is_understood() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        for sql in every_statement() {
             let statement = db.prepare(sql.for_sqlite());
             assert!(statement.is_ok(), "{}: {statement:?}", sql.text);
         }

@@ -105,7 +105,7 @@ async fn current(app: &App, proof: &Proof) -> ApiResult<User> {
 ///
 /// # Errors
 /// `user_banned`.
-pub(super) fn refuse_banned(user: &User) -> ApiResult<()> {
+pub(in crate::fapi) fn refuse_banned(user: &User) -> ApiResult<()> {
     if user.banned {
         return Err(ApiError::new(ErrorCode::UserBanned)
             .why("This account may not sign in. Ask the people who run the application."));
@@ -126,7 +126,8 @@ pub(super) fn already_signed_in(session_id: SessionId) -> ApiError {
         .meta("session_id", session_id.to_string())
 }
 
-fn refusal(turned: Turned) -> ApiError {
+/// The refusal of somebody who was turned away.
+pub(in crate::fapi) fn refusal(turned: Turned) -> ApiError {
     match turned {
         Turned::SessionExists => session_exists(),
         Turned::AlreadySignedIn(id) => already_signed_in(id),

@@ -4,9 +4,10 @@ pub mod codes;
 mod complete;
 mod password;
 pub mod reset;
-mod ticket;
+pub mod ticket;
 
 pub use complete::{Proof, complete};
+pub(in crate::fapi) use complete::{refusal, refuse_banned};
 pub use password::prove as prove_password;
 
 use axum::{

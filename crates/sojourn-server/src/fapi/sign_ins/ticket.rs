@@ -1,7 +1,7 @@
 //! Proof by a ticket that the application's server made: good once.
 
 use axum::response::Response;
-use sojourn_core::sign_in::Strategy;
+use sojourn_core::{sign_in::Strategy, user::User};
 use sojourn_store::{Engine as _, SignInTokenStatus, Write};
 
 use super::{Proof, complete, refuse_second};
@@ -12,19 +12,36 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
-/// Signs in the user of the ticket. That it is used once is a condition of the
-/// commit, so of parallel uses one succeeds (AUT-10).
+/// Signs in the user of the ticket.
 pub async fn sign_in(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
+    let Ticket { user, spend } = examine(app, parts, ticket).await?;
+    refuse_second(app, parts, Some(&user)).await?;
+    let proof = Proof { user, strategy: Strategy::Ticket, sign_in: None, identifier: None };
+    complete(app, parts, proof, vec![spend]).await.map_err(lost_race)
+}
+
+/// A ticket that is good at this moment.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// Whom it signs in.
+    pub user: User,
+    /// Spends it, on condition that it is still good: of parallel uses one
+    /// succeeds (AUT-10).
+    pub spend: Write,
+}
+
+/// Whose ticket it is, if it is good.
+///
+/// # Errors
+/// What is wrong with it.
+pub async fn examine(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Ticket> {
     let token = app.store().sign_in_token(app.instance_id(), sha256(ticket.as_bytes())).await?;
     let token = token.ok_or_else(|| {
         ApiError::new(ErrorCode::TicketInvalid).why("The link is not one of ours. Ask for a new one.")
     })?;
     match token.status {
         SignInTokenStatus::Pending => {}
-        SignInTokenStatus::Accepted => {
-            return Err(ApiError::new(ErrorCode::TicketUsed)
-                .why("The link is good for one use and was used. Ask for a new one."));
-        }
+        SignInTokenStatus::Accepted => return Err(used()),
         SignInTokenStatus::Revoked => {
             return Err(
                 ApiError::new(ErrorCode::TicketInvalid).why("The link was taken back. Ask for a new one.")
@@ -38,13 +55,14 @@ pub async fn sign_in(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
     let user = user.ok_or_else(|| {
         ApiError::new(ErrorCode::TicketInvalid).why("The account of this link does not exist any more.")
     })?;
-    refuse_second(app, parts, Some(&user)).await?;
-    let proof = Proof { user, strategy: Strategy::Ticket, sign_in: None, identifier: None };
-    let done = complete(app, parts, proof, vec![Write::AcceptSignInToken(token.id)]).await;
-    // Who lost the race finds the ticket used.
-    match done {
-        Err(error) if error.code() == ErrorCode::Conflict => Err(ApiError::new(ErrorCode::TicketUsed)
-            .why("The link is good for one use and was used. Ask for a new one.")),
-        other => other,
-    }
+    Ok(Ticket { user, spend: Write::AcceptSignInToken(token.id) })
+}
+
+/// Who lost the race finds the ticket used.
+pub fn lost_race(error: ApiError) -> ApiError {
+    if error.code() == ErrorCode::Conflict { used() } else { error }
+}
+
+fn used() -> ApiError {
+    ApiError::new(ErrorCode::TicketUsed).why("The link is good for one use and was used. Ask for a new one.")
 }
