@@ -34,6 +34,10 @@ async fn without_a_key_no_address_tells_whether_anything_exists() {
         let basic = app.request(&method, &path).header("authorization", "Basic c2s6").send().await;
         basic.assert_refused(401, "authorization_header_format_invalid");
     }
+    for (method, path) in [("DELETE", "/v1/sessions"), ("GET", "/v1/nonsense")] {
+        app.request(method, path).send().await.assert_refused(401, "authentication_invalid");
+    }
+    app.backend().delete("/v1/sessions").await.assert_refused(405, "method_not_allowed");
 }
 
 #[tokio::test]

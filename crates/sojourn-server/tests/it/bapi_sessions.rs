@@ -14,7 +14,12 @@ async fn statuses(backend: &Backend, query: &str) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn statuses_filters_and_counts_agree_although_nobody_closed_what_is_over() {
-    let app = TestApp::new().inactivity(minutes(30)).maximum(minutes(50)).start().await;
+    let builder = || TestApp::new().inactivity(minutes(30)).maximum(minutes(50));
+    statuses_filters_and_counts(builder().start().await).await;
+    statuses_filters_and_counts(builder().on_sqlite().start().await).await;
+}
+
+async fn statuses_filters_and_counts(app: TestApp) {
     let backend = app.backend();
     let idle = app.signed_in("idle@example.com").await.session();
     let old = app.signed_in("old@example.com").await;

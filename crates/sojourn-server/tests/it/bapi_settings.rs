@@ -72,12 +72,18 @@ async fn a_change_meant_for_another_version_is_a_conflict() {
 
 #[tokio::test]
 async fn a_dry_run_counts_whom_the_change_would_end_and_changes_nothing() {
-    let app = TestApp::new().start().await;
+    dry_run(TestApp::new().start().await).await;
+    dry_run(TestApp::new().on_sqlite().start().await).await;
+}
+
+async fn dry_run(app: TestApp) {
     let idle = app.signed_in("idle@example.com").await;
     app.clock.advance(minutes(20));
     let resting = app.signed_in("resting@example.com").await;
-    app.clock.advance(minutes(20));
+    app.clock.advance(minutes(31));
     let active = app.signed_in("active@example.com").await;
+    // Activity that may not have reached the database yet counts, too.
+    resting.token(&resting.session()).await.assert_ok();
     let patch = json!({"inactivity_timeout": {"enabled": true, "duration_seconds": 1800}});
     let dry = app.backend().patch(&format!("{SESSION}?dry_run=true"), patch).await;
     dry.assert_ok();

@@ -4,6 +4,7 @@
 
 mod bapi_doors;
 mod bapi_handshake;
+mod bapi_races;
 mod bapi_sessions;
 mod bapi_settings;
 mod bapi_users;
