@@ -429,7 +429,7 @@ fn tell(event: &Event) {
             tracing::info!(event = name, %session_id, %user_id, reason, "session over");
         }
         Event::SessionSettingsChanged { version } => {
-            tracing::info!(event = name, version, "settings changed")
+            tracing::info!(event = name, version, "settings changed");
         }
     }
 }
