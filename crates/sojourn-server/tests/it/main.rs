@@ -2,4 +2,14 @@
 //!
 //! One binary, because linking takes longer than running.
 
+mod accounts;
+mod browsers;
+mod fuzz;
 mod lifetimes;
+mod malformed;
+mod origins;
+mod races;
+mod redirects;
+mod secrets;
+mod sign_ins;
+mod tokens;
