@@ -1,6 +1,8 @@
 //! What a session token says, version 2 of the claims, and the tokens of
 //! handshakes: the payload only. Signing is the shell's business.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -79,9 +81,13 @@ pub fn mint(
     let Verdict::Open { until, .. } = decide(minting.now, policy, session) else {
         return Err(TooLate);
     };
+    let left = until.since(minting.now);
+    if left < Duration::from_secs(1) {
+        return Err(TooLate);
+    }
     let iat = minting.wall.as_secs();
     let lifetime = i64::from(minting.lifetime_seconds.unwrap_or(settings.lifetime));
-    let deadline = (minting.wall + until.since(minting.now)).as_secs();
+    let deadline = (minting.wall + left).as_secs();
     let exp = (iat + lifetime).min(deadline);
     if exp <= iat {
         return Err(TooLate);

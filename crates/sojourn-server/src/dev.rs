@@ -3,11 +3,10 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sojourn_store::{Engine as _, Mail, Write};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult},
+    wire::{ApiError, ApiResult, Params},
 };
 
 /// Routes with their documentation.
@@ -23,22 +22,12 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_mails, clear_mails)).routes(routes!(create_mailbox_link))
 }
 
-#[derive(Deserialize)]
-struct MailQuery {
-    to: Option<String>,
-    limit: Option<u32>,
-}
-
 /// The development mailbox, newest first; `to` is an exact address.
 #[utoipa::path(get, path = "/dev/mailbox", tag = "Development", responses((status = 200, description = "Mails")))]
-async fn list_mails(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Query(query): Query<MailQuery>,
-) -> ApiResult<Response> {
+async fn list_mails(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
     only_development(&app)?;
-    let to = query.to.map(|to| to.trim().to_lowercase());
-    let limit = query.limit.unwrap_or(100).min(500);
+    let to = params.text("to")?.map(|to| to.trim().to_lowercase());
+    let limit = params.number("limit")?.map_or(100, |limit| u32::try_from(limit).unwrap_or(500).min(500));
     let mails = app.store().mails(app.instance_id(), to.as_deref(), limit).await?;
     Ok(Json(json!({"data": mails.iter().map(mail).collect::<Vec<_>>()})).into_response())
 }

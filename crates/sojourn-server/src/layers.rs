@@ -69,7 +69,25 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
     let path = uri.path().to_ascii_lowercase();
     let ambiguous =
         ["//", "%2f", "%5c", "%00", "\\", "/./", "/../", "%2e"].iter().any(|part| path.contains(part));
+    let ambiguous = ambiguous || !is_utf8(uri.path());
     if ambiguous { Err(ApiError::not_found("address")) } else { Ok(()) }
+}
+
+/// Whether the path is text once its escapes are undone; a route's parameters
+/// are, and their own refusal is no JSON (INP-03).
+fn is_utf8(path: &str) -> bool {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(), digit()) else { return false };
+        bytes.push((high * 16 + low) as u8);
+    }
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 /// Compat: clerk/javascript packages/clerk-js/src/core/resources/User.ts asks

@@ -12,7 +12,10 @@ fn the_committed_openapi_document_is_what_is_served() {
         fs::write(&path, &document).expect("writable");
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == document, "openapi/sojourn.json is old: run `make generate` and commit the difference");
+    assert!(
+        committed == document,
+        "openapi/sojourn.json is old: run `make generate` and commit the difference"
+    );
 }
 
 #[test]

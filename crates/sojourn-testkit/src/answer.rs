@@ -25,6 +25,11 @@ impl Answer {
         Self { asked, status: parts.status, headers: parts.headers, body }
     }
 
+    /// Whether the address that was asked for holds this text.
+    pub fn asked_for(&self, text: &str) -> bool {
+        self.asked.contains(text)
+    }
+
     /// The status as a number.
     pub fn status(&self) -> u16 {
         self.status.as_u16()

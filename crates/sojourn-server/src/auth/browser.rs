@@ -16,7 +16,7 @@ use sojourn_core::{
 };
 use sojourn_store::{BrowserRecord, Engine as _, Write};
 
-use super::Visit;
+use super::{Visit, host::shared_domain};
 use crate::{
     app::{App, Unsettled},
     keys::{random_secret, sha256},
@@ -172,9 +172,17 @@ impl Caller {
     }
 
     /// The browser, or a new one that is written with the change.
-    pub fn browser_or_new(&mut self, app: &App) -> Browser {
-        if let Ok(browser) = self.browser() {
-            return browser.clone();
+    ///
+    /// # Errors
+    /// `authentication_invalid` for a request that left before a rotation: a
+    /// second browser would be made beside the one it belongs to, with a second
+    /// session in single-session mode (SES-14).
+    pub fn browser_or_new(&mut self, app: &App) -> ApiResult<Browser> {
+        match self.identity {
+            Identity::Current { .. } => return self.browser().cloned(),
+            Identity::Predecessor { .. } => return Err(signed_out()),
+            // Who never got the answer that rotated the secret begins anew.
+            Identity::Retired | Identity::Stranger => {}
         }
         let client_id = ClientId::generate(self.visit.now, &mut app.random());
         let credential = Credential { client_id, secret: random_secret(&mut app.random()) };
@@ -182,7 +190,13 @@ impl Caller {
         self.issued = Some(credential);
         self.record = None;
         self.identity = Identity::Current { confirms_rotation: false };
-        Browser { client, sessions: Vec::new() }
+        Ok(Browser { client, sessions: Vec::new() })
+    }
+
+    /// Whether the cookie was the browser's until a rotation: what it asks to
+    /// end must not be answered as done, because nothing ended (decision 10).
+    pub const fn holds_an_old_secret(&self) -> bool {
+        matches!(self.identity, Identity::Predecessor { .. } | Identity::Retired)
     }
 
     /// A fresh secret for a rotation of `client_id`; the answer carries it.
@@ -224,9 +238,13 @@ impl Caller {
     pub fn cookies(&self, app: &App, browser: Option<&Browser>) -> Vec<HeaderValue> {
         let secure = self.visit.is_secure();
         let names = app.cookie_names();
+        let domain = shared_domain(app, self.visit.public_url.host_str().unwrap_or(""));
         let mut cookies = Vec::new();
-        let uat =
-            |uat: i64| names.both(CLIENT_UAT).map(|name| Cookie::lasting(name, uat.to_string(), secure));
+        let uat = |uat: i64| {
+            names
+                .both(CLIENT_UAT)
+                .map(|name| Cookie::lasting(name, uat.to_string(), secure).on_domain(domain))
+        };
         match (self.identity, browser) {
             (Identity::Current { .. }, Some(browser)) => {
                 cookies.extend(uat(browser.client_uat()));

@@ -19,6 +19,19 @@ pub fn is_ours(app: &App, uri: &Uri, headers: &HeaderMap) -> bool {
         || app.base_url().host_str() == Some(name.as_str())
 }
 
+/// The domain that a page on `host` shares with this server in production
+/// (`example.com` of `clerk.example.com`): `__client_uat` and the nonce of a
+/// handshake live there, so that the application sees them. Host-only in
+/// development and everywhere else.
+pub fn shared_domain<'a>(app: &'a App, host: &str) -> Option<&'a str> {
+    if app.is_development() {
+        return None;
+    }
+    let parent = app.key_host().strip_prefix("clerk.").filter(|parent| parent.contains('.'))?;
+    let below = host == parent || host.strip_suffix(parent).is_some_and(|rest| rest.ends_with('.'));
+    below.then_some(parent)
+}
+
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -51,7 +51,7 @@ impl FromRequestParts<App> for Visit {
         let headers = &parts.headers;
         let (settings, policy) = app.store().settings(app.instance_id()).await?;
         let proxy = trusted_proxy(app, headers).await?;
-        let header_origin = text(headers, header::ORIGIN.as_str());
+        let header_origin = origin_header(headers)?;
         if let Some(origin) = header_origin {
             let is_proxy =
                 proxy.as_ref().is_some_and(|proxy| proxy.url.origin().ascii_serialization() == origin);
@@ -89,6 +89,17 @@ impl FromRequestParts<App> for Visit {
             settings,
             policy,
         })
+    }
+}
+
+/// The `Origin` header: one, and a text. What cannot be judged is refused, not
+/// taken for absent.
+fn origin_header(headers: &HeaderMap) -> ApiResult<Option<&str>> {
+    let mut values = headers.get_all(header::ORIGIN).iter();
+    match (values.next().map(|value| value.to_str()), values.next()) {
+        (None, _) => Ok(None),
+        (Some(Ok(origin)), None) => Ok(Some(origin)),
+        _ => Err(ApiError::new(ErrorCode::OriginInvalid).why("The Origin header is not one origin.")),
     }
 }
 

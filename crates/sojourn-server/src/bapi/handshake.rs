@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::{
     app::{App, Unsettled},
-    auth::ApplicationServer,
+    auth::{ApplicationServer, host},
     keys::sha256,
     minting::{Occasion, mint},
     wire::{ApiError, ApiResult, Params},
@@ -42,7 +42,7 @@ pub async fn get_handshake_payload(
     let (token, client_uat) = app.settle(|| redeem(&app, now, &handshake)).await?;
     let secure = handshake.origin.starts_with("https://");
     let domain = shared_domain(&app, &handshake.origin);
-    let cookies = directives(app.cookie_names(), token.as_deref(), client_uat, secure, domain.as_deref());
+    let cookies = directives(app.cookie_names(), token.as_deref(), client_uat, secure, domain);
     let lines: Vec<String> = cookies.iter().map(ToString::to_string).collect();
     Ok(Json(json!({"directives": lines})).into_response())
 }
@@ -69,15 +69,6 @@ async fn redeem(
     Ok((token, step.browser.client_uat()))
 }
 
-/// In production `__client_uat` belongs to the domain that the application
-/// shares with this server (`clerk.example.com` and `example.com`), where
-/// clerk-js writes it, too. Host-only in development.
-fn shared_domain(app: &App, origin: &str) -> Option<String> {
-    if app.is_development() {
-        return None;
-    }
-    let parent = app.key_host().strip_prefix("clerk.").filter(|parent| parent.contains('.'))?;
-    let url = Url::parse(origin).ok()?;
-    let host = url.host_str()?;
-    (host == parent || host.ends_with(&format!(".{parent}"))).then(|| parent.to_owned())
+fn shared_domain<'a>(app: &'a App, origin: &str) -> Option<&'a str> {
+    host::shared_domain(app, Url::parse(origin).ok()?.host_str()?)
 }

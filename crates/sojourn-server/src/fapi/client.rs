@@ -12,7 +12,7 @@ use sojourn_core::{
 };
 use sojourn_store::Engine as _;
 
-use super::answer::View;
+use super::answer::{View, refuse_caller};
 use crate::{
     app::App,
     auth::{CallerParts, origin},
@@ -65,7 +65,7 @@ pub async fn put_client(State(app): State<App>, parts: CallerParts) -> ApiResult
 async fn make_client(app: App, parts: CallerParts) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
-        let browser = caller.browser_or_new(&app);
+        let Ok(browser) = caller.browser_or_new(&app) else { return refuse_caller(&app, &caller).await };
         let mut step = sojourn_core::client::settle(caller.visit.now, &caller.visit.policy, &browser);
         step.client_changed |= browser.client.version == 0;
         caller.note_visit(&mut step);
@@ -81,6 +81,9 @@ async fn make_client(app: App, parts: CallerParts) -> ApiResult<Response> {
 pub async fn delete_client(State(app): State<App>, parts: CallerParts) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
+        if caller.holds_an_old_secret() {
+            return refuse_caller(&app, &caller).await;
+        }
         if let Ok(browser) = caller.browser().cloned() {
             let all = Leaving::All(ClosedStatus::Removed, EndReason::SignedOutEverywhere);
             let secret = caller.rotate(&app, browser.client.id);
@@ -98,11 +101,15 @@ pub async fn delete_client(State(app): State<App>, parts: CallerParts) -> ApiRes
 pub async fn delete_client_sessions(State(app): State<App>, parts: CallerParts) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
+        if caller.holds_an_old_secret() {
+            return refuse_caller(&app, &caller).await;
+        }
         let Ok(browser) = caller.browser().cloned() else {
             return Ok(View::nobody(&app, &caller).read(&Value::Null));
         };
         let all = Leaving::All(ClosedStatus::Removed, EndReason::SignedOutEverywhere);
-        let signed_in = !browser.sessions.is_empty();
+        // Sessions that are over already rotate nothing, so no secret may be told for them.
+        let signed_in = caller.settled().is_some_and(|step| !step.browser.sessions.is_empty());
         let secret = signed_in.then(|| caller.rotate(&app, browser.client.id));
         let step = leave(caller.visit.now, &caller.visit.policy, &browser, all, secret);
         app.commit(app.changes(caller.visit.now).browser(&step)).await?;
@@ -128,8 +135,16 @@ pub async fn touch_client(
 async fn renew_cookie(app: &App, parts: CallerParts, params: Params) -> ApiResult<Response> {
     let target = params.required("redirect_url")?;
     let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
-    let caller = parts.load(app).await?;
-    let step = caller.settled();
+    let (caller, step) = app
+        .settle(|| async {
+            let caller = parts.load(app).await?;
+            let step = caller.settled();
+            if let Some(step) = &step {
+                caller.commit_settled(app, step).await?;
+            }
+            Ok((caller, step))
+        })
+        .await?;
     let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
     let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

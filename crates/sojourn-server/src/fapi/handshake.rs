@@ -19,7 +19,7 @@ use url::Url;
 use super::client::redirect_refused;
 use crate::{
     app::App,
-    auth::{CallerParts, origin},
+    auth::{CallerParts, host, origin},
     keys::{random_secret, sha256},
     refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
@@ -67,7 +67,9 @@ async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<R
         }
         let browser = step.as_ref().map(|step| &step.browser);
         let secure = target.scheme() == "https";
-        let carrier = Cookie::lasting(HANDSHAKE_NONCE, nonce, secure).for_at_most(NONCE_LIFETIME);
+        let carrier = Cookie::lasting(HANDSHAKE_NONCE, nonce, secure)
+            .for_at_most(NONCE_LIFETIME)
+            .on_domain(host::shared_domain(app, target.host_str().unwrap_or("")));
         let mut cookies = set_cookies(&[carrier]);
         cookies.extend(caller.cookies(app, browser));
         Ok(back(&target, cookies)?)

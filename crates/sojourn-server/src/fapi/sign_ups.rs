@@ -142,7 +142,7 @@ async fn change(
             Some(id) => Some(own_sign_up(app, &caller, id).await?),
             None => None,
         };
-        let browser = caller.browser_or_new(app);
+        let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let mut sign_up = begun.unwrap_or_else(|| {
             SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now)
         });
@@ -200,7 +200,7 @@ async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
         let user = app.store().user(app.instance_id(), user.id).await?;
         let mut user = user.ok_or_else(|| ApiError::new(ErrorCode::TicketInvalid))?;
         refuse_banned(&user)?;
-        let browser = caller.browser_or_new(app);
+        let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let newcomer = Newcomer {
             session_id: SessionId::generate(now, &mut app.random()),
             user_id: user.id,

@@ -2,10 +2,20 @@
 //!
 //! One binary, because linking takes longer than running.
 
+mod accounts;
 mod bapi_doors;
 mod bapi_handshake;
 mod bapi_races;
 mod bapi_sessions;
 mod bapi_settings;
 mod bapi_users;
+mod browsers;
+mod fuzz;
 mod lifetimes;
+mod malformed;
+mod origins;
+mod races;
+mod redirects;
+mod secrets;
+mod sign_ins;
+mod tokens;

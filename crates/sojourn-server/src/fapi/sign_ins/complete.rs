@@ -15,7 +15,7 @@ use super::own_sign_in;
 use crate::{
     app::App,
     auth::CallerParts,
-    fapi::answer::View,
+    fapi::answer::{View, refuse_caller},
     wire::{self, ApiError, ApiResult, ErrorCode},
 };
 
@@ -44,7 +44,7 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Wr
             Some(id) => Some(own_sign_in(app, &caller, &id.to_string()).await?.0),
             None => None,
         };
-        let browser = caller.browser_or_new(app);
+        let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let mut sign_in = begun.unwrap_or_else(|| {
             let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);
             let primary = || user.primary_email().map(|address| address.email.clone());

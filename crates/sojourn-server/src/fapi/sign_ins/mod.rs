@@ -105,7 +105,9 @@ pub async fn attempt_first_factor(
     let user = user.ok_or_else(out_of_order)?;
     match strategy {
         Strategy::Password => {
-            if sign_in.status != sojourn_core::sign_in::SignInStatus::NeedsFirstFactor {
+            if sign_in.status != sojourn_core::sign_in::SignInStatus::NeedsFirstFactor
+                || !sign_in.is_open(visit.now)
+            {
                 return Err(out_of_order());
             }
             password::prove(&app, &parts, &user, &params.required("password")?).await?;
@@ -124,7 +126,7 @@ async fn begin(app: &App, parts: &CallerParts, user: Option<(Email, User)>) -> A
     refuse_second(app, parts, user.as_ref().map(|(_, user)| user)).await?;
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
-        let browser = caller.browser_or_new(app);
+        let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let now = caller.visit.now;
         let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);
         if let Some((email, user)) = &user {

@@ -1,0 +1,99 @@
+//! Session tokens (S12), and what an application learns from them.
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use serde_json::{Value, json};
+use sojourn_testkit::{TestApp, minutes};
+
+#[tokio::test]
+async fn s12_the_default_claims_are_those_of_version_2() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    app.clock.advance(minutes(3));
+    let token = alice.token(&alice.session()).await;
+    let mut claims = app.verified(&token.jwt());
+    let jti = claims["jti"].take();
+    assert!(jti.as_str().is_some_and(|jti| jti.len() >= 16), "{jti}");
+    let now = app.clock.now().as_secs();
+    let user = app.user("alice@example.com").await.id.to_string();
+    assert_eq!(
+        claims,
+        json!({
+            "azp": "http://localhost:3000", "exp": now + 60, "fva": [3, -1], "iat": now,
+            "iss": "https://clerk.sojourn1.localhost", "jti": null, "nbf": now - 5,
+            "sid": alice.session(), "sts": "active", "sub": user, "v": 2,
+        })
+    );
+}
+
+#[tokio::test]
+async fn s12_an_independent_library_verifies_a_token_with_the_published_key() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let jwt = alice.token(&alice.session()).await.jwt();
+    let jwks = app.request("GET", "/.well-known/jwks.json").send().await;
+    assert_eq!(jwks.header("access-control-allow-origin"), Some("*"));
+    let jwks = jwks.json();
+    let key = &jwks["keys"][0];
+    for private in ["d", "p", "q", "dp", "dq", "qi"] {
+        assert_eq!(key.get(private), None, "JWT-08: public members only");
+    }
+    let key = DecodingKey::from_rsa_components(key["n"].as_str().expect("n"), key["e"].as_str().expect("e"))
+        .expect("a key");
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.validate_exp = false;
+    validation.set_issuer(&["https://clerk.sojourn1.localhost"]);
+    let decoded = decode::<Value>(&jwt, &key, &validation).expect("verifies");
+    assert_eq!(decoded.claims["sid"], alice.session().as_str());
+    assert_eq!(decoded.header.kid.as_deref(), jwks["keys"][0]["kid"].as_str());
+    assert_eq!(decoded.header.typ.as_deref(), Some("JWT"));
+}
+
+#[tokio::test]
+async fn s12_claims_of_ones_own_are_rendered_and_cannot_shadow_a_reserved_one() {
+    let claims = json!({"name": "{{user.full_name}}", "mail": "{{user.primary_email_address}}", "role": "{{user.public_metadata.role || 'guest'}}"});
+    let app = TestApp::new().token_settings(json!({"claims": claims})).start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let claims = app.verified(&alice.token(&alice.session()).await.jwt());
+    assert_eq!(claims["name"], "Alice");
+    assert_eq!(claims["mail"], "alice@example.com");
+    assert_eq!(claims["role"], "guest");
+    app.change_user("alice@example.com", |user| {
+        user.public_metadata.insert("role".to_owned(), json!("admin"));
+    })
+    .await;
+    let claims = app.verified(&alice.token(&alice.session()).await.jwt());
+    assert_eq!(claims["role"], "admin");
+}
+
+#[tokio::test]
+async fn s12_the_answer_is_bare_and_azp_is_the_page_that_asks() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let token = alice.token(&alice.session()).await;
+    assert_eq!(token.json()["object"], "token");
+    assert_eq!(token.json().as_object().expect("an object").len(), 2);
+    let portal = alice.on_page("http://localhost:4000");
+    assert_eq!(portal.token(&alice.session()).await.claims()["azp"], "http://localhost:4000");
+    assert_eq!(token.header("cache-control"), Some("no-store"));
+    assert_eq!(token.header("etag"), None);
+}
+
+#[tokio::test]
+async fn s12_the_lifetime_of_tokens_is_a_setting() {
+    let app = TestApp::new().token_settings(json!({"lifetime": 30, "allowed_clock_skew": 0})).start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let claims = alice.token(&alice.session()).await.claims();
+    assert_eq!(claims["exp"].as_i64().expect("s") - claims["iat"].as_i64().expect("s"), 30);
+    assert_eq!(claims["nbf"], claims["iat"]);
+}
+
+#[tokio::test]
+async fn two_tokens_never_have_one_jti() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..50 {
+        let claims = alice.token(&alice.session()).await.claims();
+        assert!(seen.insert(claims["jti"].to_string()));
+    }
+}
