@@ -4,6 +4,7 @@
 
 mod accounts;
 mod browsers;
+mod ends;
 mod fuzz;
 mod lifetimes;
 mod malformed;
