@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint build example e2e bundles tools chromium
+.PHONY: help run test lint generate build example e2e bundles tools chromium
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
@@ -29,6 +29,9 @@ lint: ## Formatting, clippy without warnings, dependencies (if cargo-deny is ins
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: dependencies not checked"; fi
+
+generate: ## Write the generated files anew (openapi/)
+	GENERATE=1 cargo test --quiet --package sojourn-server --test openapi
 
 build: tools bundles ## The optimised binary in target/release
 	cargo build --release --locked --package sojourn

@@ -154,22 +154,30 @@ fn finish(mut response: Response, cors: Option<HeaderValue>, is_fapi: bool) -> R
 
 /// What no route answers: a Backend API path needs a key before it may be
 /// missing, everything else is simply not there.
-pub async fn answer_unknown(State(app): State<App>, request: Request) -> Response {
-    let path = request.uri().path();
-    if path.starts_with("/v1/")
-        && !fapi::owns(path)
-        && let Err(error) = secret_key::authenticate(&app, request.headers()).await
-    {
-        return error.into_response();
+pub async fn answer_unknown(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    match refuse_stranger(&app, &uri, &headers).await {
+        Ok(()) => ApiError::not_found("address").into_response(),
+        Err(error) => error.into_response(),
     }
-    ApiError::not_found("address").into_response()
 }
 
 /// A known path with another method.
-pub async fn answer_wrong_method() -> Response {
-    ApiError::new(ErrorCode::MethodNotAllowed)
-        .why("This address exists, but not with this method.")
-        .into_response()
+pub async fn answer_wrong_method(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    match refuse_stranger(&app, &uri, &headers).await {
+        Ok(()) => ApiError::new(ErrorCode::MethodNotAllowed)
+            .why("This address exists, but not with this method.")
+            .into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Below the Backend API, nothing exists for those without a key.
+async fn refuse_stranger(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    let path = uri.path();
+    if path.starts_with("/v1/") && !fapi::owns(path) {
+        secret_key::authenticate(app, headers).await?;
+    }
+    Ok(())
 }
 
 /// A broken invariant of ours: told to the log, answered as JSON.

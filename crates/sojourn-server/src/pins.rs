@@ -126,3 +126,34 @@ pub(crate) async fn apply(app: &App) -> Result<(), StartError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pins() -> Pins {
+        let pin = |path: &str, value| Pin { path: path.to_owned(), value, origin: "file:x".to_owned() };
+        Pins(vec![
+            pin("session_settings.maximum_lifetime.duration_seconds", json!(3600)),
+            pin("paths.home_url", json!("https://example.com/")),
+        ])
+    }
+
+    #[test]
+    fn a_pinned_value_changes_neither_to_another_nor_to_none_and_says_where_it_is_pinned() {
+        let refuse = |section, patch: Value| pins().allow(section, &patch).expect_err("refused").code();
+        let other = json!({"maximum_lifetime": {"duration_seconds": 60}});
+        assert_eq!(refuse("session_settings", other), ErrorCode::SettingPinned);
+        assert_eq!(refuse("", json!({"paths": {"home_url": null}})), ErrorCode::SettingPinned);
+    }
+
+    #[test]
+    fn what_is_pinned_may_be_said_again_and_everything_else_may_change() {
+        let allow = |section, patch: Value| pins().allow(section, &patch).expect("allowed");
+        allow("session_settings", json!({"maximum_lifetime": {"duration_seconds": 3600, "enabled": true}}));
+        allow("session", json!({"claims": {}}));
+        allow("", json!({"application_name": "x", "paths": {"home_url": "https://example.com/"}}));
+    }
+}

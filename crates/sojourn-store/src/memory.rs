@@ -1,6 +1,7 @@
 //! The engine without a file: the same meaning, for tests and the simulator.
 
 mod apply;
+mod tenant;
 
 use std::{
     collections::BTreeMap,
@@ -9,12 +10,9 @@ use std::{
 };
 
 use sojourn_core::{
-    client::{Browser, Client},
     email::Email,
     handshake::Handshake,
-    id::{
-        ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignInTokenId, SignUpId, UserId,
-    },
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -24,12 +22,13 @@ use sojourn_core::{
     user::User,
 };
 
+use self::tenant::Tenant;
 use crate::{
     change::{ChangeSet, Write},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SignInToken,
-        SigningKey, StoredStatus, UserFilter, UserTime, policy_of, search_text,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
+        UserFilter, policy_of,
     },
 };
 
@@ -47,31 +46,6 @@ struct State {
     tenants: BTreeMap<InstanceId, Tenant>,
     high_water: Option<Timestamp>,
     closed: bool,
-}
-
-/// The rows of one instance.
-#[derive(Debug, Default)]
-struct Tenant {
-    instance: Option<Instance>,
-    signing_keys: BTreeMap<String, SigningKey>,
-    secret_keys: BTreeMap<[u8; 32], SecretKey>,
-    settings: BTreeMap<u64, Settings>,
-    clients: BTreeMap<ClientId, Client>,
-    sessions: BTreeMap<SessionId, Session>,
-    /// Finds sessions as the indexes of the other engine do.
-    sessions_by_client: BTreeMap<ClientId, Vec<SessionId>>,
-    sessions_by_user: BTreeMap<UserId, Vec<SessionId>>,
-    users: BTreeMap<UserId, User>,
-    emails: BTreeMap<Email, UserId>,
-    external_ids: BTreeMap<String, UserId>,
-    sign_ins: BTreeMap<SignInId, SignIn>,
-    sign_ups: BTreeMap<SignUpId, SignUp>,
-    handshakes: BTreeMap<[u8; 32], Handshake>,
-    tickets: BTreeMap<SignInTokenId, SignInToken>,
-    tickets_by_hash: BTreeMap<[u8; 32], SignInTokenId>,
-    mails: BTreeMap<MailId, Mail>,
-    outbox: Vec<OutboxEntry>,
-    commits: BTreeMap<CommitId, Timestamp>,
 }
 
 impl MemoryEngine {
@@ -110,128 +84,6 @@ impl State {
             _ => false,
         })
     }
-}
-
-impl Tenant {
-    fn settings(&self) -> Result<(Settings, Policy), StoreError> {
-        policy_of(self.settings.values().cloned().collect())
-    }
-
-    /// All sessions among which those that `filter` asks for are.
-    fn candidates(&self, filter: &SessionFilter) -> Vec<&Session> {
-        let of = |ids: Option<&Vec<SessionId>>| {
-            ids.into_iter().flatten().filter_map(|id| self.sessions.get(id)).collect()
-        };
-        match (filter.client_id, filter.user_id) {
-            (Some(client), _) => of(self.sessions_by_client.get(&client)),
-            (None, Some(user)) => of(self.sessions_by_user.get(&user)),
-            (None, None) => self.sessions.values().collect(),
-        }
-    }
-
-    fn sessions(&self, filter: &SessionFilter) -> (Vec<Session>, u64) {
-        let mut found = self.candidates(filter);
-        found.retain(|session| {
-            filter.client_id.is_none_or(|id| session.client_id == id)
-                && filter.user_id.is_none_or(|id| session.user_id == id)
-                && (filter.ids.is_empty() || filter.ids.contains(&session.id))
-                && match filter.stored {
-                    None => true,
-                    Some(StoredStatus::Open) => session.closed.is_none(),
-                    Some(StoredStatus::Closed(status)) => {
-                        session.closed.is_some_and(|closing| closing.status == status)
-                    }
-                }
-        });
-        found.sort_by_key(|session| (session.created_at, session.id));
-        if filter.order == SessionOrder::NewestFirst {
-            found.reverse();
-        }
-        page(found, filter.offset, filter.limit)
-    }
-
-    fn users(&self, filter: &UserFilter) -> (Vec<User>, u64) {
-        let query = filter.query.as_ref().map(|query| query.to_lowercase());
-        let mut found: Vec<&User> = self.users.values().collect();
-        found.retain(|user| {
-            (filter.ids.is_empty() || filter.ids.contains(&user.id))
-                && (filter.emails.is_empty()
-                    || user
-                        .email_addresses
-                        .iter()
-                        .any(|address| filter.emails.iter().any(|email| email == address.email.as_str())))
-                && (filter.external_ids.is_empty()
-                    || user.external_id.as_ref().is_some_and(|id| filter.external_ids.contains(id)))
-                && filter.banned.is_none_or(|banned| user.banned == banned)
-                && query.as_ref().is_none_or(|query| search_text(user).contains(query))
-        });
-        let (by, newest_first) = filter.order.parts();
-        found.sort_by_key(|user| {
-            let time = match by {
-                UserTime::Creation => user.created_at,
-                UserTime::Update => user.updated_at,
-                UserTime::LastSignIn => user.last_sign_in_at.unwrap_or(Timestamp::from_millis(0)),
-            };
-            (time, user.id)
-        });
-        if newest_first {
-            found.reverse();
-        }
-        page(found, filter.offset, filter.limit)
-    }
-
-    fn browser(&self, client: ClientId) -> Result<Option<BrowserRecord>, StoreError> {
-        let Some(client) = self.clients.get(&client).cloned() else {
-            return Ok(None);
-        };
-        let filter = SessionFilter {
-            client_id: Some(client.id),
-            stored: Some(StoredStatus::Open),
-            order: SessionOrder::OldestFirst,
-            limit: u32::MAX,
-            ..SessionFilter::default()
-        };
-        let (sessions, _) = self.sessions(&filter);
-        let mut users: Vec<UserId> = sessions.iter().map(|session| session.user_id).collect();
-        users.sort_unstable();
-        users.dedup();
-        let (settings, policy) = self.settings()?;
-        Ok(Some(BrowserRecord {
-            users: users.iter().filter_map(|id| self.users.get(id)).cloned().collect(),
-            sign_in: client.sign_in_id.and_then(|id| self.sign_ins.get(&id)).cloned(),
-            sign_up: client.sign_up_id.and_then(|id| self.sign_ups.get(&id)).cloned(),
-            browser: Browser { client, sessions },
-            settings,
-            policy,
-        }))
-    }
-
-    /// Removes up to `limit` rows that were over before `before`.
-    fn purge(&mut self, before: Timestamp, limit: usize) -> u64 {
-        let mut removed = remove(&mut self.sign_ins, limit, |row| row.abandon_at() <= before);
-        removed += remove(&mut self.sign_ups, limit, |row| row.abandon_at() <= before);
-        removed += remove(&mut self.handshakes, limit, |row| row.expires_at <= before);
-        removed += remove(&mut self.tickets, limit, |row| row.expires_at <= before);
-        let Self { tickets, tickets_by_hash, .. } = self;
-        tickets_by_hash.retain(|_, id| tickets.contains_key(id));
-        removed + remove(&mut self.commits, limit, |at| *at + COMMITS_KNOWN_FOR <= before)
-    }
-}
-
-/// Removes up to `limit` rows that are `over`.
-fn remove<K: Ord + Copy, V>(rows: &mut BTreeMap<K, V>, limit: usize, over: impl Fn(&V) -> bool) -> u64 {
-    let gone: Vec<K> = rows.iter().filter(|(_, row)| over(row)).map(|(key, _)| *key).take(limit).collect();
-    for key in &gone {
-        rows.remove(key);
-    }
-    gone.len() as u64
-}
-
-/// What lies behind `offset`, up to `limit`, and how many there are in all.
-fn page<T: Clone>(found: Vec<&T>, offset: u32, limit: u32) -> (Vec<T>, u64) {
-    let total = found.len() as u64;
-    let rows = found.into_iter().skip(offset as usize).take(limit as usize).cloned();
-    (rows.collect(), total)
 }
 
 impl Engine for MemoryEngine {

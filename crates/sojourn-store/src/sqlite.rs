@@ -20,10 +20,7 @@ use sojourn_core::{
     client::Browser,
     email::Email,
     handshake::Handshake,
-    id::{
-        ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId,
-        UserId,
-    },
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -44,8 +41,8 @@ use crate::{
     change::ChangeSet,
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken,
-        SigningKey, UserFilter,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
+        UserFilter,
     },
 };
 
@@ -70,31 +67,18 @@ impl SqliteEngine {
         }
         let high_water = journal::high_water(&db)?;
         let (jobs, queue) = mpsc::channel();
-        let writer = Writer {
-            db,
-            activity: Arc::clone(&activity),
-            jobs: queue,
-            high_water,
-        };
+        let writer = Writer { db, activity: Arc::clone(&activity), jobs: queue, high_water };
         let writer = thread::Builder::new()
             .name("sojourn-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self {
-            readers: Readers::new(path.to_owned()),
-            activity,
-            jobs,
-            writer: Mutex::new(Some(writer)),
-        })
+        Ok(Self { readers: Readers::new(path.to_owned()), activity, jobs, writer: Mutex::new(Some(writer)) })
     }
 
     /// Has the writer do something. It is done also when nobody waits for the answer.
     async fn ask(&self, work: Work) -> Answer {
         let (answer, outcome) = oneshot::channel();
-        let job = Job {
-            work,
-            answer: Some(answer),
-        };
+        let job = Job { work, answer: Some(answer) };
         let gone = || CommitError::Store(StoreError::closed());
         self.jobs.send(job).map_err(|_| gone())?;
         outcome.await.unwrap_or_else(|_| Err(gone()))
@@ -109,11 +93,7 @@ impl SqliteEngine {
 
     /// Waits for the writer, which was told to end.
     fn join(&self) {
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
             && writer.join().is_err()
         {
@@ -125,10 +105,7 @@ impl SqliteEngine {
 impl Drop for SqliteEngine {
     fn drop(&mut self) {
         // Fails where it is closed already.
-        let _ = self.jobs.send(Job {
-            work: Work::Close,
-            answer: None,
-        });
+        let _ = self.jobs.send(Job { work: Work::Close, answer: None });
         self.readers.close();
         self.join();
     }
@@ -156,8 +133,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         hash: [u8; 32],
     ) -> Result<Option<SecretKey>, StoreError> {
-        self.readers
-            .one(|db| instances::secret_key(db, instance, hash))
+        self.readers.one(|db| instances::secret_key(db, instance, hash))
     }
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
@@ -194,22 +170,11 @@ impl Engine for SqliteEngine {
             };
             let (settings, policy) = self.readers.settings(db, instance)?;
             let browser = Browser { client, sessions };
-            Ok(Some(BrowserRecord {
-                browser,
-                users,
-                sign_in,
-                sign_up,
-                settings,
-                policy,
-            }))
+            Ok(Some(BrowserRecord { browser, users, sign_in, sign_up, settings, policy }))
         })
     }
 
-    async fn session(
-        &self,
-        instance: InstanceId,
-        id: SessionId,
-    ) -> Result<Option<Session>, StoreError> {
+    async fn session(&self, instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError> {
         let mut session = self.readers.one(|db| sessions::get(db, instance, id))?;
         if let Some(session) = &mut session {
             self.activity.merge(instance, session);
@@ -222,9 +187,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         filter: SessionFilter,
     ) -> Result<(Vec<Session>, u64), StoreError> {
-        let (mut sessions, total) = self
-            .readers
-            .many(|db| sessions::list(db, instance, &filter))?;
+        let (mut sessions, total) = self.readers.many(|db| sessions::list(db, instance, &filter))?;
         for session in &mut sessions {
             self.activity.merge(instance, session);
         }
@@ -235,36 +198,19 @@ impl Engine for SqliteEngine {
         self.readers.one(|db| users::get(db, instance, id))
     }
 
-    async fn user_by_email(
-        &self,
-        instance: InstanceId,
-        email: &Email,
-    ) -> Result<Option<User>, StoreError> {
-        self.readers
-            .one(|db| users::by_identifier(db, instance, users::EMAIL_ADDRESS, email.as_str()))
+    async fn user_by_email(&self, instance: InstanceId, email: &Email) -> Result<Option<User>, StoreError> {
+        self.readers.one(|db| users::by_identifier(db, instance, users::EMAIL_ADDRESS, email.as_str()))
     }
 
-    async fn users(
-        &self,
-        instance: InstanceId,
-        filter: UserFilter,
-    ) -> Result<(Vec<User>, u64), StoreError> {
+    async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
         self.readers.many(|db| users::list(db, instance, &filter))
     }
 
-    async fn sign_in(
-        &self,
-        instance: InstanceId,
-        id: SignInId,
-    ) -> Result<Option<SignIn>, StoreError> {
+    async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {
         self.readers.one(|db| attempts::sign_in(db, instance, id))
     }
 
-    async fn sign_up(
-        &self,
-        instance: InstanceId,
-        id: SignUpId,
-    ) -> Result<Option<SignUp>, StoreError> {
+    async fn sign_up(&self, instance: InstanceId, id: SignUpId) -> Result<Option<SignUp>, StoreError> {
         self.readers.one(|db| attempts::sign_up(db, instance, id))
     }
 
@@ -273,8 +219,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         nonce: [u8; 32],
     ) -> Result<Option<Handshake>, StoreError> {
-        self.readers
-            .one(|db| attempts::handshake(db, instance, nonce))
+        self.readers.one(|db| attempts::handshake(db, instance, nonce))
     }
 
     async fn sign_in_token(
@@ -308,8 +253,7 @@ impl Engine for SqliteEngine {
         after: Option<EventId>,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.readers
-            .one(|db| journal::events(db, instance, after, limit))
+        self.readers.one(|db| journal::events(db, instance, after, limit))
     }
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
@@ -331,13 +275,7 @@ impl Engine for SqliteEngine {
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
-            match self
-                .order(Work::Purge {
-                    before,
-                    limit: limit.max(1),
-                })
-                .await?
-            {
+            match self.order(Work::Purge { before, limit: limit.max(1) }).await? {
                 0 => return Ok(removed),
                 gone => removed += gone,
             }

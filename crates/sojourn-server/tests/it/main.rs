@@ -3,6 +3,12 @@
 //! One binary, because linking takes longer than running.
 
 mod accounts;
+mod bapi_doors;
+mod bapi_handshake;
+mod bapi_races;
+mod bapi_sessions;
+mod bapi_settings;
+mod bapi_users;
 mod browsers;
 mod ends;
 mod fuzz;

@@ -10,7 +10,7 @@ use sojourn_core::{
     user::User,
 };
 
-use super::Tenant;
+use super::tenant::Tenant;
 use crate::{
     change::{ChangeSet, Expect, Write},
     engine::CommitError,

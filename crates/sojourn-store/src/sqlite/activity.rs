@@ -80,18 +80,12 @@ impl Activity {
     }
 
     pub(super) fn set_coarseness(&self, instance: InstanceId, coarseness: Duration) {
-        let mut all = self
-            .coarseness
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.coarseness.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(instance, coarseness);
     }
 
     fn coarseness(&self, instance: InstanceId) -> Duration {
-        let all = self
-            .coarseness
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let all = self.coarseness.read().unwrap_or_else(PoisonError::into_inner);
         all.get(&instance).copied().unwrap_or_default()
     }
 
@@ -111,15 +105,10 @@ impl Activity {
         self.saw(at);
         let coarseness = self.coarseness(key.0);
         let mut shard = self.shard(&key);
-        let entry = shard.entries.entry(key).or_insert(Entry {
-            at,
-            stored: None,
-            queued: false,
-        });
+        let entry = shard.entries.entry(key).or_insert(Entry { at, stored: None, queued: false });
         entry.at = entry.at.max(at);
-        let is_due = entry
-            .stored
-            .is_none_or(|stored| stored < entry.at && entry.at.since(stored) >= coarseness);
+        let is_due =
+            entry.stored.is_none_or(|stored| stored < entry.at && entry.at.since(stored) >= coarseness);
         if is_due && !entry.queued {
             entry.queued = true;
             shard.due.push(key);
@@ -130,11 +119,7 @@ impl Activity {
     pub(super) fn stored(&self, key: Key, at: Timestamp) {
         self.saw(at);
         let mut shard = self.shard(&key);
-        let entry = shard.entries.entry(key).or_insert(Entry {
-            at,
-            stored: None,
-            queued: false,
-        });
+        let entry = shard.entries.entry(key).or_insert(Entry { at, stored: None, queued: false });
         entry.at = entry.at.max(at);
         entry.stored = entry.stored.max(Some(at));
     }
@@ -189,9 +174,7 @@ impl Activity {
         let Some(newest) = self.newest() else { return };
         let idle = |entry: &Entry| entry.at + KEPT_IDLE < newest;
         for shard in &self.shards {
-            lock(shard)
-                .entries
-                .retain(|_, entry| !(idle(entry) && entry.is_stored()));
+            lock(shard).entries.retain(|_, entry| !(idle(entry) && entry.is_stored()));
         }
         self.make_due(idle);
     }
@@ -247,10 +230,7 @@ mod tests {
 
     fn key(n: u64) -> Key {
         let mut dice = Dice::new(n);
-        (
-            InstanceId::generate(at(0), &mut dice),
-            SessionId::generate(at(0), &mut dice),
-        )
+        (InstanceId::generate(at(0), &mut dice), SessionId::generate(at(0), &mut dice))
     }
 
     #[test]

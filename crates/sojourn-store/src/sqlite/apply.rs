@@ -20,20 +20,12 @@ use crate::{
 };
 
 /// Applies `changes`; one that is known already stays applied.
-pub(super) fn apply(
-    db: &Connection,
-    activity: &Activity,
-    changes: &ChangeSet,
-) -> Result<(), CommitError> {
+pub(super) fn apply(db: &Connection, activity: &Activity, changes: &ChangeSet) -> Result<(), CommitError> {
     let instance = changes.instance_id;
     if journal::remember(db, instance, changes.id)? == 0 {
         return Ok(());
     }
-    let set = Set {
-        db,
-        activity,
-        changes,
-    };
+    let set = Set { db, activity, changes };
     for expect in &changes.expects {
         set.expect(*expect)?;
     }
@@ -61,11 +53,7 @@ struct Set<'a> {
 }
 
 fn unless(conflict: bool) -> Result<(), CommitError> {
-    if conflict {
-        Err(CommitError::Conflict)
-    } else {
-        Ok(())
-    }
+    if conflict { Err(CommitError::Conflict) } else { Ok(()) }
 }
 
 /// A conditional write that found no row to write is a conflict.
@@ -135,8 +123,7 @@ impl Set<'_> {
 
     fn close_session(&self, row: &Session) -> Result<(), CommitError> {
         let (db, instance) = (self.db, self.changes.instance_id);
-        let (Some(stored), Some(closing)) = (sessions::get(db, instance, row.id)?, row.closed)
-        else {
+        let (Some(stored), Some(closing)) = (sessions::get(db, instance, row.id)?, row.closed) else {
             return Err(CommitError::Conflict);
         };
         if stored.closed.is_some() {

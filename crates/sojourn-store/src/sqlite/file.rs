@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use crate::engine::StoreError;
 
@@ -31,10 +31,7 @@ const CHECKED_BYTES: u64 = 16 << 20;
 
 /// Opens the database for writing; makes it if there is no file.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let unusable = |reason: String| StoreError::Unusable {
-        path: path.display().to_string(),
-        reason,
-    };
+    let unusable = |reason: String| StoreError::Unusable { path: path.display().to_string(), reason };
     let refused = |error: rusqlite::Error| unusable(error.to_string());
     let length = match fs::metadata(path) {
         Ok(metadata) => Some(metadata.len()),
@@ -49,24 +46,16 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut db = Connection::open_with_flags(path, flags).map_err(refused)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(refused)?;
     if db.is_readonly(MAIN_DB).map_err(refused)? {
-        return Err(unusable(
-            "it cannot be written; check owner and permissions".to_owned(),
-        ));
+        return Err(unusable("it cannot be written; check owner and permissions".to_owned()));
     }
-    let whose: i32 = db
-        .pragma_query_value(None, "application_id", |row| row.get(0))
-        .map_err(refused)?;
+    let whose: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(refused)?;
     if whose != APPLICATION_ID {
         return Err(unusable("it is a database of another program".to_owned()));
     }
     if length.is_some_and(|length| length <= CHECKED_BYTES) {
-        let found: String = db
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(refused)?;
+        let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(refused)?;
         if found != "ok" {
-            return Err(unusable(format!(
-                "it is damaged, restore a backup: {found}"
-            )));
+            return Err(unusable(format!("it is damaged, restore a backup: {found}")));
         }
     }
     migrate(&mut db, path)?;
@@ -80,7 +69,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "cache_size", -8_000)?;
-    db.set_prepared_statement_cache_capacity(128);
+    keep_statements(&db)?;
     Ok(db)
 }
 
@@ -99,6 +88,13 @@ fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
     // The log is moved into the file every 4 MB, and does not keep more than 64.
     db.pragma_update(None, "wal_autocheckpoint", 1_000)?;
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    keep_statements(db)
+}
+
+/// Keeps prepared statements, with plans that do not depend on what is bound:
+/// otherwise SQLite prepares them anew for each use.
+fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
@@ -119,7 +115,7 @@ fn create(path: &Path) -> Result<(), String> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let _ = fs::remove_file(beside(&draft, suffix));
     }
-    let build = || -> rusqlite::Result<()> {
+    let begin = || -> rusqlite::Result<Connection> {
         let db = Connection::open(&draft)?;
         db.pragma_update(None, "application_id", APPLICATION_ID)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
@@ -127,16 +123,20 @@ fn create(path: &Path) -> Result<(), String> {
         db.execute_batch(
             "CREATE TABLE schema_version (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL) STRICT; INSERT INTO schema_version VALUES (1, 0)",
         )?;
+        Ok(db)
+    };
+    let finish = |db: Connection| -> rusqlite::Result<()> {
         checkpoint(&db)?;
         db.close().map_err(|(_, error)| error)
     };
-    build().map_err(|error| format!("it cannot be made: {error}"))?;
+    let impossible = |error: rusqlite::Error| format!("it cannot be made: {error}");
+    let mut db = begin().map_err(impossible)?;
+    migrate(&mut db, &draft).map_err(|error| error.to_string())?;
+    finish(db).map_err(impossible)?;
     let publish = || -> std::io::Result<()> {
         fs::File::open(&draft)?.sync_all()?;
         fs::rename(&draft, path)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     publish().map_err(|error| format!("it cannot be made: {error}"))
@@ -148,15 +148,33 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Refuses what SQLite would take for an empty database, and overwrite.
+/// Refuses what SQLite would take for an empty database, and overwrite, and a
+/// file without its end, which SQLite would read as if zeros were there.
 fn check_header(path: &Path) -> Result<(), String> {
-    let mut header = [0; MAGIC.len()];
-    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    match read {
-        Ok(()) if header == *MAGIC => Ok(()),
-        Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(error.to_string()),
-        _ => Err("it is not a database, or only the beginning of one; restore a backup, or move it away to start with an empty one".to_owned()),
+    let mut header = [0; 100];
+    let read = fs::File::open(path).and_then(|mut file| {
+        file.read_exact(&mut header)?;
+        file.metadata()
+    });
+    let length = match read {
+        Ok(metadata) if header.starts_with(MAGIC) => metadata.len(),
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(error.to_string()),
+        _ => return Err("it is not a database, or only the beginning of one; restore a backup, or move it away to start with an empty one".to_owned()),
+    };
+    // A kill may leave a file that is shorter than it says, with a log that
+    // holds the rest.
+    let log = fs::metadata(beside(path, "-wal")).map_or(0, |metadata| metadata.len());
+    let number = |at: usize| header[at..at + 4].iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+    let page = match u64::from(header[16]) << 8 | u64::from(header[17]) {
+        1 => 65_536,
+        size => size,
+    };
+    // The number of pages counts only if it is as new as the file's last change.
+    let pages = if number(24) == number(92) { number(28) } else { 1 };
+    if log == 0 && (length % page.max(1) != 0 || length < pages * page) {
+        return Err("it is only the beginning of a database; restore a backup".to_owned());
     }
+    Ok(())
 }
 
 fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
@@ -166,30 +184,19 @@ fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
         reason: error.to_string(),
     };
     let select = "SELECT version FROM schema_version WHERE id = 1";
-    let found: u32 = db
-        .query_row(select, [], |row| row.get(0))
-        .map_err(refused)?;
+    let found: u32 = db.query_row(select, [], |row| row.get(0)).map_err(refused)?;
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
     if found == known {
         return Ok(());
     }
-    let transaction = db
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(refused)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refused)?;
     // Another process may have been faster.
-    let found: u32 = transaction
-        .query_row(select, [], |row| row.get(0))
-        .map_err(refused)?;
+    let found: u32 = transaction.query_row(select, [], |row| row.get(0)).map_err(refused)?;
     for step in MIGRATIONS.iter().skip(found as usize) {
         transaction.execute_batch(step).map_err(refused)?;
     }
-    transaction
-        .execute(
-            "UPDATE schema_version SET version = ?1 WHERE id = 1",
-            [known],
-        )
-        .map_err(refused)?;
+    transaction.execute("UPDATE schema_version SET version = ?1 WHERE id = 1", [known]).map_err(refused)?;
     transaction.commit().map_err(refused)
 }

@@ -31,11 +31,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            idle: Mutex::new(Some(Vec::new())),
-            settings: RwLock::default(),
-        }
+        Self { path, idle: Mutex::new(Some(Vec::new())), settings: RwLock::default() }
     }
 
     /// Further reads fail; connections close as their reads end.
@@ -99,10 +95,7 @@ impl Readers {
         }
         drop(known);
         let found = policy_of(instances::settings(db, instance)?)?;
-        let mut known = self
-            .settings
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.settings.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(instance, found.clone());
         Ok(found)
     }

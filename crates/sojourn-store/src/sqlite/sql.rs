@@ -28,11 +28,7 @@ pub(super) struct Sql {
 
 impl Sql {
     pub(super) const fn new(table: &'static str, text: &'static str) -> Self {
-        Self {
-            table,
-            text,
-            translated: OnceLock::new(),
-        }
+        Self { table, text, translated: OnceLock::new() }
     }
 
     fn for_sqlite(&self) -> &str {
@@ -59,9 +55,7 @@ pub(super) use statements;
 /// Runs a statement and says how many rows it changed. A number of parameters
 /// that does not fit the text is an error.
 pub(super) fn run(db: &Connection, sql: &Sql, params: impl Params) -> Result<usize, StoreError> {
-    let mut statement = db
-        .prepare_cached(sql.for_sqlite())
-        .map_err(failed(sql.table))?;
+    let mut statement = db.prepare_cached(sql.for_sqlite()).map_err(failed(sql.table))?;
     statement.execute(params).map_err(failed(sql.table))
 }
 
@@ -72,12 +66,8 @@ pub(super) fn all<T>(
     params: impl Params,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Vec<T>, StoreError> {
-    let mut statement = db
-        .prepare_cached(sql.for_sqlite())
-        .map_err(failed(sql.table))?;
-    let rows = statement
-        .query_map(params, read)
-        .map_err(failed(sql.table))?;
+    let mut statement = db.prepare_cached(sql.for_sqlite()).map_err(failed(sql.table))?;
+    let rows = statement.query_map(params, read).map_err(failed(sql.table))?;
     rows.collect::<Result<_, _>>().map_err(failed(sql.table))
 }
 
@@ -88,9 +78,7 @@ pub(super) fn first<T>(
     params: impl Params,
     read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Option<T>, StoreError> {
-    let mut statement = db
-        .prepare_cached(sql.for_sqlite())
-        .map_err(failed(sql.table))?;
+    let mut statement = db.prepare_cached(sql.for_sqlite()).map_err(failed(sql.table))?;
     match statement.query_row(params, read) {
         Ok(row) => Ok(Some(row)),
         Err(Error::QueryReturnedNoRows) => Ok(None),
@@ -104,20 +92,11 @@ pub(super) fn failed(table: &'static str) -> impl Fn(Error) -> StoreError {
         Error::FromSqlConversionFailure(..)
         | Error::InvalidColumnType(..)
         | Error::IntegralValueOutOfRange(..)
-        | Error::Utf8Error(..) => StoreError::Corrupt {
-            table,
-            reason: error.to_string(),
-        },
+        | Error::Utf8Error(..) => StoreError::Corrupt { table, reason: error.to_string() },
         Error::SqliteFailure(failure, _)
-            if matches!(
-                failure.code,
-                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
-            ) =>
+            if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
         {
-            StoreError::Corrupt {
-                table,
-                reason: error.to_string(),
-            }
+            StoreError::Corrupt { table, reason: error.to_string() }
         }
         _ => StoreError::Unavailable(error.to_string()),
     }
@@ -136,10 +115,7 @@ where
     T: FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    row.get_ref(column)?
-        .as_str()?
-        .parse()
-        .map_err(unreadable(column, Type::Text))
+    row.get_ref(column)?.as_str()?.parse().map_err(unreadable(column, Type::Text))
 }
 
 /// An id that may be absent.
@@ -149,9 +125,7 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     let text = row.get_ref(column)?.as_str_or_null()?;
-    text.map(str::parse)
-        .transpose()
-        .map_err(unreadable(column, Type::Text))
+    text.map(str::parse).transpose().map_err(unreadable(column, Type::Text))
 }
 
 /// A word of a closed set.
@@ -161,8 +135,7 @@ pub(super) fn word<T>(
     from_word: impl FnOnce(&str) -> Option<T>,
 ) -> rusqlite::Result<T> {
     let word = row.get_ref(column)?.as_str()?;
-    from_word(word)
-        .ok_or_else(|| unreadable(column, Type::Text)(format!("the word {word:?} is not known")))
+    from_word(word).ok_or_else(|| unreadable(column, Type::Text)(format!("the word {word:?} is not known")))
 }
 
 /// A point in time.
@@ -187,14 +160,8 @@ pub(super) fn signed(number: u64) -> i64 {
 }
 
 /// The JSON of a row's document.
-pub(super) fn json<T: serde::Serialize>(
-    table: &'static str,
-    row: &T,
-) -> Result<String, StoreError> {
-    serde_json::to_string(row).map_err(|error| StoreError::Corrupt {
-        table,
-        reason: error.to_string(),
-    })
+pub(super) fn json<T: serde::Serialize>(table: &'static str, row: &T) -> Result<String, StoreError> {
+    serde_json::to_string(row).map_err(|error| StoreError::Corrupt { table, reason: error.to_string() })
 }
 
 /// A condition and its parameters, added one by one to a list's statement.
@@ -207,10 +174,7 @@ pub(super) struct Conditions {
 impl Conditions {
     /// Rows of one instance, where the column is named so.
     pub(super) fn of_instance(column: &'static str, instance: String) -> Self {
-        Self {
-            text: format!("{column} = $1"),
-            params: vec![instance.into()],
-        }
+        Self { text: format!("{column} = $1"), params: vec![instance.into()] }
     }
 
     /// Adds ` AND ` and a text whose `$` stands for the parameter.
@@ -228,16 +192,11 @@ impl Conditions {
     }
 
     /// Adds a text whose `$` stands for a list of parameters, unless it is empty.
-    pub(super) fn and_one_of(
-        &mut self,
-        text: &'static str,
-        params: impl IntoIterator<Item = String>,
-    ) {
+    pub(super) fn and_one_of(&mut self, text: &'static str, params: impl IntoIterator<Item = String>) {
         let before = self.params.len();
         self.params.extend(params.into_iter().map(Into::into));
-        let numbers: Vec<String> = (before + 1..=self.params.len())
-            .map(|number| format!("${number}"))
-            .collect();
+        let numbers: Vec<String> =
+            (before + 1..=self.params.len()).map(|number| format!("${number}")).collect();
         if !numbers.is_empty() {
             self.text.push_str(" AND ");
             self.text.push_str(&text.replace('$', &numbers.join(", ")));
@@ -265,23 +224,14 @@ impl Page {
         conditions: &Conditions,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<(Vec<T>, u64), StoreError> {
-        let Self {
-            table,
-            select,
-            from,
-            order,
-            limit,
-            offset,
-        } = self;
+        let Self { table, select, from, order, limit, offset } = self;
         let Conditions { text, params } = conditions;
         let count = translate(&format!("SELECT COUNT(*) FROM {from} WHERE {text}"));
         let list = translate(&format!(
             "SELECT {select} FROM {from} WHERE {text} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
         ));
         let params = || rusqlite::params_from_iter(params.iter());
-        let total = db
-            .query_row(&count, params(), |row| number(row, 0))
-            .map_err(failed(table))?;
+        let total = db.query_row(&count, params(), |row| number(row, 0)).map_err(failed(table))?;
         let mut statement = db.prepare(&list).map_err(failed(table))?;
         let rows = statement.query_map(params(), read).map_err(failed(table))?;
         let rows = rows.collect::<Result<_, _>>().map_err(failed(table))?;
@@ -294,10 +244,7 @@ mod tests {
     use super::*;
     use crate::sqlite::file;
 
-    #[test]
-    fn every_statement_is_understood() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+    fn every_statement() -> impl Iterator<Item = &'static Sql> {
         let nouns = [
             attempts::ALL,
             clients::ALL,
@@ -308,7 +255,40 @@ mod tests {
             tickets::ALL,
             users::ALL,
         ];
-        for sql in nouns.into_iter().flatten() {
+        nouns.into_iter().flatten().copied()
+    }
+
+    #[test]
+    fn every_statement_finds_its_rows_by_a_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        // Few rows by nature, or all that a key leaves are wanted.
+        let walks = ["FROM instances ORDER BY", "FROM mails", "FROM signing_keys"];
+        for sql in every_statement() {
+            let text = format!("EXPLAIN QUERY PLAN {}", sql.for_sqlite());
+            let mut statement = db.prepare(&text).expect("a plan");
+            let count = statement.parameter_count();
+            let steps = statement
+                .query_map(rusqlite::params_from_iter(vec![0; count]), |row| row.get(3))
+                .expect("a plan");
+            for step in steps {
+                let step: String = step.expect("a step");
+                let walks = walks.iter().any(|walk| sql.text.contains(walk));
+                assert!(walks || !step.contains("SCAN"), "{}: {step}", sql.text);
+                assert!(walks || !step.contains("TEMP B-TREE"), "{}: {step}", sql.text);
+                // Half a key leaves a whole instance to walk.
+                let half = step.ends_with("(instance_id=?)") && !sql.text.contains("ORDER BY");
+                let all = sql.text.contains("MAX(") || sql.text.starts_with("DELETE FROM mails");
+                assert!(walks || all || !half, "{}: {step}", sql.text);
+            }
+        }
+    }
+
+    #[test]
+    fn every_statement_is_understood() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        for sql in every_statement() {
             let statement = db.prepare(sql.for_sqlite());
             assert!(statement.is_ok(), "{}: {statement:?}", sql.text);
         }
@@ -319,10 +299,7 @@ mod tests {
         static TWO: Sql = Sql::new("none", "SELECT $2, $1");
         let db = Connection::open_in_memory().expect("a database");
         let answer = first(&db, &TWO, [1], |row| row.get::<_, i64>(0));
-        assert!(
-            matches!(answer, Err(StoreError::Unavailable(_))),
-            "{answer:?}"
-        );
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
         let answer = first(&db, &TWO, [1, 2], |row| row.get::<_, i64>(0));
         assert_eq!(answer.expect("both"), Some(2));
     }

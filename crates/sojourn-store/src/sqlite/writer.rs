@@ -67,10 +67,7 @@ impl Work {
     fn wants_all_activity(&self) -> bool {
         match self {
             Self::FlushActivity | Self::Close => true,
-            Self::Commit(changes) => changes
-                .writes
-                .iter()
-                .any(|write| matches!(write, Write::Settings(_))),
+            Self::Commit(changes) => changes.writes.iter().any(|write| matches!(write, Write::Settings(_))),
             Self::RaiseHighWater(_) | Self::Purge { .. } => false,
         }
     }
@@ -88,7 +85,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Works until it is closed or nobody can send any more.
-    // A waiting timer, not the time of anything that is stored.
+    #[expect(clippy::disallowed_methods, reason = "a waiting timer, not the time of anything that is stored")]
     pub(super) fn run(mut self) {
         let mut next_flush = Instant::now() + FLUSH_EVERY;
         let mut flushes = 0_u32;
@@ -99,10 +96,7 @@ impl Writer {
                 Ok(job) => group.push(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    group.push(Job {
-                        work: Work::Close,
-                        answer: None,
-                    });
+                    group.push(Job { work: Work::Close, answer: None });
                 }
             }
             while group.len() < GROUP
@@ -169,15 +163,9 @@ impl Writer {
         }
     }
 
-    fn transact(
-        &mut self,
-        group: &[Job],
-        batch: &Batch,
-        flush: bool,
-    ) -> Result<Vec<Answer>, StoreError> {
+    fn transact(&mut self, group: &[Job], batch: &Batch, flush: bool) -> Result<Vec<Answer>, StoreError> {
         let lags = |now: Timestamp, by: Duration| {
-            self.high_water
-                .is_none_or(|stored| stored < now && now.since(stored) >= by)
+            self.high_water.is_none_or(|stored| stored < now && now.since(stored) >= by)
         };
         let seen = self
             .activity
@@ -220,9 +208,9 @@ impl Writer {
 
     fn perform(&self, work: &Work) -> Answer {
         match work {
-            Work::Commit(changes) => self
-                .in_savepoint(|| apply(&self.db, &self.activity, changes))
-                .map(|()| 0),
+            Work::Commit(changes) => {
+                self.in_savepoint(|| apply(&self.db, &self.activity, changes)).map(|()| 0)
+            }
             Work::Purge { before, limit } => self.in_savepoint(|| {
                 let all = instances::list(&self.db)?;
                 let all: Vec<InstanceId> = all.iter().map(|instance| instance.id).collect();
@@ -232,10 +220,7 @@ impl Writer {
         }
     }
 
-    fn in_savepoint<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, CommitError>,
-    ) -> Result<T, CommitError> {
+    fn in_savepoint<T>(&self, work: impl FnOnce() -> Result<T, CommitError>) -> Result<T, CommitError> {
         self.control("SAVEPOINT one")?;
         let outcome = work();
         if outcome.is_err() && !self.db.is_autocommit() {
@@ -259,13 +244,11 @@ impl Writer {
         for write in &changes.writes {
             match write {
                 Write::InsertSession(session) | Write::TouchSession(session) => {
-                    self.activity
-                        .stored((instance, session.id), session.last_active_at);
+                    self.activity.stored((instance, session.id), session.last_active_at);
                 }
                 Write::CloseSession(session) => self.activity.forget(&(instance, session.id)),
                 Write::Settings(settings) => {
-                    self.activity
-                        .set_coarseness(instance, activity::coarseness(settings));
+                    self.activity.set_coarseness(instance, activity::coarseness(settings));
                 }
                 _ => {}
             }
@@ -283,11 +266,99 @@ fn tell(job: Job, outcome: Answer) {
 /// The same failure for one more.
 fn again(error: &StoreError) -> StoreError {
     match error {
-        StoreError::Corrupt { table, reason } => StoreError::Corrupt {
-            table,
-            reason: reason.clone(),
-        },
+        StoreError::Corrupt { table, reason } => StoreError::Corrupt { table, reason: reason.clone() },
         StoreError::Unavailable(reason) => StoreError::Unavailable(reason.clone()),
         other => StoreError::Unavailable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use sojourn_core::{id::UserId, testing::Dice, user::User};
+
+    use super::*;
+    use crate::records::{Environment, Instance};
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + secs)
+    }
+
+    /// Has the writer do one job on this thread.
+    fn perform(writer: &mut Writer, work: Work) -> Answer {
+        let (answer, mut outcome) = oneshot::channel();
+        writer.settle(vec![Job { work, answer: Some(answer) }], &Batch::new(), false);
+        outcome.try_recv().expect("every job is answered")
+    }
+
+    #[test]
+    fn a_full_disk_refuses_and_heals_without_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        let (_jobs, queue) = mpsc::channel();
+        let activity = Arc::new(Activity::new());
+        let mut writer = Writer { db, activity, jobs: queue, high_water: None };
+        let mut dice = Dice::new(3);
+        let instance = InstanceId::generate(at(0), &mut dice);
+        let row = Instance {
+            id: instance,
+            environment: Environment::Production,
+            host: "clerk.example.com".to_owned(),
+            created_at: at(0),
+        };
+        let set = ChangeSet::new(instance, at(0), &mut dice).write(Write::InsertInstance(row));
+        perform(&mut writer, Work::Commit(Box::new(set))).expect("there is room");
+
+        let mut user = User::new(UserId::generate(at(1), &mut dice), at(1));
+        user.first_name = Some("x".repeat(200_000));
+        let set = ChangeSet::new(instance, at(1), &mut dice).write(Write::User(user.clone()));
+        let pages: u32 =
+            writer.db.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a number");
+        let limit = |writer: &Writer, pages: u32| {
+            writer.db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).expect("a limit");
+        };
+        limit(&writer, pages + 2);
+        let outcome = perform(&mut writer, Work::Commit(Box::new(set.clone())));
+        let unavailable = matches!(outcome, Err(CommitError::Store(StoreError::Unavailable(_))));
+        assert!(unavailable, "{outcome:?}");
+        assert!(writer.db.is_autocommit());
+        limit(&writer, 1_000_000);
+        perform(&mut writer, Work::Commit(Box::new(set))).expect("healed, and the same set goes in");
+    }
+
+    #[test]
+    fn a_refused_set_spoils_no_other_of_its_group() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        let (_jobs, queue) = mpsc::channel();
+        let activity = Arc::new(Activity::new());
+        let mut writer = Writer { db, activity, jobs: queue, high_water: None };
+        let mut dice = Dice::new(4);
+        let mut outcomes = Vec::new();
+        let mut group = Vec::new();
+        // Every second set names an instance that is not there.
+        for secs in 0..10 {
+            let instance = InstanceId::generate(at(secs), &mut dice);
+            let row = Instance {
+                id: instance,
+                environment: Environment::Production,
+                host: "clerk.example.com".to_owned(),
+                created_at: at(secs),
+            };
+            let set = ChangeSet::new(instance, at(secs), &mut dice);
+            let set = set.write(if secs % 2 == 0 { Write::InsertInstance(row) } else { Write::ClearMails });
+            let (answer, outcome) = oneshot::channel();
+            outcomes.push(outcome);
+            group.push(Job { work: Work::Commit(Box::new(set)), answer: Some(answer) });
+        }
+        writer.settle(group, &Batch::new(), false);
+        let refused: Vec<bool> = outcomes
+            .into_iter()
+            .map(|mut outcome| outcome.try_recv().expect("every job is answered").is_err())
+            .collect();
+        assert_eq!(refused, [false, true].repeat(5));
+        assert_eq!(instances::list(&writer.db).expect("a load").len(), 5);
+        assert_eq!(writer.high_water, Some(at(8)));
     }
 }

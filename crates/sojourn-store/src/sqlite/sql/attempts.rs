@@ -27,12 +27,7 @@ pub(in crate::sqlite) fn sign_in(
     instance: InstanceId,
     id: SignInId,
 ) -> Result<Option<SignIn>, StoreError> {
-    first(
-        db,
-        &SIGN_IN,
-        [instance.to_string(), id.to_string()],
-        |row| document(row, 0),
-    )
+    first(db, &SIGN_IN, [instance.to_string(), id.to_string()], |row| document(row, 0))
 }
 
 /// Writes the row if its version is the stored one.
@@ -41,15 +36,8 @@ pub(in crate::sqlite) fn put_sign_in(
     instance: InstanceId,
     row: &SignIn,
 ) -> Result<usize, StoreError> {
-    let statement = if row.version == 0 {
-        &INSERT_SIGN_IN
-    } else {
-        &UPDATE_SIGN_IN
-    };
-    let stored = SignIn {
-        version: row.version + 1,
-        ..row.clone()
-    };
+    let statement = if row.version == 0 { &INSERT_SIGN_IN } else { &UPDATE_SIGN_IN };
+    let stored = SignIn { version: row.version + 1, ..row.clone() };
     let params = params![
         instance.to_string(),
         row.id.to_string(),
@@ -65,12 +53,7 @@ pub(in crate::sqlite) fn sign_up(
     instance: InstanceId,
     id: SignUpId,
 ) -> Result<Option<SignUp>, StoreError> {
-    first(
-        db,
-        &SIGN_UP,
-        [instance.to_string(), id.to_string()],
-        |row| document(row, 0),
-    )
+    first(db, &SIGN_UP, [instance.to_string(), id.to_string()], |row| document(row, 0))
 }
 
 /// Writes the row if its version is the stored one.
@@ -79,15 +62,8 @@ pub(in crate::sqlite) fn put_sign_up(
     instance: InstanceId,
     row: &SignUp,
 ) -> Result<usize, StoreError> {
-    let statement = if row.version == 0 {
-        &INSERT_SIGN_UP
-    } else {
-        &UPDATE_SIGN_UP
-    };
-    let stored = SignUp {
-        version: row.version + 1,
-        ..row.clone()
-    };
+    let statement = if row.version == 0 { &INSERT_SIGN_UP } else { &UPDATE_SIGN_UP };
+    let stored = SignUp { version: row.version + 1, ..row.clone() };
     let params = params![
         instance.to_string(),
         row.id.to_string(),
@@ -103,12 +79,7 @@ pub(in crate::sqlite) fn handshake(
     instance: InstanceId,
     nonce: [u8; 32],
 ) -> Result<Option<Handshake>, StoreError> {
-    first(
-        db,
-        &HANDSHAKE,
-        params![instance.to_string(), nonce],
-        |row| document(row, 0),
-    )
+    first(db, &HANDSHAKE, params![instance.to_string(), nonce], |row| document(row, 0))
 }
 
 pub(in crate::sqlite) fn insert_handshake(
@@ -118,11 +89,6 @@ pub(in crate::sqlite) fn insert_handshake(
     row: &Handshake,
 ) -> Result<usize, StoreError> {
     let document = json("handshakes", row)?;
-    let params = params![
-        instance.to_string(),
-        nonce,
-        row.expires_at.as_millis(),
-        document
-    ];
+    let params = params![instance.to_string(), nonce, row.expires_at.as_millis(), document];
     run(db, &INSERT_HANDSHAKE, params)
 }

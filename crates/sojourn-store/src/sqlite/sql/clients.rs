@@ -55,11 +55,7 @@ pub(in crate::sqlite) fn put(
     instance: InstanceId,
     row: &Client,
 ) -> Result<usize, StoreError> {
-    let statement = if row.version == 0 {
-        &INSERT_CLIENT
-    } else {
-        &UPDATE_CLIENT
-    };
+    let statement = if row.version == 0 { &INSERT_CLIENT } else { &UPDATE_CLIENT };
     let predecessor = row.predecessor;
     let params = params![
         instance.to_string(),
@@ -70,12 +66,8 @@ pub(in crate::sqlite) fn put(
         row.signed_in_set_changed_at.as_millis(),
         row.secret.0,
         predecessor.map(|old| old.secret.0),
-        predecessor
-            .map(|old| old.rotated_at)
-            .map(Timestamp::as_millis),
-        predecessor
-            .map(|old| old.good_until)
-            .map(Timestamp::as_millis),
+        predecessor.map(|old| old.rotated_at).map(Timestamp::as_millis),
+        predecessor.map(|old| old.good_until).map(Timestamp::as_millis),
         row.last_active_session_id.map(|id| id.to_string()),
         row.last_authentication_strategy,
         row.sign_in_id.map(|id| id.to_string()),

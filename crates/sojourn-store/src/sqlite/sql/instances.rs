@@ -46,18 +46,9 @@ pub(in crate::sqlite) fn exists(db: &Connection, id: InstanceId) -> Result<bool,
 }
 
 pub(in crate::sqlite) fn insert(db: &Connection, row: &Instance) -> Result<usize, StoreError> {
-    let Instance {
-        id,
-        environment,
-        host,
-        created_at,
-    } = row;
+    let Instance { id, environment, host, created_at } = row;
     let created_at = created_at.as_millis();
-    run(
-        db,
-        &INSERT_INSTANCE,
-        params![id.to_string(), environment.as_str(), host, created_at],
-    )
+    run(db, &INSERT_INSTANCE, params![id.to_string(), environment.as_str(), host, created_at])
 }
 
 pub(in crate::sqlite) fn signing_keys(
@@ -65,11 +56,7 @@ pub(in crate::sqlite) fn signing_keys(
     instance: InstanceId,
 ) -> Result<Vec<SigningKey>, StoreError> {
     all(db, &SIGNING_KEYS, [instance.to_string()], |row| {
-        Ok(SigningKey {
-            kid: row.get(0)?,
-            sealed_private_key: row.get(1)?,
-            created_at: time(row, 2)?,
-        })
+        Ok(SigningKey { kid: row.get(0)?, sealed_private_key: row.get(1)?, created_at: time(row, 2)? })
     })
 }
 
@@ -78,11 +65,7 @@ pub(in crate::sqlite) fn insert_signing_key(
     instance: InstanceId,
     key: &SigningKey,
 ) -> Result<usize, StoreError> {
-    let SigningKey {
-        kid,
-        sealed_private_key,
-        created_at,
-    } = key;
+    let SigningKey { kid, sealed_private_key, created_at } = key;
     let created_at = created_at.as_millis();
     let params = params![instance.to_string(), kid, sealed_private_key, created_at];
     run(db, &INSERT_SIGNING_KEY, params)
@@ -93,17 +76,9 @@ pub(in crate::sqlite) fn secret_key(
     instance: InstanceId,
     hash: [u8; 32],
 ) -> Result<Option<SecretKey>, StoreError> {
-    first(
-        db,
-        &SECRET_KEY,
-        params![instance.to_string(), hash],
-        |row| {
-            Ok(SecretKey {
-                hash: row.get(0)?,
-                created_at: time(row, 1)?,
-            })
-        },
-    )
+    first(db, &SECRET_KEY, params![instance.to_string(), hash], |row| {
+        Ok(SecretKey { hash: row.get(0)?, created_at: time(row, 1)? })
+    })
 }
 
 pub(in crate::sqlite) fn insert_secret_key(
@@ -116,13 +91,8 @@ pub(in crate::sqlite) fn insert_secret_key(
 }
 
 /// The number of the newest settings; 0 where there are none.
-pub(in crate::sqlite) fn newest_settings(
-    db: &Connection,
-    instance: InstanceId,
-) -> Result<u64, StoreError> {
-    let version = first(db, &NEWEST_SETTINGS, [instance.to_string()], |row| {
-        number(row, 0)
-    })?;
+pub(in crate::sqlite) fn newest_settings(db: &Connection, instance: InstanceId) -> Result<u64, StoreError> {
+    let version = first(db, &NEWEST_SETTINGS, [instance.to_string()], |row| number(row, 0))?;
     Ok(version.unwrap_or(0))
 }
 
@@ -131,9 +101,7 @@ pub(in crate::sqlite) fn settings(
     db: &Connection,
     instance: InstanceId,
 ) -> Result<Vec<Settings>, StoreError> {
-    all(db, &ALL_SETTINGS, [instance.to_string()], |row| {
-        document(row, 0)
-    })
+    all(db, &ALL_SETTINGS, [instance.to_string()], |row| document(row, 0))
 }
 
 pub(in crate::sqlite) fn insert_settings(

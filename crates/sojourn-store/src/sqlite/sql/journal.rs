@@ -66,22 +66,12 @@ pub(in crate::sqlite) fn events(
     limit: u32,
 ) -> Result<Vec<OutboxEntry>, StoreError> {
     let entry = |row: &rusqlite::Row<'_>| {
-        Ok(OutboxEntry {
-            id: parsed(row, 0)?,
-            at: time(row, 1)?,
-            name: row.get(2)?,
-            data: document(row, 3)?,
-        })
+        Ok(OutboxEntry { id: parsed(row, 0)?, at: time(row, 1)?, name: row.get(2)?, data: document(row, 3)? })
     };
     let instance = instance.to_string();
     match after {
         None => all(db, &EVENTS, params![instance, limit], entry),
-        Some(id) => all(
-            db,
-            &EVENTS_AFTER,
-            params![instance, limit, id.to_string()],
-            entry,
-        ),
+        Some(id) => all(db, &EVENTS_AFTER, params![instance, limit, id.to_string()], entry),
     }
 }
 
@@ -89,10 +79,7 @@ pub(in crate::sqlite) fn high_water(db: &Connection) -> Result<Option<Timestamp>
     first(db, &HIGH_WATER, [], |row| time(row, 0))
 }
 
-pub(in crate::sqlite) fn raise_high_water(
-    db: &Connection,
-    now: Timestamp,
-) -> Result<usize, StoreError> {
+pub(in crate::sqlite) fn raise_high_water(db: &Connection, now: Timestamp) -> Result<usize, StoreError> {
     run(db, &RAISE_HIGH_WATER, [now.as_millis()])
 }
 
@@ -104,12 +91,7 @@ pub(in crate::sqlite) fn purge(
     limit: u32,
 ) -> Result<u64, StoreError> {
     let mut removed = 0;
-    for sql in [
-        &PURGE_SIGN_INS,
-        &PURGE_SIGN_UPS,
-        &PURGE_HANDSHAKES,
-        &PURGE_TICKETS,
-    ] {
+    for sql in [&PURGE_SIGN_INS, &PURGE_SIGN_UPS, &PURGE_HANDSHAKES, &PURGE_TICKETS] {
         removed += run(db, sql, params![before.as_millis(), limit])?;
     }
     let oldest_known = CommitId::generate(before - COMMITS_KNOWN_FOR, &mut Least).to_string();

@@ -24,9 +24,7 @@ pub(in crate::sqlite) fn list(
     let instance = instance.to_string();
     match to {
         None => all(db, &MAILS, params![instance, limit], |row| document(row, 0)),
-        Some(to) => all(db, &MAILS_TO, params![instance, limit, to], |row| {
-            document(row, 0)
-        }),
+        Some(to) => all(db, &MAILS_TO, params![instance, limit, to], |row| document(row, 0)),
     }
 }
 

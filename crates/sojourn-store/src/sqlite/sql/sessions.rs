@@ -14,12 +14,11 @@ use crate::{
 };
 
 const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version";
-const FROM: &str =
-    "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
+const FROM: &str = "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
 
 statements! { "sessions";
     SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
-    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL ORDER BY s.created_at, s.id";
+    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL";
     OPEN_OF_USER = "SELECT 1 FROM sessions WHERE instance_id = $1 AND user_id = $2 AND closed_at IS NULL LIMIT 1";
     INSERT_SESSION = "INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at, first_factor_verified_at, user_agent, ip_address, closed_at, closed_status, closed_reason, closed_settings_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
     INSERT_ACTIVITY = "INSERT INTO activity (instance_id, session_id, last_active_at) VALUES ($1, $2, $3)";
@@ -46,10 +45,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         updated_at: time(row, 4)?,
         last_active_at: time(row, 5)?,
         first_factor_verified_at: time(row, 6)?,
-        device: Device {
-            user_agent: row.get(7)?,
-            ip_address: row.get(8)?,
-        },
+        device: Device { user_agent: row.get(7)?, ip_address: row.get(8)? },
         closed,
     })
 }
@@ -59,12 +55,7 @@ pub(in crate::sqlite) fn get(
     instance: InstanceId,
     id: SessionId,
 ) -> Result<Option<Session>, StoreError> {
-    first(
-        db,
-        &SESSION,
-        [instance.to_string(), id.to_string()],
-        session,
-    )
+    first(db, &SESSION, [instance.to_string(), id.to_string()], session)
 }
 
 /// The sessions of a browser that are stored as open, oldest first.
@@ -73,12 +64,12 @@ pub(in crate::sqlite) fn open_of_client(
     instance: InstanceId,
     client: ClientId,
 ) -> Result<Vec<Session>, StoreError> {
-    all(
-        db,
-        &OPEN_OF_CLIENT,
-        [instance.to_string(), client.to_string()],
-        session,
-    )
+    // Ordered here: asked to order, SQLite walks all open sessions in the
+    // order of the index that has one.
+    let params = [instance.to_string(), client.to_string()];
+    let mut sessions = all(db, &OPEN_OF_CLIENT, params, session)?;
+    sessions.sort_unstable_by_key(|session| (session.created_at, session.id));
+    Ok(sessions)
 }
 
 /// Whether a session of the user is stored as open.
@@ -151,11 +142,7 @@ pub(in crate::sqlite) fn insert(
     if run(db, &INSERT_SESSION, params)? == 0 {
         return Ok(0);
     }
-    run(
-        db,
-        &INSERT_ACTIVITY,
-        params![instance, id, row.last_active_at.as_millis()],
-    )
+    run(db, &INSERT_ACTIVITY, params![instance, id, row.last_active_at.as_millis()])
 }
 
 /// Stores how an open session ended.

@@ -20,13 +20,9 @@ statements! { "sign_in_tokens";
 }
 
 fn status(word: &str) -> Option<SignInTokenStatus> {
-    [
-        SignInTokenStatus::Pending,
-        SignInTokenStatus::Accepted,
-        SignInTokenStatus::Revoked,
-    ]
-    .into_iter()
-    .find(|status| status.as_str() == word)
+    [SignInTokenStatus::Pending, SignInTokenStatus::Accepted, SignInTokenStatus::Revoked]
+        .into_iter()
+        .find(|status| status.as_str() == word)
 }
 
 fn ticket(row: &Row<'_>) -> rusqlite::Result<SignInToken> {
@@ -54,12 +50,7 @@ pub(in crate::sqlite) fn by_hash(
     instance: InstanceId,
     hash: [u8; 32],
 ) -> Result<Option<SignInToken>, StoreError> {
-    first(
-        db,
-        &TICKET_BY_HASH,
-        params![instance.to_string(), hash],
-        ticket,
-    )
+    first(db, &TICKET_BY_HASH, params![instance.to_string(), hash], ticket)
 }
 
 pub(in crate::sqlite) fn insert(
@@ -88,11 +79,6 @@ pub(in crate::sqlite) fn settle(
     status: SignInTokenStatus,
     at: Timestamp,
 ) -> Result<usize, StoreError> {
-    let params = params![
-        instance.to_string(),
-        id.to_string(),
-        status.as_str(),
-        at.as_millis()
-    ];
+    let params = params![instance.to_string(), id.to_string(), status.as_str(), at.as_millis()];
     run(db, &SETTLE_TICKET, params)
 }

@@ -47,12 +47,7 @@ pub(in crate::sqlite) fn by_identifier(
     kind: &'static str,
     value: &str,
 ) -> Result<Option<User>, StoreError> {
-    first(
-        db,
-        &USER_BY_IDENTIFIER,
-        params![instance.to_string(), kind, value],
-        user,
-    )
+    first(db, &USER_BY_IDENTIFIER, params![instance.to_string(), kind, value], user)
 }
 
 pub(in crate::sqlite) fn version(
@@ -60,12 +55,7 @@ pub(in crate::sqlite) fn version(
     instance: InstanceId,
     id: UserId,
 ) -> Result<Option<u64>, StoreError> {
-    first(
-        db,
-        &USER_VERSION,
-        [instance.to_string(), id.to_string()],
-        |row| number(row, 0),
-    )
+    first(db, &USER_VERSION, [instance.to_string(), id.to_string()], |row| number(row, 0))
 }
 
 pub(in crate::sqlite) fn list(
@@ -111,28 +101,14 @@ pub(in crate::sqlite) fn list(
 /// A LIKE pattern for texts that contain `query`, whatever characters it is made of.
 fn contains(query: &str) -> String {
     let query = query.to_lowercase();
-    let query = query
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
+    let query = query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{query}%")
 }
 
 /// Writes the row if its version is the stored one.
-pub(in crate::sqlite) fn put(
-    db: &Connection,
-    instance: InstanceId,
-    row: &User,
-) -> Result<usize, StoreError> {
-    let statement = if row.version == 0 {
-        &INSERT_USER
-    } else {
-        &UPDATE_USER
-    };
-    let stored = User {
-        version: row.version + 1,
-        ..row.clone()
-    };
+pub(in crate::sqlite) fn put(db: &Connection, instance: InstanceId, row: &User) -> Result<usize, StoreError> {
+    let statement = if row.version == 0 { &INSERT_USER } else { &UPDATE_USER };
+    let stored = User { version: row.version + 1, ..row.clone() };
     let params = params![
         instance.to_string(),
         row.id.to_string(),
@@ -161,11 +137,7 @@ pub(in crate::sqlite) fn release(
     instance: InstanceId,
     id: UserId,
 ) -> Result<usize, StoreError> {
-    run(
-        db,
-        &RELEASE_IDENTIFIERS,
-        [instance.to_string(), id.to_string()],
-    )
+    run(db, &RELEASE_IDENTIFIERS, [instance.to_string(), id.to_string()])
 }
 
 /// Whether the identifier is the user's now.
@@ -180,11 +152,7 @@ pub(in crate::sqlite) fn claim(
     if run(db, &CLAIM_IDENTIFIER, params![instance, kind, value, id])? > 0 {
         return Ok(true);
     }
-    let owner = first(
-        db,
-        &OWNER_OF_IDENTIFIER,
-        params![instance, kind, value],
-        |row| row.get::<_, String>(0),
-    )?;
+    let owner =
+        first(db, &OWNER_OF_IDENTIFIER, params![instance, kind, value], |row| row.get::<_, String>(0))?;
     Ok(owner == Some(id))
 }

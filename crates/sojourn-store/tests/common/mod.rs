@@ -1,0 +1,180 @@
+//! A small world to tell stories in: one instance, and rows made by name.
+
+#![allow(dead_code, reason = "each test file tells its own part")]
+
+use sojourn_core::{
+    client::{Client, ClientStep, Newcomer, SecretHash, admit},
+    email::Email,
+    id::{ClientId, EmailAddressId, InstanceId, MailId, Randomness as _, SessionId, SignInTokenId, UserId},
+    session::{ClosedStatus, Closing, Device, EndReason, Session},
+    settings::{SessionSettingsPatch, Settings},
+    testing::Dice,
+    time::Timestamp,
+    user::User,
+};
+use sojourn_store::{
+    ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, SignInToken, SignInTokenStatus, Store,
+    Write,
+};
+
+/// Some seconds after the story begins.
+pub fn at(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_795_000_000 + secs)
+}
+
+pub struct World {
+    pub store: Store,
+    pub instance: InstanceId,
+    pub dice: Dice,
+}
+
+impl World {
+    /// An instance in `store`, with its first settings.
+    pub async fn new(store: Store, seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let instance = InstanceId::generate(at(0), &mut dice);
+        let mut world = Self { store, instance, dice };
+        let row = Instance {
+            id: instance,
+            environment: Environment::Development,
+            host: "clerk.example.localhost".to_owned(),
+            created_at: at(0),
+        };
+        let set =
+            world.set(0).write(Write::InsertInstance(row)).write(Write::Settings(Settings::initial(at(0))));
+        world.commit(set).await.expect("a new instance");
+        world
+    }
+
+    pub fn set(&mut self, secs: i64) -> ChangeSet {
+        ChangeSet::new(self.instance, at(secs), &mut self.dice)
+    }
+
+    pub async fn commit(&self, set: ChangeSet) -> Result<(), CommitError> {
+        self.store.commit(set).await
+    }
+
+    /// Commits one write.
+    pub async fn put(&mut self, secs: i64, write: Write) -> Result<(), CommitError> {
+        let set = self.set(secs).write(write);
+        self.commit(set).await
+    }
+
+    /// A user that is not stored yet.
+    pub fn new_user(&mut self, name: &str, secs: i64) -> User {
+        let mut user = User::new(UserId::generate(at(secs), &mut self.dice), at(secs));
+        user.first_name = Some(name.to_owned());
+        let id = EmailAddressId::generate(at(secs), &mut self.dice);
+        let email = format!("{}@example.com", name.to_lowercase());
+        user.add_email(id, Email::parse(&email).expect("an address"), Some("admin"), at(secs));
+        user
+    }
+
+    /// A stored user.
+    pub async fn user(&mut self, name: &str, secs: i64) -> User {
+        let user = self.new_user(name, secs);
+        self.put(secs, Write::User(user.clone())).await.expect("a new user");
+        self.load_user(user.id).await
+    }
+
+    pub async fn load_user(&self, id: UserId) -> User {
+        let user = self.store.user(self.instance, id).await.expect("a load");
+        user.expect("the user is there")
+    }
+
+    /// A stored browser.
+    pub async fn client(&mut self, secs: i64) -> ClientId {
+        let id = ClientId::generate(at(secs), &mut self.dice);
+        let client = Client::new(id, SecretHash(self.dice.array()), at(secs));
+        self.put(secs, Write::Client(client)).await.expect("a new client");
+        id
+    }
+
+    /// What admitting the user to the browser comes to, not committed yet.
+    pub async fn admission(&mut self, client: ClientId, user: UserId, secs: i64) -> ClientStep {
+        let record = self.browser(client).await;
+        let newcomer = Newcomer {
+            session_id: SessionId::generate(at(secs), &mut self.dice),
+            user_id: user,
+            device: Device { user_agent: "Firefox".to_owned(), ip_address: "::1".to_owned() },
+            strategy: "password".to_owned(),
+            secret: SecretHash(self.dice.array()),
+        };
+        admit(at(secs), &record.policy, &record.browser, newcomer).expect("admitted")
+    }
+
+    /// A stored session of the user in the browser.
+    pub async fn sign_in(&mut self, client: ClientId, user: UserId, secs: i64) -> Session {
+        let step = self.admission(client, user, secs).await;
+        let set = self.set(secs).browser(&step);
+        self.commit(set).await.expect("signed in");
+        step.subject.expect("a session")
+    }
+
+    pub async fn browser(&self, client: ClientId) -> sojourn_store::BrowserRecord {
+        let record = self.store.browser(self.instance, client).await.expect("a load");
+        record.expect("the browser is there")
+    }
+
+    pub async fn session(&self, id: SessionId) -> Session {
+        let session = self.store.session(self.instance, id).await.expect("a load");
+        session.expect("the session is there")
+    }
+
+    /// The next settings, with several accounts per browser or not, and the
+    /// inactivity timeout on.
+    pub async fn next_settings(&self, secs: i64, multi_session: bool) -> Settings {
+        let (mut next, _) = self.store.settings(self.instance).await.expect("settings");
+        let patch = serde_json::json!({
+            "inactivity_timeout": {"enabled": true, "duration_seconds": 1800},
+            "multi_session_enabled": multi_session,
+        });
+        let patch: SessionSettingsPatch = serde_json::from_value(patch).expect("a patch");
+        let bounds = sojourn_core::lifetime::Bounds::DEVELOPMENT;
+        next.session = next.session.change(&patch, bounds).expect("valid");
+        next.version += 1;
+        next.in_force_from = at(secs);
+        next
+    }
+
+    pub async fn allow_many(&mut self, secs: i64) {
+        let next = self.next_settings(secs, true).await;
+        self.put(secs, Write::Settings(next)).await.expect("new settings");
+    }
+
+    pub fn ticket(&mut self, user: UserId, secs: i64) -> SignInToken {
+        SignInToken {
+            id: SignInTokenId::generate(at(secs), &mut self.dice),
+            hash: self.dice.array(),
+            user_id: user,
+            status: SignInTokenStatus::Pending,
+            created_at: at(secs),
+            updated_at: at(secs),
+            expires_at: at(secs + 600),
+        }
+    }
+
+    pub fn mail(&mut self, to: &str, secs: i64) -> Mail {
+        Mail {
+            id: MailId::generate(at(secs), &mut self.dice),
+            to: to.to_owned(),
+            subject: "Your code".to_owned(),
+            code: Some("424242".to_owned()),
+            link: None,
+            text: "424242".to_owned(),
+            html: "<b>424242</b>".to_owned(),
+            received_at: at(secs),
+        }
+    }
+}
+
+/// The session as it ends.
+pub fn closed(session: &Session, secs: i64, status: ClosedStatus) -> Session {
+    let reason = match status {
+        ClosedStatus::Abandoned => EndReason::InactivityTimeout,
+        ClosedStatus::Expired => EndReason::MaximumLifetime,
+        _ => EndReason::RevokedByBackend,
+    };
+    let closing = Closing { at: at(secs), status, reason, settings_version: 1 };
+    Session { updated_at: at(secs), closed: Some(closing), ..session.clone() }
+}

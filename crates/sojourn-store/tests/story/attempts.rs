@@ -1,0 +1,146 @@
+//! What is used once or for a while.
+
+use sojourn_core::{
+    event::Event,
+    handshake::Handshake,
+    id::{SignInId, SignUpId},
+    sign_in::SignIn,
+    sign_up::SignUp,
+    time::days,
+};
+use sojourn_store::{Engine as _, SignInTokenStatus, Store, Write};
+
+use crate::{
+    common::{World, at},
+    is_conflict,
+};
+
+pub async fn a_ticket_is_accepted_once_by_eight_at_a_time(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    for _ in 0..10 {
+        let ticket = world.ticket(ada.id, 2);
+        world.put(2, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
+        let attempts: Vec<_> = (0..8)
+            .map(|_| {
+                let set = world.set(3).write(Write::AcceptSignInToken(ticket.id));
+                let store = world.store.clone();
+                tokio::spawn(async move { store.commit(set).await })
+            })
+            .collect();
+        let mut accepted = 0;
+        for attempt in attempts {
+            match attempt.await.expect("no panic") {
+                Ok(()) => accepted += 1,
+                outcome => assert!(is_conflict(&outcome), "{outcome:?}"),
+            }
+        }
+        assert_eq!(accepted, 1);
+        let stored = world.store.sign_in_token(world.instance, ticket.hash).await;
+        let stored = stored.expect("a load").expect("the ticket is there");
+        assert_eq!((stored.status, stored.updated_at), (SignInTokenStatus::Accepted, at(3)));
+        let revoked = world.put(4, Write::RevokeSignInToken(ticket.id)).await;
+        assert!(is_conflict(&revoked), "{revoked:?}");
+        let by_id = world.store.sign_in_token_by_id(world.instance, ticket.id).await;
+        assert_eq!(by_id.expect("a load"), Some(stored));
+    }
+}
+
+pub async fn what_is_over_is_purged(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    let client = world.client(2).await;
+    let session = world.sign_in(client, ada.id, 3).await;
+    let mut tickets = Vec::new();
+    for secs in 10..20 {
+        let ticket = world.ticket(ada.id, secs);
+        world.put(secs, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
+        tickets.push(ticket);
+        let handshake = Handshake {
+            client_id: Some(client),
+            session_id: None,
+            origin: "http://localhost:3000".to_owned(),
+            expires_at: at(secs + 60),
+        };
+        let nonce = [secs as u8; 32];
+        world.put(secs, Write::Handshake(nonce, handshake)).await.expect("a nonce");
+        let sign_in = SignIn::new(SignInId::generate(at(secs), &mut world.dice), client, at(secs));
+        world.put(secs, Write::SignIn(sign_in)).await.expect("an attempt");
+        let sign_up = SignUp::new(SignUpId::generate(at(secs), &mut world.dice), client, at(secs));
+        world.put(secs, Write::SignUp(sign_up)).await.expect("an attempt");
+    }
+    // Tickets end after 600 s; at their very end they are over.
+    assert_eq!(world.store.purge(at(614), 3).await.expect("purged"), 5 + 10);
+    let ended = world.store.sign_in_token_by_id(world.instance, tickets[4].id).await;
+    assert_eq!(ended.expect("a load"), None);
+    let living = world.store.sign_in_token_by_id(world.instance, tickets[5].id).await;
+    assert!(living.expect("a load").is_some());
+    assert_eq!(world.store.purge(at(614), 3).await.expect("purged"), 0);
+    assert_eq!(world.store.purge(at(4000), 3).await.expect("purged"), 5 + 20);
+    let known = world.set(20).event(Event::UserUpdated(ada.id));
+    world.commit(known.clone()).await.expect("committed");
+    assert!(world.store.purge(at(21) + days(1), 10).await.expect("purged") >= 44);
+    assert!(!world.store.was_committed(world.instance, known.id).await.expect("a load"));
+    assert_eq!(world.session(session.id).await, session);
+}
+
+pub async fn mails_come_newest_first_and_go(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let first = world.mail("ada@example.com", 1);
+    let second = world.mail("bob@example.com", 2);
+    let third = world.mail("ada@example.com", 3);
+    for mail in [&first, &second, &third] {
+        world.put(4, Write::Mail(mail.clone())).await.expect("a mail");
+    }
+    let (store, instance) = (world.store.clone(), world.instance);
+    let all = store.mails(instance, None, 2).await.expect("a load");
+    assert_eq!(all, [third.clone(), second.clone()]);
+    let to_ada = store.mails(instance, Some("ada@example.com"), 9).await.expect("a load");
+    assert_eq!(to_ada, [third.clone(), first.clone()]);
+    world.put(5, Write::DeleteMail(third.id)).await.expect("gone");
+    world.put(5, Write::DeleteMail(third.id)).await.expect("gone already");
+    let all = store.mails(instance, None, 9).await.expect("a load");
+    assert_eq!(all, [second, first]);
+    world.put(6, Write::ClearMails).await.expect("gone");
+    assert_eq!(store.mails(instance, None, 9).await.expect("a load"), []);
+}
+
+pub async fn attempts_and_handshakes_come_back(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let client = world.client(1).await;
+    let sign_in = SignIn::new(SignInId::generate(at(2), &mut world.dice), client, at(2));
+    let sign_up = SignUp::new(SignUpId::generate(at(2), &mut world.dice), client, at(2));
+    let mut named = world.browser(client).await.browser.client;
+    named.sign_in_id = Some(sign_in.id);
+    named.sign_up_id = Some(sign_up.id);
+    let set = world
+        .set(2)
+        .write(Write::Client(named))
+        .write(Write::SignIn(sign_in.clone()))
+        .write(Write::SignUp(sign_up.clone()));
+    world.commit(set).await.expect("two attempts");
+    let (store, instance) = (world.store.clone(), world.instance);
+    let stored_in = SignIn { version: 1, ..sign_in.clone() };
+    let stored_up = SignUp { version: 1, ..sign_up.clone() };
+    let record = world.browser(client).await;
+    assert_eq!(record.sign_in, Some(stored_in.clone()));
+    assert_eq!(record.sign_up, Some(stored_up.clone()));
+    assert_eq!(store.sign_in(instance, sign_in.id).await.expect("a load"), Some(stored_in.clone()));
+    assert_eq!(store.sign_up(instance, sign_up.id).await.expect("a load"), Some(stored_up.clone()));
+    let late = world.put(3, Write::SignIn(sign_in)).await;
+    assert!(is_conflict(&late), "{late:?}");
+    world.put(3, Write::SignIn(stored_in)).await.expect("version 1 is the stored one");
+    let late = world.put(3, Write::SignUp(sign_up)).await;
+    assert!(is_conflict(&late), "{late:?}");
+    let handshake = Handshake {
+        client_id: None,
+        session_id: None,
+        origin: "https://app.example.com".to_owned(),
+        expires_at: at(63),
+    };
+    world.put(3, Write::Handshake([9; 32], handshake.clone())).await.expect("a nonce");
+    let again = world.put(3, Write::Handshake([9; 32], handshake.clone())).await;
+    assert!(is_conflict(&again), "{again:?}");
+    assert_eq!(store.handshake(instance, [9; 32]).await.expect("a load"), Some(handshake));
+    assert_eq!(store.handshake(instance, [8; 32]).await.expect("a load"), None);
+}

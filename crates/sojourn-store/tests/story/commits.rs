@@ -1,0 +1,112 @@
+//! Sets: whole, once, and told.
+
+use sojourn_core::{
+    client::{Leaving, leave},
+    email::Email,
+    event::Event,
+    id::CommitId,
+    session::{ClosedStatus, EndReason},
+};
+use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
+
+use crate::{
+    common::{World, at, closed},
+    is_conflict,
+};
+
+pub async fn a_set_is_applied_whole_or_not_at_all(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    let client = world.client(2).await;
+    let session = world.sign_in(client, ada.id, 3).await;
+    let before = world.browser(client).await;
+    let bob = world.new_user("Bob", 4);
+    let mail = world.mail("ada@example.com", 4);
+    let mut stale = ada.clone();
+    stale.version = 9;
+    let mut renamed = ada.clone();
+    renamed.first_name = None;
+    let set = world
+        .set(4)
+        .write(Write::User(bob.clone()))
+        .write(Write::User(renamed))
+        .write(Write::Mail(mail))
+        .write(Write::CloseSession(closed(&session, 4, ClosedStatus::Revoked)))
+        .event(Event::UserCreated(bob.id))
+        .write(Write::User(stale));
+    let id = set.id;
+    let outcome = world.commit(set).await;
+    assert!(is_conflict(&outcome), "{outcome:?}");
+    assert!(!world.store.was_committed(world.instance, id).await.expect("a load"));
+    assert_eq!(world.store.user(world.instance, bob.id).await.expect("a load"), None);
+    assert_eq!(world.browser(client).await, before);
+    assert_eq!(world.store.mails(world.instance, None, 9).await.expect("a load"), []);
+    let events = world.store.outbox(world.instance, None, 99).await.expect("a load");
+    assert!(events.iter().all(|event| event.name != "user.created"), "{events:?}");
+    let email = Email::parse("bob@example.com").expect("an address");
+    assert_eq!(world.store.user_by_email(world.instance, &email).await.expect("a load"), None);
+}
+
+pub async fn a_set_applied_twice_is_applied_once(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.new_user("Ada", 1);
+    let set = world.set(1).write(Write::User(ada.clone())).event(Event::UserCreated(ada.id));
+    for _ in 0..3 {
+        world.commit(set.clone()).await.expect("known after the first time");
+    }
+    assert!(world.store.was_committed(world.instance, set.id).await.expect("a load"));
+    assert_eq!(world.load_user(ada.id).await.version, 1);
+    let events = world.store.outbox(world.instance, None, 99).await.expect("a load");
+    assert_eq!(events.len(), 1);
+}
+
+pub async fn events_are_told_in_order_after_a_cursor(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    let client = world.client(2).await;
+    let session = world.sign_in(client, ada.id, 3).await;
+    let record = world.browser(client).await;
+    let one = Leaving::One(session.id, ClosedStatus::Removed, EndReason::SignedOut);
+    let step = leave(at(4), &record.policy, &record.browser, one, None);
+    // A clock that stepped back changes nothing in the order.
+    let set = world.set(-5).event(Event::UserUpdated(ada.id)).browser(&step);
+    world.commit(set).await.expect("signed out");
+    let outbox = async |after, limit| world.store.outbox(world.instance, after, limit).await.expect("a load");
+    let all = outbox(None, 9).await;
+    let names: Vec<&str> = all.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["session.created", "user.updated", "session.removed"]);
+    assert_eq!(all[2].at, at(-5));
+    assert_eq!(
+        all[2].data,
+        serde_json::json!({
+            "session_id": session.id, "user_id": ada.id, "status": "removed",
+            "reason": "signed_out", "at": at(4), "settings_version": 1,
+        })
+    );
+    assert_eq!(outbox(Some(all[0].id), 1).await, all[1..2]);
+    assert_eq!(outbox(Some(all[2].id), 9).await, []);
+}
+
+pub async fn the_high_water_mark_only_rises(store: Store) {
+    assert_eq!(store.high_water().await.expect("a load"), None);
+    let mut world = World::new(store, 1).await;
+    assert_eq!(world.store.high_water().await.expect("a load"), Some(at(0)));
+    world.store.raise_high_water(at(100)).await.expect("raised");
+    world.store.raise_high_water(at(50)).await.expect("nothing to do");
+    world.put(60, Write::ClearMails).await.expect("committed");
+    assert_eq!(world.store.high_water().await.expect("a load"), Some(at(100)));
+    world.put(160, Write::ClearMails).await.expect("committed");
+    assert_eq!(world.store.high_water().await.expect("a load"), Some(at(160)));
+}
+
+pub async fn a_closed_store_answers_nothing(store: Store) {
+    let mut world = World::new(store, 1).await;
+    world.store.close().await.expect("closed");
+    let outcome = world.put(1, Write::ClearMails).await;
+    assert!(matches!(outcome, Err(CommitError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+    let load = world.store.instances().await;
+    assert!(matches!(load, Err(StoreError::Unavailable(_))), "{load:?}");
+    let id = CommitId::generate(at(0), &mut world.dice);
+    assert!(world.store.was_committed(world.instance, id).await.is_err());
+    assert!(world.store.close().await.is_err());
+}

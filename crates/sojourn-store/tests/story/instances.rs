@@ -1,0 +1,113 @@
+//! Instances, their keys and settings, and the walls between them.
+
+use sojourn_core::{id::InstanceId, session::ClosedStatus, time::minutes};
+use sojourn_store::{
+    Engine as _, Environment, Instance, SecretKey, SessionFilter, SigningKey, Store, StoreError, UserFilter,
+    Write,
+};
+
+use crate::{
+    common::{World, at, closed},
+    is_conflict,
+};
+
+pub async fn an_instance_has_keys_and_settings(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let key = |kid: &str, secs| SigningKey {
+        kid: kid.to_owned(),
+        sealed_private_key: vec![1, 2, 3],
+        created_at: at(secs),
+    };
+    let secret = SecretKey { hash: [7; 32], created_at: at(1) };
+    world.put(1, Write::InsertSigningKey(key("b", 1))).await.expect("a key");
+    world.put(2, Write::InsertSigningKey(key("a", 2))).await.expect("a key");
+    world.put(2, Write::InsertSecretKey(secret.clone())).await.expect("a key");
+    let again = world.put(3, Write::InsertSigningKey(key("a", 3))).await;
+    assert!(is_conflict(&again), "{again:?}");
+    let keys = world.store.signing_keys(world.instance).await.expect("a load");
+    assert_eq!(keys, [key("b", 1), key("a", 2)]);
+    let found = world.store.secret_key(world.instance, [7; 32]).await.expect("a load");
+    assert_eq!(found, Some(secret));
+    assert_eq!(world.store.secret_key(world.instance, [8; 32]).await.expect("a load"), None);
+    let instances = world.store.instances().await.expect("a load");
+    assert_eq!(instances.iter().map(|row| row.id).collect::<Vec<_>>(), [world.instance]);
+    assert_eq!(instances[0].environment, Environment::Development);
+}
+
+pub async fn settings_versions_make_the_policy(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let (_, policy) = world.store.settings(world.instance).await.expect("settings");
+    assert_eq!(policy.spans().count(), 1);
+    let next = world.next_settings(100, true).await;
+    world.put(100, Write::Settings(next.clone())).await.expect("the next version");
+    let late = world.put(101, Write::Settings(next.clone())).await;
+    assert!(is_conflict(&late), "{late:?}");
+    let (settings, policy) = world.store.settings(world.instance).await.expect("settings");
+    assert_eq!(settings, next);
+    let spans: Vec<_> = policy.spans().map(|(row, until)| (row.version, until)).collect();
+    assert_eq!(spans, [(1, Some(at(100))), (2, None)]);
+    assert!(policy.current().multi_session);
+    assert_eq!(policy.current().lifetime.inactivity(), Some(minutes(30)));
+}
+
+pub async fn an_instance_sees_nothing_of_another(store: Store) {
+    let mut world = World::new(store.clone(), 1).await;
+    let mut other = World::new(store, 2).await;
+    let ada = world.user("Ada", 1).await;
+    let client = world.client(2).await;
+    let session = world.sign_in(client, ada.id, 3).await;
+    let ticket = world.ticket(ada.id, 3);
+    let mail = world.mail("ada@example.com", 3);
+    let secret = SecretKey { hash: [7; 32], created_at: at(1) };
+    let key = SigningKey { kid: "k".to_owned(), sealed_private_key: vec![1], created_at: at(1) };
+    let set = world
+        .set(3)
+        .write(Write::InsertSignInToken(ticket.clone()))
+        .write(Write::Mail(mail.clone()))
+        .write(Write::InsertSecretKey(secret))
+        .write(Write::InsertSigningKey(key.clone()));
+    world.commit(set).await.expect("committed");
+    let (there, store) = (other.instance, other.store.clone());
+    assert_eq!(store.user(there, ada.id).await.expect("a load"), None);
+    assert_eq!(store.browser(there, client).await.expect("a load"), None);
+    assert_eq!(store.session(there, session.id).await.expect("a load"), None);
+    assert_eq!(store.sign_in_token(there, ticket.hash).await.expect("a load"), None);
+    assert_eq!(store.sign_in_token_by_id(there, ticket.id).await.expect("a load"), None);
+    assert_eq!(store.secret_key(there, [7; 32]).await.expect("a load"), None);
+    assert_eq!(store.signing_keys(there).await.expect("a load"), []);
+    assert_eq!(store.mails(there, None, 9).await.expect("a load"), []);
+    assert_eq!(store.outbox(there, None, 9).await.expect("a load"), []);
+    let filter = SessionFilter { limit: 9, ids: vec![session.id], ..SessionFilter::default() };
+    assert_eq!(store.sessions(there, filter).await.expect("a load"), (vec![], 0));
+    let filter = UserFilter { limit: 9, ids: vec![ada.id], ..UserFilter::default() };
+    assert_eq!(store.users(there, filter).await.expect("a load"), (vec![], 0));
+    // Nor does it change anything there.
+    store.record_activity(there, session.id, at(99));
+    store.flush_activity().await.expect("flushed");
+    assert_eq!(world.session(session.id).await, session);
+    let revoked = closed(&session, 9, ClosedStatus::Revoked);
+    let outcome = other.put(9, Write::CloseSession(revoked)).await;
+    assert!(is_conflict(&outcome), "{outcome:?}");
+    let outcome = other.put(9, Write::InsertSigningKey(key)).await;
+    assert!(is_conflict(&outcome), "a kid is unique over all instances: {outcome:?}");
+    other.put(9, Write::ClearMails).await.expect("its own");
+    let mails = world.store.mails(world.instance, None, 9).await.expect("a load");
+    assert_eq!(mails, [mail]);
+    // The same address may have an account in each.
+    other.user("Ada", 4).await;
+    // And there is no default: an unknown instance is refused.
+    let nowhere = InstanceId::generate(at(0), &mut world.dice);
+    world.instance = nowhere;
+    let outcome = world.put(5, Write::ClearMails).await;
+    assert!(is_conflict(&outcome), "{outcome:?}");
+    let settings = store.settings(nowhere).await;
+    assert!(matches!(settings, Err(StoreError::Corrupt { .. })), "{settings:?}");
+    let foreign = Instance {
+        id: nowhere,
+        environment: Environment::Production,
+        host: "clerk.example.com".to_owned(),
+        created_at: at(5),
+    };
+    let outcome = other.put(5, Write::InsertInstance(foreign)).await;
+    assert!(is_conflict(&outcome), "an instance is inserted by a set of its own: {outcome:?}");
+}

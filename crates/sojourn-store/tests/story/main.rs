@@ -1,0 +1,72 @@
+//! One story per promise of the interface, told to both engines.
+
+mod accounts;
+mod attempts;
+mod commits;
+#[path = "../common/mod.rs"]
+mod common;
+mod instances;
+mod lists;
+mod sessions;
+
+use sojourn_store::{CommitError, Store};
+
+/// One test per engine for each story.
+macro_rules! stories {
+    ($($file:ident: $($story:ident)*;)*) => {
+        mod in_memory {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $story() {
+                $file::$story(Store::memory()).await;
+            })*)*
+        }
+
+        mod in_sqlite {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $story() {
+                let folder = tempfile::tempdir().expect("a folder");
+                let store = Store::sqlite(&folder.path().join("sojourn.db")).expect("a database");
+                $file::$story(store.clone()).await;
+            })*)*
+        }
+    };
+}
+
+stories! {
+    accounts:
+        a_row_is_written_only_if_its_version_is_the_stored_one
+        an_address_or_external_id_belongs_to_one_user
+        a_decision_about_a_user_that_changed_is_refused
+        a_deleted_user_leaves_no_open_session_and_no_address;
+    sessions:
+        what_is_committed_is_loaded_as_it_was
+        of_two_admissions_decided_on_one_client_exactly_one_commits
+        a_closed_session_stays_as_it_ended
+        an_active_session_is_not_ended_for_inactivity
+        activity_is_seen_at_once_by_every_load
+        activity_goes_forward_only_and_never_revives;
+    commits:
+        a_set_is_applied_whole_or_not_at_all
+        a_set_applied_twice_is_applied_once
+        events_are_told_in_order_after_a_cursor
+        the_high_water_mark_only_rises
+        a_closed_store_answers_nothing;
+    attempts:
+        a_ticket_is_accepted_once_by_eight_at_a_time
+        what_is_over_is_purged
+        mails_come_newest_first_and_go
+        attempts_and_handshakes_come_back;
+    lists:
+        sessions_are_filtered_and_paged
+        users_are_filtered_searched_and_paged;
+    instances:
+        an_instance_has_keys_and_settings
+        settings_versions_make_the_policy
+        an_instance_sees_nothing_of_another;
+}
+
+pub fn is_conflict(outcome: &Result<(), CommitError>) -> bool {
+    matches!(outcome, Err(CommitError::Conflict))
+}
