@@ -187,3 +187,39 @@ pub fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     ApiError::internal(format!("panic: {}", text.unwrap_or_default())).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::to_bytes, routing::get};
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn inp_a_panic_is_answered_as_json_and_tells_nothing_of_itself() {
+        async fn broken() -> StatusCode {
+            panic!("the invariant at src/secret.rs broke");
+        }
+        let router: Router =
+            Router::new().route("/", get(broken)).layer(CatchPanicLayer::custom(answer_panic));
+        let request = Request::new(axum::body::Body::empty());
+        let answer = router.oneshot(request).await.expect("never fails");
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+        let body = to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["errors"][0]["code"], "internal_clerk_error");
+        assert!(!body.to_string().contains("secret.rs"), "{body}");
+    }
+
+    #[test]
+    fn a_path_is_text_or_it_is_nothing() {
+        for (path, is_text) in [("/v1/client", true), ("/a%20b", true), ("/%C3%BC", true), ("/%ff", false)] {
+            assert_eq!(is_utf8(path), is_text, "{path}");
+        }
+        for path in ["/%", "/%z", "/%zz", "/%c3%28", "/%ed%a0%80"] {
+            assert!(!is_utf8(path), "{path}");
+        }
+    }
+}

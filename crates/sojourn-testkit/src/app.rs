@@ -14,7 +14,9 @@ use sojourn_core::{
 use sojourn_server::{App, keys};
 use sojourn_store::{Engine as _, SignInToken, SignInTokenStatus, Store, Write};
 
-use crate::{Backend, Builder, FakeBrowser, ManualClock, PASSWORD, Request, answer::claims_of, seed};
+use crate::{
+    Backend, Builder, FakeBrowser, ManualClock, PASSWORD, Request, answer::claims_of, builder::Frame, seed,
+};
 
 /// A running application: the server's router, called without a network.
 #[derive(Clone, Debug)]
@@ -23,9 +25,7 @@ pub struct TestApp {
     pub clock: ManualClock,
     server: App,
     router: Router,
-    secret_key: String,
-    page: String,
-    _folder: Option<std::sync::Arc<tempfile::TempDir>>,
+    frame: Frame,
 }
 
 impl TestApp {
@@ -35,16 +35,20 @@ impl TestApp {
         Builder::default()
     }
 
-    pub(crate) fn started(
-        clock: ManualClock,
-        server: App,
-        secret_key: String,
-        page: &str,
-        folder: Option<tempfile::TempDir>,
-    ) -> Self {
+    pub(crate) fn started(clock: ManualClock, server: App, frame: Frame) -> Self {
         let router = sojourn_server::router(&server);
-        let folder = folder.map(std::sync::Arc::new);
-        Self { clock, server, router, secret_key, page: page.to_owned(), _folder: folder }
+        Self { clock, server, router, frame }
+    }
+
+    /// Stops the server cleanly and starts it again on the same file. Browsers
+    /// of before still ask the old one: take their cookies along with
+    /// [`FakeBrowser::moved_to`].
+    ///
+    /// # Panics
+    /// It does not start, or is not on SQLite.
+    pub async fn restarted(&self) -> Self {
+        self.server.close().await.expect("a clean stop");
+        self.frame.clone().reopen(self.clock.clone()).await
     }
 
     /// The server itself.
@@ -64,12 +68,12 @@ impl TestApp {
 
     /// The secret key of the application's server.
     pub fn secret_key(&self) -> &str {
-        &self.secret_key
+        &self.frame.secret_key
     }
 
     /// A browser that was never here, on the application's page.
     pub fn browser(&self) -> FakeBrowser {
-        self.browser_at(&self.page)
+        self.browser_at(self.frame.page)
     }
 
     /// A browser that was never here, on a page of `origin`.
@@ -79,7 +83,7 @@ impl TestApp {
 
     /// The application's server.
     pub fn backend(&self) -> Backend {
-        Backend { router: self.router(), secret_key: self.secret_key.clone() }
+        Backend { router: self.router(), secret_key: self.frame.secret_key.clone() }
     }
 
     /// A bare request: no cookies, no origin, only a `Host`.

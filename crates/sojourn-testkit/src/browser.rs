@@ -41,6 +41,12 @@ impl FakeBrowser {
         Self { page: origin.parse().expect("a page's origin"), ..self.clone() }
     }
 
+    /// The same browser, asking another run of the server.
+    #[must_use]
+    pub fn moved_to(&self, app: &TestApp) -> Self {
+        Self { app: app.clone(), ..self.clone() }
+    }
+
     /// The session that this tab shows.
     ///
     /// # Panics

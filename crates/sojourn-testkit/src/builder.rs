@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sojourn_core::{lifetime::Bounds, settings::Settings, testing::Dice};
 use sojourn_server::{App, Entropy, Options};
 use sojourn_store::{Environment, Store};
+use tempfile::TempDir;
 
 use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, seed};
 
@@ -160,23 +161,54 @@ impl Builder {
     /// # Panics
     /// It does not start.
     pub async fn start(self) -> TestApp {
-        let clock = ManualClock::default();
-        let folder = self.on_sqlite.then(|| tempfile::tempdir().expect("a folder"));
-        let store = match &folder {
-            Some(folder) => Store::sqlite(&folder.path().join("sojourn.db")).expect("a database"),
-            None => Store::memory(),
-        };
+        let folder = self.on_sqlite.then(|| Arc::new(tempfile::tempdir().expect("a folder")));
+        let store = open_store(folder.as_deref());
         let mut dice = Dice::new(self.seed);
         let production = self.environment == Environment::Production;
         let secret_key = seed::instance(&store, self.environment, self.settings, &mut dice).await;
-        let base_url = self.base_url.parse().expect("a URL");
+        let frame = Frame {
+            base_url: self.base_url,
+            allowed_origins: self.allowed_origins,
+            allow_loopback: self.allow_loopback,
+            rate_limits: self.rate_limits,
+            exposed: self.exposed,
+            page: if production { "https://app.example.com" } else { APP_ORIGIN },
+            secret_key,
+            folder,
+        };
+        frame.open(store, ManualClock::default(), dice).await
+    }
+}
+
+fn open_store(folder: Option<&TempDir>) -> Store {
+    match folder {
+        Some(folder) => Store::sqlite(&folder.path().join("sojourn.db")).expect("a database"),
+        None => Store::memory(),
+    }
+}
+
+/// What stays the same when the server is started again.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    base_url: String,
+    allowed_origins: Vec<String>,
+    allow_loopback: bool,
+    rate_limits: bool,
+    exposed: bool,
+    pub(crate) page: &'static str,
+    pub(crate) secret_key: String,
+    folder: Option<Arc<TempDir>>,
+}
+
+impl Frame {
+    async fn open(self, store: Store, clock: ManualClock, dice: Dice) -> TestApp {
         let server = App::open(Options {
             store,
             master_key: seed::master_key(),
             clock: Arc::new(clock.clone()),
             entropy: Entropy::Loaded(Mutex::new(dice)),
-            base_url,
-            allowed_origins: self.allowed_origins,
+            base_url: self.base_url.parse().expect("a URL"),
+            allowed_origins: self.allowed_origins.clone(),
             allow_loopback: self.allow_loopback,
             rate_limits: self.rate_limits,
             exposed: self.exposed,
@@ -184,7 +216,13 @@ impl Builder {
         })
         .await
         .expect("the application starts");
-        let page = if production { "https://app.example.com" } else { APP_ORIGIN };
-        TestApp::started(clock, server, secret_key, page, folder)
+        TestApp::started(clock, server, self)
+    }
+
+    /// Opens the same file again.
+    pub(crate) async fn reopen(self, clock: ManualClock) -> TestApp {
+        assert!(self.folder.is_some(), "only what is on disk survives a restart: .on_sqlite()");
+        let store = open_store(self.folder.as_deref());
+        self.open(store, clock, Dice::new(1_000_003)).await
     }
 }

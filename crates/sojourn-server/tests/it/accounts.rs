@@ -106,7 +106,7 @@ async fn s8_each_account_ends_alone() {
     browser.token(&alice).await.assert_refused(401, "authentication_invalid");
     browser.token(&bob).await.assert_ok();
     let client = browser.client().await;
-    assert_eq!(client.session_ids(), [bob.clone()]);
+    assert_eq!(client.session_ids(), [bob.as_str()]);
     assert_eq!(client.client()["last_active_session_id"], bob.as_str());
 }
 
@@ -117,7 +117,7 @@ async fn s9_signing_out_of_one_leaves_the_others_and_the_client_id() {
     let before = browser.client().await.client();
     let out = browser.sign_out(&bob).await;
     assert_eq!((out.id(), out.response()["status"].as_str()), (bob.clone(), Some("removed")));
-    assert_eq!(out.session_ids(), [alice.clone()]);
+    assert_eq!(out.session_ids(), [alice.as_str()]);
     assert_eq!(out.client()["last_active_session_id"], alice.as_str());
     assert_eq!(out.client()["id"], before["id"]);
     browser.token(&bob).await.assert_refused(401, "authentication_invalid");

@@ -182,6 +182,7 @@ fn paths(session: &str, sign_in: &str, sign_up: &str, user: &str) -> Vec<String>
 
 fn assert_clean(case: u64, answer: &Answer) {
     assert!(answer.status() < 500, "case {case}: {answer}");
+    assert_ne!(answer.status(), 402, "S6, case {case}: {answer}");
     let empty = matches!(answer.status(), 204 | 304 | 307) || answer.bytes().is_empty();
     let type_ = answer.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("");
     if answer.status() >= 400 && !type_.starts_with("text/html") && !empty {

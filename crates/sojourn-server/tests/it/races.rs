@@ -107,6 +107,56 @@ async fn ses_14_two_tabs_that_began_apart_finish_with_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ses_15_parallel_sign_ins_of_one_account_open_one_session_in_multi_session_mode() {
+    let story = async |app: TestApp| {
+        app.user("alice@example.com").await;
+        let browser = known_browser(&app).await;
+        let answers = at_once(16, |_| {
+            let browser = browser.clone();
+            async move { browser.sign_in_at_once("alice@example.com", PASSWORD).await }
+        })
+        .await;
+        assert_no_fault(&answers);
+        assert_eq!(signed_in(&answers), 1);
+        assert_eq!(open_sessions(&app).await, 1);
+    };
+    both_engines(story, || TestApp::new().multi_session()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ses_17_a_ban_that_races_sign_ins_leaves_no_open_session() {
+    let story = async |app: TestApp| {
+        for round in 0..6 {
+            let email = format!("user{round}@example.com");
+            let id = app.user(&email).await.id.to_string();
+            let answers = at_once(8, |n| {
+                let (app, email, id) = (app.clone(), email.clone(), id.clone());
+                async move {
+                    match n {
+                        3 => app.backend().post(&format!("/v1/users/{id}/ban"), serde_json::json!({})).await,
+                        _ => app.browser().sign_in_at_once(&email, PASSWORD).await,
+                    }
+                }
+            })
+            .await;
+            assert_no_fault(&answers);
+            let ban = answers.iter().find(|answer| answer.asked_for("/ban")).expect("asked");
+            if ban.status() == 200 {
+                assert_eq!(
+                    open_sessions(&app).await,
+                    0,
+                    "who got in before was signed out, who came after was refused"
+                );
+            } else {
+                ban.assert_refused(409, "conflict");
+                app.backend().post(&format!("/v1/users/{id}/ban"), serde_json::json!({})).await.assert_ok();
+            }
+        }
+    };
+    both_engines(story, TestApp::new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn aut_10_a_ticket_used_by_twenty_at_once_opens_exactly_one_session() {
     let story = async |app: TestApp| {
         let ticket = app.ticket("alice@example.com", minutes(5)).await;
@@ -298,7 +348,7 @@ async fn a_sign_out_that_races_switches_and_refreshes_ends_just_that_account() {
                 browser.jar().plant(&url, browser.client_cookie_name(), secret);
             }
             let client = browser.client().await;
-            assert_eq!(client.session_ids(), [alice.clone()]);
+            assert_eq!(client.session_ids(), [alice.as_str()]);
             assert_eq!(client.client()["last_active_session_id"], alice.as_str());
             browser.token(&alice).await.assert_ok();
             browser.sign_out_all().await.assert_ok();

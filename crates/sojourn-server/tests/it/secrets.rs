@@ -250,7 +250,7 @@ async fn decision_10_a_request_that_left_before_a_rotation_reads_and_refreshes_w
     let app = TestApp::new().multi_session().start().await;
     let (browser, old, alice, bob) = rotated(&app).await;
     let read = with_cookie(&browser, &old, "GET", "/v1/client").await;
-    assert_eq!(read.assert_ok().session_ids(), [alice.clone()]);
+    assert_eq!(read.assert_ok().session_ids(), [alice.as_str()]);
     assert!(!read.text().contains(&bob), "what came after is hidden");
     with_cookie(&browser, &old, "POST", &tokens(&alice)).await.assert_ok();
     with_cookie(&browser, &old, "POST", &tokens(&bob)).await.assert_refused(401, "authentication_invalid");
