@@ -298,8 +298,7 @@ pub fn switch(
     browser: &Browser,
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
-    let mut step = settle(now, policy, browser);
-    step.happen(now, policy, session_id, Happening::Activity).map_err(|()| Gone(Box::new(step.clone())))?;
+    let mut step = refresh(now, policy, browser, session_id)?;
     step.browser.client.last_active_session_id = Some(session_id);
     step.browser.client.changed(now);
     step.client_changed = true;
@@ -317,8 +316,10 @@ pub fn refresh(
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
     let mut step = settle(now, policy, browser);
-    step.happen(now, policy, session_id, Happening::Activity).map_err(|()| Gone(Box::new(step.clone())))?;
-    Ok(step)
+    match step.happen(now, policy, session_id, Happening::Activity) {
+        Ok(()) => Ok(step),
+        Err(()) => Err(Gone(Box::new(step))),
+    }
 }
 
 /// Ends one session, one user's or all, and rotates the secret when the
