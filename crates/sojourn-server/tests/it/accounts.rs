@@ -51,6 +51,18 @@ async fn s8_a_refused_ticket_can_still_be_used_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_ticket_on_the_sign_up_page_signs_its_account_in_once() {
+    let app = TestApp::new().start().await;
+    let ticket = app.ticket("bob@example.com", minutes(5)).await;
+    let fields = [("strategy", "ticket"), ("ticket", ticket.as_str())];
+    let done = app.browser().post("/v1/client/sign_ups", &fields).await;
+    assert_eq!(done.json()["response"]["status"], "complete");
+    assert_eq!(emails(&done), ["bob@example.com"]);
+    let again = app.browser().post("/v1/client/sign_ups", &fields).await;
+    again.assert_refused(400, "sign_in_token_already_used_code");
+}
+
+#[tokio::test]
 async fn s8_several_accounts_are_signed_in_at_once_and_the_newest_is_active() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, alice, bob) = alice_and_bob(&app).await;
