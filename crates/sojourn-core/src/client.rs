@@ -299,9 +299,13 @@ pub fn switch(
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
     let mut step = refresh(now, policy, browser, session_id)?;
-    step.browser.client.last_active_session_id = Some(session_id);
-    step.browser.client.changed(now);
-    step.client_changed = true;
+    // Touching the session that is active already writes nothing of the client:
+    // whoever does it all day long must not keep a sign-out from committing.
+    if step.browser.client.last_active_session_id != Some(session_id) {
+        step.browser.client.last_active_session_id = Some(session_id);
+        step.browser.client.changed(now);
+        step.client_changed = true;
+    }
     Ok(step)
 }
 

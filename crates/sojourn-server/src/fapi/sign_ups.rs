@@ -119,8 +119,11 @@ pub async fn attempt_verification(
             let caller = parts.load(&app).await?;
             let mut sign_up = own_sign_up(&app, &caller, &id).await?;
             let hash = hash_code(&app, &sign_up.id.to_string(), answer.trim());
+            let before = sign_up.clone();
             let result = sign_up.answer_code(now, &hash);
-            app.commit(app.changes(now).write(Write::SignUp(sign_up))).await?;
+            if sign_up != before {
+                app.commit(app.changes(now).write(Write::SignUp(sign_up))).await?;
+            }
             Ok(result)
         })
         .await?;
