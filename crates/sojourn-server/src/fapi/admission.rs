@@ -6,9 +6,10 @@ use sojourn_core::{
     id::{SessionId, UserId},
 };
 
+use super::answer::View;
 use crate::{
-    app::App,
-    auth::Caller,
+    app::{App, Unsettled},
+    auth::{Caller, CallerParts},
     wire::{ApiError, ErrorCode},
 };
 
@@ -40,6 +41,18 @@ pub fn welcome(
     Ok((step, session_id))
 }
 
+/// Refuses whom the browser does not admit, with the client as it is
+/// (product.md, decision 7), once the ends found on the way are durable.
+///
+/// # Errors
+/// Always: a conflict, or the refusal.
+pub async fn turn_away<T>(app: &App, parts: &CallerParts, turned: Turned) -> Result<T, Unsettled> {
+    let caller = parts.load(app).await?;
+    let Some(step) = caller.settled() else { return Err(refusal(turned).into()) };
+    caller.commit_settled(app, &step).await?;
+    Err(View::new(app, &caller, &step.browser).refuse(refusal(turned)).into())
+}
+
 /// The refusal of a second account in single-session mode.
 pub fn session_exists() -> ApiError {
     ApiError::new(ErrorCode::SessionExists).why(
@@ -55,8 +68,7 @@ pub fn already_signed_in(session_id: SessionId) -> ApiError {
         .meta("session_id", session_id.to_string())
 }
 
-/// The refusal of somebody who was turned away.
-pub fn refusal(turned: Turned) -> ApiError {
+fn refusal(turned: Turned) -> ApiError {
     match turned {
         Turned::SessionExists => session_exists(),
         Turned::AlreadySignedIn(id) => already_signed_in(id),

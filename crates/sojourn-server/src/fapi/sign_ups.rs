@@ -16,12 +16,12 @@ use sojourn_core::{
 use sojourn_store::{Engine as _, Expect, Write};
 
 use super::{
-    admission::{refusal, welcome},
+    admission::{turn_away, welcome},
     answer::{View, refuse_caller},
     sign_ins::{
         codes::{code_refused, hash_code, mail_code, new_code},
         refuse_banned,
-        ticket::{Ticket, examine, lost_race},
+        ticket::{Ticket, examine},
     },
 };
 use crate::{
@@ -94,10 +94,12 @@ pub async fn prepare_verification(
         let code = new_code(&app, settings, &email);
         sign_up.code =
             Some(SentCode::new(now, email.clone(), None, hash_code(&app, &sign_up.id.to_string(), &code)));
-        let mut changes = app.changes(now).write(Write::SignUp(sign_up.clone()));
+        let Some(step) = caller.settled() else { return refuse_caller(&app, &caller).await };
+        let mut changes = app.changes(now).browser(&step).write(Write::SignUp(sign_up.clone()));
         changes.writes.extend(mail_code(&app, settings, &email, Occasion::SignUp, &code, now)?);
         app.commit(changes).await?;
-        shown(&app, &caller, &sign_up).await
+        let view = View::new(&app, &caller, &step.browser).with_sign_up(&sign_up);
+        Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))))
     })
     .await
 }
@@ -162,7 +164,10 @@ async fn change(
         }
         let user_id = UserId::generate(now, &mut app.random());
         let strategy = if sign_up.email_verified { "email_code" } else { "password" };
-        let (step, session_id) = welcome(app, &mut caller, &browser, user_id, strategy).map_err(refusal)?;
+        let (step, session_id) = match welcome(app, &mut caller, &browser, user_id, strategy) {
+            Ok(welcomed) => welcomed,
+            Err(turned) => return turn_away(app, parts, turned).await,
+        };
         let email_id = EmailAddressId::generate(now, &mut app.random());
         let user = sign_up.complete(now, user_id, email_id, session_id);
         let changes = app
@@ -182,17 +187,19 @@ async fn change(
 /// A ticket on the sign-up page. The account behind a sign-in token exists, so
 /// there is nothing left to ask: the attempt is complete, and signs in.
 async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
-    let Ticket { user, spend } = examine(app, parts, ticket).await?;
+    let Ticket { user, .. } = examine(app, parts, ticket).await?;
     sign_ins::refuse_second(app, parts, Some(&user)).await?;
-    let signed_up = app.settle(|| async {
+    app.settle(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now;
-        let user = app.store().user(app.instance_id(), user.id).await?;
-        let mut user = user.ok_or_else(|| ApiError::new(ErrorCode::TicketInvalid))?;
+        let Ticket { mut user, spend } = examine(app, parts, ticket).await?;
         refuse_banned(&user)?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let strategy = Strategy::Ticket.as_str();
-        let (step, session_id) = welcome(app, &mut caller, &browser, user.id, strategy).map_err(refusal)?;
+        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy) {
+            Ok(welcomed) => welcomed,
+            Err(turned) => return turn_away(app, parts, turned).await,
+        };
         user.signed_in(now);
         let mut sign_up = SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now);
         sign_up.fields.email = user.primary_email().map(|address| address.email.clone());
@@ -201,21 +208,15 @@ async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
         let changes = app
             .changes(now)
             .expect(Expect::Settings(caller.visit.settings.version))
-            .write(spend.clone())
+            .write(spend)
             .write(Write::User(user.clone()))
             .browser(&step)
             .write(Write::SignUp(sign_up.clone()));
         app.commit(changes).await?;
         let view = View::new(app, &caller, &step.browser).with_user(&user);
         Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))))
-    });
-    signed_up.await.map_err(lost_race)
-}
-
-async fn shown(app: &App, caller: &Caller, sign_up: &SignUp) -> Result<Response, Unsettled> {
-    let Some(step) = caller.settled() else { return refuse_caller(app, caller).await };
-    let view = View::new(app, caller, &step.browser).with_sign_up(sign_up);
-    Ok(view.changed(&wire::sign_up::sign_up(caller.visit.now, sign_up, verify_email(caller))))
+    })
+    .await
 }
 
 const fn verify_email(caller: &Caller) -> bool {

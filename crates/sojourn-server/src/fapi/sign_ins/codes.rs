@@ -14,7 +14,7 @@ use sojourn_core::{
 };
 use sojourn_store::Write;
 
-use super::{Proof, complete, out_of_order, own_sign_in, password::book, strategy};
+use super::{Along, Proof, complete, out_of_order, own_sign_in, password::book, strategy};
 use crate::{
     app::App,
     auth::CallerParts,
@@ -65,10 +65,10 @@ pub async fn prepare_first_factor(
             return Err(out_of_order().into());
         }
         sign_in.send_code(strategy, sent).map_err(|_| out_of_order())?;
-        let mut changes = app.changes(now).write(Write::SignIn(sign_in.clone()));
+        let step = caller.settled().ok_or_else(out_of_order)?;
+        let mut changes = app.changes(now).browser(&step).write(Write::SignIn(sign_in.clone()));
         changes.writes.extend(mail_code(&app, settings, &address.email, occasion, &code, now)?);
         app.commit(changes).await?;
-        let step = caller.settled().ok_or_else(out_of_order)?;
         let view = View::new(&app, &caller, &step.browser).with_user(&user).with_sign_in(&sign_in);
         Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))))
     })
@@ -118,12 +118,16 @@ pub(super) async fn attempt(
         book(app, now, &user).await?;
     }
     if sign_in.status == SignInStatus::NeedsNewPassword {
-        let caller = parts.load(app).await?;
-        let step = caller.settled().ok_or_else(out_of_order)?;
-        let view = View::new(app, &caller, &step.browser).with_user(&user).with_sign_in(&sign_in);
-        return Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))));
+        let shown = app.settle(|| async {
+            let caller = parts.load(app).await?;
+            let step = caller.settled().ok_or_else(out_of_order)?;
+            caller.commit_settled(app, &step).await?;
+            let view = View::new(app, &caller, &step.browser).with_user(&user).with_sign_in(&sign_in);
+            Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))))
+        });
+        return shown.await;
     }
-    complete(app, parts, Proof { user, strategy, sign_in: Some(id), identifier: None }, Vec::new()).await
+    complete(app, parts, Proof { user, strategy, sign_in: Some(id), identifier: None }, Along::Nothing).await
 }
 
 /// The refusal of a code.

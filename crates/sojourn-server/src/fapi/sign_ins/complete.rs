@@ -5,19 +5,21 @@ use axum::response::Response;
 use sojourn_core::{
     email::Email,
     id::SignInId,
+    session::EndReason,
     sign_in::{SignIn, Strategy},
-    user::User,
+    user::{PasswordHash, User},
 };
 use sojourn_store::{Engine as _, Expect, Write};
 
-use super::own_sign_in;
+use super::{out_of_order, own_sign_in, ticket::examine};
 use crate::{
     app::App,
     auth::CallerParts,
     fapi::{
-        admission::{refusal, welcome},
+        admission::{turn_away, welcome},
         answer::{View, refuse_caller},
     },
+    revocation,
     wire::{self, ApiError, ApiResult, ErrorCode},
 };
 
@@ -34,9 +36,24 @@ pub struct Proof {
     pub identifier: Option<Email>,
 }
 
-/// Signs the account in, together with `also` (a used ticket, a new password,
-/// ended sessions elsewhere).
-pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Write>) -> ApiResult<Response> {
+/// What happens in the same commit as a sign-in.
+#[derive(Clone, Debug)]
+pub enum Along {
+    /// Nothing else.
+    Nothing,
+    /// The ticket that proved it is spent.
+    Ticket(String),
+    /// A new password is set.
+    NewPassword {
+        /// Its hash.
+        hash: PasswordHash,
+        /// Whether the account's sessions elsewhere end (SES-16).
+        ends_others: bool,
+    },
+}
+
+/// Signs the account in, and does what goes along with it: both or neither.
+pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now;
@@ -46,6 +63,9 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Wr
             Some(id) => Some(own_sign_in(app, &caller, &id.to_string()).await?.0),
             None => None,
         };
+        if begun.as_ref().is_some_and(|sign_in| !sign_in.is_open(now)) {
+            return Err(out_of_order().into());
+        }
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let mut sign_in = begun.unwrap_or_else(|| {
             let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);
@@ -58,22 +78,25 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Wr
         let strategy = proof.strategy.as_str();
         let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy) {
             Ok(welcomed) => welcomed,
-            Err(turned) => {
-                let caller = parts.load(app).await?;
-                let Some(step) = caller.settled() else { return Err(refusal(turned).into()) };
-                caller.commit_settled(app, &step).await?;
-                return Err(View::new(app, &caller, &step.browser).refuse(refusal(turned)).into());
-            }
+            Err(turned) => return turn_away(app, parts, turned).await,
         };
         sign_in.complete(proof.strategy, session_id);
         user.signed_in(now);
-        let mut changes = app
-            .changes(now)
-            .expect(Expect::Settings(caller.visit.settings.version))
-            .browser(&step)
-            .write(Write::SignIn(sign_in.clone()))
-            .write(Write::User(user.clone()));
-        changes.writes.extend(also.iter().cloned());
+        let mut changes =
+            app.changes(now).expect(Expect::Settings(caller.visit.settings.version)).browser(&step);
+        match &along {
+            Along::Nothing => {}
+            // Looked at again each time: who lost a race finds it used.
+            Along::Ticket(ticket) => changes.writes.push(examine(app, parts, ticket).await?.spend),
+            Along::NewPassword { hash, ends_others } => {
+                user.set_password(hash.clone(), now);
+                if *ends_others {
+                    let reason = EndReason::PasswordChanged;
+                    changes = revocation::of_user(app, changes, user.id, None, reason).await?;
+                }
+            }
+        }
+        let changes = changes.write(Write::SignIn(sign_in.clone())).write(Write::User(user.clone()));
         app.commit(changes).await?;
         let view = View::new(app, &caller, &step.browser).with_user(&user);
         Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))))

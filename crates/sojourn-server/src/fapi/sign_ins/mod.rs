@@ -7,7 +7,7 @@ pub mod reset;
 pub mod ticket;
 
 pub(in crate::fapi) use complete::refuse_banned;
-pub use complete::{Proof, complete};
+pub use complete::{Along, Proof, complete};
 pub use password::prove as prove_password;
 
 use axum::{
@@ -69,7 +69,7 @@ pub async fn create_sign_in(
             password::prove(&app, &parts, &user.1, &password).await?;
             let proof =
                 Proof { user: user.1, strategy: Strategy::Password, sign_in: None, identifier: Some(user.0) };
-            complete(&app, &parts, proof, Vec::new()).await
+            complete(&app, &parts, proof, Along::Nothing).await
         }
         None => begin(&app, &parts, Some(user)).await,
     }
@@ -115,7 +115,7 @@ pub async fn attempt_first_factor(
             }
             password::prove(&app, &parts, &user, &params.required("password")?).await?;
             let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };
-            complete(&app, &parts, proof, Vec::new()).await
+            complete(&app, &parts, proof, Along::Nothing).await
         }
         Strategy::EmailCode | Strategy::ResetPasswordEmailCode => {
             codes::attempt(&app, &parts, sign_in.id, strategy, &params.required("code")?).await

@@ -4,14 +4,12 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use sojourn_core::{session::EndReason, sign_in::SignInStatus};
-use sojourn_store::Write;
+use sojourn_core::sign_in::SignInStatus;
 
-use super::{Proof, complete, out_of_order, own_sign_in};
+use super::{Along, Proof, complete, out_of_order, own_sign_in, refuse_second};
 use crate::{
     app::App,
     auth::CallerParts,
-    revocation,
     wire::{ApiResult, Params},
 };
 
@@ -31,29 +29,13 @@ pub async fn reset_password(
     if sign_in.status != SignInStatus::NeedsNewPassword || !sign_in.is_open(now) {
         return Err(out_of_order());
     }
-    let mut user = user.ok_or_else(out_of_order)?;
+    let user = user.ok_or_else(out_of_order)?;
+    // Before anything is changed: nobody shall set a password and be turned away then.
+    refuse_second(&app, &parts, Some(&user)).await?;
     let strategy = sign_in.first_factor.as_ref().map(|factor| factor.strategy).ok_or_else(out_of_order)?;
     let password = crate::passwords::chosen(&params, "password")?;
     let hash = app.passwords().hash(password).await?;
     let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(true);
-    app.settle(|| async {
-        let Some(mut user) = sojourn_store::Engine::user(app.store(), app.instance_id(), user.id).await?
-        else {
-            return Err(out_of_order().into());
-        };
-        user.set_password(hash.clone(), now);
-        // The address received the code, so it is this person's.
-        let changes = app.changes(now).write(Write::User(user.clone()));
-        let keep = None;
-        let changes = if ends_others {
-            revocation::of_user(&app, changes, user.id, keep, EndReason::PasswordChanged).await?
-        } else {
-            changes
-        };
-        Ok(app.commit(changes).await?)
-    })
-    .await?;
-    user.password_hash = Some(hash);
-    complete(&app, &parts, Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None }, Vec::new())
-        .await
+    let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };
+    complete(&app, &parts, proof, Along::NewPassword { hash, ends_others }).await
 }

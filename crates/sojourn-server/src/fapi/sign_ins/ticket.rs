@@ -4,7 +4,7 @@ use axum::response::Response;
 use sojourn_core::{sign_in::Strategy, user::User};
 use sojourn_store::{Engine as _, SignInTokenStatus, Write};
 
-use super::{Proof, complete, refuse_second};
+use super::{Along, Proof, complete, refuse_second};
 use crate::{
     app::App,
     auth::CallerParts,
@@ -14,10 +14,10 @@ use crate::{
 
 /// Signs in the user of the ticket.
 pub async fn sign_in(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
-    let Ticket { user, spend } = examine(app, parts, ticket).await?;
+    let Ticket { user, .. } = examine(app, parts, ticket).await?;
     refuse_second(app, parts, Some(&user)).await?;
     let proof = Proof { user, strategy: Strategy::Ticket, sign_in: None, identifier: None };
-    complete(app, parts, proof, vec![spend]).await.map_err(lost_race)
+    complete(app, parts, proof, Along::Ticket(ticket.to_owned())).await
 }
 
 /// A ticket that is good at this moment.
@@ -56,11 +56,6 @@ pub async fn examine(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
         ApiError::new(ErrorCode::TicketInvalid).why("The account of this link does not exist any more.")
     })?;
     Ok(Ticket { user, spend: Write::AcceptSignInToken(token.id) })
-}
-
-/// Who lost the race finds the ticket used.
-pub fn lost_race(error: ApiError) -> ApiError {
-    if error.code() == ErrorCode::Conflict { used() } else { error }
 }
 
 fn used() -> ApiError {
