@@ -25,6 +25,9 @@ pub struct SessionClaims {
     /// Claims of one's own first: a reserved name can then never be shadowed.
     #[serde(flatten)]
     custom: Map<String, Value>,
+    /// Whether claims of one's own were left out, see [`Self::is_cut`].
+    #[serde(skip)]
+    is_cut: bool,
     /// The origin that asked, if it said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     azp: Option<String>,
@@ -99,8 +102,11 @@ pub fn mint(
         }
         _ => Map::new(),
     };
+    // A cookie above 4 KB is dropped by browsers, and nobody is signed in then.
+    let is_cut = serde_json::to_string(&custom).is_ok_and(|text| text.len() > template::MAX_BYTES * 3 / 5);
     Ok(SessionClaims {
-        custom,
+        custom: if is_cut { Map::new() } else { custom },
+        is_cut,
         azp: minting.origin.filter(|origin| *origin != "null").map(str::to_owned),
         exp,
         fva: [i64::try_from(verified_ago).unwrap_or(i64::MAX), -1],
@@ -116,6 +122,12 @@ pub fn mint(
 }
 
 impl SessionClaims {
+    /// Whether this user's claims of one's own were too large for a cookie and
+    /// were left out (TPL-02, COK-04): worth telling the operator.
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// Seconds since the epoch at which the token is over.
     pub const fn expires_at(&self) -> i64 {
         self.exp

@@ -28,7 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// browsers send in two ways.
 pub async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if let Err(error) = well_formed(&app, request.uri(), request.headers()) {
-        return error.into_response();
+        let is_fapi = fapi::owns(request.uri().path());
+        let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
+        return finish(error.into_response(), cors, is_fapi);
     }
     if let Some(uri) = without_trailing_slash(request.uri()) {
         *request.uri_mut() = uri;
@@ -58,7 +60,12 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
     }
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > MAX_HEADER_BYTES {
-        return Err(ApiError::new(ErrorCode::RequestBodyInvalid).why("The headers may have 32 KiB together."));
+        return Err(
+            ApiError::new(ErrorCode::RequestHeadersTooLarge).why("The headers may have 32 KiB together.")
+        );
+    }
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(ApiError::new(ErrorCode::HostUnknown).why("A request names one host."));
     }
     if !host::is_ours(app, uri, headers) {
         return Err(ApiError::new(ErrorCode::HostUnknown).why(
@@ -70,6 +77,8 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
     let ambiguous =
         ["//", "%2f", "%5c", "%00", "\\", "/./", "/../", "%2e"].iter().any(|part| path.contains(part));
     let ambiguous = ambiguous || !is_utf8(uri.path());
+    // Where there are no development tools nothing shall tell that there could be.
+    let ambiguous = ambiguous || (path.starts_with("/dev/") && !app.has_development_tools());
     if ambiguous { Err(ApiError::not_found("address")) } else { Ok(()) }
 }
 

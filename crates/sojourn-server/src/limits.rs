@@ -1,5 +1,6 @@
 //! How often somebody may ask (AUT-06): sign-in and sign-up creations 5 per
-//! 10 s and address, attempts 3 per 10 s and attempt. JWKS is never limited.
+//! 10 s and address, answers and sent codes 3 per 10 s and address, mails 5 per
+//! 10 minutes and recipient. JWKS is never limited.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -15,14 +16,18 @@ pub struct Limits(Option<Counters>);
 struct Counters {
     creations: DefaultKeyedRateLimiter<String>,
     attempts: DefaultKeyedRateLimiter<String>,
+    mails: DefaultKeyedRateLimiter<String>,
     backend: DefaultKeyedRateLimiter<String>,
 }
 
-fn per_ten_seconds(count: u32) -> DefaultKeyedRateLimiter<String> {
+fn counter(count: u32, period: Duration) -> DefaultKeyedRateLimiter<String> {
     let count = NonZeroU32::new(count).expect("a limit of nothing is no limit");
-    let quota = Quota::with_period(Duration::from_secs(10) / count.get()).expect("ten seconds are not zero");
+    let quota = Quota::with_period(period / count.get()).expect("the period is not zero");
     DefaultKeyedRateLimiter::keyed(quota.allow_burst(count))
 }
+
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 fn check(counter: &DefaultKeyedRateLimiter<String>, key: &str) -> ApiResult<()> {
     // Forgetting those who waited long enough keeps the table small.
@@ -41,9 +46,10 @@ impl Limits {
     /// Counters, or none.
     pub fn new(enabled: bool) -> Self {
         Self(enabled.then(|| Counters {
-            creations: per_ten_seconds(5),
-            attempts: per_ten_seconds(3),
-            backend: per_ten_seconds(1000),
+            creations: counter(5, TEN_SECONDS),
+            attempts: counter(3, TEN_SECONDS),
+            mails: counter(5, TEN_MINUTES),
+            backend: counter(1000, TEN_SECONDS),
         }))
     }
 
@@ -61,6 +67,14 @@ impl Limits {
     /// `too_many_requests`.
     pub fn attempt(&self, address: &str, what: &str) -> ApiResult<()> {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.attempts, &format!("{address} {what}")))
+    }
+
+    /// A mail goes to `recipient`, whoever asked for it (AUT-08).
+    ///
+    /// # Errors
+    /// `too_many_requests`.
+    pub fn mail(&self, recipient: &str) -> ApiResult<()> {
+        self.0.as_ref().map_or(Ok(()), |counters| check(&counters.mails, recipient))
     }
 
     /// The application's server asks something.

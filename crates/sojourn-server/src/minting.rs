@@ -59,5 +59,8 @@ pub fn mint<'a>(
         lifetime_seconds: occasion.lifetime_seconds,
     };
     let claims = claims::mint(minting, occasion.policy, occasion.settings, session, user)?;
+    if claims.is_cut() {
+        tracing::warn!(user_id = %session.user_id, "this user's custom claims are too large for a cookie and were left out");
+    }
     Ok(app.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))
 }

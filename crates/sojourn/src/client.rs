@@ -62,7 +62,10 @@ impl Client {
         if !matches!(base_url.scheme(), "http" | "https") {
             return Err(usage("it is neither http nor https".to_owned()));
         }
-        let http = reqwest::Client::builder()
+        let http = reqwest::Client::builder();
+        // No proxy stands between two programs of one machine, and none shall see the key.
+        let http = if crate::config::is_loopback(&base_url) { http.no_proxy() } else { http };
+        let http = http
             .timeout(TIMEOUT)
             .user_agent(concat!("sojourn/", env!("CARGO_PKG_VERSION")))
             // A secret key follows no redirect.

@@ -133,7 +133,7 @@ pub async fn touch_client(
 }
 
 async fn renew_cookie(app: &App, parts: CallerParts, params: Params) -> ApiResult<Response> {
-    let target = params.required("redirect_url")?;
+    let target = params.rejoined("redirect_url")?;
     let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
     let (caller, step) = app
         .settle(|| async {

@@ -40,7 +40,7 @@ pub async fn perform_handshake(
 }
 
 async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<Response> {
-    let target = params.required("redirect_url")?;
+    let target = params.rejoined("redirect_url")?;
     let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
     refuse_unshared_cookies(&parts.visit.public_url, &target)?;
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));

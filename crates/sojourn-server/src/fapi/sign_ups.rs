@@ -30,7 +30,7 @@ use crate::{
     fapi::sign_ins,
     mail::Occasion,
     passwords,
-    wire::{self, ApiError, ApiResult, ErrorCode, Params},
+    wire::{self, ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
 };
 
 /// Begins to sign up; complete at once when nothing has to be proved.
@@ -70,7 +70,7 @@ pub async fn update_sign_up(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, &id)?;
+    app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
     let fields = fields(&app, &parts, &params).await?;
     change(&app, &parts, Some(&id), fields).await
 }
@@ -83,7 +83,7 @@ pub async fn prepare_verification(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, &format!("prepare {id}"))?;
+    app.limits().attempt(&parts.visit.device.ip_address, "prepare")?;
     only_email_code(&params)?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
@@ -112,7 +112,7 @@ pub async fn attempt_verification(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, &id)?;
+    app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
     only_email_code(&params)?;
     let answer = params.required("code")?;
     let now = parts.visit.now;
@@ -234,12 +234,14 @@ async fn fields(app: &App, parts: &CallerParts, params: &Params) -> ApiResult<Si
         None => None,
     };
     let accepted = params.flag("legal_accepted")? == Some(true);
+    let unsafe_metadata = params.object("unsafe_metadata")?.unwrap_or_default();
+    within_metadata_limit("unsafe_metadata", &unsafe_metadata)?;
     Ok(SignUpFields {
         email,
         password_hash,
         first_name: params.text("first_name")?,
         last_name: params.text("last_name")?,
-        unsafe_metadata: params.object("unsafe_metadata")?.unwrap_or_default(),
+        unsafe_metadata,
         legal_accepted_at: accepted.then_some(parts.visit.now),
         locale: params.text("locale")?,
     })

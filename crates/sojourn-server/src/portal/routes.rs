@@ -2,12 +2,11 @@
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use serde::Deserialize;
 use sojourn_core::{id::ClientId, settings::Settings};
 use sojourn_store::Engine as _;
 
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     app::App,
     auth::browser::cookie_values,
-    wire::{ApiError, ApiResult},
+    wire::{ApiError, ApiResult, Params},
 };
 
 /// The pages.
@@ -43,7 +42,12 @@ pub fn home_url(app: &App, settings: &Settings, origin: Option<&str>) -> String 
     let own = app.own_origin();
     let application =
         origin.filter(|origin| app.is_development() && *origin != own).map(|origin| format!("{origin}/"));
-    settings.instance.paths.home_url.clone().or(application).unwrap_or_else(|| format!("{own}/user"))
+    match settings.instance.paths.home_url.clone().or(application) {
+        // A path is one on this server. Browsers get whole addresses only.
+        Some(path) if path.starts_with('/') => format!("{own}{path}"),
+        Some(address) => address,
+        None => format!("{own}/user"),
+    }
 }
 
 async fn show_index(State(app): State<App>) -> ApiResult<Response> {
@@ -120,25 +124,20 @@ fn redirect_patterns(app: &App, settings: &Settings) -> Vec<String> {
     origins
 }
 
-#[derive(Deserialize)]
-struct MailboxQuery {
-    key: Option<String>,
-    to: Option<String>,
-}
-
 /// How many mails the page lists.
 const LISTED: u32 = 200;
 
 async fn show_mailbox(
     State(app): State<App>,
     id: Option<Path<String>>,
-    Query(query): Query<MailboxQuery>,
     headers: HeaderMap,
+    query: Params,
 ) -> ApiResult<Response> {
     if !app.has_development_tools() {
         return Err(ApiError::not_found("page"));
     }
-    if let Some(key) = &query.key {
+    let filter = query.text("to")?;
+    if let Some(key) = &query.text("key")? {
         return Ok(match app.mailbox().redeem(key) {
             Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/mailbox")).into_response(),
             None => locked()?,
@@ -148,7 +147,7 @@ async fn show_mailbox(
     if !values.iter().any(|value| app.mailbox().admits(value)) {
         return locked();
     }
-    let to = query.to.as_deref().map(|to| to.trim().to_lowercase()).filter(|to| !to.is_empty());
+    let to = filter.as_deref().map(|to| to.trim().to_lowercase()).filter(|to| !to.is_empty());
     let mails = app.store().mails(app.instance_id(), None, LISTED).await?;
     let entries: Vec<MailboxEntry> = mails
         .into_iter()
@@ -165,7 +164,7 @@ async fn show_mailbox(
         })
         .collect();
     let selected = id.and_then(|Path(id)| entries.iter().find(|mail| mail.id == id));
-    let html = render_mailbox(&entries, selected, query.to.as_deref(), app.now().as_millis());
+    let html = render_mailbox(&entries, selected, filter.as_deref(), app.now().as_millis());
     Ok((mailbox_headers(), Html(html.map_err(ApiError::internal)?)).into_response())
 }
 

@@ -59,6 +59,7 @@ codes! {
     RequestBodyInvalid "request_body_invalid" BAD_REQUEST "The request body is invalid";
     RequestBodyTooLarge "request_body_too_large" PAYLOAD_TOO_LARGE "The request body is too large";
     RequestUriTooLong "request_uri_too_long" URI_TOO_LONG "The address is too long";
+    RequestHeadersTooLarge "request_headers_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE "The headers are too large";
     UnsupportedContentType "unsupported_content_type" UNSUPPORTED_MEDIA_TYPE "The content type is not supported";
     MalformedRequestParameters "malformed_request_parameters" BAD_REQUEST "A parameter of the request is malformed";
     RequestInvalidForEnvironment "request_invalid_for_environment" BAD_REQUEST "Not possible in this environment";

@@ -99,6 +99,19 @@ impl Params {
         })
     }
 
+    /// A text that browsers cut at its commas, put together again.
+    /// Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts splits
+    /// query values with a comma into repeated names.
+    ///
+    /// # Errors
+    /// As [`Self::required`].
+    pub fn rejoined(&self, name: &str) -> ApiResult<String> {
+        match self.texts(name)?.join(",") {
+            text if text.is_empty() => self.required(name),
+            text => checked(name, &text).map(str::to_owned),
+        }
+    }
+
     /// Several texts: a list, or a field that came several times.
     ///
     /// # Errors
@@ -263,6 +276,23 @@ async fn read_body(body: Body) -> ApiResult<Bytes> {
         ApiError::new(ErrorCode::RequestBodyTooLarge)
             .why("At most 1 MiB is read, and it has to arrive whole.")
     })
+}
+
+/// Bytes that one kind of metadata may have as JSON: it travels with every client.
+pub const MAX_METADATA_BYTES: usize = 8192;
+
+/// Refuses metadata above [`MAX_METADATA_BYTES`].
+///
+/// # Errors
+/// `form_param_exceeds_allowed_size`.
+pub fn within_metadata_limit(name: &str, metadata: &Map<String, Value>) -> ApiResult<()> {
+    let bytes = serde_json::to_string(metadata).map_or(0, |text| text.len());
+    if bytes <= MAX_METADATA_BYTES {
+        return Ok(());
+    }
+    Err(ApiError::param(ErrorCode::FormParamExceedsAllowedSize, name).why(format!(
+        "{name} would have {bytes} bytes, {MAX_METADATA_BYTES} are allowed. Keep large things in a database of your own."
+    )))
 }
 
 #[cfg(test)]

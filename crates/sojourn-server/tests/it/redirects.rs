@@ -92,17 +92,20 @@ async fn red_01_a_target_that_is_not_allowed_is_refused_without_location_or_cook
 }
 
 #[tokio::test]
-async fn red_01_the_last_of_several_targets_is_the_one_that_is_judged_and_used() {
+async fn red_01_a_target_that_was_cut_at_its_commas_is_judged_and_used_whole() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
-    let (good, evil) = (escaped("http://localhost:3000/"), escaped("http://evil.com/"));
-    let refused = alice
-        .request("GET", &format!("/v1/client/touch?redirect_url={good}&redirect_url={evil}"))
-        .send()
-        .await;
-    assert_eq!((refused.status(), refused.location()), (422, None));
-    let taken = alice.navigate(&format!("/v1/client/touch?redirect_url={evil}&redirect_url={good}")).await;
-    assert_eq!((taken.status(), taken.location()), (307, Some("http://localhost:3000/")));
+    let (first, rest) = (escaped("http://localhost:3000/a?x=1"), escaped("2"));
+    let path = format!("/v1/client/touch?redirect_url={first}&redirect_url={rest}");
+    assert_eq!(alice.navigate(&path).await.location(), Some("http://localhost:3000/a?x=1,2"));
+    let evil = escaped("http://evil.com/");
+    for path in [
+        format!("/v1/client/touch?redirect_url={evil}&redirect_url={first}"),
+        format!("/v1/client/touch?redirect_url={}&redirect_url={evil}", escaped("http:")),
+    ] {
+        let refused = alice.request("GET", &path).send().await;
+        assert_eq!((refused.status(), refused.location()), (422, None), "{path}");
+    }
 }
 
 #[tokio::test]

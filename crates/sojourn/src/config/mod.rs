@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use url::Url;
 
+pub use self::check::is_loopback;
 pub use self::key::{Document, KEYS, Key, Kind, find, is_table, nearest};
 pub use self::layer::Flag;
 pub use self::origin::{Origin, Sourced};

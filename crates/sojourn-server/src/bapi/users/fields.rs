@@ -11,7 +11,7 @@ use sojourn_core::{
 use crate::{
     app::App,
     passwords,
-    wire::{ApiError, ApiResult, ErrorCode, Params},
+    wire::{ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
 };
 
 /// What an account has elsewhere and not here. Dropping one silently would
@@ -93,7 +93,7 @@ pub fn apply_metadata(params: &Params, user: &mut User, writing: Writing) -> Api
             (Some(value), Writing::Replace) => *field = value,
             (Some(patch), Writing::Merge) => merge_metadata(field, &patch),
         }
-        Ok::<_, ApiError>(())
+        within_metadata_limit(name, field)
     };
     apply("public_metadata", &mut user.public_metadata)?;
     apply("private_metadata", &mut user.private_metadata)?;

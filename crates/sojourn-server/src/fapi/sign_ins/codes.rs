@@ -35,7 +35,7 @@ pub async fn prepare_first_factor(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, &format!("prepare {id}"))?;
+    app.limits().attempt(&parts.visit.device.ip_address, "prepare")?;
     let strategy = strategy(&params)?;
     let occasion = match strategy {
         Strategy::EmailCode => Occasion::SignIn,
@@ -171,6 +171,7 @@ pub(in crate::fapi) fn mail_code(
     if is_test(app, settings, to) {
         return Ok(None);
     }
+    app.limits().mail(to.as_str())?;
     let name = &settings.instance.application_name;
     app.mailer().code(now, name, to, occasion, code, &mut app.random()).map(Some).map_err(ApiError::internal)
 }

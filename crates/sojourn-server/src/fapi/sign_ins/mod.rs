@@ -101,7 +101,7 @@ pub async fn attempt_first_factor(
     params: Params,
 ) -> ApiResult<Response> {
     let visit = &parts.visit;
-    app.limits().attempt(&visit.device.ip_address, &id)?;
+    app.limits().attempt(&visit.device.ip_address, "answer")?;
     let strategy = strategy(&params)?;
     let caller = parts.load(&app).await?;
     let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;

@@ -22,7 +22,7 @@ pub async fn reset_password(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, &id)?;
+    app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
     let caller = parts.load(&app).await?;
     let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
     let now = parts.visit.now;
