@@ -11,7 +11,7 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, Expect, Write};
 
-use super::own_sign_in;
+use super::{out_of_order, own_sign_in};
 use crate::{
     app::App,
     auth::CallerParts,
@@ -44,6 +44,10 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Wr
             Some(id) => Some(own_sign_in(app, &caller, &id.to_string()).await?.0),
             None => None,
         };
+        let by_code = matches!(proof.strategy, Strategy::EmailCode | Strategy::ResetPasswordEmailCode);
+        if by_code && begun.as_ref().is_some_and(|sign_in| !sign_in.speaks_for(&user)) {
+            return Err(out_of_order().into());
+        }
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let mut sign_in = begun.unwrap_or_else(|| {
             let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);

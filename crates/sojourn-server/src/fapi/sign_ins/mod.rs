@@ -8,7 +8,7 @@ pub mod ticket;
 
 pub use complete::{Proof, complete};
 pub(in crate::fapi) use complete::{refusal, refuse_banned};
-pub use password::prove as prove_password;
+pub use password::{prove as prove_password, refuse_locked};
 
 use axum::{
     extract::{Path, State},

@@ -41,6 +41,9 @@ pub async fn reset_password(
         else {
             return Err(out_of_order().into());
         };
+        if !sign_in.speaks_for(&user) {
+            return Err(out_of_order().into());
+        }
         user.set_password(hash.clone(), now);
         // The address received the code, so it is this person's.
         let changes = app.changes(now).write(Write::User(user.clone()));
