@@ -64,7 +64,8 @@ pub async fn an_added_address_is_nobodys_until_somebody_proves_it(store: Store) 
     world.put(2, Write::User(eve.clone())).await.expect("added");
     let owner = async |world: &World| {
         let found = world.store.user_by_email(world.instance, &email).await.expect("a load");
-        let filter = UserFilter { emails: vec![email.as_str().to_owned()], ..UserFilter::default() };
+        let filter =
+            UserFilter { emails: vec![email.as_str().to_owned()], limit: 10, ..UserFilter::default() };
         let (listed, _) = world.store.users(world.instance, filter).await.expect("a list");
         let found = found.map(|user| user.id);
         assert_eq!(listed.iter().map(|user| user.id).collect::<Vec<_>>(), Vec::from_iter(found));
