@@ -93,7 +93,11 @@ pub enum Identity {
         /// Sessions created at or after this moment are hidden from it.
         admitted_before: Timestamp,
     },
-    /// A predecessor past its grace: nobody, but still no `Set-Cookie`.
+    /// A secret that was rotated away while answers to it may still be on their
+    /// way: nobody, and never answered with `Set-Cookie`.
+    Superseded,
+    /// A predecessor whose time is over: who still has it never got the answer
+    /// that rotated it, and begins anew.
     Retired,
     /// Anybody.
     Stranger,
@@ -124,12 +128,17 @@ impl Client {
             let confirms_rotation = self.predecessor.is_some_and(|old| now < old.good_until);
             return Identity::Current { confirms_rotation };
         }
-        match self.predecessor {
-            Some(old) if old.secret.matches(secret) && now < old.good_until => {
-                Identity::Predecessor { admitted_before: old.rotated_at }
-            }
-            Some(old) if old.secret.matches(secret) => Identity::Retired,
-            _ => Identity::Stranger,
+        let Some(old) = self.predecessor else { return Identity::Stranger };
+        let is_predecessor = old.secret.matches(secret);
+        if is_predecessor && now < old.good_until {
+            Identity::Predecessor { admitted_before: old.rotated_at }
+        } else if now < old.rotated_at + GRACE {
+            // Also for a secret of two rotations ago, whose hash is gone.
+            Identity::Superseded
+        } else if is_predecessor {
+            Identity::Retired
+        } else {
+            Identity::Stranger
         }
     }
 
@@ -298,11 +307,14 @@ pub fn switch(
     browser: &Browser,
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
-    let mut step = settle(now, policy, browser);
-    step.happen(now, policy, session_id, Happening::Activity).map_err(|()| Gone(Box::new(step.clone())))?;
-    step.browser.client.last_active_session_id = Some(session_id);
-    step.browser.client.changed(now);
-    step.client_changed = true;
+    let mut step = refresh(now, policy, browser, session_id)?;
+    // Touching the session that is active already writes nothing of the client:
+    // whoever does it all day long must not keep a sign-out from committing.
+    if step.browser.client.last_active_session_id != Some(session_id) {
+        step.browser.client.last_active_session_id = Some(session_id);
+        step.browser.client.changed(now);
+        step.client_changed = true;
+    }
     Ok(step)
 }
 
@@ -317,8 +329,10 @@ pub fn refresh(
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
     let mut step = settle(now, policy, browser);
-    step.happen(now, policy, session_id, Happening::Activity).map_err(|()| Gone(Box::new(step.clone())))?;
-    Ok(step)
+    match step.happen(now, policy, session_id, Happening::Activity) {
+        Ok(()) => Ok(step),
+        Err(()) => Err(Gone(Box::new(step))),
+    }
 }
 
 /// Ends one session, one user's or all, and rotates the secret when the

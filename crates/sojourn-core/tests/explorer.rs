@@ -190,10 +190,14 @@ impl World {
             let identity = client.identify(self.now, secret);
             match age {
                 0 => assert!(matches!(identity, Identity::Current { .. }), "{self:?}"),
-                1 => {
-                    assert!(matches!(identity, Identity::Predecessor { .. } | Identity::Retired), "{self:?}");
-                }
-                _ => assert_eq!(identity, Identity::Stranger, "{self:?}"),
+                1 => assert!(
+                    matches!(
+                        identity,
+                        Identity::Predecessor { .. } | Identity::Superseded | Identity::Retired
+                    ),
+                    "{self:?}"
+                ),
+                _ => assert!(matches!(identity, Identity::Superseded | Identity::Stranger), "{self:?}"),
             }
         }
     }

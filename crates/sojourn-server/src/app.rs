@@ -144,8 +144,10 @@ impl std::fmt::Debug for App {
     }
 }
 
-/// How often a request decides again before it gives up on a conflict.
-const ATTEMPTS: usize = 8;
+/// How often a request decides again before it gives up on a conflict: often
+/// enough that nobody keeps a sign-out or a revocation from taking effect by
+/// switching accounts without pause (SES-17).
+const ATTEMPTS: usize = 32;
 
 impl App {
     /// Opens the instance of a database, or makes one in an empty database.

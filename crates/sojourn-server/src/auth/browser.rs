@@ -9,9 +9,11 @@ use sojourn_core::{
     client::{Browser, Client, ClientStep, Identity, SecretHash, settle},
     cookie::{CLIENT_UAT, Cookie},
     id::{ClientId, SessionId},
+    lifetime::BROWSER_LIMIT,
     session::Session,
     sign_in::SignIn,
     sign_up::SignUp,
+    time::Timestamp,
     user::User,
 };
 use sojourn_store::{BrowserRecord, Engine as _, Write};
@@ -23,29 +25,53 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
-/// What the cookie says: a client id and a secret.
+/// What the client cookie says: a client id, a secret, and when it was given out.
 #[derive(Clone, Debug)]
-struct Credential {
-    client_id: ClientId,
+pub struct Credential {
+    /// The browser it claims to be.
+    pub client_id: ClientId,
     secret: String,
+    /// Seconds since the epoch. Nobody but the browser itself can be misled by it.
+    issued_at: i64,
 }
 
+/// A cookie younger than this is not given out again: an answer that is late
+/// must not put an older secret back (wire-frontend trap 22).
+const RENEWED_AFTER_SECS: i64 = 86_400;
+
 impl Credential {
-    /// `<client id>.<secret>`: letters, digits, `-`, `_` and one dot.
-    fn parse(text: &str) -> Option<Self> {
-        let (id, secret) = text.split_once('.')?;
+    fn new(client_id: ClientId, app: &App) -> Self {
+        Self { client_id, secret: random_secret(&mut app.random()), issued_at: app.wall().as_secs() }
+    }
+
+    /// `<client id>.<secret>.<seconds>`: letters, digits, `-`, `_` and dots.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (id, secret, issued_at) = (parts.next()?, parts.next()?, parts.next()?);
         let is_plain =
             secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        is_plain.then_some(())?;
-        Some(Self { client_id: id.parse().ok()?, secret: secret.to_owned() })
+        let is_number = issued_at.len() <= 12 && issued_at.bytes().all(|b| b.is_ascii_digit());
+        (is_plain && is_number && parts.next().is_none()).then_some(())?;
+        Some(Self {
+            client_id: id.parse().ok()?,
+            secret: secret.to_owned(),
+            issued_at: issued_at.parse().ok()?,
+        })
     }
 
     fn text(&self) -> String {
-        format!("{}.{}", self.client_id, self.secret)
+        format!("{}.{}.{}", self.client_id, self.secret, self.issued_at)
     }
 
-    fn hash(&self) -> SecretHash {
+    /// What is stored of the secret.
+    pub fn hash(&self) -> SecretHash {
         SecretHash(sha256(self.secret.as_bytes()))
+    }
+
+    /// The same secret with a younger date, if it is time.
+    fn renewed(&self, wall: Timestamp) -> Option<Self> {
+        let is_due = (wall.as_secs() - self.issued_at).abs() >= RENEWED_AFTER_SECS;
+        is_due.then(|| Self { issued_at: wall.as_secs(), ..self.clone() })
     }
 }
 
@@ -57,6 +83,8 @@ pub struct CallerParts {
     credential: Option<Credential>,
     /// Whether a client cookie came, usable or not.
     presented: bool,
+    /// What the browser says of `__client_uat`, plain and suffixed.
+    uat: [Option<String>; 2],
 }
 
 impl FromRequestParts<App> for CallerParts {
@@ -75,16 +103,23 @@ impl FromRequestParts<App> for CallerParts {
         // Two cookies of one name and different values: somebody put one there (COK-02).
         let same = values.windows(2).all(|pair| pair[0] == pair[1]);
         let credential = values.first().filter(|_| same).and_then(|value| Credential::parse(value));
-        Ok(Self { visit, credential, presented: !values.is_empty() })
+        let one = |name: String| match cookie_values(&parts.headers, &name).as_slice() {
+            [value] => Some((*value).to_owned()),
+            _ => None,
+        };
+        let uat = app.cookie_names().both(CLIENT_UAT).map(one);
+        Ok(Self { visit, credential, presented: !values.is_empty(), uat })
     }
 }
 
-/// The values of a cookie, in the order they came.
+/// The values of a cookie, in the order they came. Pairs are read one by one:
+/// on a laptop all applications share one jar, and what another one put there
+/// must not hide ours.
 pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-    let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let lines = headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
     lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value)
         .collect()
@@ -109,6 +144,10 @@ impl CallerParts {
         let mut visit = self.visit.clone();
         let mut record =
             record.filter(|_| matches!(identity, Identity::Current { .. } | Identity::Predecessor { .. }));
+        if record.is_none() {
+            // Settings that changed since the request came are judged anew, too.
+            (visit.settings, visit.policy) = app.store().settings(app.instance_id()).await?;
+        }
         if let Some(record) = &mut record {
             // One moment for everything: the settings that came with the browser.
             visit.settings.clone_from(&record.settings);
@@ -130,6 +169,7 @@ impl CallerParts {
             record,
             credential: self.credential.clone(),
             presented: self.presented,
+            uat: self.uat.clone(),
             issued: None,
         })
     }
@@ -145,6 +185,7 @@ pub struct Caller {
     record: Option<BrowserRecord>,
     credential: Option<Credential>,
     presented: bool,
+    uat: [Option<String>; 2],
     issued: Option<Credential>,
 }
 
@@ -180,12 +221,12 @@ impl Caller {
     pub fn browser_or_new(&mut self, app: &App) -> ApiResult<Browser> {
         match self.identity {
             Identity::Current { .. } => return self.browser().cloned(),
-            Identity::Predecessor { .. } => return Err(signed_out()),
+            Identity::Predecessor { .. } | Identity::Superseded => return Err(signed_out()),
             // Who never got the answer that rotated the secret begins anew.
             Identity::Retired | Identity::Stranger => {}
         }
         let client_id = ClientId::generate(self.visit.now, &mut app.random());
-        let credential = Credential { client_id, secret: random_secret(&mut app.random()) };
+        let credential = Credential::new(client_id, app);
         let client = Client::new(client_id, credential.hash(), self.visit.now);
         self.issued = Some(credential);
         self.record = None;
@@ -196,12 +237,12 @@ impl Caller {
     /// Whether the cookie was the browser's until a rotation: what it asks to
     /// end must not be answered as done, because nothing ended (decision 10).
     pub const fn holds_an_old_secret(&self) -> bool {
-        matches!(self.identity, Identity::Predecessor { .. } | Identity::Retired)
+        matches!(self.identity, Identity::Predecessor { .. } | Identity::Superseded | Identity::Retired)
     }
 
     /// A fresh secret for a rotation of `client_id`; the answer carries it.
     pub fn rotate(&mut self, app: &App, client_id: ClientId) -> SecretHash {
-        let credential = Credential { client_id, secret: random_secret(&mut app.random()) };
+        let credential = Credential::new(client_id, app);
         let hash = credential.hash();
         self.issued = Some(credential);
         hash
@@ -232,9 +273,10 @@ impl Caller {
         }
     }
 
-    /// The `Set-Cookie` values of the answer: the client cookie renewed, and
-    /// `__client_uat` true (S7). Nothing for a request that left before a
-    /// rotation, whose answer would overwrite the new cookie.
+    /// The `Set-Cookie` values of the answer: a new client secret, or the same
+    /// one renewed once a day (S7), and `__client_uat` where the browser's is
+    /// not true. What the browser holds rightly is not sent again, because an
+    /// answer that comes late would put it back in the place of something newer.
     pub fn cookies(&self, app: &App, browser: Option<&Browser>) -> Vec<HeaderValue> {
         let secure = self.visit.is_secure();
         let names = app.cookie_names();
@@ -245,14 +287,19 @@ impl Caller {
                 .both(CLIENT_UAT)
                 .map(|name| Cookie::lasting(name, uat.to_string(), secure).on_domain(domain))
         };
+        let holds = |uat: i64| self.uat.iter().all(|held| *held == Some(uat.to_string()));
         match (self.identity, browser) {
             (Identity::Current { .. }, Some(browser)) => {
-                cookies.extend(uat(browser.client_uat()));
+                let issued = self.newly_issued(app);
+                if issued.is_some() || !holds(browser.client_uat()) {
+                    cookies.extend(uat(browser.client_uat()));
+                }
                 // Last, because the Express proxy keeps only the last one.
                 // Compat: clerk/javascript packages/express/src/authenticateRequest.ts
-                if let Some(credential) = self.issued.as_ref().or(self.credential.as_ref()) {
-                    cookies.push(Cookie::lasting(&names.client, credential.text(), secure).hidden());
-                }
+                cookies
+                    .extend(issued.map(|credential| {
+                        Cookie::lasting(&names.client, credential.text(), secure).hidden()
+                    }));
             }
             (Identity::Stranger, _) if self.presented => {
                 cookies.extend(uat(0));
@@ -261,6 +308,18 @@ impl Caller {
             _ => {}
         }
         crate::wire::client::set_cookies(&cookies)
+    }
+
+    fn newly_issued(&self, app: &App) -> Option<Credential> {
+        let renewed = || self.credential.as_ref().and_then(|credential| credential.renewed(app.wall()));
+        self.issued.clone().or_else(renewed)
+    }
+
+    /// When the browser will drop the client cookie it has after this answer.
+    pub fn cookie_expires_at(&self, app: &App) -> Timestamp {
+        let newest = self.newly_issued(app).or_else(|| self.credential.clone());
+        let issued_at = newest.map_or(app.wall(), |credential| Timestamp::from_secs(credential.issued_at));
+        issued_at + BROWSER_LIMIT
     }
 
     /// The user of one of the browser's sessions.

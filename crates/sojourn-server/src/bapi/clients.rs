@@ -13,8 +13,7 @@ use sojourn_store::Engine as _;
 
 use crate::{
     app::{App, Unsettled},
-    auth::ApplicationServer,
-    keys::sha256,
+    auth::{ApplicationServer, browser::Credential},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -49,9 +48,8 @@ pub async fn verify_client(
             .why("This is not the current value of a browser's client cookie.")
     };
     let token = params.required("token")?;
-    let (id, secret) = token.split_once('.').ok_or_else(invalid)?;
-    let id: ClientId = id.parse().map_err(|_| invalid())?;
-    answer(&app, id, Some(SecretHash(sha256(secret.as_bytes()))), invalid).await
+    let credential = Credential::parse(&token).ok_or_else(invalid)?;
+    answer(&app, credential.client_id, Some(credential.hash()), invalid).await
 }
 
 /// The browser, if it is known and presents `secret` where one is wanted.

@@ -100,7 +100,13 @@ impl<'a> View<'a> {
         let verify_email = visit.settings.instance.auth_email.verify_at_sign_up;
         let sign_up =
             self.sign_up.map_or(Value::Null, |sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
-        wire::client::frontend_client(now, browser, sessions, sign_in, sign_up)
+        wire::client::frontend_client(
+            self.caller.cookie_expires_at(self.app),
+            browser,
+            sessions,
+            sign_in,
+            sign_up,
+        )
     }
 
     /// `Set-Cookie` values for this browser.

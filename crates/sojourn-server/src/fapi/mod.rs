@@ -1,6 +1,7 @@
 //! The Frontend API: what browsers ask, under `/v1`. Contract: the public
 //! OpenAPI document of the vendor's Frontend API, 2026-05-12.
 
+mod admission;
 mod answer;
 mod client;
 mod environment;

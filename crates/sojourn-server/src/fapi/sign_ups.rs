@@ -5,11 +5,10 @@ use axum::{
     response::Response,
 };
 use sojourn_core::{
-    client::{Newcomer, admit},
     email::Email,
     event::Event,
     factor::SentCode,
-    id::{EmailAddressId, SessionId, SignUpId, UserId},
+    id::{EmailAddressId, SignUpId, UserId},
     sign_in::Strategy,
     sign_up::{SignUp, SignUpFields},
     user::PasswordHash,
@@ -17,10 +16,11 @@ use sojourn_core::{
 use sojourn_store::{Engine as _, Expect, Write};
 
 use super::{
+    admission::{refusal, welcome},
     answer::{View, refuse_caller},
     sign_ins::{
         codes::{code_refused, hash_code, mail_code, new_code},
-        refusal, refuse_banned,
+        refuse_banned,
         ticket::{Ticket, examine, lost_race},
     },
 };
@@ -119,8 +119,11 @@ pub async fn attempt_verification(
             let caller = parts.load(&app).await?;
             let mut sign_up = own_sign_up(&app, &caller, &id).await?;
             let hash = hash_code(&app, &sign_up.id.to_string(), answer.trim());
+            let before = sign_up.clone();
             let result = sign_up.answer_code(now, &hash);
-            app.commit(app.changes(now).write(Write::SignUp(sign_up))).await?;
+            if sign_up != before {
+                app.commit(app.changes(now).write(Write::SignUp(sign_up))).await?;
+            }
             Ok(result)
         })
         .await?;
@@ -157,22 +160,9 @@ async fn change(
             let view = View::new(app, &caller, &step.browser).with_sign_up(&sign_up);
             return Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))));
         }
-        let (user_id, session_id) =
-            (UserId::generate(now, &mut app.random()), SessionId::generate(now, &mut app.random()));
-        let newcomer = Newcomer {
-            session_id,
-            user_id,
-            device: caller.visit.device.clone(),
-            strategy: if sign_up.email_verified { "email_code" } else { "password" }.to_owned(),
-            secret: caller.rotate(app, browser.client.id),
-        };
-        let mut step = match admit(now, &caller.visit.policy, &browser, newcomer) {
-            Ok(step) => step,
-            Err(turned) => return Err(refusal(turned).into()),
-        };
-        caller.note_visit(&mut step);
-        step.browser.client.sign_in_id = None;
-        step.browser.client.sign_up_id = None;
+        let user_id = UserId::generate(now, &mut app.random());
+        let strategy = if sign_up.email_verified { "email_code" } else { "password" };
+        let (step, session_id) = welcome(app, &mut caller, &browser, user_id, strategy).map_err(refusal)?;
         let email_id = EmailAddressId::generate(now, &mut app.random());
         let user = sign_up.complete(now, user_id, email_id, session_id);
         let changes = app
@@ -201,18 +191,8 @@ async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
         let mut user = user.ok_or_else(|| ApiError::new(ErrorCode::TicketInvalid))?;
         refuse_banned(&user)?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
-        let newcomer = Newcomer {
-            session_id: SessionId::generate(now, &mut app.random()),
-            user_id: user.id,
-            device: caller.visit.device.clone(),
-            strategy: Strategy::Ticket.as_str().to_owned(),
-            secret: caller.rotate(app, browser.client.id),
-        };
-        let session_id = newcomer.session_id;
-        let mut step = admit(now, &caller.visit.policy, &browser, newcomer).map_err(refusal)?;
-        caller.note_visit(&mut step);
-        step.browser.client.sign_in_id = None;
-        step.browser.client.sign_up_id = None;
+        let strategy = Strategy::Ticket.as_str();
+        let (step, session_id) = welcome(app, &mut caller, &browser, user.id, strategy).map_err(refusal)?;
         user.signed_in(now);
         let mut sign_up = SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now);
         sign_up.fields.email = user.primary_email().map(|address| address.email.clone());

@@ -1,14 +1,14 @@
 //! A browser on the wire.
 
 use serde_json::{Value, json};
-use sojourn_core::{client::Browser, cookie::Cookie, lifetime::BROWSER_LIMIT, time::Timestamp};
+use sojourn_core::{client::Browser, cookie::Cookie, time::Timestamp};
 
 /// The client object that browsers get; `sessions` are its signed-in sessions
 /// as [`super::session::frontend_session`] shows them, the first one being the
 /// one that is chosen when none is named.
 #[expect(clippy::needless_pass_by_value, reason = "json! hides that the values move into the document")]
 pub fn frontend_client(
-    now: Timestamp,
+    cookie_expires_at: Timestamp,
     browser: &Browser,
     sessions: Vec<Value>,
     sign_in: Value,
@@ -23,7 +23,7 @@ pub fn frontend_client(
         "sign_up": sign_up,
         "last_active_session_id": browser.active_session().map(|session| session.id),
         "last_authentication_strategy": client.last_authentication_strategy,
-        "cookie_expires_at": now + BROWSER_LIMIT,
+        "cookie_expires_at": cookie_expires_at,
         "captcha_bypass": false,
         "created_at": client.created_at,
         "updated_at": client.updated_at,

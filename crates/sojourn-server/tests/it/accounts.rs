@@ -42,12 +42,39 @@ async fn s8_by_default_a_second_account_is_refused_with_session_exists_and_the_c
 }
 
 #[tokio::test]
+async fn ses_14_an_attempt_begun_before_somebody_signed_in_is_refused_at_its_end() {
+    let app = TestApp::new().start().await;
+    app.user("alice@example.com").await;
+    app.user("bob@example.com").await;
+    let browser = app.browser();
+    let begun = browser.post("/v1/client/sign_ins", &[("identifier", "bob@example.com")]).await;
+    let alice = browser.sign_in("alice@example.com", PASSWORD).await.session_id();
+    let path = format!("/v1/client/sign_ins/{}/attempt_first_factor", begun.id());
+    let late = browser.post(&path, &[("strategy", "password"), ("password", PASSWORD)]).await;
+    late.assert_refused(400, "session_exists");
+    assert_eq!(late.session_ids(), [alice.as_str()], "the client came along");
+    assert_eq!(browser.client().await.session_ids(), [alice]);
+}
+
+#[tokio::test]
 async fn s8_a_refused_ticket_can_still_be_used_elsewhere() {
     let app = TestApp::new().start().await;
     let browser = app.signed_in("alice@example.com").await;
     let ticket = app.ticket("bob@example.com", minutes(5)).await;
     browser.sign_in_with_ticket(&ticket).await.assert_refused(400, "session_exists");
     app.browser().sign_in_with_ticket(&ticket).await.assert_ok();
+}
+
+#[tokio::test]
+async fn a_ticket_on_the_sign_up_page_signs_its_account_in_once() {
+    let app = TestApp::new().start().await;
+    let ticket = app.ticket("bob@example.com", minutes(5)).await;
+    let fields = [("strategy", "ticket"), ("ticket", ticket.as_str())];
+    let done = app.browser().post("/v1/client/sign_ups", &fields).await;
+    assert_eq!(done.json()["response"]["status"], "complete");
+    assert_eq!(emails(&done), ["bob@example.com"]);
+    let again = app.browser().post("/v1/client/sign_ups", &fields).await;
+    again.assert_refused(400, "sign_in_token_already_used_code");
 }
 
 #[tokio::test]

@@ -102,7 +102,11 @@ async fn cok_01_each_cookie_of_sign_out_expiry_and_garbage() {
     __client_uat_R1alB82B=0; Path=/; Max-Age=34560000; SameSite=Lax
     __client_R1alB82B=client_; Path=/; Max-Age=34560000; HttpOnly; SameSite=Lax
     ");
-    assert_eq!(lines(&expired), lines(&out), "an end that is found clears the same cookies");
+    // The secret stays as it is, so only what is not true any more is sent.
+    assert_snapshot!(lines(&expired), @"
+    __client_uat=0; Path=/; Max-Age=34560000; SameSite=Lax
+    __client_uat_R1alB82B=0; Path=/; Max-Age=34560000; SameSite=Lax
+    ");
     assert_snapshot!(lines(&garbage), @"
     __client_uat=0; Path=/; Max-Age=34560000; SameSite=Lax
     __client_uat_R1alB82B=0; Path=/; Max-Age=34560000; SameSite=Lax
@@ -116,12 +120,38 @@ async fn cok_01_a_handshake_carries_a_nonce_for_a_minute() {
     let alice = app.signed_in("alice@example.com").await;
     let back = alice.handshake("http://localhost:3000/page?a=1").await;
     assert_eq!((back.status(), back.location()), (307, Some("http://localhost:3000/page?a=1")));
-    assert_snapshot!(lines(&back), @"
-    __clerk_handshake_nonce=nonce; Path=/; Max-Age=60; SameSite=Lax
-    __client_uat=1767225600; Path=/; Max-Age=34560000; SameSite=Lax
-    __client_uat_R1alB82B=1767225600; Path=/; Max-Age=34560000; SameSite=Lax
-    __client_R1alB82B=client_; Path=/; Max-Age=34560000; HttpOnly; SameSite=Lax
-    ");
+    assert_snapshot!(lines(&back), @"__clerk_handshake_nonce=nonce; Path=/; Max-Age=60; SameSite=Lax");
+}
+
+#[tokio::test]
+async fn a_cookie_is_sent_again_when_it_is_a_day_old_and_not_before() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    // An answer that is late cannot put back what it does not carry.
+    assert_eq!(alice.client().await.set_cookies(), Vec::<&str>::new());
+    assert_eq!(alice.token(&alice.session()).await.set_cookies(), Vec::<&str>::new());
+    let before = alice.client_cookie().expect("a cookie");
+    app.clock.advance(days(1));
+    let renewed = alice.token(&alice.session()).await;
+    assert_eq!(lines(&renewed).lines().count(), 3, "{renewed}");
+    let after = alice.client_cookie().expect("a cookie");
+    assert_eq!(before.rsplit_once('.').map(|(kept, _)| kept), after.rsplit_once('.').map(|(kept, _)| kept));
+    assert_ne!(before, after);
+}
+
+#[tokio::test]
+async fn a_cookie_of_another_application_hides_nothing_of_ours() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let cookie = format!("{}={}", alice.client_cookie_name(), alice.client_cookie().expect("a cookie"));
+    let both = [b"x=\xc3\xa9; \xff=\xfe; ".as_slice(), cookie.as_bytes()].concat();
+    let header = axum::http::HeaderValue::from_bytes(&both).expect("a header");
+    let request = axum::http::Request::get("/v1/client").header("host", "localhost").header("cookie", header);
+    let request = request.body(axum::body::Body::empty()).expect("a request");
+    let answer = tower::ServiceExt::oneshot(app.router(), request).await.expect("answered");
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+    let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(body["response"]["sessions"][0]["id"], alice.session().as_str());
 }
 
 #[tokio::test]

@@ -99,11 +99,9 @@ async fn s3_reads_and_what_the_backend_asks_are_no_activity() {
 #[tokio::test]
 async fn s3_a_page_load_keeps_only_the_active_session_alive() {
     let app = TestApp::new().inactivity(minutes(10)).multi_session().start().await;
-    let (browser, alice) = {
-        let b = app.signed_in("alice@example.com").await;
-        let s = b.session();
-        (b, s)
-    };
+    let browser = app.signed_in("alice@example.com").await;
+    let alice = browser.session();
+    app.clock.advance(seconds(1));
     app.user("bob@example.com").await;
     let bob = browser.sign_in("bob@example.com", sojourn_testkit::PASSWORD).await.session_id();
     app.clock.advance(minutes(6));

@@ -258,6 +258,41 @@ async fn ses_07_no_token_is_minted_for_a_request_that_starts_after_the_end_was_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ses_17_no_switching_back_and_forth_keeps_a_revocation_from_taking_effect() {
+    let story = async |app: TestApp| {
+        app.user("bob@example.com").await;
+        for _ in 0..4 {
+            let browser = app.signed_in("alice@example.com").await;
+            let alice = browser.session();
+            let bob = browser.sign_in("bob@example.com", PASSWORD).await.session_id();
+            let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let mut tasks = JoinSet::new();
+            for n in 0..8 {
+                let (tab, alice, bob, done) = (browser.clone(), alice.clone(), bob.clone(), done.clone());
+                tasks.spawn(async move {
+                    let mut turn = n;
+                    while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                        turn += 1;
+                        tab.touch(if turn % 2 == 0 { &alice } else { &bob }).await;
+                    }
+                });
+            }
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            let revoked =
+                app.backend().post(&format!("/v1/sessions/{bob}/revoke"), serde_json::json!({})).await;
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+            tasks.join_all().await;
+            revoked.assert_ok();
+            assert!(app.stored_session(&bob).await.closed.is_some());
+            browser.sign_out_all().await.assert_ok();
+        }
+    };
+    both_engines(story, || TestApp::new().multi_session()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn aut_04_of_twenty_parallel_wrong_passwords_ten_at_most_are_looked_at() {
     let story = async |app: TestApp| {
         app.user("alice@example.com").await;

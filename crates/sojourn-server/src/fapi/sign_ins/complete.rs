@@ -3,9 +3,8 @@
 
 use axum::response::Response;
 use sojourn_core::{
-    client::{Newcomer, Turned, admit},
     email::Email,
-    id::{SessionId, SignInId},
+    id::SignInId,
     sign_in::{SignIn, Strategy},
     user::User,
 };
@@ -15,7 +14,10 @@ use super::{out_of_order, own_sign_in};
 use crate::{
     app::App,
     auth::CallerParts,
-    fapi::answer::{View, refuse_caller},
+    fapi::{
+        admission::{refusal, welcome},
+        answer::{View, refuse_caller},
+    },
     wire::{self, ApiError, ApiResult, ErrorCode},
 };
 
@@ -57,16 +59,9 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Wr
             }
             sign_in
         });
-        let newcomer = Newcomer {
-            session_id: SessionId::generate(now, &mut app.random()),
-            user_id: user.id,
-            device: caller.visit.device.clone(),
-            strategy: proof.strategy.as_str().to_owned(),
-            secret: caller.rotate(app, browser.client.id),
-        };
-        let session_id = newcomer.session_id;
-        let mut step = match admit(now, &caller.visit.policy, &browser, newcomer) {
-            Ok(step) => step,
+        let strategy = proof.strategy.as_str();
+        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy) {
+            Ok(welcomed) => welcomed,
             Err(turned) => {
                 let caller = parts.load(app).await?;
                 let Some(step) = caller.settled() else { return Err(refusal(turned).into()) };
@@ -74,9 +69,6 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, also: Vec<Wr
                 return Err(View::new(app, &caller, &step.browser).refuse(refusal(turned)).into());
             }
         };
-        caller.note_visit(&mut step);
-        step.browser.client.sign_in_id = None;
-        step.browser.client.sign_up_id = None;
         sign_in.complete(proof.strategy, session_id);
         user.signed_in(now);
         let mut changes = app
@@ -115,27 +107,4 @@ pub(in crate::fapi) fn refuse_banned(user: &User) -> ApiResult<()> {
             .why("This account may not sign in. Ask the people who run the application."));
     }
     Ok(())
-}
-
-/// The refusal of a second account in single-session mode.
-pub(super) fn session_exists() -> ApiError {
-    ApiError::new(ErrorCode::SessionExists).why("Somebody is signed in here. Sign out first; several accounts at once are not allowed by the settings.")
-}
-
-/// The refusal of an account that is signed in here already. Browsers switch
-/// to the session named. Compat: clerk/javascript packages/ui SignInStart
-pub(super) fn already_signed_in(session_id: SessionId) -> ApiError {
-    ApiError::param(ErrorCode::IdentifierAlreadySignedIn, "identifier")
-        .why("This account is signed in here already. Switch to it.")
-        .meta("session_id", session_id.to_string())
-}
-
-/// The refusal of somebody who was turned away.
-pub(in crate::fapi) fn refusal(turned: Turned) -> ApiError {
-    match turned {
-        Turned::SessionExists => session_exists(),
-        Turned::AlreadySignedIn(id) => already_signed_in(id),
-        Turned::TooManySessions => ApiError::new(ErrorCode::TooManySessions)
-            .why("This browser holds as many accounts as it may. Sign out of one first."),
-    }
 }

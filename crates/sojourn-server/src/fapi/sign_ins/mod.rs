@@ -6,8 +6,8 @@ mod password;
 pub mod reset;
 pub mod ticket;
 
+pub(in crate::fapi) use complete::refuse_banned;
 pub use complete::{Proof, complete};
-pub(in crate::fapi) use complete::{refusal, refuse_banned};
 pub use password::{prove as prove_password, refuse_locked};
 
 use axum::{
@@ -23,7 +23,10 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, Write};
 
-use super::answer::{View, refuse_caller};
+use super::{
+    admission::{already_signed_in, session_exists},
+    answer::{View, refuse_caller},
+};
 use crate::{
     app::{App, Unsettled},
     auth::{Caller, CallerParts},
@@ -158,9 +161,9 @@ pub(super) async fn refuse_second(app: &App, parts: &CallerParts, user: Option<&
         let open = &step.browser.sessions;
         let same = open.iter().find(|session| user.is_some_and(|user| user.id == session.user_id));
         let error = if !caller.visit.policy.current().multi_session && !open.is_empty() {
-            complete::session_exists()
+            session_exists()
         } else if let Some(same) = same {
-            complete::already_signed_in(same.id)
+            already_signed_in(same.id)
         } else {
             return Ok(());
         };

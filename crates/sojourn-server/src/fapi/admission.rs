@@ -1,0 +1,66 @@
+//! Letting an account into the calling browser: the one place where a session
+//! begins, whatever was proved and on whichever page.
+
+use sojourn_core::{
+    client::{Browser, ClientStep, Newcomer, Turned, admit},
+    id::{SessionId, UserId},
+};
+
+use crate::{
+    app::App,
+    auth::Caller,
+    wire::{ApiError, ErrorCode},
+};
+
+/// The browser with a session of `user_id` in it, its secret rotated and its
+/// unfinished attempts forgotten; and that session.
+///
+/// # Errors
+/// [`Turned`] says why the account is not admitted.
+pub fn welcome(
+    app: &App,
+    caller: &mut Caller,
+    browser: &Browser,
+    user_id: UserId,
+    strategy: &str,
+) -> Result<(ClientStep, SessionId), Turned> {
+    let now = caller.visit.now;
+    let session_id = SessionId::generate(now, &mut app.random());
+    let newcomer = Newcomer {
+        session_id,
+        user_id,
+        device: caller.visit.device.clone(),
+        strategy: strategy.to_owned(),
+        secret: caller.rotate(app, browser.client.id),
+    };
+    let mut step = admit(now, &caller.visit.policy, browser, newcomer)?;
+    caller.note_visit(&mut step);
+    step.browser.client.sign_in_id = None;
+    step.browser.client.sign_up_id = None;
+    Ok((step, session_id))
+}
+
+/// The refusal of a second account in single-session mode.
+pub fn session_exists() -> ApiError {
+    ApiError::new(ErrorCode::SessionExists).why(
+        "Somebody is signed in here. Sign out first; several accounts at once are not allowed by the settings.",
+    )
+}
+
+/// The refusal of an account that is signed in here already. Browsers switch
+/// to the session named. Compat: clerk/javascript packages/ui SignInStart
+pub fn already_signed_in(session_id: SessionId) -> ApiError {
+    ApiError::param(ErrorCode::IdentifierAlreadySignedIn, "identifier")
+        .why("This account is signed in here already. Switch to it.")
+        .meta("session_id", session_id.to_string())
+}
+
+/// The refusal of somebody who was turned away.
+pub fn refusal(turned: Turned) -> ApiError {
+    match turned {
+        Turned::SessionExists => session_exists(),
+        Turned::AlreadySignedIn(id) => already_signed_in(id),
+        Turned::TooManySessions => ApiError::new(ErrorCode::TooManySessions)
+            .why("This browser holds as many accounts as it may. Sign out of one first."),
+    }
+}
