@@ -52,6 +52,7 @@ test('S14 — an account from its sign-up to its end, on the account page alone'
     await page.locator('input[name="firstName"]').fill('Augusta')
     await page.locator('input[name="lastName"]').fill('King')
     await expect(page.getByRole('button', { name: 'Upload' })).toBeHidden()
+    await expect(page.locator('.cl-avatarImageActionsRemove')).toHaveCount(0)
     await page.getByRole('button', { name: 'Save' }).click()
     await expect(page.locator('.cl-profileSection__profile')).toContainText('Augusta King')
   })
