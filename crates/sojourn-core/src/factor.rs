@@ -69,6 +69,17 @@ impl SentCode {
         Self { email, email_address_id, hash, expires_at, attempts: 0, consumed: false }
     }
 
+    /// How it stands, in the words of the wire, while what it proves is not proved.
+    pub fn status(&self, now: Timestamp) -> &'static str {
+        if self.attempts >= CODE_ATTEMPTS {
+            "failed"
+        } else if now >= self.expires_at {
+            "expired"
+        } else {
+            "unverified"
+        }
+    }
+
     /// Takes one answer, which counts whether right or wrong.
     ///
     /// # Errors

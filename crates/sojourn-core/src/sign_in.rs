@@ -9,6 +9,7 @@ use crate::{
     factor::{CodeHash, CodeRefusal, SentCode},
     id::{ClientId, SessionId, SignInId, UserId},
     time::{Timestamp, minutes},
+    user::User,
 };
 
 /// How long an attempt may take.
@@ -189,6 +190,13 @@ impl SignIn {
             self.status = SignInStatus::NeedsNewPassword;
         }
         Ok(())
+    }
+
+    /// Whether the code that was sent went to an address that still names the
+    /// account: one that was given up in between opens nothing any more.
+    pub fn speaks_for(&self, user: &User) -> bool {
+        let code = self.first_factor.as_ref().and_then(|factor| factor.code.as_ref());
+        code.and_then(|code| code.email_address_id).is_none_or(|id| user.is_identified_by(id))
     }
 
     /// The account proved itself and was admitted.

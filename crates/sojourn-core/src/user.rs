@@ -1,11 +1,15 @@
 //! An account.
 
+mod addresses;
+
+pub use addresses::{EmailRefusal, MAX_EMAIL_ADDRESSES};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     email::Email,
-    factor::Lockout,
+    factor::{Lockout, SentCode},
     id::{EmailAddressId, UserId},
     session::after,
     time::Timestamp,
@@ -77,6 +81,9 @@ pub struct EmailAddress {
     pub verified_by: Option<String>,
     /// When it was added.
     pub created_at: Timestamp,
+    /// The code that is to prove it, while one is under way.
+    #[serde(default)]
+    pub code: Option<SentCode>,
 }
 
 impl User {
@@ -108,7 +115,7 @@ impl User {
     /// Adds an address; the first one is the primary one.
     pub fn add_email(&mut self, id: EmailAddressId, email: Email, verified_by: Option<&str>, now: Timestamp) {
         let verified_by = verified_by.map(str::to_owned);
-        self.email_addresses.push(EmailAddress { id, email, verified_by, created_at: now });
+        self.email_addresses.push(EmailAddress { id, email, verified_by, created_at: now, code: None });
         self.primary_email_address_id.get_or_insert(id);
     }
 

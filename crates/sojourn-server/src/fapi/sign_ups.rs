@@ -249,7 +249,7 @@ async fn fields(app: &App, parts: &CallerParts, params: &Params) -> ApiResult<Si
 
 /// An address that nobody has yet. That it is still free when the account is
 /// made is a condition of that commit.
-async fn free_email(app: &App, text: &str) -> ApiResult<Email> {
+pub(super) async fn free_email(app: &App, text: &str) -> ApiResult<Email> {
     let email = Email::parse(text).map_err(|_| {
         ApiError::param(ErrorCode::FormParamFormatInvalid, "email_address")
             .message("Email address must be a valid email address.")
@@ -273,7 +273,7 @@ async fn own_sign_up(app: &App, caller: &Caller, id: &str) -> Result<SignUp, Uns
     Ok(sign_up)
 }
 
-fn only_email_code(params: &Params) -> ApiResult<()> {
+pub(super) fn only_email_code(params: &Params) -> ApiResult<()> {
     match params.required("strategy")?.as_str() {
         "email_code" => Ok(()),
         _ => Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy")

@@ -17,6 +17,8 @@ pub enum Occasion {
     SignIn,
     /// A code that proves an address at sign-up.
     SignUp,
+    /// A code that proves an address added to an account.
+    NewAddress,
     /// A code that leads to a new password.
     PasswordReset,
 }
@@ -26,6 +28,7 @@ impl Occasion {
         match self {
             Self::SignIn => "Use this code to sign in",
             Self::SignUp => "Use this code to confirm your e-mail address",
+            Self::NewAddress => "Use this code to add this e-mail address to your account",
             Self::PasswordReset => "Use this code to set a new password",
         }
     }

@@ -8,6 +8,10 @@ use sojourn_core::user::User;
 const COLOURS: [&str; 8] =
     ["#1f6f6b", "#8a4b08", "#5b4b8a", "#96304c", "#2f6b2f", "#1d5f9e", "#6d5a12", "#7a3d7a"];
 
+/// Tells the official components that there is no picture to remove.
+/// Compat: clerk/javascript packages/ui/src/utils/isDefaultImage.ts
+const PLACEHOLDER: &str = "avatar_placeholder";
+
 /// The picture as a `data:` address.
 /// Compat: clerk/javascript packages/ui/src/elements/Avatar.tsx shows a broken
 /// picture for an empty address.
@@ -19,7 +23,7 @@ pub fn avatar(user: &User) -> String {
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 40 40'><rect width='40' height='40' fill='{colour}'/>\
          <text x='20' y='26' font-size='16' font-family='system-ui,sans-serif' text-anchor='middle' fill='#fff'>{initials}</text></svg>"
     );
-    format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))
+    format!("data:image/svg+xml;name={PLACEHOLDER};base64,{}", STANDARD.encode(svg))
 }
 
 /// One or two letters: of the names, else of the address.
@@ -47,7 +51,7 @@ mod tests {
         user.first_name = Some("<script>".to_owned());
         user.last_name = Some("'\"&lovelace".to_owned());
         assert_eq!(initials(&user), "SL");
-        assert!(avatar(&user).starts_with("data:image/svg+xml;base64,"));
+        assert!(avatar(&user).starts_with("data:image/svg+xml;name=avatar_placeholder;base64,"));
         user.first_name = None;
         user.last_name = Some("&&".to_owned());
         assert_eq!(initials(&user), "");

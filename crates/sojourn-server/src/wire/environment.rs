@@ -107,7 +107,7 @@ pub fn environment(environment: Environment<'_>) -> Value {
                 "enforce_hibp_on_sign_in": false, "allowed_special_characters": "",
             },
             "username_settings": {"min_length": 4, "max_length": 64},
-            "actions": {"delete_self": false, "create_organization": false},
+            "actions": {"delete_self": true, "create_organization": false},
             "attack_protection": {
                 "user_lockout": {
                     "enabled": true,

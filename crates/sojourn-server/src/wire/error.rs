@@ -88,6 +88,8 @@ codes! {
     FormDataMissing "form_data_missing" UNPROCESSABLE_ENTITY "Something is missing";
     VerificationExpired "verification_expired" UNPROCESSABLE_ENTITY "The code has expired";
     VerificationFailed "verification_failed" UNPROCESSABLE_ENTITY "Too many failed attempts";
+    VerificationAlreadyVerified "verification_already_verified" BAD_REQUEST "Already verified";
+    IdentificationDeletionFailed "identification_deletion_failed" UNPROCESSABLE_ENTITY "The address cannot be removed";
     VerificationMissing "verification_missing" UNPROCESSABLE_ENTITY "No code was sent";
     StrategyForUserInvalid "strategy_for_user_invalid" UNPROCESSABLE_ENTITY "Cannot sign in this way";
     NoPasswordSet "no_password_set" BAD_REQUEST "The user has no password";

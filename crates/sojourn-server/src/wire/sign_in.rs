@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sojourn_core::{
-    factor::{CODE_ATTEMPTS, SentCode},
+    factor::SentCode,
     sign_in::{SignIn, SignInStatus, Strategy},
     time::Timestamp,
     user::User,
@@ -42,7 +42,7 @@ fn first_factors(sign_in: &SignIn, user: &User) -> Value {
         factors.push(json!({"strategy": Strategy::Password.as_str()}));
     }
     let typed =
-        user.email_addresses.iter().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
+        user.identifying_emails().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
     for address in typed {
         // Without the reset strategy "Forgot password" leads nowhere.
         for strategy in [Strategy::EmailCode, Strategy::ResetPasswordEmailCode] {
@@ -65,9 +65,8 @@ fn first_factors(sign_in: &SignIn, user: &User) -> Value {
 pub fn verification(now: Timestamp, strategy: &str, verified: bool, code: Option<&SentCode>) -> Value {
     let status = match code {
         _ if verified => "verified",
-        Some(code) if code.attempts >= CODE_ATTEMPTS => "failed",
-        Some(code) if now >= code.expires_at => "expired",
-        _ => "unverified",
+        Some(code) => code.status(now),
+        None => "unverified",
     };
     json!({
         "object": "verification",

@@ -38,7 +38,7 @@ pub fn user(user: &User, now: Timestamp, audience: Audience) -> Value {
         "primary_email_address_id": user.primary_email_address_id,
         "primary_phone_number_id": null,
         "primary_web3_wallet_id": null,
-        "email_addresses": user.email_addresses.iter().map(email_address).collect::<Vec<_>>(),
+        "email_addresses": user.email_addresses.iter().map(|address| email_address(address, now)).collect::<Vec<_>>(),
         "phone_numbers": [],
         "web3_wallets": [],
         "passkeys": [],
@@ -59,7 +59,7 @@ pub fn user(user: &User, now: Timestamp, audience: Audience) -> Value {
         "mfa_disabled_at": null,
         "create_organization_enabled": false,
         "create_organizations_limit": null,
-        "delete_self_enabled": false,
+        "delete_self_enabled": true,
         "legal_accepted_at": millis(user.legal_accepted_at),
         "banned": user.banned,
         "locked": locked,
@@ -75,13 +75,14 @@ pub fn user(user: &User, now: Timestamp, audience: Audience) -> Value {
 }
 
 /// One address of a user.
-pub fn email_address(address: &EmailAddress) -> Value {
+pub fn email_address(address: &EmailAddress, now: Timestamp) -> Value {
+    let code = address.code.as_ref();
     let strategy = address.verified_by.as_deref();
     let (object, status) = match strategy {
         Some("admin") => ("verification_admin", "verified"),
         Some("ticket") => ("verification_ticket", "verified"),
         Some(_) => ("verification_otp", "verified"),
-        None => ("verification_otp", "unverified"),
+        None => ("verification_otp", code.map_or("unverified", |code| code.status(now))),
     };
     json!({
         "id": address.id,
@@ -92,8 +93,8 @@ pub fn email_address(address: &EmailAddress) -> Value {
             "object": object,
             "status": status,
             "strategy": strategy.unwrap_or("email_code"),
-            "attempts": null,
-            "expire_at": null,
+            "attempts": code.map(|code| code.attempts),
+            "expire_at": code.map(|code| code.expires_at),
         },
         "linked_to": [],
         "matches_sso_connection": false,

@@ -14,6 +14,7 @@ mod ends;
 mod fuzz;
 mod lifetimes;
 mod malformed;
+mod me;
 mod origins;
 mod races;
 mod redirects;

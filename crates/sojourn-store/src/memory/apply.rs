@@ -237,7 +237,7 @@ impl Application<'_> {
             self.release(stored);
         }
         let emails: BTreeSet<Email> =
-            user.email_addresses.iter().map(|address| address.email.clone()).collect();
+            user.identifying_emails().map(|address| address.email.clone()).collect();
         for email in emails {
             if put!(self.emails[email] = user.id) {
                 return Err(CommitError::Taken("email_address"));
@@ -266,7 +266,7 @@ impl Application<'_> {
 
     /// Frees the addresses and the external id of a user.
     fn release(&mut self, user: &User) {
-        for address in &user.email_addresses {
+        for address in user.identifying_emails() {
             put!(self.emails.remove(address.email.clone()));
         }
         if let Some(external_id) = &user.external_id {

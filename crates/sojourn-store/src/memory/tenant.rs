@@ -95,8 +95,7 @@ impl Tenant {
             (filter.ids.is_empty() || filter.ids.contains(&user.id))
                 && (filter.emails.is_empty()
                     || user
-                        .email_addresses
-                        .iter()
+                        .identifying_emails()
                         .any(|address| filter.emails.iter().any(|email| email == address.email.as_str())))
                 && (filter.external_ids.is_empty()
                     || user.external_id.as_ref().is_some_and(|id| filter.external_ids.contains(id)))

@@ -143,7 +143,7 @@ impl Set<'_> {
         let (db, instance) = (self.db, self.changes.instance_id);
         one(users::put(db, instance, row)?)?;
         users::release(db, instance, row.id)?;
-        for address in &row.email_addresses {
+        for address in row.identifying_emails() {
             self.claim(row.id, users::EMAIL_ADDRESS, address.email.as_str())?;
         }
         match &row.external_id {

@@ -4,9 +4,10 @@ use sojourn_core::{
     client::{Leaving, leave},
     email::Email,
     event::Event,
+    id::EmailAddressId,
     session::EndReason,
 };
-use sojourn_store::{CommitError, Engine as _, Expect, Store, Write};
+use sojourn_store::{CommitError, Engine as _, Expect, Store, UserFilter, Write};
 
 use crate::{
     common::{World, at},
@@ -52,6 +53,41 @@ pub async fn an_address_or_external_id_belongs_to_one_user(store: Store) {
     let email = Email::parse("ada@example.com").expect("an address");
     let found = world.store.user_by_email(world.instance, &email).await.expect("a load");
     assert_eq!(found.map(|user| user.id), Some(eve.id));
+}
+
+pub async fn an_added_address_is_nobodys_until_somebody_proves_it(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let mut eve = world.user("Eve", 1).await;
+    let email = Email::parse("ada@example.com").expect("an address");
+    let id = EmailAddressId::generate(at(2), &mut world.dice);
+    eve.add_unverified_email(id, email.clone(), at(2)).expect("room for a second");
+    world.put(2, Write::User(eve.clone())).await.expect("added");
+    let owner = async |world: &World| {
+        let found = world.store.user_by_email(world.instance, &email).await.expect("a load");
+        let filter =
+            UserFilter { emails: vec![email.as_str().to_owned()], limit: 10, ..UserFilter::default() };
+        let (listed, _) = world.store.users(world.instance, filter).await.expect("a list");
+        let found = found.map(|user| user.id);
+        assert_eq!(listed.iter().map(|user| user.id).collect::<Vec<_>>(), Vec::from_iter(found));
+        found
+    };
+    assert_eq!(owner(&world).await, None);
+    let ada = world.user("Ada", 3).await;
+    assert_eq!(owner(&world).await, Some(ada.id));
+    // Whatever Eve changes, the address stays Ada's.
+    let eve_id = eve.id;
+    let mut eve = world.load_user(eve_id).await;
+    eve.first_name = Some("Eva".to_owned());
+    world.put(4, Write::User(eve)).await.expect("renamed");
+    assert_eq!(owner(&world).await, Some(ada.id));
+    let mut eve = world.load_user(eve_id).await;
+    eve.email_addresses[1].verified_by = Some("email_code".to_owned());
+    let taken = world.put(5, Write::User(eve)).await;
+    assert!(matches!(taken, Err(CommitError::Taken("email_address"))), "{taken:?}");
+    assert_eq!(owner(&world).await, Some(ada.id));
+    // Nor does the end of Eve's account free what is not hers.
+    world.put(6, Write::DeleteUser(eve_id)).await.expect("deleted");
+    assert_eq!(owner(&world).await, Some(ada.id));
 }
 
 pub async fn a_decision_about_a_user_that_changed_is_refused(store: Store) {

@@ -53,7 +53,7 @@ pub async fn prepare_first_factor(
         let (now, settings) = (caller.visit.now, &caller.visit.settings);
         // Only addresses that were typed: the others stay secret.
         let typed =
-            user.email_addresses.iter().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
+            user.identifying_emails().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
         let wanted = |id: EmailAddressId| address_id.as_ref().is_none_or(|wanted| *wanted == id.to_string());
         let address = typed.into_iter().find(|address| wanted(address.id));
         let address =

@@ -63,7 +63,9 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
             Some(id) => Some(own_sign_in(app, &caller, &id.to_string()).await?.0),
             None => None,
         };
-        if begun.as_ref().is_some_and(|sign_in| !sign_in.is_open(now)) {
+        let by_code = matches!(proof.strategy, Strategy::EmailCode | Strategy::ResetPasswordEmailCode);
+        let holds = |sign_in: &SignIn| sign_in.is_open(now) && (!by_code || sign_in.speaks_for(&user));
+        if begun.as_ref().is_some_and(|sign_in| !holds(sign_in)) {
             return Err(out_of_order().into());
         }
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };

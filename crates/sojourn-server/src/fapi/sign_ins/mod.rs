@@ -8,7 +8,7 @@ pub mod ticket;
 
 pub(in crate::fapi) use complete::refuse_banned;
 pub use complete::{Along, Proof, complete};
-pub use password::prove as prove_password;
+pub use password::{prove as prove_password, refuse_locked};
 
 use axum::{
     extract::{Path, State},

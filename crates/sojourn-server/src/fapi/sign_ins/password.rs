@@ -49,6 +49,15 @@ pub async fn book(app: &App, now: Timestamp, user: &User) -> ApiResult<()> {
     .await
 }
 
+/// Refuses who may not try now.
+///
+/// # Errors
+/// `user_locked`.
+pub fn refuse_locked(now: Timestamp, user: &User) -> ApiResult<()> {
+    let until = user.lockout.locked_until.filter(|until| now < *until);
+    until.map_or(Ok(()), |until| Err(locked(now, until)))
+}
+
 fn locked(now: Timestamp, until: Timestamp) -> ApiError {
     let seconds = until.since(now).as_secs().max(1);
     ApiError::new(ErrorCode::UserLocked)

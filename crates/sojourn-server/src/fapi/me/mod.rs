@@ -1,0 +1,47 @@
+//! The signed-in account, by the session that the request names. Contract:
+//! wire-frontend.md 5.5.
+
+pub mod account;
+pub mod email_addresses;
+pub mod password;
+pub mod sessions;
+
+use sojourn_core::{client::ClientStep, event::Event, session::Session, user::User};
+use sojourn_store::Write;
+
+use super::answer::{refuse_caller, refuse_gone};
+use crate::{
+    app::{App, Unsettled},
+    auth::Caller,
+    wire::Params,
+};
+
+/// Whose `me` it is: the session named by `_clerk_session_id`, which has to be
+/// this browser's, else the active one.
+async fn me(
+    app: &App,
+    caller: &Caller,
+    query: Option<&str>,
+) -> Result<(ClientStep, Session, User), Unsettled> {
+    let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
+    let step = sojourn_core::client::settle(caller.visit.now, &caller.visit.policy, browser);
+    let named = Params::from_form(query.unwrap_or(""))?.text("_clerk_session_id")?;
+    let session = match named {
+        Some(id) => step.browser.sessions.iter().find(|session| session.id.to_string() == id),
+        None => step.browser.active_session(),
+    };
+    let found = session.and_then(|session| Some((session.clone(), caller.user_of(session)?.clone())));
+    match found {
+        Some((session, user)) => Ok((step, session, user)),
+        None => refuse_gone(app, caller, &step).await,
+    }
+}
+
+async fn store_user(app: &App, caller: &Caller, step: &ClientStep, user: &User) -> Result<(), Unsettled> {
+    let changes = app
+        .changes(caller.visit.now)
+        .browser(step)
+        .write(Write::User(user.clone()))
+        .event(Event::UserUpdated(user.id));
+    Ok(app.commit(changes).await?)
+}
