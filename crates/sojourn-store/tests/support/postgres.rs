@@ -23,7 +23,7 @@ trap '' INT TERM HUP
 control() { "$bin/pg_ctl" -s -D "$folder/data" "$@" >>"$folder/log" 2>&1; }
 start() {
   control start -w -t 60 -l "$folder/server.log" \
-    -o "-k $folder -c listen_addresses='' -c max_connections=600 -c shared_buffers=64MB -c fsync=$fsync"
+    -o "-k $folder -c listen_addresses='' -c max_connections=600 -c shared_buffers=64MB -c track_commit_timestamp=on -c fsync=$fsync"
 }
 tell() { if "$@"; then echo done; else tail -n 3 "$folder"/*log | tr '\n' ' '; echo; fi }
 "$bin/initdb" -D "$folder/data" -U sojourn -A trust -E UTF8 --locale=C --no-sync >>"$folder/log" 2>&1
