@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generate build example e2e bundles tools chromium
+.PHONY: help run test lint generate build example e2e bundles tools chromium postgresql
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
@@ -16,7 +16,7 @@ run: tools bundles ## Build and run the server; ARGS="--port 4100" passes flags 
 	@cargo build --locked --package sojourn
 	@exec $(BINARY) serve $(ARGS)
 
-test: tools bundles chromium e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
+test: tools bundles chromium postgresql e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
 	cargo test --workspace --locked
 	@cargo build --locked --package sojourn
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
@@ -48,6 +48,9 @@ tools:
 
 chromium:
 	@scripts/install-chromium
+
+postgresql:
+	@scripts/install-postgresql
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund

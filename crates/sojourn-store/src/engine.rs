@@ -18,6 +18,7 @@ use sojourn_core::{
 use crate::{
     change::ChangeSet,
     memory::MemoryEngine,
+    postgres::PostgresEngine,
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
         UserFilter,
@@ -99,6 +100,7 @@ macro_rules! engine {
             $(async fn $name(&self $(, $arg: $type)*) -> $answer {
                 match self {
                     Self::Sqlite(engine) => engine.$name($($arg),*).await,
+                    Self::Postgres(engine) => engine.$name($($arg),*).await,
                     Self::Memory(engine) => engine.$name($($arg),*).await,
                 }
             })*
@@ -106,6 +108,7 @@ macro_rules! engine {
             fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
                 match self {
                     Self::Sqlite(engine) => engine.record_activity(instance, session, at),
+                    Self::Postgres(engine) => engine.record_activity(instance, session, at),
                     Self::Memory(engine) => engine.record_activity(instance, session, at),
                 }
             }
@@ -118,6 +121,8 @@ macro_rules! engine {
 pub enum Store {
     /// Embedded, durable.
     Sqlite(Arc<SqliteEngine>),
+    /// A server for any number of nodes.
+    Postgres(Arc<PostgresEngine>),
     /// In memory, for tests.
     Memory(Arc<MemoryEngine>),
 }
@@ -130,6 +135,21 @@ impl Store {
     /// cannot be opened. It is left as it is then.
     pub fn sqlite(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path)?)))
+    }
+
+    /// Connects to a PostgreSQL server by a URL such as
+    /// `postgres://sojourn@localhost/sojourn`, and brings its schema up to this
+    /// version. Call it in a Tokio runtime that lives as long as the store.
+    ///
+    /// The connection is not encrypted yet: a host that is not this machine is
+    /// refused unless the URL says `sslmode=disable`.
+    ///
+    /// # Errors
+    /// The URL cannot be read, the server is not there, takes no writes, has
+    /// `synchronous_commit=off`, or holds a newer schema or tables of another
+    /// program. Nothing is changed then.
+    pub async fn postgres(url: &str) -> Result<Self, StoreError> {
+        Ok(Self::Postgres(Arc::new(PostgresEngine::open(url).await?)))
     }
 
     /// An empty store that is gone with its last handle.

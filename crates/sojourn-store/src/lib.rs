@@ -2,19 +2,24 @@
 //! decides, and the shell **commits** a [`ChangeSet`]: plain data, applied
 //! whole or refused.
 //!
-//! Two engines stand behind one [`Store`]: SQLite, embedded, and an in-memory
-//! one for tests. Nothing in the interface needs more than PostgreSQL has.
+//! Three engines stand behind one [`Store`]: SQLite, embedded; PostgreSQL, for
+//! several nodes; and an in-memory one for tests.
 
+mod activity;
 mod change;
 mod engine;
 mod memory;
 mod outbox;
+mod postgres;
 mod records;
+mod settings_cache;
+mod sql;
 mod sqlite;
 
 pub use change::{ChangeSet, Expect, Write};
 pub use engine::{CommitError, Engine, Store, StoreError};
 pub use memory::MemoryEngine;
+pub use postgres::PostgresEngine;
 pub use records::{
     BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
     SignInToken, SignInTokenStatus, SigningKey, StoredStatus, UserFilter, UserOrder,

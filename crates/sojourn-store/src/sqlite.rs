@@ -1,10 +1,9 @@
 //! SQLite, embedded: one writer thread, and readers on the threads that ask.
 
-mod activity;
 mod apply;
+mod db;
 mod file;
 mod readers;
-mod sql;
 mod writer;
 
 use std::{
@@ -32,18 +31,18 @@ use sojourn_core::{
 use tokio::sync::oneshot;
 
 use self::{
-    activity::Activity,
     readers::Readers,
-    sql::{attempts, clients, instances, journal, mails, sessions, tickets, users},
     writer::{Answer, Job, Work, Writer},
 };
 use crate::{
+    activity::{self, Activity},
     change::ChangeSet,
     engine::{CommitError, Engine, StoreError},
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
         UserFilter,
     },
+    sql::{attempts, clients, instances, journal, mails, sessions, tickets, users},
 };
 
 /// The engine with a file.
@@ -60,12 +59,12 @@ impl SqliteEngine {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let db = file::open(path)?;
         let activity = Arc::new(Activity::new());
-        for instance in instances::list(&db)? {
-            if let Some(settings) = instances::settings(&db, instance.id)?.last() {
+        for instance in db::all(&db, &instances::all())? {
+            if let Some(settings) = db::all(&db, &instances::settings(instance.id))?.last() {
                 activity.set_coarseness(instance.id, activity::coarseness(settings));
             }
         }
-        let high_water = journal::high_water(&db)?;
+        let high_water = db::first(&db, &journal::high_water())?;
         let (jobs, queue) = mpsc::channel();
         let writer = Writer { db, activity: Arc::clone(&activity), jobs: queue, high_water };
         let writer = thread::Builder::new()
@@ -117,15 +116,15 @@ impl Engine for SqliteEngine {
     }
 
     async fn was_committed(&self, instance: InstanceId, id: CommitId) -> Result<bool, StoreError> {
-        self.readers.one(|db| journal::is_known(db, instance, id))
+        self.readers.first(&journal::is_known(instance, id)).map(|known| known.is_some())
     }
 
     async fn instances(&self) -> Result<Vec<Instance>, StoreError> {
-        self.readers.one(instances::list)
+        self.readers.all(&instances::all())
     }
 
     async fn signing_keys(&self, instance: InstanceId) -> Result<Vec<SigningKey>, StoreError> {
-        self.readers.one(|db| instances::signing_keys(db, instance))
+        self.readers.all(&instances::signing_keys(instance))
     }
 
     async fn secret_key(
@@ -133,7 +132,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         hash: [u8; 32],
     ) -> Result<Option<SecretKey>, StoreError> {
-        self.readers.one(|db| instances::secret_key(db, instance, hash))
+        self.readers.first(&instances::secret_key(instance, hash))
     }
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
@@ -146,10 +145,11 @@ impl Engine for SqliteEngine {
         client: ClientId,
     ) -> Result<Option<BrowserRecord>, StoreError> {
         self.readers.many(|db| {
-            let Some(client) = clients::get(db, instance, client)? else {
+            let Some(client) = db::first(db, &clients::get(instance, client))? else {
                 return Ok(None);
             };
-            let mut sessions = sessions::open_of_client(db, instance, client.id)?;
+            let mut sessions = db::all(db, &sessions::open_of_client(instance, client.id))?;
+            sessions::oldest_first(&mut sessions);
             for session in &mut sessions {
                 self.activity.merge(instance, session);
             }
@@ -158,14 +158,14 @@ impl Engine for SqliteEngine {
             ids.dedup();
             let mut users = Vec::with_capacity(ids.len());
             for id in ids {
-                users.extend(users::get(db, instance, id)?);
+                users.extend(db::first(db, &users::get(instance, id))?);
             }
             let sign_in = match client.sign_in_id {
-                Some(id) => attempts::sign_in(db, instance, id)?,
+                Some(id) => db::first(db, &attempts::sign_in(instance, id))?,
                 None => None,
             };
             let sign_up = match client.sign_up_id {
-                Some(id) => attempts::sign_up(db, instance, id)?,
+                Some(id) => db::first(db, &attempts::sign_up(instance, id))?,
                 None => None,
             };
             let (settings, policy) = self.readers.settings(db, instance)?;
@@ -175,7 +175,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn session(&self, instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        let mut session = self.readers.one(|db| sessions::get(db, instance, id))?;
+        let mut session = self.readers.first(&sessions::get(instance, id))?;
         if let Some(session) = &mut session {
             self.activity.merge(instance, session);
         }
@@ -187,7 +187,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         filter: SessionFilter,
     ) -> Result<(Vec<Session>, u64), StoreError> {
-        let (mut sessions, total) = self.readers.many(|db| sessions::list(db, instance, &filter))?;
+        let (mut sessions, total) = self.readers.page(&sessions::list(instance, &filter))?;
         for session in &mut sessions {
             self.activity.merge(instance, session);
         }
@@ -195,23 +195,23 @@ impl Engine for SqliteEngine {
     }
 
     async fn user(&self, instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError> {
-        self.readers.one(|db| users::get(db, instance, id))
+        self.readers.first(&users::get(instance, id))
     }
 
     async fn user_by_email(&self, instance: InstanceId, email: &Email) -> Result<Option<User>, StoreError> {
-        self.readers.one(|db| users::by_identifier(db, instance, users::EMAIL_ADDRESS, email.as_str()))
+        self.readers.first(&users::by_identifier(instance, users::EMAIL_ADDRESS, email.as_str()))
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
-        self.readers.many(|db| users::list(db, instance, &filter))
+        self.readers.page(&users::list(instance, &filter))
     }
 
     async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {
-        self.readers.one(|db| attempts::sign_in(db, instance, id))
+        self.readers.first(&attempts::sign_in(instance, id))
     }
 
     async fn sign_up(&self, instance: InstanceId, id: SignUpId) -> Result<Option<SignUp>, StoreError> {
-        self.readers.one(|db| attempts::sign_up(db, instance, id))
+        self.readers.first(&attempts::sign_up(instance, id))
     }
 
     async fn handshake(
@@ -219,7 +219,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         nonce: [u8; 32],
     ) -> Result<Option<Handshake>, StoreError> {
-        self.readers.one(|db| attempts::handshake(db, instance, nonce))
+        self.readers.first(&attempts::handshake(instance, nonce))
     }
 
     async fn sign_in_token(
@@ -227,7 +227,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         hash: [u8; 32],
     ) -> Result<Option<SignInToken>, StoreError> {
-        self.readers.one(|db| tickets::by_hash(db, instance, hash))
+        self.readers.first(&tickets::by_hash(instance, hash))
     }
 
     async fn sign_in_token_by_id(
@@ -235,7 +235,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         id: SignInTokenId,
     ) -> Result<Option<SignInToken>, StoreError> {
-        self.readers.one(|db| tickets::get(db, instance, id))
+        self.readers.first(&tickets::get(instance, id))
     }
 
     async fn mails(
@@ -244,7 +244,10 @@ impl Engine for SqliteEngine {
         to: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Mail>, StoreError> {
-        self.readers.one(|db| mails::list(db, instance, to, limit))
+        match to {
+            None => self.readers.all(&mails::all(instance, limit)),
+            Some(to) => self.readers.all(&mails::to(instance, to, limit)),
+        }
     }
 
     async fn outbox(
@@ -253,7 +256,10 @@ impl Engine for SqliteEngine {
         after: Option<EventId>,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.readers.one(|db| journal::events(db, instance, after, limit))
+        match after {
+            None => self.readers.all(&journal::events(instance, limit)),
+            Some(after) => self.readers.all(&journal::events_after(instance, after, limit)),
+        }
     }
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
@@ -265,7 +271,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn high_water(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.readers.one(journal::high_water)
+        self.readers.first(&journal::high_water())
     }
 
     async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {

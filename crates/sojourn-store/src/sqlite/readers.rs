@@ -2,19 +2,23 @@
 //! prepared statements. A read runs on the thread that asks.
 
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
-    sync::{Mutex, PoisonError, RwLock},
+    sync::{Mutex, PoisonError},
 };
 
 use rusqlite::Connection;
 use sojourn_core::{id::InstanceId, policy::Policy, settings::Settings};
 
 use super::{
+    db::{self, failed},
     file,
-    sql::{failed, instances},
 };
-use crate::{engine::StoreError, records::policy_of};
+use crate::{
+    engine::StoreError,
+    records::policy_of,
+    settings_cache::SettingsCache,
+    sql::{Load, Page, instances},
+};
 
 /// Connections that are kept while nobody reads.
 const KEPT: usize = 64;
@@ -24,14 +28,12 @@ pub(super) struct Readers {
     path: PathBuf,
     /// Nothing after closing.
     idle: Mutex<Option<Vec<Connection>>>,
-    /// Read settings by the number of the newest. Versions never change once
-    /// they are stored, so equal numbers mean equal settings.
-    settings: RwLock<BTreeMap<InstanceId, (Settings, Policy)>>,
+    settings: SettingsCache,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::new(Some(Vec::new())), settings: RwLock::default() }
+        Self { path, idle: Mutex::new(Some(Vec::new())), settings: SettingsCache::default() }
     }
 
     /// Further reads fail; connections close as their reads end.
@@ -40,10 +42,7 @@ impl Readers {
     }
 
     /// Runs one statement, which sees one moment by itself.
-    pub(super) fn one<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn one<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = match &mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(idle) => idle.pop(),
             None => return Err(StoreError::closed()),
@@ -61,6 +60,21 @@ impl Readers {
             idle.push(db);
         }
         answer
+    }
+
+    /// The first row, if there is one.
+    pub(super) fn first<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Option<T>, StoreError> {
+        self.one(|db| db::first(db, load))
+    }
+
+    /// All rows.
+    pub(super) fn all<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Vec<T>, StoreError> {
+        self.one(|db| db::all(db, load))
+    }
+
+    /// One page of a list, and how many rows there are in all.
+    pub(super) fn page<T>(&self, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
+        self.many(|db| db::page(db, page))
     }
 
     /// Runs several statements that see the same moment.
@@ -86,17 +100,12 @@ impl Readers {
         db: &Connection,
         instance: InstanceId,
     ) -> Result<(Settings, Policy), StoreError> {
-        let newest = instances::newest_settings(db, instance)?;
-        let known = self.settings.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((settings, policy)) = known.get(&instance)
-            && settings.version == newest
-        {
-            return Ok((settings.clone(), policy.clone()));
+        let newest = db::first(db, &instances::newest_settings(instance))?.unwrap_or(0);
+        if let Some(known) = self.settings.get(instance, newest) {
+            return Ok(known);
         }
-        drop(known);
-        let found = policy_of(instances::settings(db, instance)?)?;
-        let mut known = self.settings.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(instance, found.clone());
+        let found = policy_of(db::all(db, &instances::settings(instance))?)?;
+        self.settings.put(instance, found.clone());
         Ok(found)
     }
 }

@@ -10,21 +10,19 @@ use std::{
 };
 
 use rusqlite::Connection;
-use sojourn_core::{
-    id::{InstanceId, SessionId},
-    time::Timestamp,
-};
+use sojourn_core::time::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{
-    activity::{self, Activity},
     apply::apply,
+    db::{self, failed},
     file,
-    sql::{failed, instances, journal, sessions},
 };
 use crate::{
+    activity::{Activity, Batch},
     change::{ChangeSet, Write},
     engine::{CommitError, StoreError},
+    sql::{instances, journal, sessions},
 };
 
 /// Most jobs of one commit: bounds how long the first waits for the last.
@@ -72,8 +70,6 @@ impl Work {
         }
     }
 }
-
-type Batch = Vec<((InstanceId, SessionId), Timestamp)>;
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -138,7 +134,7 @@ impl Writer {
                 let last = group.iter().any(Job::is_last);
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     if let (Work::Commit(changes), Ok(_)) = (&job.work, &outcome) {
-                        self.remember(changes);
+                        self.activity.remember(changes);
                     }
                     tell(job, outcome);
                 }
@@ -176,7 +172,7 @@ impl Writer {
         }
         self.control("BEGIN IMMEDIATE")?;
         for ((instance, session), at) in batch {
-            sessions::touch(&self.db, *instance, *session, *at)?;
+            db::change(&self.db, &sessions::touch(*instance, *session, *at))?;
         }
         let mut outcomes = Vec::with_capacity(group.len());
         let mut newest = seen;
@@ -199,7 +195,7 @@ impl Writer {
         }
         let newest = newest.filter(|now| lags(*now, Duration::ZERO));
         if let Some(now) = newest {
-            journal::raise_high_water(&self.db, now)?;
+            db::change(&self.db, &journal::raise_high_water(now))?;
         }
         self.control("COMMIT")?;
         self.high_water = self.high_water.max(newest);
@@ -212,9 +208,15 @@ impl Writer {
                 self.in_savepoint(|| apply(&self.db, &self.activity, changes)).map(|()| 0)
             }
             Work::Purge { before, limit } => self.in_savepoint(|| {
-                let all = instances::list(&self.db)?;
-                let all: Vec<InstanceId> = all.iter().map(|instance| instance.id).collect();
-                Ok(journal::purge(&self.db, &all, *before, *limit)?)
+                let mut removed = 0;
+                for change in journal::purge(*before, *limit) {
+                    removed += db::change(&self.db, &change)?;
+                }
+                for instance in db::all(&self.db, &instances::all())? {
+                    let change = journal::purge_commits(instance.id, *before, *limit);
+                    removed += db::change(&self.db, &change)?;
+                }
+                Ok(removed as u64)
             }),
             Work::FlushActivity | Work::RaiseHighWater(_) | Work::Close => Ok(0),
         }
@@ -235,24 +237,6 @@ impl Writer {
     fn control(&self, statement: &'static str) -> Result<(), StoreError> {
         let run = || self.db.prepare_cached(statement)?.execute([]);
         run().map(drop).map_err(failed("transaction"))
-    }
-
-    /// Brings memory up to a set that is durable now.
-    fn remember(&self, changes: &ChangeSet) {
-        let instance = changes.instance_id;
-        self.activity.saw(changes.at);
-        for write in &changes.writes {
-            match write {
-                Write::InsertSession(session) | Write::TouchSession(session) => {
-                    self.activity.stored((instance, session.id), session.last_active_at);
-                }
-                Write::CloseSession(session) => self.activity.forget(&(instance, session.id)),
-                Write::Settings(settings) => {
-                    self.activity.set_coarseness(instance, activity::coarseness(settings));
-                }
-                _ => {}
-            }
-        }
     }
 }
 
@@ -276,7 +260,11 @@ fn again(error: &StoreError) -> StoreError {
 mod tests {
     use std::sync::mpsc;
 
-    use sojourn_core::{id::UserId, testing::Dice, user::User};
+    use sojourn_core::{
+        id::{InstanceId, UserId},
+        testing::Dice,
+        user::User,
+    };
 
     use super::*;
     use crate::records::{Environment, Instance};
@@ -358,7 +346,7 @@ mod tests {
             .map(|mut outcome| outcome.try_recv().expect("every job is answered").is_err())
             .collect();
         assert_eq!(refused, [false, true].repeat(5));
-        assert_eq!(instances::list(&writer.db).expect("a load").len(), 5);
+        assert_eq!(db::all(&writer.db, &instances::all()).expect("a load").len(), 5);
         assert_eq!(writer.high_water, Some(at(8)));
     }
 }

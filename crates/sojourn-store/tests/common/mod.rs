@@ -13,8 +13,8 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_store::{
-    ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, SignInToken, SignInTokenStatus, Store,
-    Write,
+    BrowserRecord, ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, SignInToken,
+    SignInTokenStatus, Store, Write,
 };
 
 /// Some seconds after the story begins.
@@ -93,6 +93,11 @@ impl World {
     /// What admitting the user to the browser comes to, not committed yet.
     pub async fn admission(&mut self, client: ClientId, user: UserId, secs: i64) -> ClientStep {
         let record = self.browser(client).await;
+        self.admission_of(&record, user, secs)
+    }
+
+    /// What admitting the user to a browser as it was loaded comes to.
+    pub fn admission_of(&mut self, record: &BrowserRecord, user: UserId, secs: i64) -> ClientStep {
         let newcomer = Newcomer {
             session_id: SessionId::generate(at(secs), &mut self.dice),
             user_id: user,
@@ -111,7 +116,7 @@ impl World {
         step.subject.expect("a session")
     }
 
-    pub async fn browser(&self, client: ClientId) -> sojourn_store::BrowserRecord {
+    pub async fn browser(&self, client: ClientId) -> BrowserRecord {
         let record = self.store.browser(self.instance, client).await.expect("a load");
         record.expect("the browser is there")
     }

@@ -1,4 +1,4 @@
-//! One story per promise of the interface, told to both engines.
+//! One story per promise of the interface, told to every engine.
 
 mod accounts;
 mod attempts;
@@ -7,6 +7,8 @@ mod commits;
 mod common;
 mod instances;
 mod lists;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod sessions;
 
 use sojourn_store::{CommitError, Store};
@@ -19,6 +21,16 @@ macro_rules! stories {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $story() {
                 $file::$story(Store::memory()).await;
+            })*)*
+        }
+
+        mod in_postgres {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $story() {
+                let database = postgres::Database::new().await;
+                let store = Store::postgres(&database.url()).await.expect("a database");
+                $file::$story(store.clone()).await;
             })*)*
         }
 

@@ -1,16 +1,16 @@
 //! Tickets that sign one user in, once.
 
-use rusqlite::{Connection, Row, params};
 use sojourn_core::{
     id::{InstanceId, SignInTokenId},
     time::Timestamp,
 };
 
-use super::{first, parsed, run, statements, time, word};
-use crate::{
-    engine::StoreError,
-    records::{SignInToken, SignInTokenStatus},
+use super::{
+    Load, Row, Step, Unreadable, params,
+    row::{hash, parsed, time, word},
+    statements,
 };
+use crate::records::{SignInToken, SignInTokenStatus};
 
 statements! { "sign_in_tokens";
     TICKET = "SELECT id, hash, user_id, status, created_at, updated_at, over_at FROM sign_in_tokens WHERE instance_id = $1 AND id = $2";
@@ -25,10 +25,10 @@ fn status(word: &str) -> Option<SignInTokenStatus> {
         .find(|status| status.as_str() == word)
 }
 
-fn ticket(row: &Row<'_>) -> rusqlite::Result<SignInToken> {
+fn ticket(row: &dyn Row) -> Result<SignInToken, Unreadable> {
     Ok(SignInToken {
         id: parsed(row, 0)?,
-        hash: row.get(1)?,
+        hash: hash(row, 1)?,
         user_id: parsed(row, 2)?,
         status: word(row, 3, status)?,
         created_at: time(row, 4)?,
@@ -37,48 +37,34 @@ fn ticket(row: &Row<'_>) -> rusqlite::Result<SignInToken> {
     })
 }
 
-pub(in crate::sqlite) fn get(
-    db: &Connection,
-    instance: InstanceId,
-    id: SignInTokenId,
-) -> Result<Option<SignInToken>, StoreError> {
-    first(db, &TICKET, [instance.to_string(), id.to_string()], ticket)
+pub(crate) fn get(instance: InstanceId, id: SignInTokenId) -> Load<SignInToken, 2> {
+    Load { sql: &TICKET, params: params![instance, id], read: ticket }
 }
 
-pub(in crate::sqlite) fn by_hash(
-    db: &Connection,
-    instance: InstanceId,
-    hash: [u8; 32],
-) -> Result<Option<SignInToken>, StoreError> {
-    first(db, &TICKET_BY_HASH, params![instance.to_string(), hash], ticket)
+pub(crate) fn by_hash(instance: InstanceId, hash: [u8; 32]) -> Load<SignInToken, 2> {
+    Load { sql: &TICKET_BY_HASH, params: params![instance, hash], read: ticket }
 }
 
-pub(in crate::sqlite) fn insert(
-    db: &Connection,
-    instance: InstanceId,
-    row: &SignInToken,
-) -> Result<usize, StoreError> {
+pub(crate) fn insert(instance: InstanceId, row: &SignInToken) -> Step {
     let params = params![
-        instance.to_string(),
-        row.id.to_string(),
+        instance,
+        row.id,
         row.hash,
-        row.user_id.to_string(),
+        row.user_id,
         row.status.as_str(),
-        row.created_at.as_millis(),
-        row.updated_at.as_millis(),
-        row.expires_at.as_millis(),
+        row.created_at,
+        row.updated_at,
+        row.expires_at,
     ];
-    run(db, &INSERT_TICKET, params)
+    Step::one(&INSERT_TICKET, params)
 }
 
-/// Ends a pending ticket; 0 when it is not pending any more.
-pub(in crate::sqlite) fn settle(
-    db: &Connection,
+/// Ends a ticket that has to be pending.
+pub(crate) fn settle(
     instance: InstanceId,
     id: SignInTokenId,
     status: SignInTokenStatus,
     at: Timestamp,
-) -> Result<usize, StoreError> {
-    let params = params![instance.to_string(), id.to_string(), status.as_str(), at.as_millis()];
-    run(db, &SETTLE_TICKET, params)
+) -> Step {
+    Step::one(&SETTLE_TICKET, params![instance, id, status.as_str(), at])
 }

@@ -17,6 +17,8 @@ use sojourn_core::{
     time::{Timestamp, minutes, seconds},
 };
 
+use crate::change::{ChangeSet, Write};
+
 /// The coarsest that stored activity may be (performance.md 4).
 const COARSEST: Duration = seconds(60);
 /// Idle for so long, an entry may be dropped once it is stored.
@@ -25,10 +27,13 @@ const SHARDS: usize = 32;
 
 type Key = (InstanceId, SessionId);
 
+/// What is to be written together.
+pub(crate) type Batch = Vec<(Key, Timestamp)>;
+
 /// The newest activity of sessions that this node has seen, merged with what
 /// is stored by every load.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(crate) struct Activity {
     shards: [Mutex<Shard>; SHARDS],
     /// How old the stored value of an instance's sessions may get.
     coarseness: RwLock<BTreeMap<InstanceId, Duration>>,
@@ -58,13 +63,13 @@ impl Entry {
 }
 
 /// How coarsely activity is stored under these settings.
-pub(super) fn coarseness(settings: &Settings) -> Duration {
+pub(crate) fn coarseness(settings: &Settings) -> Duration {
     let timeout = settings.session.lifetime().inactivity();
     timeout.map_or(COARSEST, |timeout| COARSEST.min(timeout / 20))
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             coarseness: RwLock::default(),
@@ -79,7 +84,7 @@ impl Activity {
         lock(&self.shards[index])
     }
 
-    pub(super) fn set_coarseness(&self, instance: InstanceId, coarseness: Duration) {
+    pub(crate) fn set_coarseness(&self, instance: InstanceId, coarseness: Duration) {
         let mut all = self.coarseness.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(instance, coarseness);
     }
@@ -90,18 +95,18 @@ impl Activity {
     }
 
     /// Notes a time that was seen, also where it is no activity.
-    pub(super) fn saw(&self, at: Timestamp) {
+    pub(crate) fn saw(&self, at: Timestamp) {
         self.newest.fetch_max(at.as_millis(), Ordering::Relaxed);
     }
 
     /// The newest time seen.
-    pub(super) fn newest(&self) -> Option<Timestamp> {
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
         let newest = self.newest.load(Ordering::Relaxed);
         (newest > i64::MIN).then(|| Timestamp::from_millis(newest))
     }
 
     /// Notes activity; the later time wins.
-    pub(super) fn record(&self, key: Key, at: Timestamp) {
+    pub(crate) fn record(&self, key: Key, at: Timestamp) {
         self.saw(at);
         let coarseness = self.coarseness(key.0);
         let mut shard = self.shard(&key);
@@ -116,7 +121,7 @@ impl Activity {
     }
 
     /// Notes that the table holds `at` or later.
-    pub(super) fn stored(&self, key: Key, at: Timestamp) {
+    pub(crate) fn stored(&self, key: Key, at: Timestamp) {
         self.saw(at);
         let mut shard = self.shard(&key);
         let entry = shard.entries.entry(key).or_insert(Entry { at, stored: None, queued: false });
@@ -125,17 +130,17 @@ impl Activity {
     }
 
     /// Forgets a session that is over.
-    pub(super) fn forget(&self, key: &Key) {
+    pub(crate) fn forget(&self, key: &Key) {
         self.shard(key).entries.remove(key);
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Timestamp> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Timestamp> {
         self.shard(key).entries.get(key).map(|entry| entry.at)
     }
 
     /// Gives an open session the newest activity known. What came too late
     /// for a closed one does not count.
-    pub(super) fn merge(&self, instance: InstanceId, session: &mut Session) {
+    pub(crate) fn merge(&self, instance: InstanceId, session: &mut Session) {
         if session.closed.is_none()
             && let Some(at) = self.get(&(instance, session.id))
         {
@@ -143,9 +148,25 @@ impl Activity {
         }
     }
 
+    /// Brings memory up to a set that is durable now.
+    pub(crate) fn remember(&self, changes: &ChangeSet) {
+        let instance = changes.instance_id;
+        self.saw(changes.at);
+        for write in &changes.writes {
+            match write {
+                Write::InsertSession(session) | Write::TouchSession(session) => {
+                    self.stored((instance, session.id), session.last_active_at);
+                }
+                Write::CloseSession(session) => self.forget(&(instance, session.id)),
+                Write::Settings(settings) => self.set_coarseness(instance, coarseness(settings)),
+                _ => {}
+            }
+        }
+    }
+
     /// Takes up to `limit` entries that are due, sorted by key so that a batch
     /// touches few pages.
-    pub(super) fn take_due(&self, limit: usize) -> Vec<(Key, Timestamp)> {
+    pub(crate) fn take_due(&self, limit: usize) -> Batch {
         let mut batch = Vec::new();
         for shard in &self.shards {
             let shard = &mut *lock(shard);
@@ -165,12 +186,12 @@ impl Activity {
     }
 
     /// Makes everything due that is not stored.
-    pub(super) fn make_all_due(&self) {
+    pub(crate) fn make_all_due(&self) {
         self.make_due(|_| true);
     }
 
     /// Makes due what is idle, and drops what is idle and stored.
-    pub(super) fn tidy(&self) {
+    pub(crate) fn tidy(&self) {
         let Some(newest) = self.newest() else { return };
         let idle = |entry: &Entry| entry.at + KEPT_IDLE < newest;
         for shard in &self.shards {
@@ -192,7 +213,7 @@ impl Activity {
     }
 
     /// Puts a batch back that could not be written.
-    pub(super) fn put_back(&self, batch: &[(Key, Timestamp)]) {
+    pub(crate) fn put_back(&self, batch: &[(Key, Timestamp)]) {
         for (key, _) in batch {
             let shard = &mut *self.shard(key);
             if let Some(entry) = shard.entries.get_mut(key)
@@ -205,7 +226,7 @@ impl Activity {
     }
 
     /// Notes that a batch is written, as far as its entries are still there.
-    pub(super) fn written(&self, batch: &[(Key, Timestamp)]) {
+    pub(crate) fn written(&self, batch: &[(Key, Timestamp)]) {
         for (key, at) in batch {
             if let Some(entry) = self.shard(key).entries.get_mut(key) {
                 entry.stored = entry.stored.max(Some(*at));

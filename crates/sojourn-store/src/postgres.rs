@@ -1,0 +1,384 @@
+//! PostgreSQL, for scale: any number of nodes without state of their own on
+//! one database. Each load reads from it, so that what one node has
+//! acknowledged is effective on all at once.
+
+mod connection;
+mod failure;
+mod migrate;
+mod pool;
+mod shared;
+#[cfg(test)]
+#[path = "../tests/support/postgres.rs"]
+mod support;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sojourn_core::{
+    client::Browser,
+    email::Email,
+    handshake::Handshake,
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
+    policy::Policy,
+    session::Session,
+    settings::Settings,
+    sign_in::SignIn,
+    sign_up::SignUp,
+    time::Timestamp,
+    user::User,
+};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use self::{
+    connection::{ONE_MOMENT, Reply, Request},
+    failure::Failure,
+    pool::PATIENCE,
+    shared::Shared,
+};
+use crate::{
+    activity,
+    change::ChangeSet,
+    engine::{CommitError, Engine, StoreError},
+    records::{
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
+        UserFilter,
+    },
+    sql::{attempts, clients, instances, journal, mails, sessions, tickets, users},
+};
+
+/// How often activity is written, and the clock raised.
+const FLUSH_EVERY: Duration = Duration::from_millis(800);
+/// Every so many flushes, idle activity leaves memory.
+const TIDY_EVERY: u32 = 30;
+
+/// The engine with a server.
+#[derive(Debug)]
+pub struct PostgresEngine {
+    shared: Arc<Shared>,
+    /// Tells the background task to write what is left, and to end.
+    stop: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
+}
+
+impl PostgresEngine {
+    /// Connects to the server at `url`, and brings its schema up to this version.
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        let (pool, name) = pool::pool(url)?;
+        let mut first = pool::first_connection(&pool, &name).await?;
+        migrate::migrate(&mut first, &name).await?;
+        drop(first);
+        let shared = Arc::new(Shared::new(pool));
+        for instance in shared.all(&instances::all()).await? {
+            if let Some(settings) = shared.all(&instances::settings(instance.id)).await?.last() {
+                shared.activity.set_coarseness(instance.id, activity::coarseness(settings));
+            }
+        }
+        let (stop, stopped) = oneshot::channel();
+        let keeper = tokio::spawn(keep(Arc::clone(&shared), stopped));
+        Ok(Self { shared, stop: Mutex::new(Some((stop, keeper))) })
+    }
+
+    /// All that a browser's record is made of, of one moment and in one round trip.
+    async fn load_browser(
+        &self,
+        instance: InstanceId,
+        id: ClientId,
+    ) -> Result<Option<LoadedBrowser>, Failure> {
+        let mut connection = self.shared.connection().await?;
+        let client = clients::get(instance, id);
+        let sessions = sessions::open_of_client(instance, id);
+        let users = users::of_client(instance, id);
+        let sign_in = attempts::sign_in_of_client(instance, id);
+        let sign_up = attempts::sign_up_of_client(instance, id);
+        let newest = instances::newest_settings(instance);
+        let requests = [
+            Request::Control(ONE_MOMENT),
+            Request::Statement(connection.prepare(client.sql).await?, &client.params),
+            Request::Statement(connection.prepare(sessions.sql).await?, &sessions.params),
+            Request::Statement(connection.prepare(users.sql).await?, &users.params),
+            Request::Statement(connection.prepare(sign_in.sql).await?, &sign_in.params),
+            Request::Statement(connection.prepare(sign_up.sql).await?, &sign_up.params),
+            Request::Statement(connection.prepare(newest.sql).await?, &newest.params),
+            Request::Control("COMMIT"),
+        ];
+        let replies: Vec<Reply> = connection.send(&requests).await?.into_iter().collect::<Result<_, _>>()?;
+        connection.done();
+        let [_, clients, open, holders, sign_ins, sign_ups, settings, _] = replies.as_slice() else {
+            return Ok(None);
+        };
+        let Some(client) = clients.read(&client)?.pop() else {
+            return Ok(None);
+        };
+        let mut sessions = open.read(&sessions)?;
+        sessions::oldest_first(&mut sessions);
+        Ok(Some(LoadedBrowser {
+            browser: Browser { client, sessions },
+            users: holders.read(&users)?,
+            sign_in: sign_ins.read(&sign_in)?.pop(),
+            sign_up: sign_ups.read(&sign_up)?.pop(),
+            newest_settings: settings.read(&newest)?.pop().unwrap_or(0),
+        }))
+    }
+
+    fn merge(&self, instance: InstanceId, sessions: &mut [Session]) {
+        for session in sessions {
+            self.shared.activity.merge(instance, session);
+        }
+    }
+}
+
+struct LoadedBrowser {
+    browser: Browser,
+    users: Vec<User>,
+    sign_in: Option<SignIn>,
+    sign_up: Option<SignUp>,
+    newest_settings: u64,
+}
+
+/// Writes activity in the background until it is told to end, or the engine is gone.
+async fn keep(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
+    let mut flushes = 0_u32;
+    loop {
+        let ends = tokio::select! {
+            () = sleep(FLUSH_EVERY) => false,
+            _ = &mut stopped => true,
+        };
+        if ends && shared.is_closed() {
+            return;
+        }
+        flushes = flushes.wrapping_add(1);
+        if flushes.is_multiple_of(TIDY_EVERY) {
+            shared.activity.tidy();
+        }
+        loop {
+            match shared.flush(ends).await {
+                Ok(true) if !ends => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "activity could not be written; it is kept and tried again");
+                    break;
+                }
+            }
+        }
+        if ends {
+            return;
+        }
+    }
+}
+
+impl Engine for PostgresEngine {
+    async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
+        let shared = Arc::clone(&self.shared);
+        // In a task of its own: it is brought to its end also when nobody waits for the answer.
+        let commit = tokio::spawn(async move { shared.commit(&changes).await });
+        commit.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
+    }
+
+    async fn was_committed(&self, instance: InstanceId, id: CommitId) -> Result<bool, StoreError> {
+        self.shared.first(&journal::is_known(instance, id)).await.map(|known| known.is_some())
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>, StoreError> {
+        self.shared.all(&instances::all()).await
+    }
+
+    async fn signing_keys(&self, instance: InstanceId) -> Result<Vec<SigningKey>, StoreError> {
+        self.shared.all(&instances::signing_keys(instance)).await
+    }
+
+    async fn secret_key(
+        &self,
+        instance: InstanceId,
+        hash: [u8; 32],
+    ) -> Result<Option<SecretKey>, StoreError> {
+        self.shared.first(&instances::secret_key(instance, hash)).await
+    }
+
+    async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
+        let newest = self.shared.first(&instances::newest_settings(instance)).await?;
+        self.shared.settings_at(instance, newest.unwrap_or(0)).await
+    }
+
+    async fn browser(
+        &self,
+        instance: InstanceId,
+        client: ClientId,
+    ) -> Result<Option<BrowserRecord>, StoreError> {
+        let loaded = self.shared.patiently(|| self.load_browser(instance, client)).await?;
+        let Some(LoadedBrowser { mut browser, users, sign_in, sign_up, newest_settings }) = loaded else {
+            return Ok(None);
+        };
+        self.merge(instance, &mut browser.sessions);
+        let (settings, policy) = self.shared.settings_at(instance, newest_settings).await?;
+        Ok(Some(BrowserRecord { browser, users, sign_in, sign_up, settings, policy }))
+    }
+
+    async fn session(&self, instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let mut session = self.shared.first(&sessions::get(instance, id)).await?;
+        self.merge(instance, session.as_mut_slice());
+        Ok(session)
+    }
+
+    async fn sessions(
+        &self,
+        instance: InstanceId,
+        filter: SessionFilter,
+    ) -> Result<(Vec<Session>, u64), StoreError> {
+        let (mut found, total) = self.shared.page(&sessions::list(instance, &filter)).await?;
+        self.merge(instance, &mut found);
+        Ok((found, total))
+    }
+
+    async fn user(&self, instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError> {
+        self.shared.first(&users::get(instance, id)).await
+    }
+
+    async fn user_by_email(&self, instance: InstanceId, email: &Email) -> Result<Option<User>, StoreError> {
+        self.shared.first(&users::by_identifier(instance, users::EMAIL_ADDRESS, email.as_str())).await
+    }
+
+    async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
+        self.shared.page(&users::list(instance, &filter)).await
+    }
+
+    async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {
+        self.shared.first(&attempts::sign_in(instance, id)).await
+    }
+
+    async fn sign_up(&self, instance: InstanceId, id: SignUpId) -> Result<Option<SignUp>, StoreError> {
+        self.shared.first(&attempts::sign_up(instance, id)).await
+    }
+
+    async fn handshake(
+        &self,
+        instance: InstanceId,
+        nonce: [u8; 32],
+    ) -> Result<Option<Handshake>, StoreError> {
+        self.shared.first(&attempts::handshake(instance, nonce)).await
+    }
+
+    async fn sign_in_token(
+        &self,
+        instance: InstanceId,
+        hash: [u8; 32],
+    ) -> Result<Option<SignInToken>, StoreError> {
+        self.shared.first(&tickets::by_hash(instance, hash)).await
+    }
+
+    async fn sign_in_token_by_id(
+        &self,
+        instance: InstanceId,
+        id: SignInTokenId,
+    ) -> Result<Option<SignInToken>, StoreError> {
+        self.shared.first(&tickets::get(instance, id)).await
+    }
+
+    async fn mails(
+        &self,
+        instance: InstanceId,
+        to: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Mail>, StoreError> {
+        match to {
+            None => self.shared.all(&mails::all(instance, limit)).await,
+            Some(to) => self.shared.all(&mails::to(instance, to, limit)).await,
+        }
+    }
+
+    async fn outbox(
+        &self,
+        instance: InstanceId,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        if self.shared.first(&journal::unnumbered(instance)).await?.is_some() {
+            self.shared.patiently(|| self.shared.number_events(instance)).await?;
+        }
+        match after {
+            None => self.shared.all(&journal::events(instance, limit)).await,
+            Some(after) => self.shared.all(&journal::events_after(instance, after, limit)).await,
+        }
+    }
+
+    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
+        self.shared.activity.record((instance, session), at);
+    }
+
+    async fn flush_activity(&self) -> Result<(), StoreError> {
+        if self.shared.is_closed() {
+            return Err(StoreError::closed());
+        }
+        self.shared.flush(true).await.map(drop)
+    }
+
+    async fn high_water(&self) -> Result<Option<Timestamp>, StoreError> {
+        // What this node has seen is stored within a second.
+        Ok(self.shared.first(&journal::high_water()).await?.max(self.shared.activity.newest()))
+    }
+
+    async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.shared.raise_high_water(now).await?;
+        self.shared.activity.saw(now);
+        Ok(())
+    }
+
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let limit = limit.max(1);
+        let mut removed = 0;
+        loop {
+            let mut gone = 0;
+            for change in journal::purge(before, limit) {
+                gone += self.shared.change(&change).await?;
+            }
+            for instance in self.shared.all(&instances::all()).await? {
+                gone += self.shared.change(&journal::purge_commits(instance.id, before, limit)).await?;
+            }
+            if gone == 0 {
+                return Ok(removed);
+            }
+            removed += gone;
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let flushed = self.flush_activity().await;
+        if !self.shared.close() {
+            return Err(StoreError::closed());
+        }
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((stop, keeper)) = stop {
+            drop(stop);
+            if timeout(PATIENCE, keeper).await.is_err() {
+                tracing::warn!("the last activity was still being written");
+            }
+        }
+        self.shared.pool.close();
+        flushed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Sql, every_statement};
+    use tokio_postgres::types::Type;
+
+    #[tokio::test]
+    async fn every_statement_is_understood() {
+        let database = support::Database::new().await;
+        PostgresEngine::open(&database.url()).await.expect("a database").close().await.expect("closed");
+        let client = support::connect(&database.url()).await;
+        for sql in every_statement().filter_map(Sql::for_postgres) {
+            let statement = client.prepare(sql).await;
+            let statement = statement.unwrap_or_else(|error| panic!("{sql}: {}", failure::told(&error)));
+            // Types that a parameter of ours can have.
+            let ours = [Type::INT8, Type::BOOL, Type::TEXT, Type::BYTEA];
+            assert!(statement.params().iter().all(|kind| ours.contains(kind)), "{sql}: {statement:?}");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What the engine and its background task share: sets are applied here, and
+//! activity is written.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+    time::Duration,
+};
+
+use deadpool_postgres::Pool;
+use sojourn_core::{
+    id::{InstanceId, SessionId},
+    policy::Policy,
+    session::ClosedStatus,
+    settings::Settings,
+    time::Timestamp,
+};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    connection::{Connection, Reply, Request},
+    failure::Failure,
+    pool::{self, PATIENCE},
+};
+use crate::{
+    activity::{self, Activity, Batch},
+    change::{ChangeSet, Write},
+    engine::{CommitError, StoreError},
+    records::policy_of,
+    settings_cache::SettingsCache,
+    sql::{
+        Change, Load, Page, Step, Value, instances, journal, sessions,
+        steps::{self, Outcome},
+    },
+};
+
+/// How often a set is tried while others are in the way.
+const TRIES: u32 = 8;
+/// Most activity that is written between two looks at the clock.
+const ACTIVITY_BATCH: usize = 512;
+/// Most activity of one transaction: bounds how long its rows are held.
+const ACTIVITY_GROUP: usize = 64;
+/// Begins a set. Each statement sees what was committed before it, so that a
+/// row that was waited for is judged as it is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) pool: Pool,
+    pub(super) activity: Activity,
+    settings: SettingsCache,
+    /// Held while activity is written, so that whoever asks for all of it
+    /// also waits for what is under way.
+    flushing: tokio::sync::Mutex<()>,
+    /// The high-water mark that is known to be stored, in milliseconds.
+    high_water: AtomicI64,
+    closed: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            activity: Activity::new(),
+            settings: SettingsCache::default(),
+            flushing: tokio::sync::Mutex::default(),
+            high_water: AtomicI64::new(i64::MIN),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Closes; whether it was open.
+    pub(super) fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) async fn connection(&self) -> Result<Connection, Failure> {
+        pool::connection(&self.pool).await.map(Connection::new)
+    }
+
+    /// Has patience with something that reads or can be repeated, and does it
+    /// once more where the connection turned out to be gone.
+    pub(super) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        if self.is_closed() {
+            return Err(StoreError::closed());
+        }
+        let twice = async {
+            match work().await {
+                Err(Failure::Lost(_) | Failure::InTheWay) => work().await,
+                other => other,
+            }
+        };
+        match timeout(PATIENCE, twice).await {
+            Ok(outcome) => outcome.map_err(StoreError::from),
+            Err(_) => Err(too_late()),
+        }
+    }
+
+    /// All rows.
+    pub(super) async fn all<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Vec<T>, StoreError> {
+        self.patiently(
+            || async move { self.connection().await?.run(load.sql, &load.params).await?.read(load) },
+        )
+        .await
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn first<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Option<T>, StoreError> {
+        Ok(self.all(load).await?.into_iter().next())
+    }
+
+    /// One page of a list, and how many rows there are in all.
+    pub(super) async fn page<T>(&self, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
+        self.patiently(|| async move { self.connection().await?.page(page).await }).await
+    }
+
+    /// Runs one statement that may be repeated, and says how many rows it changed.
+    pub(super) async fn change<const N: usize>(&self, change: &Change<N>) -> Result<u64, StoreError> {
+        let work = || async move { self.connection().await?.run(change.sql, &change.params).await };
+        Ok(self.patiently(work).await?.count() as u64)
+    }
+
+    /// The settings whose newest version has this number.
+    pub(super) async fn settings_at(
+        &self,
+        instance: InstanceId,
+        newest: u64,
+    ) -> Result<(Settings, Policy), StoreError> {
+        if let Some(known) = self.settings.get(instance, newest) {
+            return Ok(known);
+        }
+        let mut versions = self.all(&instances::settings(instance)).await?;
+        // Another node may have added one since the number was read.
+        versions.retain(|settings| settings.version <= newest);
+        let found = policy_of(versions)?;
+        self.activity.set_coarseness(instance, activity::coarseness(&found.0));
+        self.settings.put(instance, found.clone());
+        Ok(found)
+    }
+
+    /// Applies a set, or refuses it.
+    pub(super) async fn commit(&self, changes: &ChangeSet) -> Result<(), CommitError> {
+        if self.is_closed() {
+            return Err(StoreError::closed().into());
+        }
+        // Those who were active under the old settings are judged so.
+        if changes.writes.iter().any(|write| matches!(write, Write::Settings(_))) {
+            self.flush(true).await?;
+        }
+        match timeout(PATIENCE, self.settle(changes)).await {
+            Ok(outcome) => outcome?,
+            Err(_) => return Err(too_late().into()),
+        }
+        self.activity.remember(changes);
+        Ok(())
+    }
+
+    async fn settle(&self, changes: &ChangeSet) -> Result<(), CommitError> {
+        let mut lost = false;
+        for attempt in 1.. {
+            match self.attempt(changes).await {
+                Err(Failed::By(Failure::InTheWay)) if attempt < TRIES => {
+                    sleep(Duration::from_millis(u64::from(attempt) * 3)).await;
+                }
+                // Committed or not: the commit id says so, to the same set sent again.
+                Err(Failed::By(Failure::Lost(_))) if !lost => lost = true,
+                Err(Failed::By(failure)) => return Err(failure.into()),
+                Err(Failed::Refused(refusal)) => return Err(refusal),
+                Ok(()) => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, changes: &ChangeSet) -> Result<(), Failed> {
+        let instance = changes.instance_id;
+        let in_memory = |session| self.activity.get(&(instance, session));
+        let steps = steps::of(changes, in_memory).map_err(Failed::Refused)?;
+        let mut connection = self.connection().await?;
+        let outcome = match transact(&mut connection, &steps).await {
+            Ok(outcome) => outcome,
+            Err(Failure::InTheWay) => {
+                end(&mut connection, "ROLLBACK").await?;
+                return Err(Failure::InTheWay.into());
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let outcome = match outcome {
+            // Somebody who was seen while this was under way is not ended for inactivity.
+            Outcome::Next if seen_since(changes, in_memory) => Outcome::Refused(CommitError::Conflict),
+            other => other,
+        };
+        let word = if matches!(outcome, Outcome::Next) { "COMMIT" } else { "ROLLBACK" };
+        end(&mut connection, word).await?;
+        match outcome {
+            Outcome::Next | Outcome::Applied => Ok(()),
+            Outcome::Refused(refusal) => Err(Failed::Refused(refusal)),
+        }
+    }
+
+    /// Writes what is due of the activity, or all, and the time with it.
+    /// Whether there may be more.
+    pub(super) async fn flush(&self, all: bool) -> Result<bool, StoreError> {
+        let _alone = self.flushing.lock().await;
+        if all {
+            self.activity.make_all_due();
+        }
+        let batch = self.activity.take_due(if all { usize::MAX } else { ACTIVITY_BATCH });
+        let mut rest = batch.as_slice();
+        while !rest.is_empty() {
+            let (group, later) = rest.split_at(rest.len().min(ACTIVITY_GROUP));
+            let touch = |((instance, session), at): &((InstanceId, SessionId), Timestamp)| {
+                sessions::touch(*instance, *session, *at).into()
+            };
+            // In the order of their keys on every node, so that none waits for another in a circle.
+            let steps: Vec<Step> = group.iter().map(touch).collect();
+            if let Err(error) = self.patiently(|| self.write(&steps)).await {
+                self.activity.put_back(rest);
+                return Err(error);
+            }
+            self.activity.written(&Batch::from(group));
+            rest = later;
+        }
+        if let Some(newest) = self.activity.newest() {
+            self.raise_high_water(newest).await?;
+        }
+        Ok(batch.len() == ACTIVITY_BATCH)
+    }
+
+    /// Raises the stored high-water mark, unless it is known to be as high.
+    pub(super) async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.high_water.load(Ordering::Acquire) < now.as_millis() {
+            self.change(&journal::raise_high_water(now)).await?;
+            self.high_water.fetch_max(now.as_millis(), Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Gives numbers to events that have none, in an order that stays.
+    pub(super) async fn number_events(&self, instance: InstanceId) -> Result<(), Failure> {
+        const TOGETHER: u32 = 500;
+        let steps = [journal::lock_outbox(instance), journal::number_events(instance, TOGETHER)];
+        while self.write(&steps).await? == TOGETHER as usize {}
+        Ok(())
+    }
+
+    /// Runs steps in one transaction that nothing refuses, and says how many
+    /// rows the last one changed.
+    async fn write(&self, steps: &[Step]) -> Result<usize, Failure> {
+        let mut connection = self.connection().await?;
+        let mut last = 0;
+        for reply in send_steps(&mut connection, steps).await? {
+            last = reply?.count();
+        }
+        end(&mut connection, "COMMIT").await?;
+        Ok(last)
+    }
+}
+
+/// A set was not applied.
+enum Failed {
+    By(Failure),
+    Refused(CommitError),
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self::By(failure)
+    }
+}
+
+fn too_late() -> StoreError {
+    StoreError::Unavailable("it did not answer in time".to_owned())
+}
+
+/// Sends BEGIN and all steps.
+async fn send_steps(
+    connection: &mut Connection,
+    steps: &[Step],
+) -> Result<impl Iterator<Item = Result<Reply, Failure>> + use<>, Failure> {
+    let mut requests = vec![Request::Control(BEGIN)];
+    for step in steps {
+        let params: &[Value] = &step.params;
+        requests.push(Request::Statement(connection.prepare(step.sql).await?, params));
+    }
+    Ok(connection.send(&requests).await?.into_iter())
+}
+
+/// Ends a transaction.
+async fn end(connection: &mut Connection, word: &'static str) -> Result<(), Failure> {
+    for reply in connection.send(&[Request::Control(word)]).await? {
+        reply?;
+    }
+    connection.done();
+    Ok(())
+}
+
+/// Runs the steps of a set, up to the commit.
+async fn transact(connection: &mut Connection, steps: &[Step]) -> Result<Outcome, Failure> {
+    let mut replies = send_steps(connection, steps).await?;
+    // Of BEGIN.
+    replies.next().transpose()?;
+    for (step, reply) in steps.iter().zip(replies) {
+        match step.want.judge(reply?.count()) {
+            Outcome::Next => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Outcome::Next)
+}
+
+/// Whether somebody was active after the moment that the set ends for inactivity.
+fn seen_since(changes: &ChangeSet, in_memory: impl Fn(SessionId) -> Option<Timestamp>) -> bool {
+    changes.writes.iter().any(|write| match write {
+        Write::CloseSession(row) => {
+            let abandoned = row.closed.is_some_and(|closing| closing.status == ClosedStatus::Abandoned);
+            abandoned && in_memory(row.id).is_some_and(|at| at > row.last_active_at)
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,110 @@
+//! Instances, their keys and their settings.
+
+use sojourn_core::{id::InstanceId, settings::Settings};
+
+use super::{
+    Load, Row, Step, Unreadable, json, params,
+    row::{bytes, document, hash, number, parsed, text, time, word},
+    statements,
+};
+use crate::{
+    engine::StoreError,
+    records::{Environment, Instance, SecretKey, SigningKey},
+};
+
+statements! { "instances";
+    ALL_INSTANCES = "SELECT id, environment, host, created_at FROM instances ORDER BY created_at, id";
+    INSTANCE_EXISTS = "SELECT 1 FROM instances WHERE id = $1";
+    INSERT_INSTANCE = "INSERT INTO instances (id, environment, host, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    SIGNING_KEYS = "SELECT kid, sealed_private_key, created_at FROM signing_keys WHERE instance_id = $1 ORDER BY created_at, kid";
+    INSERT_SIGNING_KEY = "INSERT INTO signing_keys (instance_id, kid, sealed_private_key, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    SECRET_KEY = "SELECT hash, created_at FROM secret_keys WHERE instance_id = $1 AND hash = $2";
+    INSERT_SECRET_KEY = "INSERT INTO secret_keys (instance_id, hash, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    NEWEST_SETTINGS = "SELECT COALESCE(MAX(version), 0) FROM settings WHERE instance_id = $1";
+    // A row where the number is that of the newest, or 0 and there are none.
+    NEWEST_SETTINGS_ARE = "SELECT MAX(version) FROM settings WHERE instance_id = $1 HAVING COALESCE(MAX(version), 0) = $2";
+    // SQLite has one writer. PostgreSQL asks for the newest only after it holds the row
+    // that whoever adds the next has to hold alone.
+    SHARE_SETTINGS = postgres "SELECT 1 FROM settings WHERE instance_id = $1 AND version = $2 FOR SHARE";
+    LOCK_SETTINGS = postgres "SELECT 1 FROM settings WHERE instance_id = $1 AND version = $2 FOR UPDATE";
+    ALL_SETTINGS = "SELECT document FROM settings WHERE instance_id = $1 ORDER BY version";
+    INSERT_SETTINGS = "INSERT INTO settings (instance_id, version, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+}
+
+fn environment(word: &str) -> Option<Environment> {
+    [Environment::Development, Environment::Production]
+        .into_iter()
+        .find(|environment| environment.as_str() == word)
+}
+
+fn instance(row: &dyn Row) -> Result<Instance, Unreadable> {
+    Ok(Instance {
+        id: parsed(row, 0)?,
+        environment: word(row, 1, environment)?,
+        host: text(row, 2)?.to_owned(),
+        created_at: time(row, 3)?,
+    })
+}
+
+pub(crate) fn all() -> Load<Instance, 0> {
+    Load { sql: &ALL_INSTANCES, params: [], read: instance }
+}
+
+/// The instance has to be there.
+pub(crate) fn expect(id: InstanceId) -> Step {
+    Step::one(&INSTANCE_EXISTS, params![id])
+}
+
+pub(crate) fn insert(row: &Instance) -> Step {
+    let Instance { id, environment, host, created_at } = row;
+    Step::one(&INSERT_INSTANCE, params![*id, environment.as_str(), host, *created_at])
+}
+
+pub(crate) fn signing_keys(instance: InstanceId) -> Load<SigningKey, 1> {
+    let read = |row: &dyn Row| {
+        Ok(SigningKey {
+            kid: text(row, 0)?.to_owned(),
+            sealed_private_key: bytes(row, 1)?.to_owned(),
+            created_at: time(row, 2)?,
+        })
+    };
+    Load { sql: &SIGNING_KEYS, params: params![instance], read }
+}
+
+pub(crate) fn insert_signing_key(instance: InstanceId, key: &SigningKey) -> Step {
+    let SigningKey { kid, sealed_private_key, created_at } = key;
+    Step::one(&INSERT_SIGNING_KEY, params![instance, kid, sealed_private_key.clone(), *created_at])
+}
+
+pub(crate) fn secret_key(instance: InstanceId, sha256: [u8; 32]) -> Load<SecretKey, 2> {
+    let read = |row: &dyn Row| Ok(SecretKey { hash: hash(row, 0)?, created_at: time(row, 1)? });
+    Load { sql: &SECRET_KEY, params: params![instance, sha256], read }
+}
+
+pub(crate) fn insert_secret_key(instance: InstanceId, key: &SecretKey) -> Step {
+    Step::one(&INSERT_SECRET_KEY, params![instance, key.hash, key.created_at])
+}
+
+/// The number of the newest settings; 0 where there are none.
+pub(crate) fn newest_settings(instance: InstanceId) -> Load<u64, 1> {
+    Load { sql: &NEWEST_SETTINGS, params: params![instance], read: |row| number(row, 0) }
+}
+
+/// All versions, oldest first.
+pub(crate) fn settings(instance: InstanceId) -> Load<Settings, 1> {
+    Load { sql: &ALL_SETTINGS, params: params![instance], read: |row| document(row, 0) }
+}
+
+/// These have to be the newest settings, and to stay so until the commit.
+/// A set that adds the next takes them for itself at once.
+pub(crate) fn expect_settings(instance: InstanceId, version: u64, alone: bool) -> [Step; 2] {
+    let lock = if alone { &LOCK_SETTINGS } else { &SHARE_SETTINGS };
+    let params = params![instance, version];
+    [Step::any(lock, params.clone()), Step::one(&NEWEST_SETTINGS_ARE, params)]
+}
+
+/// The next settings.
+pub(crate) fn insert_settings(instance: InstanceId, settings: &Settings) -> Result<Step, StoreError> {
+    let document = json("settings", settings)?;
+    Ok(Step::one(&INSERT_SETTINGS, params![instance, settings.version, document]))
+}

@@ -1,0 +1,84 @@
+//! Lists: statements that are put together from a filter.
+
+use super::{
+    row::{Row, Unreadable},
+    value::Value,
+};
+
+/// A condition and its parameters, added one by one to a list's statement.
+#[derive(Debug)]
+pub(crate) struct Conditions {
+    text: String,
+    params: Vec<Value>,
+}
+
+impl Conditions {
+    /// Rows of one instance, where the column is named so.
+    pub(crate) fn of_instance(column: &'static str, instance: impl Into<Value>) -> Self {
+        Self { text: format!("{column} = $1"), params: vec![instance.into()] }
+    }
+
+    /// Adds ` AND ` and a text whose `$` stands for the parameter.
+    pub(crate) fn and(&mut self, text: &'static str, param: impl Into<Value>) {
+        self.params.push(param.into());
+        let number = format!("${}", self.params.len());
+        self.text.push_str(" AND ");
+        self.text.push_str(&text.replace('$', &number));
+    }
+
+    /// Adds a condition without a parameter.
+    pub(crate) fn and_plain(&mut self, text: &'static str) {
+        self.text.push_str(" AND ");
+        self.text.push_str(text);
+    }
+
+    /// Adds a text whose `$` stands for a list of parameters, unless it is empty.
+    pub(crate) fn and_one_of(
+        &mut self,
+        text: &'static str,
+        params: impl IntoIterator<Item = impl Into<Value>>,
+    ) {
+        let before = self.params.len();
+        self.params.extend(params.into_iter().map(Into::into));
+        let numbers: Vec<String> =
+            (before + 1..=self.params.len()).map(|number| format!("${number}")).collect();
+        if !numbers.is_empty() {
+            self.text.push_str(" AND ");
+            self.text.push_str(&text.replace('$', &numbers.join(", ")));
+        }
+    }
+}
+
+/// A list: what to select and from where, in which order, and which part of it.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) table: &'static str,
+    pub(crate) select: &'static str,
+    pub(crate) from: &'static str,
+    pub(crate) conditions: Conditions,
+    pub(crate) order: &'static str,
+    pub(crate) limit: u32,
+    pub(crate) offset: u32,
+    pub(crate) read: fn(&dyn Row) -> Result<T, Unreadable>,
+}
+
+impl<T> Page<T> {
+    /// How many rows there are in all.
+    pub(crate) fn count(&self) -> String {
+        format!("SELECT COUNT(*) FROM {} WHERE {}", self.from, self.conditions.text)
+    }
+
+    /// The rows of the page.
+    pub(crate) fn list(&self) -> String {
+        let Self { select, from, conditions, order, limit, offset, .. } = self;
+        let condition = &conditions.text;
+        format!(
+            "SELECT {select} FROM {from} WHERE {condition} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+        )
+    }
+
+    /// The parameters of both.
+    pub(crate) fn params(&self) -> &[Value] {
+        &self.conditions.params
+    }
+}

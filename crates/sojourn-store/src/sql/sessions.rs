@@ -1,0 +1,172 @@
+//! Sessions, and their activity in its narrow table.
+
+use sojourn_core::{
+    id::{ClientId, InstanceId, SessionId, UserId},
+    session::{ClosedStatus, Closing, Device, EndReason, Session},
+    time::Timestamp,
+};
+
+use super::{
+    Change, Conditions, Load, Page, Row, Step, Unreadable, Want, params,
+    row::{number, parsed, text, time, time_if_any, word},
+    statements,
+};
+use crate::records::{SessionFilter, SessionOrder, StoredStatus};
+
+const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version";
+const FROM: &str = "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
+
+statements! { "sessions";
+    SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
+    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL";
+    OPEN_OF_USER = "SELECT 1 FROM sessions WHERE instance_id = $1 AND user_id = $2 AND closed_at IS NULL LIMIT 1";
+    INSERT_SESSION = "INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at, first_factor_verified_at, user_agent, ip_address, closed_at, closed_status, closed_reason, closed_settings_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+    INSERT_ACTIVITY = sqlite "INSERT INTO activity (instance_id, session_id, last_active_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING" postgres "INSERT INTO activity (instance_id, session_id, last_active_at, closed) SELECT $1, $2, $3, closed_at IS NOT NULL FROM sessions WHERE instance_id = $1 AND id = $2 ON CONFLICT DO NOTHING";
+    CLOSE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, closed_at = $4, closed_status = $5, closed_reason = $6, closed_settings_version = $7 WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
+    UPDATE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, first_factor_verified_at = CASE WHEN first_factor_verified_at < $4 THEN $4 ELSE first_factor_verified_at END WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
+    // PostgreSQL knows from the narrow row alone that a session is over: asked of another
+    // row, it would answer as of the moment before it waited for a closing.
+    TOUCH_SESSION = sqlite "UPDATE activity SET last_active_at = $3 WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND EXISTS (SELECT 1 FROM sessions s WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL)" postgres "UPDATE activity SET last_active_at = GREATEST(last_active_at, $3) WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND NOT closed";
+    // The last activity, exactly: later batches do not touch a closed session.
+    END_ACTIVITY = sqlite "UPDATE activity SET last_active_at = $3 WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND EXISTS (SELECT 1 FROM sessions s WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL)" postgres "UPDATE activity SET last_active_at = GREATEST(last_active_at, $3), closed = TRUE WHERE instance_id = $1 AND session_id = $2 AND NOT closed";
+    // What is to be closed has to be there. PostgreSQL keeps its activity from others until the commit.
+    SESSION_EXISTS = sqlite "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2" postgres "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2 FOR UPDATE";
+    // $3 is what was decided on, $4 the newest in memory.
+    NEWER_ACTIVITY = "SELECT 1 FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL AND (a.last_active_at > $3 OR $4 > $3)";
+}
+
+fn session(row: &dyn Row) -> Result<Session, Unreadable> {
+    let closed = match time_if_any(row, 9)? {
+        Some(at) => Some(Closing {
+            at,
+            status: word(row, 10, ClosedStatus::from_word)?,
+            reason: word(row, 11, EndReason::from_word)?,
+            settings_version: number(row, 12)?,
+        }),
+        None => None,
+    };
+    Ok(Session {
+        id: parsed(row, 0)?,
+        client_id: parsed(row, 1)?,
+        user_id: parsed(row, 2)?,
+        created_at: time(row, 3)?,
+        updated_at: time(row, 4)?,
+        last_active_at: time(row, 5)?,
+        first_factor_verified_at: time(row, 6)?,
+        device: Device { user_agent: text(row, 7)?.to_owned(), ip_address: text(row, 8)?.to_owned() },
+        closed,
+    })
+}
+
+pub(crate) fn get(instance: InstanceId, id: SessionId) -> Load<Session, 2> {
+    Load { sql: &SESSION, params: params![instance, id], read: session }
+}
+
+/// The sessions of a browser that are stored as open; to be put in order by
+/// [`oldest_first`].
+pub(crate) fn open_of_client(instance: InstanceId, client: ClientId) -> Load<Session, 2> {
+    Load { sql: &OPEN_OF_CLIENT, params: params![instance, client], read: session }
+}
+
+/// Orders here what a statement leaves unordered: asked to order, SQLite walks
+/// all open sessions in the order of the index that has one.
+pub(crate) fn oldest_first(sessions: &mut [Session]) {
+    sessions.sort_unstable_by_key(|session| (session.created_at, session.id));
+}
+
+pub(crate) fn list(instance: InstanceId, filter: &SessionFilter) -> Page<Session> {
+    let mut conditions = Conditions::of_instance("s.instance_id", instance);
+    if let Some(client) = filter.client_id {
+        conditions.and("s.client_id = $", client);
+    }
+    if let Some(user) = filter.user_id {
+        conditions.and("s.user_id = $", user);
+    }
+    conditions.and_one_of("s.id IN ($)", filter.ids.iter().copied());
+    match filter.stored {
+        None => {}
+        Some(StoredStatus::Open) => conditions.and_plain("s.closed_at IS NULL"),
+        Some(StoredStatus::Closed(status)) => {
+            conditions.and("s.closed_status = $", status.as_str());
+        }
+    }
+    let order = match filter.order {
+        SessionOrder::NewestFirst => "s.created_at DESC, s.id DESC",
+        SessionOrder::OldestFirst => "s.created_at, s.id",
+    };
+    Page {
+        table: "sessions",
+        select: COLUMNS,
+        from: FROM,
+        conditions,
+        order,
+        limit: filter.limit,
+        offset: filter.offset,
+        read: session,
+    }
+}
+
+/// No session of the user may be stored as open.
+pub(crate) fn none_open_of_user(instance: InstanceId, user: UserId) -> Step {
+    Step { want: Want::None, ..Step::one(&OPEN_OF_USER, params![instance, user]) }
+}
+
+/// Stores a session and its activity; its id has to be free.
+pub(crate) fn insert(instance: InstanceId, row: &Session) -> [Step; 2] {
+    let params = params![
+        instance,
+        row.id,
+        row.client_id,
+        row.user_id,
+        row.created_at,
+        row.updated_at,
+        row.first_factor_verified_at,
+        &row.device.user_agent,
+        &row.device.ip_address,
+        row.closed.map(|closing| closing.at),
+        row.closed.map(|closing| closing.status.as_str()),
+        row.closed.map(|closing| closing.reason.as_str()),
+        row.closed.map(|closing| closing.settings_version),
+    ];
+    let activity = params![instance, row.id, row.last_active_at];
+    [Step::one(&INSERT_SESSION, params), Step::one(&INSERT_ACTIVITY, activity)]
+}
+
+/// Stores how a session ended, if it is open. `in_memory` is activity that is
+/// perhaps not stored yet: nobody is ended for inactivity who was just seen.
+pub(crate) fn close(
+    instance: InstanceId,
+    row: &Session,
+    closing: Closing,
+    in_memory: Option<Timestamp>,
+) -> Vec<Step> {
+    let newest = in_memory.map_or(row.last_active_at, |at| at.max(row.last_active_at));
+    let mut steps = vec![Step::one(&SESSION_EXISTS, params![instance, row.id])];
+    if closing.status == ClosedStatus::Abandoned {
+        let params = params![instance, row.id, row.last_active_at, newest];
+        steps.push(Step { want: Want::None, ..Step::one(&NEWER_ACTIVITY, params) });
+    }
+    steps.push(Step::any(&END_ACTIVITY, params![instance, row.id, newest]));
+    let params = params![
+        instance,
+        row.id,
+        row.updated_at,
+        closing.at,
+        closing.status.as_str(),
+        closing.reason.as_str(),
+        closing.settings_version,
+    ];
+    steps.push(Step::any(&CLOSE_SESSION, params));
+    steps
+}
+
+/// Stores what changes of a session, which has to be open.
+pub(crate) fn update(instance: InstanceId, row: &Session) -> Step {
+    let params = params![instance, row.id, row.updated_at, row.first_factor_verified_at];
+    Step::one(&UPDATE_SESSION, params)
+}
+
+/// Stores activity of an open session; the later time wins.
+pub(crate) fn touch(instance: InstanceId, id: SessionId, at: Timestamp) -> Change<3> {
+    Change { sql: &TOUCH_SESSION, params: params![instance, id, at] }
+}

@@ -1,0 +1,137 @@
+//! Accounts, and the identifiers that name exactly one of them.
+
+use sojourn_core::{
+    id::{ClientId, InstanceId, UserId},
+    user::User,
+};
+
+use super::{Conditions, Load, Page, Row, Step, Unreadable, Want, json, params, row::document, statements};
+use crate::{
+    engine::StoreError,
+    records::{UserFilter, UserOrder, search_text},
+};
+
+statements! { "users";
+    USER = "SELECT document FROM users WHERE instance_id = $1 AND id = $2";
+    USER_BY_IDENTIFIER = "SELECT u.document FROM identifiers i JOIN users u ON u.instance_id = i.instance_id AND u.id = i.user_id WHERE i.instance_id = $1 AND i.kind = $2 AND i.value = $3";
+    // PostgreSQL: all users of a browser at once, see attempts.
+    USERS_OF_CLIENT = postgres "SELECT document FROM users WHERE instance_id = $1 AND id IN (SELECT user_id FROM sessions WHERE instance_id = $1 AND client_id = $2 AND closed_at IS NULL) ORDER BY id";
+    // SQLite has one writer. PostgreSQL has to keep the row as it is until the commit.
+    EXPECT_USER = sqlite "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3" postgres "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3 FOR SHARE";
+    // Taken at once by a set that also writes the user: two that share the row
+    // first, and then both want it, would wait for each other.
+    LOCK_USER = postgres "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 FOR UPDATE";
+    INSERT_USER = "INSERT INTO users (instance_id, id, version, created_at, updated_at, last_sign_in_at, banned, search, document) VALUES ($1, $2, CAST($3 AS BIGINT) + 1, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    UPDATE_USER = "UPDATE users SET version = version + 1, created_at = $4, updated_at = $5, last_sign_in_at = $6, banned = $7, search = $8, document = $9 WHERE instance_id = $1 AND id = $2 AND version = $3";
+    DELETE_USER = "DELETE FROM users WHERE instance_id = $1 AND id = $2";
+    CLAIM_IDENTIFIER = "INSERT INTO identifiers (instance_id, kind, value, user_id) VALUES ($1, $2, $3, $4) ON CONFLICT (instance_id, kind, value) DO UPDATE SET user_id = excluded.user_id WHERE identifiers.user_id = excluded.user_id";
+    RELEASE_IDENTIFIERS = "DELETE FROM identifiers WHERE instance_id = $1 AND user_id = $2";
+}
+
+/// The kinds of identifiers.
+pub(crate) const EMAIL_ADDRESS: &str = "email_address";
+pub(crate) const EXTERNAL_ID: &str = "external_id";
+
+fn user(row: &dyn Row) -> Result<User, Unreadable> {
+    document(row, 0)
+}
+
+pub(crate) fn get(instance: InstanceId, id: UserId) -> Load<User, 2> {
+    Load { sql: &USER, params: params![instance, id], read: user }
+}
+
+/// Whose open sessions a browser holds, by id.
+pub(crate) fn of_client(instance: InstanceId, client: ClientId) -> Load<User, 2> {
+    Load { sql: &USERS_OF_CLIENT, params: params![instance, client], read: user }
+}
+
+pub(crate) fn by_identifier(instance: InstanceId, kind: &'static str, value: &str) -> Load<User, 3> {
+    Load { sql: &USER_BY_IDENTIFIER, params: params![instance, kind, value.to_owned()], read: user }
+}
+
+pub(crate) fn list(instance: InstanceId, filter: &UserFilter) -> Page<User> {
+    let mut conditions = Conditions::of_instance("u.instance_id", instance);
+    conditions.and_one_of("u.id IN ($)", filter.ids.iter().copied());
+    conditions.and_one_of(
+        "u.id IN (SELECT user_id FROM identifiers WHERE instance_id = u.instance_id AND kind = 'email_address' AND value IN ($))",
+        filter.emails.iter().cloned(),
+    );
+    conditions.and_one_of(
+        "u.id IN (SELECT user_id FROM identifiers WHERE instance_id = u.instance_id AND kind = 'external_id' AND value IN ($))",
+        filter.external_ids.iter().cloned(),
+    );
+    if let Some(banned) = filter.banned {
+        conditions.and("u.banned = $", banned);
+    }
+    if let Some(query) = &filter.query {
+        conditions.and("u.search LIKE $ ESCAPE '\\'", contains(query));
+    }
+    let order = match filter.order {
+        UserOrder::NewestFirst => "u.created_at DESC, u.id DESC",
+        UserOrder::OldestFirst => "u.created_at, u.id",
+        UserOrder::LastSignInNewestFirst => "COALESCE(u.last_sign_in_at, 0) DESC, u.id DESC",
+        UserOrder::LastSignInOldestFirst => "COALESCE(u.last_sign_in_at, 0), u.id",
+        UserOrder::UpdatedNewestFirst => "u.updated_at DESC, u.id DESC",
+        UserOrder::UpdatedOldestFirst => "u.updated_at, u.id",
+    };
+    Page {
+        table: "users",
+        select: "u.document",
+        from: "users u",
+        conditions,
+        order,
+        limit: filter.limit,
+        offset: filter.offset,
+        read: user,
+    }
+}
+
+/// A LIKE pattern for texts that contain `query`, whatever characters it is made of.
+fn contains(query: &str) -> String {
+    let query = query.to_lowercase();
+    let query = query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{query}%")
+}
+
+/// The user has to be there at this version.
+pub(crate) fn expect(instance: InstanceId, id: UserId, version: u64) -> Step {
+    Step::one(&EXPECT_USER, params![instance, id, version])
+}
+
+/// Keeps the user from others until the commit.
+pub(crate) fn lock(instance: InstanceId, id: UserId) -> Step {
+    Step::any(&LOCK_USER, params![instance, id])
+}
+
+/// Writes the row if its version is the stored one.
+pub(crate) fn put(instance: InstanceId, row: &User) -> Result<Step, StoreError> {
+    let statement = if row.version == 0 { &INSERT_USER } else { &UPDATE_USER };
+    let stored = User { version: row.version + 1, ..row.clone() };
+    let params = params![
+        instance,
+        row.id,
+        row.version,
+        row.created_at,
+        row.updated_at,
+        row.last_sign_in_at,
+        row.banned,
+        search_text(row),
+        json("users", &stored)?,
+    ];
+    Ok(Step::one(statement, params))
+}
+
+pub(crate) fn delete(instance: InstanceId, id: UserId) -> Step {
+    Step::one(&DELETE_USER, params![instance, id])
+}
+
+/// Frees all identifiers of a user.
+pub(crate) fn release(instance: InstanceId, id: UserId) -> Step {
+    Step::any(&RELEASE_IDENTIFIERS, params![instance, id])
+}
+
+/// Makes the identifier the user's, unless it is another's.
+pub(crate) fn claim(instance: InstanceId, id: UserId, kind: &'static str, value: &str) -> Step {
+    let params = params![instance, kind, value.to_owned(), id];
+    Step { want: Want::Free(kind), ..Step::one(&CLAIM_IDENTIFIER, params) }
+}

@@ -1,0 +1,72 @@
+//! What goes into a statement.
+
+use std::borrow::Cow;
+
+use sojourn_core::{
+    id::{
+        ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignInTokenId, SignUpId, UserId,
+    },
+    time::Timestamp,
+};
+
+/// A parameter, as both engines know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Null,
+    Int(i64),
+    Bool(bool),
+    Text(Cow<'static, str>),
+    Hash([u8; 32]),
+    Blob(Vec<u8>),
+}
+
+/// The parameters of a statement, in the order of their numbers.
+macro_rules! params {
+    ($($param:expr),* $(,)?) => { [$($crate::sql::value::Value::from($param)),*] };
+}
+pub(crate) use params;
+
+impl<T> From<Option<T>> for Value
+where
+    Self: From<T>,
+{
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Self::from)
+    }
+}
+
+macro_rules! from {
+    ($($name:ident: $type:ty => $value:expr;)*) => {
+        $(impl From<$type> for Value {
+            fn from($name: $type) -> Self {
+                $value
+            }
+        })*
+    };
+}
+
+from! {
+    number: i64 => Self::Int(number);
+    number: u32 => Self::Int(i64::from(number));
+    // Numbers as SQL has them: signed.
+    number: u64 => Self::Int(i64::try_from(number).unwrap_or(i64::MAX));
+    yes: bool => Self::Bool(yes);
+    text: String => Self::Text(Cow::Owned(text));
+    text: &String => Self::Text(Cow::Owned(text.clone()));
+    text: &'static str => Self::Text(Cow::Borrowed(text));
+    hash: [u8; 32] => Self::Hash(hash);
+    bytes: Vec<u8> => Self::Blob(bytes);
+    at: Timestamp => Self::Int(at.as_millis());
+}
+
+macro_rules! from_ids {
+    ($($id:ident)*) => {
+        $(impl From<$id> for Value {
+            fn from(id: $id) -> Self {
+                Self::Text(Cow::Owned(id.to_string()))
+            }
+        })*
+    };
+}
+
+from_ids! { ClientId CommitId EventId InstanceId MailId SessionId SignInId SignInTokenId SignUpId UserId }

@@ -1,0 +1,183 @@
+//! Runs statements on a connection.
+
+use rusqlite::{
+    Connection, Error, ToSql,
+    ffi::ErrorCode,
+    params_from_iter,
+    types::{FromSqlError, ToSqlOutput, ValueRef},
+};
+
+use crate::{
+    engine::StoreError,
+    sql::{Change, Load, Page, Row, Sql, Unreadable, Value, translate},
+};
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(number) => ValueRef::Integer(*number),
+            Self::Bool(yes) => ValueRef::Integer(i64::from(*yes)),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Hash(hash) => ValueRef::Blob(hash),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn text(&self, column: usize) -> Result<Option<&str>, Unreadable> {
+        get(self, column)?.as_str_or_null().map_err(wrong(column))
+    }
+
+    fn int(&self, column: usize) -> Result<Option<i64>, Unreadable> {
+        get(self, column)?.as_i64_or_null().map_err(wrong(column))
+    }
+
+    fn bytes(&self, column: usize) -> Result<Option<&[u8]>, Unreadable> {
+        get(self, column)?.as_blob_or_null().map_err(wrong(column))
+    }
+}
+
+fn get<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> Result<ValueRef<'a>, Unreadable> {
+    row.get_ref(column).map_err(Unreadable::new)
+}
+
+fn wrong(column: usize) -> impl Fn(FromSqlError) -> Unreadable {
+    move |error| Unreadable(format!("column {column}: {error}"))
+}
+
+/// The first row, if there is one. A number of parameters that does not fit the
+/// text is an error.
+pub(super) fn first<T, const N: usize>(db: &Connection, load: &Load<T, N>) -> Result<Option<T>, StoreError> {
+    let table = load.sql.table;
+    let mut statement = db.prepare_cached(text(load.sql)?).map_err(failed(table))?;
+    let mut rows = statement.query(params_from_iter(&load.params)).map_err(failed(table))?;
+    let Some(row) = rows.next().map_err(failed(table))? else {
+        return Ok(None);
+    };
+    (load.read)(row).map(Some).map_err(corrupt(table))
+}
+
+/// All rows.
+pub(super) fn all<T, const N: usize>(db: &Connection, load: &Load<T, N>) -> Result<Vec<T>, StoreError> {
+    let table = load.sql.table;
+    let mut statement = db.prepare_cached(text(load.sql)?).map_err(failed(table))?;
+    let mut rows = statement.query(params_from_iter(&load.params)).map_err(failed(table))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed(table))? {
+        found.push((load.read)(row).map_err(corrupt(table))?);
+    }
+    Ok(found)
+}
+
+/// The rows of a page, and how many there are in all. Call it in a
+/// transaction, so that both are of one moment.
+pub(super) fn page<T>(db: &Connection, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
+    let params = || params_from_iter(page.params());
+    let total: i64 =
+        db.query_row(&translate(&page.count()), params(), |row| row.get(0)).map_err(failed(page.table))?;
+    let mut statement = db.prepare(&translate(&page.list())).map_err(failed(page.table))?;
+    let mut rows = statement.query(params()).map_err(failed(page.table))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(failed(page.table))? {
+        found.push((page.read)(row).map_err(corrupt(page.table))?);
+    }
+    Ok((found, total.unsigned_abs()))
+}
+
+/// Writes, and says how many rows changed.
+pub(super) fn change<const N: usize>(db: &Connection, change: &Change<N>) -> Result<usize, StoreError> {
+    rows(db, change.sql, &change.params)
+}
+
+/// Runs a statement and says how many rows it changed, or found.
+pub(super) fn rows(db: &Connection, sql: &Sql, params: &[Value]) -> Result<usize, StoreError> {
+    let mut statement = db.prepare_cached(text(sql)?).map_err(failed(sql.table))?;
+    let params = params_from_iter(params);
+    if statement.column_count() == 0 {
+        return statement.execute(params).map_err(failed(sql.table));
+    }
+    let mut found = statement.query(params).map_err(failed(sql.table))?;
+    let mut count = 0;
+    while found.next().map_err(failed(sql.table))?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn text(sql: &Sql) -> Result<&str, StoreError> {
+    let none = || StoreError::Unavailable(format!("a statement of {} has no text for SQLite", sql.table));
+    sql.for_sqlite().ok_or_else(none)
+}
+
+fn corrupt(table: &'static str) -> impl Fn(Unreadable) -> StoreError {
+    move |Unreadable(reason)| StoreError::Corrupt { table, reason }
+}
+
+/// What a failure of SQLite means to the caller.
+pub(super) fn failed(table: &'static str) -> impl Fn(Error) -> StoreError {
+    move |error| match &error {
+        Error::SqliteFailure(failure, _)
+            if matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
+        {
+            StoreError::Corrupt { table, reason: error.to_string() }
+        }
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        sql::{every_statement, params, row},
+        sqlite::file,
+    };
+
+    #[test]
+    fn every_statement_finds_its_rows_by_a_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        // Few rows by nature, or all that a key leaves are wanted.
+        let walks = ["FROM instances ORDER BY", "FROM mails", "FROM signing_keys"];
+        for sql in every_statement().filter_map(Sql::for_sqlite) {
+            let text = format!("EXPLAIN QUERY PLAN {sql}");
+            let mut statement = db.prepare(&text).expect("a plan");
+            let count = statement.parameter_count();
+            let steps =
+                statement.query_map(params_from_iter(vec![0; count]), |row| row.get(3)).expect("a plan");
+            for step in steps {
+                let step: String = step.expect("a step");
+                let walks = walks.iter().any(|walk| sql.contains(walk));
+                assert!(walks || !step.contains("SCAN"), "{sql}: {step}");
+                assert!(walks || !step.contains("TEMP B-TREE"), "{sql}: {step}");
+                // Half a key leaves a whole instance to walk.
+                let half = step.ends_with("(instance_id=?)") && !sql.contains("ORDER BY");
+                let all = sql.contains("MAX(") || sql.starts_with("DELETE FROM mails");
+                assert!(walks || all || !half, "{sql}: {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_statement_is_understood() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
+        for sql in every_statement().filter_map(Sql::for_sqlite) {
+            let statement = db.prepare(sql);
+            assert!(statement.is_ok(), "{sql}: {statement:?}");
+        }
+    }
+
+    #[test]
+    fn a_missing_parameter_is_an_error() {
+        static TWO: Sql = Sql::new("none", Some("SELECT $2, $1"), None);
+        let db = Connection::open_in_memory().expect("a database");
+        let one = Load { sql: &TWO, params: params![1_u32], read: |row| row::number(row, 0) };
+        let answer = first(&db, &one);
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+        let two = Load { sql: &TWO, params: params![1_u32, 2_u32], read: |row| row::number(row, 0) };
+        assert_eq!(first(&db, &two).expect("both"), Some(2));
+    }
+}

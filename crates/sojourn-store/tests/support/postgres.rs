@@ -1,0 +1,239 @@
+//! A throw-away PostgreSQL for tests: one server per test binary, one schema
+//! per test. It is stopped and removed when the test process is gone, however
+//! it went. `DATABASE_URL` names a server to use instead.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{self, Child, Command, Stdio},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// What the server runs under: it obeys words on its standard input, and
+/// takes everything away when that ends.
+const KEEPER: &str = r#"
+bin=$1 folder=$2 fsync=$3
+trap '' INT TERM HUP
+control() { "$bin/pg_ctl" -s -D "$folder/data" "$@" >>"$folder/log" 2>&1; }
+start() {
+  control start -w -t 60 -l "$folder/server.log" \
+    -o "-k $folder -c listen_addresses='' -c max_connections=600 -c shared_buffers=64MB -c track_commit_timestamp=on -c fsync=$fsync"
+}
+tell() { if "$@"; then echo done; else tail -n 3 "$folder"/*log | tr '\n' ' '; echo; fi }
+"$bin/initdb" -D "$folder/data" -U sojourn -A trust -E UTF8 --locale=C --no-sync >>"$folder/log" 2>&1
+tell start
+while read -r word; do
+  case $word in
+    start) tell start ;;
+    crash) tell control stop -m immediate ;;
+  esac
+done
+control stop -m immediate
+rm -rf "$folder"
+"#;
+
+/// A server of our own.
+#[derive(Debug)]
+pub struct Server {
+    keeper: Mutex<(Child, BufReader<process::ChildStdout>)>,
+    folder: PathBuf,
+}
+
+impl Server {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// PostgreSQL is not installed, or does not start.
+    pub fn start(durable: bool) -> Self {
+        let programs = programs().unwrap_or_else(|| {
+            panic!(
+                "these tests need PostgreSQL: install the Debian package postgresql (scripts/install-postgresql), \
+                 or name a server in DATABASE_URL"
+            )
+        });
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("sojourn-pg-{}-{number}", process::id()));
+        fs::create_dir(&folder).expect("a folder");
+        let mut command = match unprivileged() {
+            // initdb refuses root.
+            Some((user, group)) => {
+                std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("its folder");
+                let mut command = Command::new("setpriv");
+                command.args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups"]);
+                command.args(["--", "sh"]);
+                command
+            }
+            None => Command::new("sh"),
+        };
+        let mut keeper = command
+            .args(["-c", KEEPER, "keeper"])
+            .args([&programs, &folder])
+            .arg(if durable { "on" } else { "off" })
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("setpriv and sh");
+        let answers = BufReader::new(keeper.stdout.take().expect("piped"));
+        let server = Self { keeper: Mutex::new((keeper, answers)), folder };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = String::new();
+        keeper.1.read_line(&mut answer).expect("an answer");
+        assert_eq!(answer.trim_end(), "done", "PostgreSQL does not obey");
+    }
+
+    fn order(&self, word: &str) {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = keeper.0.stdin.as_ref().expect("piped");
+        writeln!(orders, "{word}").expect("the keeper listens");
+        drop(orders.flush());
+        drop(keeper);
+        self.wait();
+    }
+
+    /// Ends it as a crash does: without finishing or writing anything.
+    pub fn crash(&self) {
+        self.order("crash");
+    }
+
+    /// Starts it again.
+    pub fn restart(&self) {
+        self.order("start");
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        let folder = self.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://sojourn@{folder}/postgres")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(keeper.0.stdin.take());
+        let _ = keeper.0.wait();
+    }
+}
+
+/// Where `initdb` and `pg_ctl` are.
+fn programs() -> Option<PathBuf> {
+    let whole = |folder: &Path| folder.join("initdb").exists() && folder.join("pg_ctl").exists();
+    let path = env::var_os("PATH").unwrap_or_default();
+    if let Some(folder) = env::split_paths(&path).find(|folder| whole(folder)) {
+        // A link leads to where the rest of it is.
+        return fs::canonicalize(folder.join("initdb")).ok()?.parent().map(Path::to_owned);
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .map(|entry| (entry.file_name().to_string_lossy().parse().unwrap_or(0), entry.path().join("bin")))
+        .filter(|(_, folder)| whole(folder))
+        .collect();
+    found.sort();
+    found.pop().map(|(_, folder)| folder)
+}
+
+/// Another user to run as, where this is root.
+fn unprivileged() -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt as _;
+    if fs::metadata("/proc/self").map_or(1, |process| process.uid()) != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+    let ids = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line.split(':').skip(2).map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    };
+    Some(ids("postgres").or_else(|| ids("nobody")).expect("a user postgres or nobody"))
+}
+
+/// A schema of its own on the server of this test binary, or on a given one.
+#[derive(Debug)]
+pub struct Database {
+    server: String,
+    schema: String,
+    given: bool,
+}
+
+impl Database {
+    /// An empty one.
+    pub async fn new() -> Self {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        let (server, given) = match env::var("DATABASE_URL") {
+            Ok(url) => (url, true),
+            Err(_) => (SERVER.get_or_init(|| Server::start(false)).url(), false),
+        };
+        Self::on(server, given).await
+    }
+
+    /// An empty one on this server.
+    pub async fn on(server: String, given: bool) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("sojourn_test_{}_{number}", process::id());
+        run(&server, &format!("CREATE SCHEMA {schema}")).await;
+        Self { server, schema, given }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        self.url_with("")
+    }
+
+    /// Where it is, with further settings of its sessions, such as `-c%20name%3Dvalue`.
+    pub fn url_with(&self, options: &str) -> String {
+        let Self { server, schema, .. } = self;
+        let with = if server.contains('?') { '&' } else { '?' };
+        format!("{server}{with}options=-c%20search_path%3D{schema}%20{options}")
+    }
+
+    /// Runs statements there.
+    pub async fn run(&self, statements: &str) {
+        run(&self.url(), statements).await;
+    }
+
+    /// The one number that a statement answers.
+    pub async fn number(&self, statement: &str) -> i64 {
+        let client = connect(&self.url()).await;
+        client.query_one(statement, &[]).await.expect("a row").get(0)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Our own server goes as a whole.
+        if self.given {
+            let (server, drop) = (self.server.clone(), format!("DROP SCHEMA {} CASCADE", self.schema));
+            let clean = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(run(&server, &drop));
+            };
+            let _ = std::thread::spawn(clean).join();
+        }
+    }
+}
+
+/// A connection for looking behind the store's back.
+pub async fn connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("a server");
+    tokio::spawn(connection);
+    client
+}
+
+async fn run(url: &str, statements: &str) {
+    connect(url).await.batch_execute(statements).await.expect("understood");
+}
