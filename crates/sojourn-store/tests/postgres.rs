@@ -206,6 +206,25 @@ async fn a_decision_holds_while_another_node_changes_what_it_rests_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_decision_waits_for_settings_that_are_being_changed() {
+    let database = Database::new().await;
+    let mut world = World::new(open(&database).await, 1).await;
+    let ada = world.user("Ada", 1).await;
+    // Another node is about to commit the next settings.
+    let other = postgres::connect(&database.url()).await;
+    let begin = "BEGIN; SELECT 1 FROM settings WHERE version = 1 FOR UPDATE; INSERT INTO settings SELECT instance_id, 2, document FROM settings";
+    other.batch_execute(begin).await.expect("under way");
+    let rests_on_them = world.set(3).expect(Expect::Settings(1)).event(Event::UserUpdated(ada.id));
+    let store = world.store.clone();
+    let waiting = tokio::spawn(async move { store.commit(rests_on_them).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished());
+    other.batch_execute("COMMIT").await.expect("changed");
+    let outcome = waiting.await.expect("no panic");
+    assert!(is_conflict(&outcome), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn late_activity_of_one_node_and_a_closing_of_another_leave_the_session_as_it_ended() {
     let database = Database::new().await;
     let mut here = World::new(open(&database).await, 1).await;
