@@ -67,6 +67,15 @@ pub struct Minting<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLate;
 
+/// How long the session lives on without activity, if that is long enough for
+/// a token: at least the second in which one is told.
+pub fn time_left(now: Timestamp, policy: &Policy, session: &Session) -> Option<Duration> {
+    match decide(now, policy, session) {
+        Verdict::Open { until, .. } => Some(until.since(now)).filter(|left| left.as_secs() >= 1),
+        Verdict::Closed(_) => None,
+    }
+}
+
 /// The claims of a token for `session`. It never outlives the session: `exp`
 /// is cut at the session's deadline, in whole seconds.
 ///
@@ -81,13 +90,7 @@ pub fn mint(
     session: &Session,
     user: Option<&User>,
 ) -> Result<SessionClaims, TooLate> {
-    let Verdict::Open { until, .. } = decide(minting.now, policy, session) else {
-        return Err(TooLate);
-    };
-    let left = until.since(minting.now);
-    if left < Duration::from_secs(1) {
-        return Err(TooLate);
-    }
+    let left = time_left(minting.now, policy, session).ok_or(TooLate)?;
     let iat = minting.wall.as_secs();
     let lifetime = i64::from(minting.lifetime_seconds.unwrap_or(settings.lifetime));
     let deadline = (minting.wall + left).as_secs();

@@ -7,6 +7,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sojourn_core::{
+    claims::time_left,
     client::{Browser, ClientStep},
     session::Session,
     sign_in::SignIn,
@@ -26,7 +27,7 @@ use crate::{
 pub struct View<'a> {
     app: &'a App,
     caller: &'a Caller,
-    browser: Option<&'a Browser>,
+    browser: Option<Browser>,
     newcomer: Option<&'a User>,
     sign_in: Option<&'a SignIn>,
     sign_up: Option<&'a SignUp>,
@@ -34,7 +35,9 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// The browser after a decision: settled, so that all its sessions are open.
-    pub fn new(app: &'a App, caller: &'a Caller, browser: &'a Browser) -> Self {
+    /// A session in its last second is not shown any more, because there is no
+    /// token for it: the browser would ask for one again and again.
+    pub fn new(app: &'a App, caller: &'a Caller, browser: &Browser) -> Self {
         let now = caller.visit.now;
         let sign_in = caller
             .sign_in()
@@ -42,6 +45,8 @@ impl<'a> View<'a> {
         let sign_up = caller
             .sign_up()
             .filter(|sign_up| browser.client.sign_up_id == Some(sign_up.id) && now < sign_up.abandon_at());
+        let mut browser = browser.clone();
+        browser.sessions.retain(|session| time_left(now, &caller.visit.policy, session).is_some());
         Self { app, caller, browser: Some(browser), newcomer: None, sign_in, sign_up }
     }
 
@@ -85,7 +90,7 @@ impl<'a> View<'a> {
 
     /// The client object, or null.
     pub fn client(&self) -> Value {
-        let Some(browser) = self.browser else { return Value::Null };
+        let Some(browser) = &self.browser else { return Value::Null };
         let visit = &self.caller.visit;
         let now = visit.now;
         let sessions = browser.sessions.iter().map(|session| self.session(session)).collect();
@@ -111,7 +116,7 @@ impl<'a> View<'a> {
 
     /// `Set-Cookie` values for this browser.
     pub fn cookies(&self) -> Vec<HeaderValue> {
-        self.caller.cookies(self.app, self.browser)
+        self.caller.cookies(self.app, self.browser.as_ref())
     }
 
     /// The answer to a change: `{"response": …, "client": …}`.
