@@ -145,6 +145,7 @@ async fn of_two_nodes_that_decide_at_once_one_wins() {
             let id = sojourn_core::id::EmailAddressId::generate(at(round), &mut here.dice);
             let email = sojourn_core::email::Email::parse(&format!("twin{round}@example.com"));
             user.email_addresses.clear();
+            user.primary_email_address_id = None;
             user.add_email(id, email.expect("an address"), None, at(round));
         }
         let (first, second) =
