@@ -166,7 +166,7 @@ fn exposure(config: &Config) -> Result<(), Failure> {
             "development_exposed",
             format!("public_url {} from {} leaves this machine", url.value, url.origin.in_words()),
         )
-        .because("a development instance has test codes that sign anyone in, a mailbox and a test clock")
+        .because("a development instance has test codes that sign anyone in, and a mailbox")
         .next("add --expose-development, which switches those off, or use a localhost address"));
     }
     if exposed && !*config.rate_limits_enabled {
