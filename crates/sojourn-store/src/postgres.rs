@@ -10,6 +10,8 @@ mod shared;
 #[cfg(test)]
 #[path = "../tests/support/postgres.rs"]
 mod support;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -313,7 +315,10 @@ impl Engine for PostgresEngine {
         if self.shared.is_closed() {
             return Err(StoreError::closed());
         }
-        self.shared.flush(true).await.map(drop)
+        let shared = Arc::clone(&self.shared);
+        // As a commit: what was taken to be written is written, whoever waits for it.
+        let flush = tokio::spawn(async move { shared.flush(true).await.map(drop) });
+        flush.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
     async fn high_water(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -359,26 +364,5 @@ impl Engine for PostgresEngine {
         }
         self.shared.pool.close();
         flushed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sql::{Sql, every_statement};
-    use tokio_postgres::types::Type;
-
-    #[tokio::test]
-    async fn every_statement_is_understood() {
-        let database = support::Database::new().await;
-        PostgresEngine::open(&database.url()).await.expect("a database").close().await.expect("closed");
-        let client = support::connect(&database.url()).await;
-        for sql in every_statement().filter_map(Sql::for_postgres) {
-            let statement = client.prepare(sql).await;
-            let statement = statement.unwrap_or_else(|error| panic!("{sql}: {}", failure::told(&error)));
-            // Types that a parameter of ours can have.
-            let ours = [Type::INT8, Type::BOOL, Type::TEXT, Type::BYTEA];
-            assert!(statement.params().iter().all(|kind| ours.contains(kind)), "{sql}: {statement:?}");
-        }
     }
 }
