@@ -170,6 +170,7 @@ impl App {
         let suffix = keys::cookie_suffix(&publishable_key);
         let app = Self(Arc::new(Inner {
             secret_key: development.then(|| development_secret_key(&master_key, instance.id)),
+            mailbox: MailboxAccess::new(keys::random_secret(&mut Draw(&entropy)), &suffix),
             cookie_names: CookieNames::new(suffix, development),
             publishable_key,
             code_key: master_key.derive("codes"),
@@ -177,7 +178,6 @@ impl App {
             passwords: Passwords::new(),
             limits: Limits::new(options.rate_limits || !development),
             mailer: Mailer::new(base_url.clone()),
-            mailbox: MailboxAccess::new(keys::random_secret(&mut Draw(&entropy))),
             allowed_origins: options.allowed_origins,
             allow_loopback: options.allow_loopback && development,
             exposed: options.exposed,

@@ -64,6 +64,11 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
             ApiError::new(ErrorCode::RequestHeadersTooLarge).why("The headers may have 32 KiB together.")
         );
     }
+    // hyper lets the encoding win and closes the connection, so nothing can hide
+    // behind such a request; say why as well where both are still to be seen (HST-03).
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(ApiError::new(ErrorCode::RequestBodyInvalid).why("A body has one length, not two."));
+    }
     if headers.get_all(header::HOST).iter().count() > 1 {
         return Err(ApiError::new(ErrorCode::HostUnknown).why("A request names one host."));
     }

@@ -8,7 +8,7 @@ use axum::{
 use sojourn_core::{
     client::{Browser, Client, ClientStep, Identity, SecretHash, settle},
     cookie::{CLIENT_UAT, Cookie},
-    id::{ClientId, SessionId},
+    id::ClientId,
     lifetime::BROWSER_LIMIT,
     session::Session,
     sign_in::SignIn,
@@ -355,12 +355,4 @@ impl Caller {
 pub fn signed_out() -> ApiError {
     ApiError::new(ErrorCode::AuthenticationInvalid)
         .why("The session is over, or it does not belong to this browser. Sign in again.")
-}
-
-/// The session that a request names, parsed; a mangled id is a session that is gone.
-///
-/// # Errors
-/// `authentication_invalid`, never 404: browsers retry a 404 for ever.
-pub fn session_id(text: &str) -> ApiResult<SessionId> {
-    text.parse().map_err(|_| signed_out())
 }

@@ -7,6 +7,7 @@ use axum::{
 use serde_json::Value;
 use sojourn_core::{
     client::{Leaving, leave, refresh, settle, switch},
+    id::SessionId,
     session::{ClosedStatus, EndReason},
 };
 use sojourn_store::Engine as _;
@@ -14,7 +15,7 @@ use sojourn_store::Engine as _;
 use super::answer::{View, refuse_caller, refuse_gone};
 use crate::{
     app::App,
-    auth::{CallerParts, browser::session_id},
+    auth::CallerParts,
     minting::mint,
     wire::{ApiResult, Params, session::token_object},
 };
@@ -26,7 +27,7 @@ pub async fn get_session(
     parts: CallerParts,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let id = session_id(&id)?;
+    let id = named(&app, &parts, &id).await?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let Some(step) = caller.settled() else { return refuse_caller(&app, &caller).await };
@@ -49,7 +50,7 @@ pub async fn touch_session(
     parts: CallerParts,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let id = session_id(&id)?;
+    let id = named(&app, &parts, &id).await?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let Ok(browser) = caller.browser() else { return refuse_caller(&app, &caller).await };
@@ -94,7 +95,7 @@ async fn sign_out_of_one(
     id: &str,
     status: ClosedStatus,
 ) -> ApiResult<Response> {
-    let id = session_id(id)?;
+    let id = named(&app, &parts, id).await?;
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
         let Ok(browser) = caller.browser().cloned() else { return refuse_caller(&app, &caller).await };
@@ -123,7 +124,7 @@ pub async fn create_session_token(
     Path(id): Path<String>,
     _params: Params,
 ) -> ApiResult<Response> {
-    let id = session_id(&id)?;
+    let id = named(&app, &parts, &id).await?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let Some(record) = caller.record() else { return refuse_caller(&app, &caller).await };
@@ -141,4 +142,21 @@ pub async fn create_session_token(
         Ok(View::new(&app, &caller, &step.browser).answer(&token_object(&token)))
     })
     .await
+}
+
+/// The session that the path names; a mangled id is a session that is gone.
+///
+/// # Errors
+/// 401 with the client as it is, never 404: browsers retry a 404 for ever.
+async fn named(app: &App, parts: &CallerParts, text: &str) -> ApiResult<SessionId> {
+    match text.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => {
+            let refused = app.settle(|| async {
+                let caller = parts.load(app).await?;
+                refuse_caller(app, &caller).await
+            });
+            refused.await
+        }
+    }
 }

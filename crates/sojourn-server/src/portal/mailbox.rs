@@ -3,13 +3,13 @@
 
 use std::sync::Mutex;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use sojourn_core::id::Randomness;
 
-use crate::keys::{random_secret, sha256};
-
-/// The cookie of a browser that opened a link.
-pub const MAILBOX_COOKIE: &str = "sojourn_mailbox";
+use crate::{
+    auth::browser::cookie_values,
+    keys::{random_secret, sha256},
+};
 
 /// Links that can still be opened; at most so many at a time.
 const MOST_LINKS: usize = 20;
@@ -17,6 +17,7 @@ const MOST_LINKS: usize = 20;
 /// The links that are out and the cookie that they lead to. Both end with the
 /// process: a restart prints a new link.
 pub struct MailboxAccess {
+    name: String,
     cookie: String,
     links: Mutex<Vec<[u8; 32]>>,
 }
@@ -28,9 +29,11 @@ impl std::fmt::Debug for MailboxAccess {
 }
 
 impl MailboxAccess {
-    /// Access by `cookie`.
-    pub const fn new(cookie: String) -> Self {
-        Self { cookie, links: Mutex::new(Vec::new()) }
+    /// Access by a cookie with this value. Its name carries the instance's
+    /// suffix, because cookies ignore ports and projects on one laptop would
+    /// lock each other out.
+    pub fn new(cookie: String, suffix: &str) -> Self {
+        Self { name: format!("sojourn_mailbox_{suffix}"), cookie, links: Mutex::new(Vec::new()) }
     }
 
     /// A key that opens the mailbox once.
@@ -49,16 +52,15 @@ impl MailboxAccess {
         let mut links = self.links.lock().expect("nobody panics with the links");
         let at = links.iter().position(|link| *link == sha256(key.as_bytes()))?;
         links.remove(at);
-        let line = format!(
-            "{MAILBOX_COOKIE}={}; Path=/mailbox; HttpOnly; SameSite=Strict; Max-Age=86400",
-            self.cookie
-        );
+        let line =
+            format!("{}={}; Path=/mailbox; HttpOnly; SameSite=Strict; Max-Age=86400", self.name, self.cookie);
         Some(line.try_into().expect("a secret is plain ASCII"))
     }
 
-    /// Whether a browser's cookie is the right one; compared by hash, so that
-    /// time tells nothing.
-    pub fn admits(&self, cookie: &str) -> bool {
-        sha256(cookie.as_bytes()) == sha256(self.cookie.as_bytes())
+    /// Whether one of the browser's cookies is the right one; compared by hash,
+    /// so that time tells nothing.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        let right = sha256(self.cookie.as_bytes());
+        cookie_values(headers, &self.name).iter().any(|value| sha256(value.as_bytes()) == right)
     }
 }

@@ -11,9 +11,8 @@ use sojourn_core::{id::ClientId, settings::Settings};
 use sojourn_store::Engine as _;
 
 use super::{
-    IndexPage, MailboxEntry, PortalPage, PortalView, fresh_nonce, headers::mailbox_headers,
-    mailbox::MAILBOX_COOKIE, portal_headers, render_index, render_mailbox, render_mailbox_locked,
-    render_portal,
+    IndexPage, MailboxEntry, PortalPage, PortalView, fresh_nonce, headers::mailbox_headers, portal_headers,
+    render_index, render_mailbox, render_mailbox_locked, render_portal,
 };
 use crate::{
     app::App,
@@ -143,8 +142,7 @@ async fn show_mailbox(
             None => locked()?,
         });
     }
-    let values = cookie_values(&headers, MAILBOX_COOKIE);
-    if !values.iter().any(|value| app.mailbox().admits(value)) {
+    if !app.mailbox().admits(&headers) {
         return locked();
     }
     let to = filter.as_deref().map(|to| to.trim().to_lowercase()).filter(|to| !to.is_empty());
@@ -174,8 +172,7 @@ fn locked() -> ApiResult<Response> {
 }
 
 async fn clear_mailbox(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
-    let values = cookie_values(&headers, MAILBOX_COOKIE);
-    if !app.has_development_tools() || !values.iter().any(|value| app.mailbox().admits(value)) {
+    if !app.has_development_tools() || !app.mailbox().admits(&headers) {
         return Err(ApiError::not_found("page"));
     }
     let now = app.now();

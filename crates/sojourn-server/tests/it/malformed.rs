@@ -271,3 +271,18 @@ async fn log_03_an_error_tells_no_path_version_or_query_of_ours() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
 }
+
+#[tokio::test]
+async fn hst_03_a_request_with_two_lengths_or_two_hosts_is_refused() {
+    let app = TestApp::new().start().await;
+    let lengths = app
+        .request("POST", "/v1/client/sign_ins")
+        .header("origin", "http://localhost:3000")
+        .header("transfer-encoding", "chunked")
+        .header("content-length", "5")
+        .send()
+        .await;
+    lengths.assert_refused(400, "request_body_invalid");
+    let hosts = app.request("GET", "/v1/client").another_header("host", b"evil.com").send().await;
+    hosts.assert_refused(421, "host_invalid");
+}

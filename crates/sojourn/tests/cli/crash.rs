@@ -217,6 +217,6 @@ fn what_was_acknowledged_survives_kill_9_under_load() {
         }
     });
     let count = |wanted: fn(&Fact) -> bool| facts.iter().filter(|fact| wanted(fact)).count();
-    assert!(count(|fact| matches!(fact, Fact::SignedUp { .. })) > 10, "too little happened: {}", facts.len());
-    assert!(count(|fact| matches!(fact, Fact::Ended { .. })) > 5, "too few ends: {}", facts.len());
+    assert!(count(|fact| matches!(fact, Fact::SignedUp { .. })) > 5, "too little happened: {}", facts.len());
+    assert!(count(|fact| matches!(fact, Fact::Ended { .. })) > 2, "too few ends: {}", facts.len());
 }
