@@ -14,11 +14,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-/// How long a connection may be silent, or take to send its request head.
+use crate::impatient::{Impatient, Progress};
+
+/// How long a connection may be silent.
 ///
 /// A tab refreshes its token every 43 s; a shorter keep-alive would cost it a new connection
 /// each time.
 const SILENCE: Duration = Duration::from_secs(75);
+
+/// How long a request may take from its first byte to the end of its head (INP-02).
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// Largest request head. The address alone may take 16 KiB, since handshakes carry a token.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -71,10 +76,23 @@ async fn accept(
 
 fn connection(stream: TcpStream, peer: SocketAddr, router: Router, graceful: &GracefulShutdown) {
     let _ = stream.set_nodelay(true);
-    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
+    let progress = Arc::new(Progress::default());
+    let (begins, ends) = (progress.clone(), progress.clone());
+    let service = router
+        .map_request(move |mut request: hyper::Request<Incoming>| {
+            begins.begin();
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request
+        })
+        .map_future(move |answer| {
+            let ends = ends.clone();
+            async move {
+                let answer = answer.await;
+                ends.finish();
+                answer
+            }
+        });
+    let stream = Impatient::new(stream, progress, HEAD_WITHIN);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(SILENCE)

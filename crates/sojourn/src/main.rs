@@ -9,6 +9,7 @@ mod connections;
 mod data_folder;
 mod env_lines;
 mod failure;
+mod impatient;
 mod listen;
 mod output;
 mod serve;
