@@ -160,7 +160,7 @@ test('S10 — revoked by the Backend API, the open tab is signed out', async ({ 
   await clerk().sessions.revokeSession(sessionId)
 
   await expect(page.getByTestId('signed-out')).toBeVisible({ timeout: 30_000 })
-  expect(await sessionStatus(sessionId)).toBe('revoked')
+  await expect.poll(() => sessionStatus(sessionId)).toBe('revoked')
   await page.goto(`${apps['with-prop']}/protected`)
   await expect(page).toHaveURL(/\/sign-in/)
 })

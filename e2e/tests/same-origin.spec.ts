@@ -30,7 +30,7 @@ test('S10 — behind the app’s own /__clerk: load, sign in, auth() on the serv
   const sessionId = (await currentSessionId(page))!
   await signOutOfThisAccount(page)
   await expect(page.getByTestId('signed-out')).toBeVisible()
-  expect(await sessionStatus(sessionId)).toBe('removed')
+  await expect.poll(() => sessionStatus(sessionId)).toBe('removed')
   expect(elsewhere).toEqual([])
 })
 
