@@ -16,7 +16,7 @@ use sojourn_core::{
     time::Timestamp,
     user::User,
 };
-use sojourn_store::{BrowserRecord, Engine as _, Write};
+use sojourn_store::{BrowserRecord, Engine as _};
 
 use super::{Visit, host::shared_domain};
 use crate::{
@@ -343,11 +343,6 @@ impl Caller {
     /// A conflict: load again.
     pub async fn commit_settled(&self, app: &App, step: &ClientStep) -> Result<(), Unsettled> {
         Ok(app.commit(app.changes(self.visit.now).browser(step)).await?)
-    }
-
-    /// A browser row that is written without a decision about sessions.
-    pub fn write_client(browser: &Browser) -> Write {
-        Write::Client(browser.client.clone())
     }
 }
 

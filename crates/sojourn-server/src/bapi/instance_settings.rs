@@ -11,7 +11,7 @@ use sojourn_core::settings::Settings;
 use sojourn_store::Engine as _;
 use url::Url;
 
-use super::settings::{Fields, Terms, change};
+use super::settings::{Fields, Terms, change, versioned};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -26,11 +26,7 @@ fn document(settings: &Settings) -> Value {
 }
 
 fn object(settings: &Settings) -> Value {
-    let mut object = document(settings);
-    object["object"] = "instance_settings".into();
-    object["version"] = settings.version.into();
-    object["updated_at"] = settings.in_force_from.as_millis().into();
-    object
+    versioned("instance_settings", document(settings), settings)
 }
 
 /// The settings in force.

@@ -15,7 +15,7 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 
-use super::settings::{Changed, Fields, Terms, change, warnings};
+use super::settings::{Changed, Fields, Terms, change, versioned, warnings};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -29,11 +29,7 @@ fn document(settings: &Settings) -> Value {
 }
 
 fn object(settings: &Settings) -> Value {
-    let mut object = document(settings);
-    object["object"] = "session_settings".into();
-    object["version"] = settings.version.into();
-    object["updated_at"] = settings.in_force_from.as_millis().into();
-    object
+    versioned("session_settings", document(settings), settings)
 }
 
 /// The session settings in force.

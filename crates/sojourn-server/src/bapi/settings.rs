@@ -11,6 +11,14 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
+/// A settings document as it is answered: with the version it belongs to.
+pub fn versioned(name: &str, mut document: Value, settings: &Settings) -> Value {
+    document["object"] = name.into();
+    document["version"] = settings.version.into();
+    document["updated_at"] = settings.in_force_from.as_millis().into();
+    document
+}
+
 /// On what terms a change is asked for.
 #[derive(Clone, Debug)]
 pub struct Terms {

@@ -7,7 +7,7 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sojourn_core::{
     event::Event,
     session::EndReason,
@@ -26,12 +26,11 @@ use crate::{
     revocation,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
+        params::within_metadata_limit,
         user::{Audience, deleted, user as user_object},
     },
 };
 
-/// What a browser may keep in an account. It comes along with every answer.
-const MAX_METADATA_BYTES: usize = 8 * 1024;
 /// Largest picture that the official components send.
 const MAX_IMAGE_BYTES: usize = 11 * 1024 * 1024;
 
@@ -78,7 +77,8 @@ pub async fn update_me(
                 .map_err(|refusal| refused(refusal, name, missing))?;
         }
         if let Some(metadata) = params.object("unsafe_metadata")? {
-            user.unsafe_metadata = within_bounds(metadata)?;
+            within_metadata_limit("unsafe_metadata", &metadata)?;
+            user.unsafe_metadata = metadata;
         }
         Ok(())
     })
@@ -96,21 +96,11 @@ pub async fn merge_metadata_of_me(
     change(&app, &parts, query.as_deref(), |user| {
         if let Some(patch) = params.object("unsafe_metadata")? {
             merge_metadata(&mut user.unsafe_metadata, &patch);
-            user.unsafe_metadata = within_bounds(std::mem::take(&mut user.unsafe_metadata))?;
+            within_metadata_limit("unsafe_metadata", &user.unsafe_metadata)?;
         }
         Ok(())
     })
     .await
-}
-
-fn within_bounds(metadata: Map<String, Value>) -> ApiResult<Map<String, Value>> {
-    let size = Value::Object(metadata.clone()).to_string().len();
-    if size > MAX_METADATA_BYTES {
-        return Err(ApiError::param(ErrorCode::FormParamExceedsAllowedSize, "unsafe_metadata").why(format!(
-            "unsafe_metadata may have {MAX_METADATA_BYTES} bytes in all, this would be {size}. Keep large things elsewhere."
-        )));
-    }
-    Ok(metadata)
 }
 
 async fn change(
