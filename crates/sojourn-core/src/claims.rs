@@ -28,6 +28,9 @@ pub struct SessionClaims {
     /// Whether claims of one's own were left out, see [`Self::is_cut`].
     #[serde(skip)]
     is_cut: bool,
+    /// Who really acts, where somebody acts as the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Map<String, Value>>,
     /// The origin that asked, if it said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     azp: Option<String>,
@@ -110,6 +113,7 @@ pub fn mint(
     Ok(SessionClaims {
         custom: if is_cut { Map::new() } else { custom },
         is_cut,
+        act: session.impersonation.as_ref().map(|own| own.actor.clone()),
         azp: minting.origin.filter(|origin| *origin != "null").map(str::to_owned),
         exp,
         fva: [i64::try_from(verified_ago).unwrap_or(i64::MAX), -1],

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use crate::{
+    activity::Sign,
     event::Event,
     id::{ClientId, SessionId, SignInId, SignUpId, UserId},
+    impersonation::Impersonation,
     policy::Policy,
     session::{
-        ClosedStatus, Closing, Device, EndReason, Happening, Refusal, Session, Step, Verdict, after, close,
-        decide, transition,
+        Closing, Device, Ending, Happening, Refusal, Session, Step, Verdict, after, close, decide, transition,
     },
-    time::Timestamp,
+    time::{Moment, Timestamp},
 };
 
 /// The SHA-256 of a client secret. The secret itself is never stored (SES-05).
@@ -42,8 +43,8 @@ pub struct Client {
     pub created_at: Timestamp,
     /// Grows strictly with every change that the browser can see.
     pub updated_at: Timestamp,
-    /// When the set of signed-in sessions last changed: feeds `__client_uat`
-    /// (product.md, decision 15).
+    /// When the set of signed-in sessions last changed, on the wall clock: feeds
+    /// `__client_uat` (product.md, decision 15).
     pub signed_in_set_changed_at: Timestamp,
     /// The secret that the cookie carries now.
     pub secret: SecretHash,
@@ -105,13 +106,13 @@ pub enum Identity {
 
 impl Client {
     /// A browser that was not seen before.
-    pub const fn new(id: ClientId, secret: SecretHash, now: Timestamp) -> Self {
+    pub const fn new(id: ClientId, secret: SecretHash, at: Moment) -> Self {
         Self {
             id,
             version: 0,
-            created_at: now,
-            updated_at: now,
-            signed_in_set_changed_at: now,
+            created_at: at.now,
+            updated_at: at.now,
+            signed_in_set_changed_at: at.wall,
             secret,
             predecessor: None,
             last_active_session_id: None,
@@ -180,6 +181,8 @@ pub struct ClientStep {
     pub subject: Option<Session>,
     /// A session that did not exist before.
     pub admitted: Option<SessionId>,
+    /// The session whose last activity moved: to be noted once the step is durable.
+    pub seen: Option<SessionId>,
     /// Sessions that this step closed.
     pub closed: Vec<Session>,
     /// Whether the client row changed.
@@ -197,6 +200,8 @@ pub struct Newcomer {
     pub user_id: UserId,
     /// The browser, as it describes itself.
     pub device: Device,
+    /// Set when somebody else signs in as the account.
+    pub impersonation: Option<Impersonation>,
     /// How the account proved itself: `password`, `email_code`, `ticket` …
     pub strategy: String,
     /// The secret that the cookie carries from now on.
@@ -217,31 +222,32 @@ pub enum Turned {
 /// Accounts that one browser may hold at once (SES-15).
 pub const MAX_SESSIONS: usize = 20;
 
-/// Which sessions leave, and how.
+/// Which sessions leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaving {
     /// One of them.
-    One(SessionId, ClosedStatus, EndReason),
+    One(SessionId),
     /// All of them (S9: `signOut()`).
-    All(ClosedStatus, EndReason),
+    All,
     /// Those of one user: a ban, a deletion.
-    User(UserId, EndReason),
+    User(UserId),
 }
 
 /// Closes what is over, so that what remains is open at `now`.
-pub fn settle(now: Timestamp, policy: &Policy, browser: &Browser) -> ClientStep {
+pub fn settle(at: Moment, policy: &Policy, browser: &Browser) -> ClientStep {
     let mut step = ClientStep {
         browser: Browser { client: browser.client.clone(), sessions: Vec::new() },
         subject: None,
         admitted: None,
+        seen: None,
         closed: Vec::new(),
         client_changed: false,
         events: Vec::new(),
     };
     for session in &browser.sessions {
-        match decide(now, policy, session) {
+        match decide(at.now, policy, session) {
             Verdict::Open { .. } => step.browser.sessions.push(session.clone()),
-            Verdict::Closed(closing) if session.closed.is_none() => step.close(now, session, closing),
+            Verdict::Closed(closing) if session.closed.is_none() => step.close(at, session, closing),
             Verdict::Closed(_) => {}
         }
     }
@@ -254,12 +260,12 @@ pub fn settle(now: Timestamp, policy: &Policy, browser: &Browser) -> ClientStep 
 /// # Errors
 /// [`Turned`] says why not; `settle` still has to be committed then.
 pub fn admit(
-    now: Timestamp,
+    at: Moment,
     policy: &Policy,
     browser: &Browser,
     newcomer: Newcomer,
 ) -> Result<ClientStep, Turned> {
-    let mut step = settle(now, policy, browser);
+    let mut step = settle(at, policy, browser);
     let open = &step.browser.sessions;
     if !policy.current().multi_session && !open.is_empty() {
         return Err(Turned::SessionExists);
@@ -274,11 +280,12 @@ pub fn admit(
         id: newcomer.session_id,
         client_id: browser.client.id,
         user_id: newcomer.user_id,
-        created_at: now,
-        updated_at: now,
-        last_active_at: now,
-        first_factor_verified_at: now,
+        created_at: at.now,
+        updated_at: at.now,
+        last_active_at: at.now,
+        first_factor_verified_at: at.now,
         device: newcomer.device,
+        impersonation: newcomer.impersonation,
         closed: None,
     };
     step.events.push(Event::SessionCreated {
@@ -287,10 +294,10 @@ pub fn admit(
         client_id: session.client_id,
     });
     let client = &mut step.browser.client;
-    client.rotate(now, newcomer.secret);
+    client.rotate(at.now, newcomer.secret);
     client.last_active_session_id = Some(session.id);
     client.last_authentication_strategy = Some(newcomer.strategy);
-    step.set_changed(now);
+    step.set_changed(at);
     step.browser.sessions.push(session.clone());
     step.admitted = Some(session.id);
     step.subject = Some(session);
@@ -302,35 +309,40 @@ pub fn admit(
 /// # Errors
 /// [`Gone`] when the browser holds no such open session.
 pub fn switch(
-    now: Timestamp,
+    at: Moment,
     policy: &Policy,
     browser: &Browser,
     session_id: SessionId,
 ) -> Result<ClientStep, Gone> {
-    let mut step = refresh(now, policy, browser, session_id)?;
+    let mut step = refresh(at, policy, browser, session_id, Sign::Touch)?;
     // Touching the session that is active already writes nothing of the client:
     // whoever does it all day long must not keep a sign-out from committing.
     if step.browser.client.last_active_session_id != Some(session_id) {
         step.browser.client.last_active_session_id = Some(session_id);
-        step.browser.client.changed(now);
+        step.browser.client.changed(at.now);
         step.client_changed = true;
     }
     Ok(step)
 }
 
-/// Counts as activity of one session without making it the active one (S3).
+/// Counts as activity of one session, if `sign` does by the settings, without
+/// making it the active one (S3).
 ///
 /// # Errors
 /// [`Gone`] when the browser holds no such open session.
 pub fn refresh(
-    now: Timestamp,
+    at: Moment,
     policy: &Policy,
     browser: &Browser,
     session_id: SessionId,
+    sign: Sign,
 ) -> Result<ClientStep, Gone> {
-    let mut step = settle(now, policy, browser);
-    match step.happen(now, policy, session_id, Happening::Activity) {
-        Ok(()) => Ok(step),
+    let mut step = settle(at, policy, browser);
+    match step.happen(at.now, policy, session_id, Happening::Seen(sign)) {
+        Ok(()) => {
+            step.seen = Some(session_id).filter(|_| policy.current().activity.counts(sign));
+            Ok(step)
+        }
         Err(()) => Err(Gone(Box::new(step))),
     }
 }
@@ -339,32 +351,30 @@ pub fn refresh(
 /// browser itself asked (SES-02). A session that is over already stays as it
 /// ended; ending nothing is no error.
 pub fn leave(
-    now: Timestamp,
+    at: Moment,
     policy: &Policy,
     browser: &Browser,
     leaving: Leaving,
+    ending: Ending,
     secret: Option<SecretHash>,
 ) -> ClientStep {
-    let mut step = settle(now, policy, browser);
-    let (status, reason) = match leaving {
-        Leaving::One(_, status, reason) | Leaving::All(status, reason) => (status, reason),
-        Leaving::User(_, reason) => (ClosedStatus::Revoked, reason),
-    };
+    let mut step = settle(at, policy, browser);
     let goes = |session: &Session| match leaving {
-        Leaving::One(id, ..) => session.id == id,
-        Leaving::All(..) => true,
-        Leaving::User(user_id, _) => session.user_id == user_id,
+        Leaving::One(id) => session.id == id,
+        Leaving::All => true,
+        Leaving::User(user_id) => session.user_id == user_id,
     };
     let (leaving, staying): (Vec<_>, Vec<_>) = step.browser.sessions.drain(..).partition(goes);
     step.browser.sessions = staying;
-    let settings_version = policy.current().version;
     for session in &leaving {
-        step.close(now, session, Closing { at: now, status, reason, settings_version });
+        // Settled a moment ago, so it is open and can be ended.
+        let Ok(closing) = ending.close(at.now, policy, session) else { continue };
+        step.close(at, session, closing);
         step.subject = step.closed.last().cloned();
     }
     step.reselect();
     if let (Some(secret), false) = (secret, leaving.is_empty()) {
-        step.browser.client.rotate(now, secret);
+        step.browser.client.rotate(at.now, secret);
     }
     step
 }
@@ -394,11 +404,11 @@ impl Browser {
 }
 
 impl ClientStep {
-    fn close(&mut self, now: Timestamp, session: &Session, closing: Closing) {
+    fn close(&mut self, at: Moment, session: &Session, closing: Closing) {
         let mut session = session.clone();
-        self.events.push(close(&mut session, now, closing));
+        self.events.push(close(&mut session, at.now, closing));
         self.closed.push(session);
-        self.set_changed(now);
+        self.set_changed(at);
     }
 
     /// Where the last active session is over, the most recently active one is next.
@@ -409,9 +419,10 @@ impl ClientStep {
         }
     }
 
-    fn set_changed(&mut self, now: Timestamp) {
-        self.browser.client.signed_in_set_changed_at = self.browser.client.signed_in_set_changed_at.max(now);
-        self.browser.client.changed(now);
+    fn set_changed(&mut self, at: Moment) {
+        let client = &mut self.browser.client;
+        client.signed_in_set_changed_at = client.signed_in_set_changed_at.max(at.wall);
+        client.changed(at.now);
         self.client_changed = true;
     }
 

@@ -48,6 +48,7 @@ pub fn forecast<'a>(
 mod tests {
     use super::*;
     use crate::{
+        activity::Activity,
         id::{ClientId, SessionId, UserId},
         lifetime::Lifetime,
         session::Device,
@@ -56,7 +57,13 @@ mod tests {
     };
 
     fn version(version: u64, at: Timestamp, lifetime: Lifetime) -> PolicyVersion {
-        PolicyVersion { version, in_force_from: at, lifetime, multi_session: false }
+        PolicyVersion {
+            version,
+            in_force_from: at,
+            lifetime,
+            multi_session: false,
+            activity: Activity::default(),
+        }
     }
 
     fn session(created_at: Timestamp, last_active_at: Timestamp) -> Session {
@@ -70,6 +77,7 @@ mod tests {
             last_active_at,
             first_factor_verified_at: created_at,
             device: Device::default(),
+            impersonation: None,
             closed: None,
         }
     }

@@ -5,6 +5,7 @@
 //! Start with [`session::decide`], the rule of session lifetime, and
 //! [`client`], the rules of one browser with one or many accounts.
 
+pub mod activity;
 pub mod claims;
 pub mod client;
 pub mod cookie;
@@ -14,6 +15,7 @@ pub mod factor;
 pub mod forecast;
 pub mod handshake;
 pub mod id;
+pub mod impersonation;
 pub mod lifetime;
 pub mod password;
 pub mod policy;
@@ -22,6 +24,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod template;
+pub mod test_clock;
 pub mod testing;
 pub mod time;
 pub mod user;

@@ -44,13 +44,32 @@ pub enum LifetimeError {
     },
 }
 
-/// One of the two limits.
+/// A duration that the session settings hold: one of the two limits, or how
+/// long ended sessions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// The inactivity timeout.
     Inactivity,
     /// The maximum lifetime.
     Maximum,
+    /// How long ended sessions are kept.
+    Retention,
+}
+
+impl Limit {
+    /// Checks one duration against what the instance accepts.
+    ///
+    /// # Errors
+    /// It is out of `bounds`.
+    pub fn check(self, span: Duration, bounds: Bounds) -> Result<(), LifetimeError> {
+        if span < bounds.least {
+            return Err(LifetimeError::TooShort { limit: self, least: bounds.least });
+        }
+        if span > bounds.most {
+            return Err(LifetimeError::TooLong { limit: self, most: bounds.most });
+        }
+        Ok(())
+    }
 }
 
 impl std::fmt::Display for Limit {
@@ -58,6 +77,7 @@ impl std::fmt::Display for Limit {
         f.write_str(match self {
             Self::Inactivity => "inactivity timeout",
             Self::Maximum => "maximum lifetime",
+            Self::Retention => "time that ended sessions are kept",
         })
     }
 }
@@ -125,13 +145,7 @@ impl Lifetime {
     pub fn within(self, bounds: Bounds) -> Result<Self, LifetimeError> {
         let limits = [(Limit::Inactivity, self.inactivity()), (Limit::Maximum, self.maximum())];
         for (limit, span) in limits {
-            let Some(span) = span else { continue };
-            if span < bounds.least {
-                return Err(LifetimeError::TooShort { limit, least: bounds.least });
-            }
-            if span > bounds.most {
-                return Err(LifetimeError::TooLong { limit, most: bounds.most });
-            }
+            span.map_or(Ok(()), |span| limit.check(span, bounds))?;
         }
         Ok(self)
     }

@@ -1,6 +1,6 @@
 //! The session settings in force, with the times from which they were.
 
-use crate::{lifetime::Lifetime, time::Timestamp};
+use crate::{activity::Activity, lifetime::Lifetime, time::Timestamp};
 
 /// What one version of the session settings says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct PolicyVersion {
     pub lifetime: Lifetime,
     /// Whether a browser may hold several accounts (S8).
     pub multi_session: bool,
+    /// What keeps a session from being inactive (S3).
+    pub activity: Activity,
 }
 
 /// All versions of the session settings that may matter, oldest first.
@@ -66,6 +68,7 @@ mod tests {
             in_force_from: Timestamp::from_millis(at),
             lifetime: Lifetime::Both { inactivity: minutes(version), maximum: days(1) },
             multi_session: false,
+            activity: Activity::default(),
         }
     }
 

@@ -4,12 +4,17 @@
 //! says whether a session is alive. Facts are stored (created, last active,
 //! closed); the verdict is derived from them, the policy and `now`.
 
+mod ending;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::ending::{ClosedStatus, Closing, EndReason, EndedBy, Ending};
 use crate::{
+    activity::Sign,
     event::Event,
     id::{ClientId, SessionId, UserId},
-    lifetime::FAR,
+    impersonation::Impersonation,
+    lifetime::{FAR, Lifetime},
     policy::Policy,
     time::Timestamp,
 };
@@ -33,6 +38,9 @@ pub struct Session {
     pub first_factor_verified_at: Timestamp,
     /// The browser as it described itself at sign-in.
     pub device: Device,
+    /// Set when it is somebody else's, who acts as the account under limits of
+    /// its own.
+    pub impersonation: Option<Impersonation>,
     /// Set once, when the session is over and somebody noticed.
     pub closed: Option<Closing>,
 }
@@ -45,102 +53,6 @@ pub struct Device {
     /// The address of the browser as far as it can be trusted.
     pub ip_address: String,
 }
-
-/// How a session ended. Final: a closed session never opens again (decision 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closing {
-    /// The moment from which the session was over, which may lie before the
-    /// moment somebody noticed.
-    pub at: Timestamp,
-    /// The status on the wire.
-    pub status: ClosedStatus,
-    /// Why, more exactly.
-    pub reason: EndReason,
-    /// The version of the session settings by which it was judged.
-    pub settings_version: u64,
-}
-
-/// The terminal statuses of a session on the wire (product.md, decision 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClosedStatus {
-    /// The user signed out of it; it stays listed in the client.
-    Ended,
-    /// The user signed out of it; it left the client.
-    Removed,
-    /// The application, an administrator or another device ended it.
-    Revoked,
-    /// The maximum lifetime was reached.
-    Expired,
-    /// The inactivity timeout was reached.
-    Abandoned,
-    /// Another session took its place.
-    Replaced,
-}
-
-/// Why a session ended: a closed set, told to operators and users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// The user signed out of this session.
-    SignedOut,
-    /// The user signed out of all accounts of the browser.
-    SignedOutEverywhere,
-    /// The application's server revoked it.
-    RevokedByBackend,
-    /// The user revoked it from another device.
-    RevokedByUser,
-    /// Too long without activity.
-    InactivityTimeout,
-    /// The maximum lifetime was reached.
-    MaximumLifetime,
-    /// A stricter setting ended it (product.md, decision 4).
-    SettingsTightened,
-    /// The password changed and the other sessions were asked to go.
-    PasswordChanged,
-    /// The account was banned.
-    UserBanned,
-    /// The account was deleted.
-    UserDeleted,
-}
-
-macro_rules! words {
-    ($name:ident { $($variant:ident => $word:literal,)* }) => {
-        impl $name {
-            /// The word on the wire and in the database.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// The value behind a word, if it is one of the closed set.
-            pub fn from_word(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
-words!(ClosedStatus {
-    Ended => "ended",
-    Removed => "removed",
-    Revoked => "revoked",
-    Expired => "expired",
-    Abandoned => "abandoned",
-    Replaced => "replaced",
-});
-
-words!(EndReason {
-    SignedOut => "signed_out",
-    SignedOutEverywhere => "signed_out_everywhere",
-    RevokedByBackend => "revoked_by_backend",
-    RevokedByUser => "revoked_by_user",
-    InactivityTimeout => "inactivity_timeout",
-    MaximumLifetime => "maximum_lifetime",
-    SettingsTightened => "settings_tightened",
-    PasswordChanged => "password_changed",
-    UserBanned => "user_banned",
-    UserDeleted => "user_deleted",
-});
 
 /// The limit that ends a session which nobody ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,10 +87,39 @@ impl Verdict {
 /// The end that the limits alone bring about, and by which limit.
 struct Due {
     at: Timestamp,
+    /// Where the limit lay: before `at` when the setting came into force after it.
+    deadline: Timestamp,
     lapse: Lapse,
     /// The change of settings itself ended it, not the passing of time.
     tightened: bool,
     settings_version: u64,
+}
+
+/// Limits that were in force while a session lived: from when, and until when.
+struct Span {
+    settings_version: u64,
+    lifetime: Lifetime,
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+/// The limits under which a session lives. Those of somebody who acts as the
+/// account are fixed at sign-in and do not depend on the settings.
+fn spans(policy: &Policy, session: &Session) -> impl Iterator<Item = Span> {
+    let own = session.impersonation.as_ref().map(|impersonation| Span {
+        settings_version: policy.current().version,
+        lifetime: impersonation.lifetime(),
+        from: session.created_at,
+        until: None,
+    });
+    let by_settings =
+        policy.spans().filter(|_| session.impersonation.is_none()).map(|(version, until)| Span {
+            settings_version: version.version,
+            lifetime: version.lifetime,
+            from: version.in_force_from.max(session.created_at),
+            until,
+        });
+    own.into_iter().chain(by_settings.filter(|span| span.until.is_none_or(|until| span.from < until)))
 }
 
 /// The earliest end over all settings that were in force during the session.
@@ -187,27 +128,22 @@ struct Due {
 /// time: loosening it gives nothing back. An inactivity timeout binds only
 /// while it is in force. Both act at the earliest when they come into force.
 fn due(policy: &Policy, session: &Session) -> Option<Due> {
-    policy
-        .spans()
-        .filter_map(|(version, until)| {
-            let from = version.in_force_from.max(session.created_at);
-            let was_in_force = until.is_none_or(|until| from < until);
-            was_in_force.then_some((version, from, until))
-        })
-        .flat_map(|(version, from, until)| {
+    spans(policy, session)
+        .flat_map(|span| {
             let end = |deadline: Timestamp, lapse| Due {
-                at: deadline.max(from),
+                at: deadline.max(span.from),
+                deadline,
                 lapse,
-                tightened: from > deadline,
-                settings_version: version.version,
+                tightened: span.from > deadline,
+                settings_version: span.settings_version,
             };
             let maximum =
-                version.lifetime.maximum().map(|span| end(session.created_at + span, Lapse::Maximum));
-            let inactivity = version
+                span.lifetime.maximum().map(|longest| end(session.created_at + longest, Lapse::Maximum));
+            let inactivity = span
                 .lifetime
                 .inactivity()
-                .map(|span| end(session.last_active_at + span, Lapse::Inactivity))
-                .filter(|due| until.is_none_or(|until| due.at < until));
+                .map(|longest| end(session.last_active_at + longest, Lapse::Inactivity))
+                .filter(|due| span.until.is_none_or(|until| due.at < until));
             [maximum, inactivity]
         })
         .flatten()
@@ -234,10 +170,17 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
         Lapse::Maximum => (ClosedStatus::Expired, EndReason::MaximumLifetime),
         Lapse::Inactivity => (ClosedStatus::Abandoned, EndReason::InactivityTimeout),
     };
+    let reason = match () {
+        () if due.tightened => EndReason::SettingsTightened,
+        () if session.impersonation.is_some() => EndReason::ImpersonationOver,
+        () => reason,
+    };
     Verdict::Closed(Closing {
         at: due.at,
         status,
-        reason: if due.tightened { EndReason::SettingsTightened } else { reason },
+        reason,
+        by: EndedBy::System,
+        deadline_at: due.deadline,
         settings_version: due.settings_version,
     })
 }
@@ -245,13 +188,12 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
 /// What may happen to one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
-    /// Something that counts as activity (S3): a token, a touch, a handshake,
-    /// or the page load that hands it out as the active session.
-    Activity,
+    /// Somebody asks something, which may be a sign that the user is there (S3).
+    Seen(Sign),
     /// The first factor was verified again.
     Reverified,
     /// Somebody ends it.
-    End(ClosedStatus, EndReason),
+    End(Ending),
 }
 
 /// Why a session cannot do what was asked.
@@ -292,15 +234,20 @@ pub fn transition(
     let mut session = session.clone();
     let mut events = Vec::new();
     match happening {
-        Happening::Activity => session.last_active_at = session.last_active_at.max(now),
+        Happening::Seen(sign) => {
+            if policy.current().activity.counts(sign) {
+                session.last_active_at = session.last_active_at.max(now);
+            }
+        }
         Happening::Reverified => {
             session.last_active_at = session.last_active_at.max(now);
             session.first_factor_verified_at = now;
             session.updated_at = after(session.updated_at, now);
         }
-        Happening::End(status, reason) => {
-            let settings_version = policy.current().version;
-            let closing = Closing { at: now, status, reason, settings_version };
+        Happening::End(ending) => {
+            let closing = ending
+                .close(now, policy, &session)
+                .map_err(|closing| Refusal::AlreadyClosed { closing, record: true })?;
             events.push(close(&mut session, now, closing));
         }
     }
@@ -327,13 +274,8 @@ impl Session {
     /// The hard end by the maximum lifetimes in force since sign-in, for the
     /// wire; ten years after sign-in where there was none (decision 12).
     pub fn expire_at(&self, policy: &Policy) -> Timestamp {
-        policy
-            .spans()
-            .filter(|(_, until)| until.is_none_or(|until| self.created_at < until))
-            .filter_map(|(version, _)| {
-                let deadline = self.created_at + version.lifetime.maximum()?;
-                Some(deadline.max(version.in_force_from))
-            })
+        spans(policy, self)
+            .filter_map(|span| Some((self.created_at + span.lifetime.maximum()?).max(span.from)))
             .min()
             .unwrap_or(self.created_at + FAR)
     }
@@ -341,8 +283,9 @@ impl Session {
     /// The end of the current inactivity window, for the wire; ten years after
     /// sign-in where the timeout is off.
     pub fn abandon_at(&self, policy: &Policy) -> Timestamp {
-        match policy.current().lifetime.inactivity() {
-            Some(span) => self.last_active_at + span,
+        let own = self.impersonation.as_ref().map(Impersonation::lifetime);
+        match own.unwrap_or(policy.current().lifetime).inactivity() {
+            Some(longest) => self.last_active_at + longest,
             None => self.created_at + FAR,
         }
     }

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    lifetime::{BROWSER_LIMIT, Bounds, Lifetime, LifetimeError},
+    activity::Activity,
+    lifetime::{BROWSER_LIMIT, Bounds, Lifetime, LifetimeError, Limit},
     policy::PolicyVersion,
     template::{self, TemplateError},
-    time::Timestamp,
+    time::{Timestamp, days},
 };
 
 /// One stored version of all settings of an instance.
@@ -18,8 +19,12 @@ use crate::{
 pub struct Settings {
     /// Counts up from 1.
     pub version: u64,
-    /// In force from then on.
+    /// In force from then on, on the session clock: sessions are judged by it.
     pub in_force_from: Timestamp,
+    /// When it was made, on the wall clock; absent in what was stored before
+    /// there was a test clock, when both were one.
+    #[serde(default)]
+    pub saved_at: Option<Timestamp>,
     /// Who made it: `system`, `backend`, `file:…`, `env:…`.
     pub author: String,
     /// How long sessions live and how many a browser holds.
@@ -36,6 +41,7 @@ impl Settings {
         Self {
             version: 1,
             in_force_from: now,
+            saved_at: Some(now),
             author: "system".to_owned(),
             session: SessionSettings::default(),
             token: TokenSettings::default(),
@@ -50,6 +56,7 @@ impl Settings {
             in_force_from: self.in_force_from,
             lifetime: self.session.lifetime,
             multi_session: self.session.multi_session,
+            activity: self.session.activity,
         }
     }
 }
@@ -72,6 +79,16 @@ pub struct SessionSettingsDocument {
     pub maximum_lifetime: LimitDocument,
     /// Off by default.
     pub multi_session_enabled: bool,
+    /// What keeps a session from being inactive.
+    #[serde(default)]
+    pub activity: Activity,
+    /// How long ended sessions and the records of their ends are kept.
+    #[serde(default = "kept_by_default")]
+    pub ended_sessions_kept_seconds: u64,
+}
+
+const fn kept_by_default() -> u64 {
+    KEPT_BY_DEFAULT.as_secs()
 }
 
 /// The session settings. Private fields: only a checked document becomes one.
@@ -82,11 +99,23 @@ pub struct SessionSettings {
     multi_session: bool,
     idle_seconds: u64,
     most_seconds: u64,
+    activity: Activity,
+    ended_kept_seconds: u64,
 }
+
+/// How long ended sessions are kept where nothing else is set.
+pub const KEPT_BY_DEFAULT: Duration = days(90);
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        Self { lifetime: Lifetime::DEFAULT, multi_session: false, idle_seconds: 1800, most_seconds: 604_800 }
+        Self {
+            lifetime: Lifetime::DEFAULT,
+            multi_session: false,
+            idle_seconds: 1800,
+            most_seconds: 604_800,
+            activity: Activity::default(),
+            ended_kept_seconds: kept_by_default(),
+        }
     }
 }
 
@@ -100,6 +129,8 @@ impl TryFrom<SessionSettingsDocument> for SessionSettings {
             multi_session: document.multi_session_enabled,
             idle_seconds: document.inactivity_timeout.duration_seconds,
             most_seconds: document.maximum_lifetime.duration_seconds,
+            activity: document.activity,
+            ended_kept_seconds: document.ended_sessions_kept_seconds,
         })
     }
 }
@@ -116,6 +147,8 @@ impl From<SessionSettings> for SessionSettingsDocument {
                 duration_seconds: settings.most_seconds,
             },
             multi_session_enabled: settings.multi_session,
+            activity: settings.activity,
+            ended_sessions_kept_seconds: settings.ended_kept_seconds,
         }
     }
 }
@@ -140,6 +173,10 @@ pub struct SessionSettingsPatch {
     pub maximum_lifetime: Option<LimitPatch>,
     /// Several accounts in one browser.
     pub multi_session_enabled: Option<bool>,
+    /// What keeps a session from being inactive.
+    pub activity: Option<Activity>,
+    /// How long ended sessions are kept.
+    pub ended_sessions_kept_seconds: Option<u64>,
 }
 
 impl SessionSettings {
@@ -151,6 +188,16 @@ impl SessionSettings {
     /// Whether a browser may hold several accounts.
     pub const fn multi_session(&self) -> bool {
         self.multi_session
+    }
+
+    /// What keeps a session from being inactive (S3).
+    pub const fn activity(&self) -> Activity {
+        self.activity
+    }
+
+    /// How long ended sessions and the records of their ends are kept.
+    pub const fn ended_sessions_kept(&self) -> Duration {
+        Duration::from_secs(self.ended_kept_seconds)
     }
 
     /// The settings after `patch`.
@@ -168,12 +215,17 @@ impl SessionSettings {
         apply(&mut document.maximum_lifetime, patch.maximum_lifetime);
         document.multi_session_enabled =
             patch.multi_session_enabled.unwrap_or(document.multi_session_enabled);
+        document.activity = patch.activity.unwrap_or(document.activity);
+        document.ended_sessions_kept_seconds =
+            patch.ended_sessions_kept_seconds.unwrap_or(document.ended_sessions_kept_seconds);
         // A length that is given has to be good also for the day its limit is switched on.
         let given = |patch: Option<LimitPatch>| patch?.duration_seconds.map(Duration::from_secs);
         let given = Lifetime::new(given(patch.inactivity_timeout), given(patch.maximum_lifetime));
         given.map_or(Ok(()), |given| given.within(bounds).map(drop))?;
         let settings = Self::try_from(document)?;
         settings.lifetime.within(bounds)?;
+        // Kept for no longer than a session may live, and long enough to be told of.
+        Limit::Retention.check(settings.ended_sessions_kept(), bounds)?;
         Ok(settings)
     }
 }

@@ -40,6 +40,23 @@ impl Timestamp {
     }
 }
 
+/// One reading of both clocks, taken once per request. They are the same but for
+/// the test clock (product.md), which moves `now` and leaves `wall` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The session clock: deadlines, codes and sweeps are judged by it.
+    pub now: Timestamp,
+    /// The clock on the wall: tokens, cookies and `__client_uat` are told by it.
+    pub wall: Timestamp,
+}
+
+impl Moment {
+    /// A moment without a test clock.
+    pub const fn real(wall: Timestamp) -> Self {
+        Self { now: wall, wall }
+    }
+}
+
 fn whole_millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

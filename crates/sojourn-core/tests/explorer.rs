@@ -5,15 +5,16 @@
 use std::time::Duration;
 
 use sojourn_core::{
+    activity::Activity,
     client::{
         Browser, Client, Identity, Leaving, Newcomer, SecretHash, Turned, admit, leave, settle, switch,
     },
     id::{ClientId, SessionId, UserId},
     lifetime::Lifetime,
     policy::{Policy, PolicyVersion},
-    session::{ClosedStatus, Closing, Device, EndReason, decide},
+    session::{Closing, Device, Ending, decide},
     testing::Dice,
-    time::Timestamp,
+    time::{Moment, Timestamp},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,14 +65,19 @@ fn lifetime(inactivity: u64, maximum: u64) -> Lifetime {
 impl World {
     fn new() -> Self {
         let (now, mut dice) = (Timestamp::from_millis(1000), Dice::new(9));
-        let first =
-            PolicyVersion { version: 1, in_force_from: now, lifetime: lifetime(4, 8), multi_session: true };
+        let first = PolicyVersion {
+            version: 1,
+            in_force_from: now,
+            lifetime: lifetime(4, 8),
+            multi_session: true,
+            activity: Activity::default(),
+        };
         let secret = SecretHash([0; 32]);
         Self {
             now,
             policy: Policy::new(first),
             browser: Browser {
-                client: Client::new(ClientId::generate(now, &mut dice), secret, now),
+                client: Client::new(ClientId::generate(now, &mut dice), secret, Moment::real(now)),
                 sessions: Vec::new(),
             },
             users: [UserId::generate(now, &mut dice), UserId::generate(now, &mut dice)],
@@ -83,13 +89,19 @@ impl World {
     }
 
     fn open_of(&self, user: usize) -> Option<SessionId> {
-        let settled = settle(self.now, &self.policy, &self.browser);
+        let settled = settle(Moment::real(self.now), &self.policy, &self.browser);
         settled.browser.sessions.iter().find(|one| one.user_id == self.users[user]).map(|one| one.id)
     }
 
     fn set(&mut self, lifetime: Lifetime, multi_session: bool) {
         let version = self.policy.current().version + 1;
-        let next = PolicyVersion { version, in_force_from: self.now, lifetime, multi_session };
+        let next = PolicyVersion {
+            version,
+            in_force_from: self.now,
+            lifetime,
+            multi_session,
+            activity: Activity::default(),
+        };
         self.policy = self.policy.clone().then(next);
     }
 
@@ -112,10 +124,11 @@ impl World {
                     session_id: SessionId::generate(self.now, &mut self.dice),
                     user_id: self.users[user],
                     device: Device::default(),
+                    impersonation: None,
                     strategy: "password".to_owned(),
                     secret,
                 };
-                match admit(self.now, &self.policy, &self.browser, newcomer) {
+                match admit(Moment::real(self.now), &self.policy, &self.browser, newcomer) {
                     Ok(step) => {
                         self.secrets.push(secret);
                         assert!(
@@ -126,32 +139,46 @@ impl World {
                     }
                     Err(Turned::AlreadySignedIn(id)) => {
                         assert_eq!(Some(id), held, "{self:?}");
-                        settle(self.now, &self.policy, &self.browser)
+                        settle(Moment::real(self.now), &self.policy, &self.browser)
                     }
                     Err(Turned::SessionExists | Turned::TooManySessions) => {
                         assert!(!before_open(&before, self).is_empty(), "{self:?}");
-                        settle(self.now, &self.policy, &self.browser)
+                        settle(Moment::real(self.now), &self.policy, &self.browser)
                     }
                 }
             }
             Step::SwitchTo(user) => match self.open_of(user) {
-                Some(id) => switch(self.now, &self.policy, &self.browser, id).expect("it is open"),
-                None => settle(self.now, &self.policy, &self.browser),
+                Some(id) => {
+                    switch(Moment::real(self.now), &self.policy, &self.browser, id).expect("it is open")
+                }
+                None => settle(Moment::real(self.now), &self.policy, &self.browser),
             },
             Step::SignOut(user) => match self.open_of(user) {
                 Some(id) => {
                     self.secrets.push(secret);
-                    let one = Leaving::One(id, ClosedStatus::Removed, EndReason::SignedOut);
-                    leave(self.now, &self.policy, &self.browser, one, Some(secret))
+                    leave(
+                        Moment::real(self.now),
+                        &self.policy,
+                        &self.browser,
+                        Leaving::One(id),
+                        Ending::SIGNED_OUT,
+                        Some(secret),
+                    )
                 }
-                None => settle(self.now, &self.policy, &self.browser),
+                None => settle(Moment::real(self.now), &self.policy, &self.browser),
             },
             Step::SignOutAll => {
-                let all = Leaving::All(ClosedStatus::Removed, EndReason::SignedOutEverywhere);
                 if !before_open(&before, self).is_empty() {
                     self.secrets.push(secret);
                 }
-                leave(self.now, &self.policy, &self.browser, all, Some(secret))
+                leave(
+                    Moment::real(self.now),
+                    &self.policy,
+                    &self.browser,
+                    Leaving::All,
+                    Ending::SIGNED_OUT_EVERYWHERE,
+                    Some(secret),
+                )
             }
         };
         assert!(result.browser.client.updated_at >= before.client.updated_at, "{self:?}");
@@ -165,7 +192,7 @@ impl World {
     }
 
     fn check(&self) {
-        let settled = settle(self.now, &self.policy, &self.browser);
+        let settled = settle(Moment::real(self.now), &self.policy, &self.browser);
         // I1: what ended never comes back, and ends once.
         for (id, _) in &self.ended {
             assert!(!self.browser.sessions.iter().any(|session| session.id == *id), "{self:?}");
@@ -204,7 +231,12 @@ impl World {
 }
 
 fn before_open(before: &Browser, world: &World) -> Vec<SessionId> {
-    settle(world.now, &world.policy, before).browser.sessions.iter().map(|session| session.id).collect()
+    settle(Moment::real(world.now), &world.policy, before)
+        .browser
+        .sessions
+        .iter()
+        .map(|session| session.id)
+        .collect()
 }
 
 impl std::fmt::Debug for World {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sojourn_core::{
+    activity::Activity,
     id::{ClientId, SessionId, UserId},
     lifetime::Lifetime,
     policy::{Policy, PolicyVersion},
@@ -28,12 +29,19 @@ fn session(created: i64, last_active: i64) -> Session {
         last_active_at: at(last_active),
         first_factor_verified_at: at(created),
         device: Device::default(),
+        impersonation: None,
         closed: None,
     }
 }
 
 fn version(version: u64, from: i64, lifetime: Lifetime) -> PolicyVersion {
-    PolicyVersion { version, in_force_from: at(from), lifetime, multi_session: false }
+    PolicyVersion {
+        version,
+        in_force_from: at(from),
+        lifetime,
+        multi_session: false,
+        activity: Activity::default(),
+    }
 }
 
 fn policy(versions: &[(i64, Lifetime)]) -> Policy {

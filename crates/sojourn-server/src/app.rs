@@ -2,20 +2,19 @@
 
 use std::{
     future::Future,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use sojourn_core::{
+    client::ClientStep,
     cookie::CookieNames,
     event::Event,
     id::{InstanceId, Randomness},
     lifetime::Bounds,
     settings::Settings,
+    test_clock::TestClock,
     testing::Dice,
-    time::Timestamp,
+    time::Moment,
 };
 use sojourn_store::{
     ChangeSet, CommitError, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, StoreError,
@@ -24,6 +23,7 @@ use sojourn_store::{
 use url::Url;
 
 use crate::{
+    clock::{Clock, Clocks},
     keys::{self, MasterKey, SealError, Signer, SigningError},
     limits::Limits,
     mail::Mailer,
@@ -31,13 +31,6 @@ use crate::{
     portal::mailbox::MailboxAccess,
     wire::{ApiError, ApiResult},
 };
-
-/// Where the time comes from: the system's clock in the binary, one that stands
-/// still in tests.
-pub trait Clock: Send + Sync + 'static {
-    /// The time on the wall.
-    fn now(&self) -> Timestamp;
-}
 
 /// Where randomness comes from.
 #[derive(Debug)]
@@ -124,8 +117,7 @@ struct Inner {
     secret_key: Option<String>,
     cookie_names: CookieNames,
     code_key: [u8; 32],
-    clock: Arc<dyn Clock>,
-    latest: AtomicI64,
+    clocks: Clocks,
     entropy: Entropy,
     passwords: Passwords,
     limits: Limits,
@@ -157,15 +149,22 @@ impl App {
     pub async fn open(options: Options) -> Result<Self, StartError> {
         let Options { store, master_key, clock, entropy, base_url, .. } = options;
         let high_water = store.high_water().await?;
-        let now = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
+        let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
         let instance = match store.instances().await?.into_iter().next() {
             Some(instance) => instance,
-            None => create_instance(&store, &master_key, now, &mut Draw(&entropy)).await?,
+            None => create_instance(&store, &master_key, Moment::real(wall), &mut Draw(&entropy)).await?,
         };
         let signing_keys = store.signing_keys(instance.id).await?;
         let newest = signing_keys.last().ok_or(SigningError)?;
         let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
         let development = instance.environment == Environment::Development;
+        // Moved by nobody but a development instance's tools, and not even there once
+        // the instance is exposed.
+        let test_clock = match development && !options.exposed {
+            true => store.test_clock(instance.id).await?,
+            false => TestClock::default(),
+        };
+        let clocks = Clocks::new(clock, wall, test_clock);
         let publishable_key = keys::publishable_key(&instance.host);
         let suffix = keys::cookie_suffix(&publishable_key);
         let app = Self(Arc::new(Inner {
@@ -174,7 +173,6 @@ impl App {
             cookie_names: CookieNames::new(suffix, development),
             publishable_key,
             code_key: master_key.derive("codes"),
-            latest: AtomicI64::new(now.as_millis()),
             passwords: Passwords::new(),
             limits: Limits::new(options.rate_limits || !development),
             mailer: Mailer::new(base_url.clone()),
@@ -182,10 +180,10 @@ impl App {
             allow_loopback: options.allow_loopback && development,
             exposed: options.exposed,
             pins: options.pins,
+            clocks,
             store,
             instance,
             signer,
-            clock,
             entropy,
             base_url,
         }));
@@ -219,17 +217,32 @@ impl App {
         if self.is_development() { Bounds::DEVELOPMENT } else { Bounds::PRODUCTION }
     }
 
-    /// The time by which sessions are judged. It never runs backwards, not
-    /// even across restarts (SES-12). Read once per request.
-    pub fn now(&self) -> Timestamp {
-        let now = self.0.clock.now().as_millis();
-        let before = self.0.latest.fetch_max(now, Ordering::Relaxed);
-        Timestamp::from_millis(now.max(before))
+    /// Both clocks. Read once per request.
+    pub fn moment(&self) -> Moment {
+        self.0.clocks.read()
     }
 
-    /// The time on the wall, for tokens and cookies.
-    pub fn wall(&self) -> Timestamp {
-        self.now()
+    /// The test clock as this node knows it.
+    pub fn test_clock(&self) -> TestClock {
+        self.0.clocks.test()
+    }
+
+    /// Takes over the test clock as it is stored. Another node may have moved it:
+    /// where nodes share a database each request of a development instance asks.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn follow_test_clock(&self) -> Result<(), StoreError> {
+        let stored = self.store().test_clock(self.instance_id()).await?;
+        if self.0.clocks.set_test(stored).resets < stored.resets {
+            self.store().forget_activity(self.instance_id());
+        }
+        Ok(())
+    }
+
+    /// Whether other nodes may serve the same instance.
+    pub fn shares_its_store(&self) -> bool {
+        matches!(self.store(), Store::Postgres(_))
     }
 
     /// A draw of randomness.
@@ -336,8 +349,8 @@ impl App {
     }
 
     /// A change set of this instance that changes nothing yet.
-    pub fn changes(&self, now: Timestamp) -> ChangeSet {
-        ChangeSet::new(self.instance_id(), now, &mut self.random())
+    pub fn changes(&self, at: Moment) -> ChangeSet {
+        ChangeSet::new(self.instance_id(), at, &mut self.random())
     }
 
     /// Commits, unless there is nothing to.
@@ -352,6 +365,13 @@ impl App {
         self.store().commit(changes).await?;
         events.iter().for_each(tell);
         Ok(())
+    }
+
+    /// Notes the activity of a step that is durable. Never awaited (performance.md 4).
+    pub fn note_activity(&self, step: &ClientStep, at: Moment) {
+        if let Some(id) = step.seen {
+            self.store().record_activity(self.instance_id(), id, at);
+        }
     }
 
     /// Loads and decides again while others change the same rows, a few times.
@@ -381,7 +401,7 @@ impl App {
     /// # Errors
     /// The store could not be closed cleanly.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.store().raise_high_water(self.now()).await?;
+        self.store().raise_high_water(self.moment().wall).await?;
         self.store().close().await
     }
 }
@@ -447,9 +467,10 @@ fn development_secret_key(master_key: &MasterKey, instance: InstanceId) -> Strin
 async fn create_instance(
     store: &Store,
     master_key: &MasterKey,
-    now: Timestamp,
+    at: Moment,
     random: &mut Draw<'_>,
 ) -> Result<Instance, StartError> {
+    let now = at.now;
     let id = InstanceId::generate(now, random);
     // Its own host, so that no two laptops or projects share a key, a cookie
     // suffix or an issuer. The random end of the id, in lower case as hosts are.
@@ -459,7 +480,7 @@ async fn create_instance(
     let kid = id.to_string();
     let sealed_private_key = master_key.seal(&kid, &keys::generate_signing_key()?, random);
     let secret_key = development_secret_key(master_key, id);
-    let changes = ChangeSet::new(id, now, random)
+    let changes = ChangeSet::new(id, at, random)
         .write(Write::InsertInstance(instance.clone()))
         .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
         .write(Write::InsertSecretKey(SecretKey {

@@ -36,7 +36,7 @@ async fn list_mails(State(app): State<App>, _: ApplicationServer, params: Params
 #[utoipa::path(delete, path = "/dev/mailbox", tag = "Development", responses((status = 204, description = "It is empty")))]
 async fn clear_mails(State(app): State<App>, _: ApplicationServer) -> ApiResult<StatusCode> {
     only_development(&app)?;
-    app.commit(app.changes(app.now()).write(Write::ClearMails)).await?;
+    app.commit(app.changes(app.moment()).write(Write::ClearMails)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

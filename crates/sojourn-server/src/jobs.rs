@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sojourn_core::time::{Timestamp, days};
+use sojourn_core::time::{Moment, days};
 use sojourn_store::{Engine as _, StoreError};
 
 use crate::app::App;
@@ -20,13 +20,14 @@ pub async fn run(app: App) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         timer.tick().await;
-        if let Err(error) = purge(&app, app.now() - KEPT).await {
+        if let Err(error) = purge(&app, app.moment()).await {
             tracing::warn!(%error, "could not remove old attempts; trying again later");
         }
     }
 }
 
-async fn purge(app: &App, before: Timestamp) -> Result<(), StoreError> {
+async fn purge(app: &App, at: Moment) -> Result<(), StoreError> {
+    let before = Moment { now: at.now - KEPT, wall: at.wall - KEPT };
     while app.store().purge(before, GROUP).await? > 0 {
         tokio::task::yield_now().await;
     }

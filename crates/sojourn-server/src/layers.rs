@@ -32,6 +32,12 @@ pub async fn admit(State(app): State<App>, mut request: Request, next: Next) -> 
         let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
         return finish(error.into_response(), cors, is_fapi);
     }
+    if app.shares_its_store()
+        && app.has_development_tools()
+        && let Err(error) = app.follow_test_clock().await
+    {
+        return finish(ApiError::from(error).into_response(), None, false);
+    }
     if let Some(uri) = without_trailing_slash(request.uri()) {
         *request.uri_mut() = uri;
     }

@@ -9,7 +9,9 @@
 pub mod app;
 pub mod auth;
 pub mod bapi;
+mod clock;
 mod dev;
+mod ends;
 pub mod fapi;
 pub mod jobs;
 pub mod keys;
@@ -24,7 +26,8 @@ mod refusal_page;
 mod revocation;
 pub mod wire;
 
-pub use app::{App, Clock, Entropy, Options, StartError};
+pub use app::{App, Entropy, Options, StartError};
+pub use clock::Clock;
 pub use keys::MasterKey;
 
 use axum::{Router, middleware};

@@ -6,7 +6,7 @@ use sojourn_core::{
     policy::Policy,
     session::Session,
     settings::TokenSettings,
-    time::Timestamp,
+    time::Moment,
     user::User,
 };
 
@@ -15,8 +15,8 @@ use crate::{app::App, auth::Visit, keys::random_hex};
 /// For whom and under what a token is minted.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion<'a> {
-    /// The request's one reading of the clock.
-    pub now: Timestamp,
+    /// The request's one reading of the clocks.
+    pub at: Moment,
     /// The application's origin, if it is known: `azp`.
     pub origin: Option<&'a str>,
     /// All versions of the session settings.
@@ -30,7 +30,7 @@ pub struct Occasion<'a> {
 impl<'a> From<&'a Visit> for Occasion<'a> {
     fn from(visit: &'a Visit) -> Self {
         Self {
-            now: visit.now,
+            at: visit.at,
             origin: visit.origin.as_deref(),
             policy: &visit.policy,
             settings: &visit.settings.token,
@@ -51,8 +51,8 @@ pub fn mint<'a>(
 ) -> Result<String, TooLate> {
     let occasion = occasion.into();
     let minting = Minting {
-        now: occasion.now,
-        wall: app.wall(),
+        now: occasion.at.now,
+        wall: occasion.at.wall,
         issuer: &app.issuer(),
         origin: occasion.origin,
         jti: random_hex(&mut app.random(), 10),

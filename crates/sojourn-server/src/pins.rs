@@ -115,11 +115,12 @@ pub(crate) async fn apply(app: &App) -> Result<(), StartError> {
         if next == settings {
             return Ok(());
         }
-        let now = app.now();
+        let at = app.moment();
+        let now = at.now;
         next.version += 1;
         next.in_force_from = now;
         next.author.clone_from(&first.origin);
-        match app.commit(app.changes(now).write(Write::Settings(next))).await {
+        match app.commit(app.changes(at).write(Write::Settings(next))).await {
             Ok(()) => return Ok(()),
             Err(CommitError::Conflict) => {}
             Err(error) => return Err(error.into()),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use sojourn_core::{
     client::{Leaving, leave},
     id::{SessionId, UserId},
-    session::{ClosedStatus, EndReason, Session},
+    session::{Ending, Session},
 };
 use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus};
 
@@ -22,7 +22,7 @@ pub async fn of_user(
     mut changes: ChangeSet,
     user_id: UserId,
     keep: Option<SessionId>,
-    reason: EndReason,
+    ending: Ending,
 ) -> Result<ChangeSet, Unsettled> {
     let filter = SessionFilter {
         user_id: Some(user_id),
@@ -33,7 +33,7 @@ pub async fn of_user(
     let (sessions, _) = app.store().sessions(app.instance_id(), filter).await?;
     let clients: BTreeSet<_> =
         sessions.iter().filter(|session| Some(session.id) != keep).map(|session| session.client_id).collect();
-    let now = changes.at;
+    let at = changes.at;
     for client_id in clients {
         let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { continue };
         let mut of_user = record
@@ -45,10 +45,10 @@ pub async fn of_user(
         // A browser holds one session of a user at most, unless it was admitted before that rule.
         let keeps = record.browser.sessions.iter().any(|session| Some(session.id) == keep);
         let leaving = match keeps {
-            true => Leaving::One(session.id, ClosedStatus::Revoked, reason),
-            false => Leaving::User(user_id, reason),
+            true => Leaving::One(session.id),
+            false => Leaving::User(user_id),
         };
-        let step = leave(now, &record.policy, &record.browser, leaving, None);
+        let step = leave(at, &record.policy, &record.browser, leaving, ending, None);
         changes = changes.browser(&step);
     }
     Ok(changes)
@@ -59,17 +59,16 @@ pub async fn of_user(
 ///
 /// # Errors
 /// The store does not answer, or a conflict: load again.
-pub async fn of_session(app: &App, id: SessionId, reason: EndReason) -> Result<Option<Session>, Unsettled> {
+pub async fn of_session(app: &App, id: SessionId, ending: Ending) -> Result<Option<Session>, Unsettled> {
     let Some(session) = app.store().session(app.instance_id(), id).await? else { return Ok(None) };
     if session.closed.is_some() {
         return Ok(Some(session));
     }
-    let now = app.now();
+    let at = app.moment();
     let Some(record) = app.store().browser(app.instance_id(), session.client_id).await? else {
         return Ok(Some(session));
     };
-    let step =
-        leave(now, &record.policy, &record.browser, Leaving::One(id, ClosedStatus::Revoked, reason), None);
-    app.commit(app.changes(now).browser(&step)).await?;
+    let step = leave(at, &record.policy, &record.browser, Leaving::One(id), ending, None);
+    app.commit(app.changes(at).browser(&step)).await?;
     Ok(step.closed.into_iter().find(|closed| closed.id == id).or(Some(session)))
 }

@@ -14,7 +14,7 @@ use sojourn_core::{
     id::{InstanceId, SessionId},
     session::Session,
     settings::Settings,
-    time::{Timestamp, minutes, seconds},
+    time::{Moment, Timestamp, minutes, seconds},
 };
 
 use crate::change::{ChangeSet, Write};
@@ -37,7 +37,8 @@ pub(crate) struct Activity {
     shards: [Mutex<Shard>; SHARDS],
     /// How old the stored value of an instance's sessions may get.
     coarseness: RwLock<BTreeMap<InstanceId, Duration>>,
-    /// The newest time seen, in milliseconds: the clock by which entries are idle.
+    /// The newest time on the wall that was seen, in milliseconds: the clock by
+    /// which entries are idle.
     newest: AtomicI64,
 }
 
@@ -50,13 +51,25 @@ struct Shard {
 
 #[derive(Debug)]
 struct Entry {
+    /// The newest activity, on the session clock.
     at: Timestamp,
+    /// When it was seen, on the wall.
+    seen: Timestamp,
     /// What the table is known to hold; unknown after a start.
     stored: Option<Timestamp>,
     queued: bool,
 }
 
 impl Entry {
+    const fn new(at: Moment) -> Self {
+        Self { at: at.now, seen: at.wall, stored: None, queued: false }
+    }
+
+    fn see(&mut self, at: Moment) {
+        self.at = self.at.max(at.now);
+        self.seen = self.seen.max(at.wall);
+    }
+
     fn is_stored(&self) -> bool {
         self.stored.is_some_and(|stored| stored >= self.at)
     }
@@ -94,24 +107,24 @@ impl Activity {
         all.get(&instance).copied().unwrap_or_default()
     }
 
-    /// Notes a time that was seen, also where it is no activity.
-    pub(crate) fn saw(&self, at: Timestamp) {
-        self.newest.fetch_max(at.as_millis(), Ordering::Relaxed);
+    /// Notes a time on the wall that was seen, also where it is no activity.
+    pub(crate) fn saw(&self, wall: Timestamp) {
+        self.newest.fetch_max(wall.as_millis(), Ordering::Relaxed);
     }
 
-    /// The newest time seen.
+    /// The newest time on the wall that was seen.
     pub(crate) fn newest(&self) -> Option<Timestamp> {
         let newest = self.newest.load(Ordering::Relaxed);
         (newest > i64::MIN).then(|| Timestamp::from_millis(newest))
     }
 
     /// Notes activity; the later time wins.
-    pub(crate) fn record(&self, key: Key, at: Timestamp) {
-        self.saw(at);
+    pub(crate) fn record(&self, key: Key, at: Moment) {
+        self.saw(at.wall);
         let coarseness = self.coarseness(key.0);
         let mut shard = self.shard(&key);
-        let entry = shard.entries.entry(key).or_insert(Entry { at, stored: None, queued: false });
-        entry.at = entry.at.max(at);
+        let entry = shard.entries.entry(key).or_insert(Entry::new(at));
+        entry.see(at);
         let is_due =
             entry.stored.is_none_or(|stored| stored < entry.at && entry.at.since(stored) >= coarseness);
         if is_due && !entry.queued {
@@ -121,12 +134,22 @@ impl Activity {
     }
 
     /// Notes that the table holds `at` or later.
-    pub(crate) fn stored(&self, key: Key, at: Timestamp) {
-        self.saw(at);
+    pub(crate) fn stored(&self, key: Key, at: Moment) {
+        self.saw(at.wall);
         let mut shard = self.shard(&key);
-        let entry = shard.entries.entry(key).or_insert(Entry { at, stored: None, queued: false });
-        entry.at = entry.at.max(at);
-        entry.stored = entry.stored.max(Some(at));
+        let entry = shard.entries.entry(key).or_insert(Entry::new(at));
+        entry.see(at);
+        entry.stored = entry.stored.max(Some(at.now));
+    }
+
+    /// Forgets all of an instance: the test clock was reset, and what is known
+    /// here is of the time before. What is stored was moved along.
+    pub(crate) fn forget_all(&self, instance: InstanceId) {
+        for shard in &self.shards {
+            let Shard { entries, due } = &mut *lock(shard);
+            entries.retain(|key, _| key.0 != instance);
+            due.retain(|key| key.0 != instance);
+        }
     }
 
     /// Forgets a session that is over.
@@ -151,14 +174,16 @@ impl Activity {
     /// Brings memory up to a set that is durable now.
     pub(crate) fn remember(&self, changes: &ChangeSet) {
         let instance = changes.instance_id;
-        self.saw(changes.at);
+        self.saw(changes.at.wall);
         for write in &changes.writes {
             match write {
                 Write::InsertSession(session) | Write::TouchSession(session) => {
-                    self.stored((instance, session.id), session.last_active_at);
+                    let at = Moment { now: session.last_active_at, ..changes.at };
+                    self.stored((instance, session.id), at);
                 }
                 Write::CloseSession(session) => self.forget(&(instance, session.id)),
                 Write::Settings(settings) => self.set_coarseness(instance, coarseness(settings)),
+                Write::ShiftOpen(_) => self.forget_all(instance),
                 _ => {}
             }
         }
@@ -193,7 +218,7 @@ impl Activity {
     /// Makes due what is idle, and drops what is idle and stored.
     pub(crate) fn tidy(&self) {
         let Some(newest) = self.newest() else { return };
-        let idle = |entry: &Entry| entry.at + KEPT_IDLE < newest;
+        let idle = |entry: &Entry| entry.seen + KEPT_IDLE < newest;
         for shard in &self.shards {
             lock(shard).entries.retain(|_, entry| !(idle(entry) && entry.is_stored()));
         }
@@ -259,12 +284,12 @@ mod tests {
         let activity = Activity::new();
         let key = key(1);
         activity.set_coarseness(key.0, COARSEST);
-        activity.stored(key, at(0));
-        activity.record(key, at(43));
+        activity.stored(key, Moment::real(at(0)));
+        activity.record(key, Moment::real(at(43)));
         assert_eq!(activity.take_due(9), []);
         assert_eq!(activity.get(&key), Some(at(43)));
-        activity.record(key, at(86));
-        activity.record(key, at(60));
+        activity.record(key, Moment::real(at(86)));
+        activity.record(key, Moment::real(at(60)));
         assert_eq!(activity.take_due(9), [(key, at(86))]);
         activity.written(&[(key, at(86))]);
         activity.make_all_due();
@@ -275,7 +300,7 @@ mod tests {
     fn a_batch_that_failed_is_due_again() {
         let activity = Activity::new();
         let key = key(1);
-        activity.record(key, at(0));
+        activity.record(key, Moment::real(at(0)));
         let batch = activity.take_due(9);
         activity.put_back(&batch);
         assert_eq!(activity.take_due(9), batch);
@@ -286,9 +311,9 @@ mod tests {
         let activity = Activity::new();
         let (idle, busy) = (key(1), key(2));
         activity.set_coarseness(idle.0, COARSEST);
-        activity.stored(idle, at(0));
-        activity.record(idle, at(30));
-        activity.record(busy, at(500));
+        activity.stored(idle, Moment::real(at(0)));
+        activity.record(idle, Moment::real(at(30)));
+        activity.record(busy, Moment::real(at(500)));
         activity.written(&activity.take_due(9));
         activity.tidy();
         let batch = activity.take_due(9);

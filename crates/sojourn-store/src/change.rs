@@ -9,7 +9,8 @@ use sojourn_core::{
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::Timestamp,
+    test_clock::TestClock,
+    time::Moment,
     user::User,
 };
 
@@ -22,8 +23,8 @@ pub struct ChangeSet {
     pub instance_id: InstanceId,
     /// Settles a lost answer to COMMIT: a set whose id is known was applied.
     pub id: CommitId,
-    /// When it was decided.
-    pub at: Timestamp,
+    /// When it was decided, by both clocks.
+    pub at: Moment,
     /// Rows the decision rested on without changing them.
     pub expects: Vec<Expect>,
     /// Rows to write, in order.
@@ -93,13 +94,24 @@ pub enum Write {
     InsertSigningKey(SigningKey),
     /// A key of the application's server.
     InsertSecretKey(SecretKey),
+    /// Versioned. The test clock of a development instance.
+    TestClock(TestClock),
+    /// Moves the times of everything that is still open by so many milliseconds,
+    /// and voids unfinished attempts and tickets: a reset of the test clock.
+    ShiftOpen(i64),
 }
 
 impl ChangeSet {
     /// A set that changes nothing yet.
-    pub fn new(instance_id: InstanceId, at: Timestamp, random: &mut dyn Randomness) -> Self {
-        let id = CommitId::generate(at, random);
+    pub fn new(instance_id: InstanceId, at: Moment, random: &mut dyn Randomness) -> Self {
+        let id = CommitId::generate(at.wall, random);
         Self { instance_id, id, at, expects: Vec::new(), writes: Vec::new(), events: Vec::new() }
+    }
+
+    /// Whether all activity that is known has to be stored before this set is
+    /// applied: those who were active are judged so by what changes.
+    pub(crate) fn wants_all_activity(&self) -> bool {
+        self.writes.iter().any(|write| matches!(write, Write::Settings(_) | Write::ShiftOpen(_)))
     }
 
     /// Whether there is anything to commit.

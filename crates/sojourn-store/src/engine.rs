@@ -11,7 +11,8 @@ use sojourn_core::{
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::Timestamp,
+    test_clock::TestClock,
+    time::{Moment, Timestamp},
     user::User,
 };
 
@@ -93,7 +94,10 @@ macro_rules! engine {
 
             /// Notes activity in memory: exact at once on this node, written in groups,
             /// never awaited (performance.md 4).
-            fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp);
+            fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment);
+
+            /// Forgets activity that this node noted by a test clock that was reset.
+            fn forget_activity(&self, instance: InstanceId);
         }
 
         impl Engine for Store {
@@ -105,7 +109,15 @@ macro_rules! engine {
                 }
             })*
 
-            fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
+            fn forget_activity(&self, instance: InstanceId) {
+                match self {
+                    Self::Sqlite(engine) => engine.forget_activity(instance),
+                    Self::Postgres(engine) => engine.forget_activity(instance),
+                    Self::Memory(engine) => engine.forget_activity(instance),
+                }
+            }
+
+            fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
                 match self {
                     Self::Sqlite(engine) => engine.record_activity(instance, session, at),
                     Self::Postgres(engine) => engine.record_activity(instance, session, at),
@@ -178,6 +190,10 @@ engine! {
 
         /// The settings in force and the versions of the policy.
         fn settings(instance: InstanceId) -> Result<(Settings, Policy), StoreError>;
+        /// All versions of the settings, oldest first.
+        fn settings_history(instance: InstanceId) -> Result<Vec<Settings>, StoreError>;
+        /// The test clock; one that shows the wall where it was never moved.
+        fn test_clock(instance: InstanceId) -> Result<TestClock, StoreError>;
 
         /// A browser with all a request may need of it.
         fn browser(instance: InstanceId, client: ClientId) -> Result<Option<BrowserRecord>, StoreError>;
@@ -186,6 +202,12 @@ engine! {
         fn session(instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError>;
         /// Sessions and how many there are without `limit` and `offset`.
         fn sessions(instance: InstanceId, filter: SessionFilter) -> Result<(Vec<Session>, u64), StoreError>;
+
+        /// Sessions that are stored as open, oldest first, from the one behind
+        /// `after`, at most `limit`: to walk through all of them group by group.
+        fn open_sessions(instance: InstanceId, after: Option<(Timestamp, SessionId)>, limit: u32) -> Result<Vec<Session>, StoreError>;
+        /// The session of a browser that ended last.
+        fn last_ended_session(instance: InstanceId, client: ClientId) -> Result<Option<Session>, StoreError>;
 
         /// One user.
         fn user(instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError>;
@@ -214,15 +236,22 @@ engine! {
         /// settings take effect.
         fn flush_activity() -> Result<(), StoreError>;
 
-        /// The latest time that was ever stored: no clock may fall behind it (SES-12).
+        /// The latest time on the wall that was ever stored: no clock may fall behind it (SES-12).
         fn high_water() -> Result<Option<Timestamp>, StoreError>;
-        /// Raises the stored high-water mark of time.
-        fn raise_high_water(now: Timestamp) -> Result<(), StoreError>;
+        /// Raises the stored high-water mark of time on the wall.
+        fn raise_high_water(wall: Timestamp) -> Result<(), StoreError>;
+
+        /// Takes the lease of a job for `holder` until `until`, unless somebody else
+        /// has it at `wall`; whether it is this holder's now. On the wall clock.
+        fn take_lease(instance: InstanceId, name: &'static str, holder: &str, wall: Timestamp, until: Timestamp) -> Result<bool, StoreError>;
 
         /// Removes what nobody can use any more: attempts, nonces and tickets that
-        /// were over before `before`, and commit ids a day older, all of them, in groups
-        /// of `limit` rows so that others get in between; returns how many went.
-        fn purge(before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+        /// were over before `before`, and commit ids a day older by the wall, all of them,
+        /// in groups of `limit` rows so that others get in between; returns how many went.
+        fn purge(before: Moment, limit: u32) -> Result<u64, StoreError>;
+        /// Removes up to `limit` sessions that ended at `before` or earlier, with the
+        /// records of their ends; returns how many rows went, 0 when none is left.
+        fn purge_sessions(instance: InstanceId, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
         /// Flushes and closes; further calls fail.
         fn close() -> Result<(), StoreError>;

@@ -18,7 +18,8 @@ use sojourn_core::{
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::{Timestamp, days},
+    test_clock::TestClock,
+    time::{Moment, Timestamp, days},
     user::User,
 };
 
@@ -98,7 +99,7 @@ impl Engine for MemoryEngine {
             state.tenants.remove(&changes.instance_id);
         }
         applied?;
-        state.high_water = state.high_water.max(Some(changes.at));
+        state.high_water = state.high_water.max(Some(changes.at.wall));
         Ok(())
     }
 
@@ -136,6 +137,14 @@ impl Engine for MemoryEngine {
         }
     }
 
+    async fn settings_history(&self, instance: InstanceId) -> Result<Vec<Settings>, StoreError> {
+        self.list(instance, |tenant| tenant.settings.values().cloned().collect())
+    }
+
+    async fn test_clock(&self, instance: InstanceId) -> Result<TestClock, StoreError> {
+        self.list(instance, |tenant| tenant.test_clock)
+    }
+
     async fn browser(
         &self,
         instance: InstanceId,
@@ -157,6 +166,23 @@ impl Engine for MemoryEngine {
         filter: SessionFilter,
     ) -> Result<(Vec<Session>, u64), StoreError> {
         self.list(instance, |tenant| tenant.sessions(&filter))
+    }
+
+    async fn open_sessions(
+        &self,
+        instance: InstanceId,
+        after: Option<(Timestamp, SessionId)>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.list(instance, |tenant| tenant.open_sessions(after, limit as usize))
+    }
+
+    async fn last_ended_session(
+        &self,
+        instance: InstanceId,
+        client: ClientId,
+    ) -> Result<Option<Session>, StoreError> {
+        self.read(instance, |tenant| tenant.last_ended_session(client))
     }
 
     async fn user(&self, instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError> {
@@ -237,14 +263,18 @@ impl Engine for MemoryEngine {
         })
     }
 
-    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
+    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
         if let Ok(mut state) = self.state()
             && let Some(tenant) = state.tenants.get_mut(&instance)
             && let Some(session) = tenant.sessions.get_mut(&session)
             && session.closed.is_none()
         {
-            session.last_active_at = session.last_active_at.max(at);
+            session.last_active_at = session.last_active_at.max(at.now);
         }
+    }
+
+    fn forget_activity(&self, _: InstanceId) {
+        // Activity is in the rows themselves, which the reset moved.
     }
 
     async fn flush_activity(&self) -> Result<(), StoreError> {
@@ -255,13 +285,40 @@ impl Engine for MemoryEngine {
         Ok(self.state()?.high_water)
     }
 
-    async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
+    async fn raise_high_water(&self, wall: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state()?;
-        state.high_water = state.high_water.max(Some(now));
+        state.high_water = state.high_water.max(Some(wall));
         Ok(())
     }
 
-    async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn take_lease(
+        &self,
+        instance: InstanceId,
+        name: &'static str,
+        holder: &str,
+        wall: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state()?;
+        let Some(tenant) = state.tenants.get_mut(&instance) else { return Ok(false) };
+        let free = tenant.leases.get(name).is_none_or(|(other, end)| other == holder || *end <= wall);
+        if free {
+            tenant.leases.insert(name, (holder.to_owned(), until));
+        }
+        Ok(free)
+    }
+
+    async fn purge_sessions(
+        &self,
+        instance: InstanceId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let mut state = self.state()?;
+        Ok(state.tenants.get_mut(&instance).map_or(0, |tenant| tenant.purge_sessions(before, limit as usize)))
+    }
+
+    async fn purge(&self, before: Moment, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.state()?;
         let mut removed = 0;
         for tenant in state.tenants.values_mut() {

@@ -12,8 +12,8 @@ use crate::{change::ChangeSet, records::OutboxEntry};
 /// The entries that a set adds, in order.
 pub(crate) fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {
     let entry = |(index, event): (usize, &Event)| OutboxEntry {
-        id: EventId::generate(changes.at, &mut Derived::new(changes.id, index)),
-        at: changes.at,
+        id: EventId::generate(changes.at.wall, &mut Derived::new(changes.id, index)),
+        at: changes.at.now,
         name: event.name().to_owned(),
         data: data(event),
     };
@@ -33,7 +33,9 @@ fn data(event: &Event) -> Value {
             "user_id": user_id,
             "status": closing.status.as_str(),
             "reason": closing.reason.as_str(),
+            "by": closing.by.as_str(),
             "at": closing.at,
+            "deadline_at": closing.deadline_at,
             "settings_version": closing.settings_version,
         }),
         Event::SessionSettingsChanged { version } => json!({"version": version}),

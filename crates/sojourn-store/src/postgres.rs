@@ -28,7 +28,8 @@ use sojourn_core::{
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::Timestamp,
+    test_clock::TestClock,
+    time::{Moment, Timestamp},
     user::User,
 };
 use tokio::{
@@ -51,7 +52,7 @@ use crate::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
         UserFilter,
     },
-    sql::{attempts, clients, instances, journal, mails, sessions, tickets, users},
+    sql::{attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
 
 /// How often activity is written, and the clock raised.
@@ -123,7 +124,7 @@ impl PostgresEngine {
             users: holders.read(&users)?,
             sign_in: sign_ins.read(&sign_in)?.pop(),
             sign_up: sign_ups.read(&sign_up)?.pop(),
-            newest_settings: settings.read(&newest)?.pop().unwrap_or(0),
+            newest_settings: settings.read(&newest)?.pop(),
         }))
     }
 
@@ -139,7 +140,7 @@ struct LoadedBrowser {
     users: Vec<User>,
     sign_in: Option<SignIn>,
     sign_up: Option<SignUp>,
-    newest_settings: u64,
+    newest_settings: Option<instances::Newest>,
 }
 
 /// Writes activity in the background until it is told to end, or the engine is gone.
@@ -203,7 +204,15 @@ impl Engine for PostgresEngine {
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
         let newest = self.shared.first(&instances::newest_settings(instance)).await?;
-        self.shared.settings_at(instance, newest.unwrap_or(0)).await
+        self.shared.settings_at(instance, newest).await
+    }
+
+    async fn settings_history(&self, instance: InstanceId) -> Result<Vec<Settings>, StoreError> {
+        self.shared.all(&instances::settings(instance)).await
+    }
+
+    async fn test_clock(&self, instance: InstanceId) -> Result<TestClock, StoreError> {
+        self.shared.first(&clock::get(instance)).await.map(Option::unwrap_or_default)
     }
 
     async fn browser(
@@ -234,6 +243,25 @@ impl Engine for PostgresEngine {
         let (mut found, total) = self.shared.page(&sessions::list(instance, &filter)).await?;
         self.merge(instance, &mut found);
         Ok((found, total))
+    }
+
+    async fn open_sessions(
+        &self,
+        instance: InstanceId,
+        after: Option<(Timestamp, SessionId)>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut found = self.shared.all(&sessions::open_after(instance, after, limit)).await?;
+        self.merge(instance, &mut found);
+        Ok(found)
+    }
+
+    async fn last_ended_session(
+        &self,
+        instance: InstanceId,
+        client: ClientId,
+    ) -> Result<Option<Session>, StoreError> {
+        self.shared.first(&sessions::last_ended_of_client(instance, client)).await
     }
 
     async fn user(&self, instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError> {
@@ -307,8 +335,12 @@ impl Engine for PostgresEngine {
         }
     }
 
-    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
+    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
         self.shared.activity.record((instance, session), at);
+    }
+
+    fn forget_activity(&self, instance: InstanceId) {
+        self.shared.activity.forget_all(instance);
     }
 
     async fn flush_activity(&self) -> Result<(), StoreError> {
@@ -326,13 +358,40 @@ impl Engine for PostgresEngine {
         Ok(self.shared.first(&journal::high_water()).await?.max(self.shared.activity.newest()))
     }
 
-    async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.shared.raise_high_water(now).await?;
-        self.shared.activity.saw(now);
+    async fn raise_high_water(&self, wall: Timestamp) -> Result<(), StoreError> {
+        self.shared.raise_high_water(wall).await?;
+        self.shared.activity.saw(wall);
         Ok(())
     }
 
-    async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn take_lease(
+        &self,
+        instance: InstanceId,
+        name: &'static str,
+        holder: &str,
+        wall: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let lease = clock::take_lease(instance, name, holder, wall, until);
+        Ok(self.shared.change(&lease).await? > 0)
+    }
+
+    async fn purge_sessions(
+        &self,
+        instance: InstanceId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        for change in sessions::purge(instance, before, limit) {
+            if change.sql.for_postgres().is_some() {
+                gone += self.shared.change(&change).await?;
+            }
+        }
+        Ok(gone)
+    }
+
+    async fn purge(&self, before: Moment, limit: u32) -> Result<u64, StoreError> {
         let limit = limit.max(1);
         let mut removed = 0;
         loop {

@@ -5,6 +5,7 @@
 
 pub(crate) mod attempts;
 pub(crate) mod clients;
+pub(crate) mod clock;
 pub(crate) mod instances;
 pub(crate) mod journal;
 mod list;
@@ -115,6 +116,7 @@ pub(crate) fn every_statement() -> impl Iterator<Item = &'static Sql> {
     let nouns = [
         attempts::ALL,
         clients::ALL,
+        clock::ALL,
         instances::ALL,
         journal::ALL,
         mails::ALL,

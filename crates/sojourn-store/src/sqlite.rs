@@ -25,7 +25,8 @@ use sojourn_core::{
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::Timestamp,
+    test_clock::TestClock,
+    time::{Moment, Timestamp},
     user::User,
 };
 use tokio::sync::oneshot;
@@ -42,7 +43,7 @@ use crate::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
         UserFilter,
     },
-    sql::{attempts, clients, instances, journal, mails, sessions, tickets, users},
+    sql::{Step, attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
 
 /// The engine with a file.
@@ -139,6 +140,14 @@ impl Engine for SqliteEngine {
         self.readers.many(|db| self.readers.settings(db, instance))
     }
 
+    async fn settings_history(&self, instance: InstanceId) -> Result<Vec<Settings>, StoreError> {
+        self.readers.all(&instances::settings(instance))
+    }
+
+    async fn test_clock(&self, instance: InstanceId) -> Result<TestClock, StoreError> {
+        self.readers.first(&clock::get(instance)).map(Option::unwrap_or_default)
+    }
+
     async fn browser(
         &self,
         instance: InstanceId,
@@ -192,6 +201,27 @@ impl Engine for SqliteEngine {
             self.activity.merge(instance, session);
         }
         Ok((sessions, total))
+    }
+
+    async fn open_sessions(
+        &self,
+        instance: InstanceId,
+        after: Option<(Timestamp, SessionId)>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = self.readers.all(&sessions::open_after(instance, after, limit))?;
+        for session in &mut sessions {
+            self.activity.merge(instance, session);
+        }
+        Ok(sessions)
+    }
+
+    async fn last_ended_session(
+        &self,
+        instance: InstanceId,
+        client: ClientId,
+    ) -> Result<Option<Session>, StoreError> {
+        self.readers.first(&sessions::last_ended_of_client(instance, client))
     }
 
     async fn user(&self, instance: InstanceId, id: UserId) -> Result<Option<User>, StoreError> {
@@ -262,8 +292,12 @@ impl Engine for SqliteEngine {
         }
     }
 
-    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Timestamp) {
+    fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
         self.activity.record((instance, session), at);
+    }
+
+    fn forget_activity(&self, instance: InstanceId) {
+        self.activity.forget_all(instance);
     }
 
     async fn flush_activity(&self) -> Result<(), StoreError> {
@@ -274,11 +308,32 @@ impl Engine for SqliteEngine {
         self.readers.first(&journal::high_water())
     }
 
-    async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.order(Work::RaiseHighWater(now)).await.map(drop)
+    async fn raise_high_water(&self, wall: Timestamp) -> Result<(), StoreError> {
+        self.order(Work::RaiseHighWater(wall)).await.map(drop)
     }
 
-    async fn purge(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn take_lease(
+        &self,
+        instance: InstanceId,
+        name: &'static str,
+        holder: &str,
+        wall: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let lease = clock::take_lease(instance, name, holder, wall, until);
+        Ok(self.order(Work::Changes(vec![lease.into()])).await? > 0)
+    }
+
+    async fn purge_sessions(
+        &self,
+        instance: InstanceId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.order(Work::Changes(sessions::purge(instance, before, limit).map(Step::from).into())).await
+    }
+
+    async fn purge(&self, before: Moment, limit: u32) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
             match self.order(Work::Purge { before, limit: limit.max(1) }).await? {

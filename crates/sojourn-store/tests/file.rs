@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{World, at, closed};
+use common::{World, at, closed, moment};
 use rusqlite::Connection;
 use sojourn_core::{session::ClosedStatus, testing::Dice};
 use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
@@ -122,7 +122,7 @@ async fn a_newer_schema_is_refused_with_both_numbers() {
     db.execute("UPDATE schema_version SET version = 99", []).expect("changed");
     drop(db);
     match Store::sqlite(&path) {
-        Err(StoreError::NewerSchema { found: 99, known: 1 }) => {}
+        Err(StoreError::NewerSchema { found: 99, known: 2 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -141,12 +141,12 @@ async fn everything_is_there_after_closing_and_after_dropping() {
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
-    world.store.record_activity(world.instance, session.id, at(10));
+    world.store.record_activity(world.instance, session.id, moment(10));
     world.store.close().await.expect("closed");
     world.store = Store::sqlite(&path).expect("opens again");
     assert_eq!(world.session(session.id).await.last_active_at, at(10));
     assert_eq!(world.browser(client).await.user(ada.id), Some(&ada));
-    world.store.record_activity(world.instance, session.id, at(20));
+    world.store.record_activity(world.instance, session.id, moment(20));
     world.store = Store::memory();
     world.store = Store::sqlite(&path).expect("opens after a drop");
     assert_eq!(world.session(session.id).await.last_active_at, at(20));
@@ -168,15 +168,15 @@ async fn activity_is_stored_within_a_second_once_it_is_coarse_enough() {
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
     let second = Duration::from_millis(1_200);
-    world.store.record_activity(world.instance, session.id, at(3 + 59));
+    world.store.record_activity(world.instance, session.id, moment(3 + 59));
     tokio::time::sleep(second).await;
     assert_eq!(stored_activity(&path), at(3).as_millis(), "not worth a write yet");
-    world.store.record_activity(world.instance, session.id, at(3 + 60));
+    world.store.record_activity(world.instance, session.id, moment(3 + 60));
     tokio::time::sleep(second).await;
     assert_eq!(stored_activity(&path), at(63).as_millis());
     assert_eq!(world.store.high_water().await.expect("a load"), Some(at(63)));
     // New settings come with all activity of those before them.
-    world.store.record_activity(world.instance, session.id, at(64));
+    world.store.record_activity(world.instance, session.id, moment(64));
     world.allow_many(65).await;
     assert_eq!(stored_activity(&path), at(64).as_millis());
     // 30 minutes / 20 is more than a minute, so a minute it stays; a late
@@ -184,7 +184,7 @@ async fn activity_is_stored_within_a_second_once_it_is_coarse_enough() {
     let last = world.session(session.id).await;
     let revoked = closed(&last, 70, ClosedStatus::Revoked);
     world.put(70, Write::CloseSession(revoked)).await.expect("closed");
-    world.store.record_activity(world.instance, session.id, at(300));
+    world.store.record_activity(world.instance, session.id, moment(300));
     tokio::time::sleep(second).await;
     assert_eq!(stored_activity(&path), at(64).as_millis());
 }

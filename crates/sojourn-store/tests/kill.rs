@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use common::{World, at, closed};
+use common::{World, closed, moment};
 use rusqlite::Connection;
 use sojourn_core::{
     id::{InstanceId, Randomness as _, SessionId, SignInTokenId, UserId},
@@ -54,7 +54,7 @@ async fn work(store: Store, seed: u64) {
         let client = world.client(secs).await;
         let session = world.sign_in(client, user.id, secs).await;
         tell(instance, format!("session {}", session.id));
-        world.store.record_activity(instance, session.id, at(secs + 100));
+        world.store.record_activity(instance, session.id, moment(secs + 100));
         let ticket = world.ticket(user.id, secs);
         world.put(secs, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
         world.put(secs, Write::AcceptSignInToken(ticket.id)).await.expect("accepted");

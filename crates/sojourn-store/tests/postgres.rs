@@ -7,7 +7,7 @@ mod postgres;
 
 use std::time::Duration;
 
-use common::{World, at, closed};
+use common::{World, at, closed, moment};
 use postgres::Database;
 use sojourn_core::{
     event::Event,
@@ -53,7 +53,7 @@ async fn a_newer_schema_and_tables_of_others_are_refused() {
     open(&database).await.close().await.expect("closed");
     database.run("UPDATE schema_version SET version = 99").await;
     match Store::postgres(&database.url()).await {
-        Err(StoreError::NewerSchema { found: 99, known: 1 }) => {}
+        Err(StoreError::NewerSchema { found: 99, known: 2 }) => {}
         other => panic!("{other:?}"),
     }
     let database = Database::new().await;
@@ -82,7 +82,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
             let store = start.await.expect("no panic").expect("a database");
             assert_eq!(store.instances().await.expect("a load"), []);
         }
-        assert_eq!(database.number("SELECT version FROM schema_version").await, 1);
+        assert_eq!(database.number("SELECT version FROM schema_version").await, 2);
     }
 }
 
@@ -97,7 +97,7 @@ async fn what_one_node_acknowledged_the_other_sees_at_once() {
         let session = here.sign_in(client, ada.id, round).await;
         assert_eq!(there.browser(client).await.browser.sessions.len(), 1);
         // Seen there: in the memory of that node only.
-        there.store.record_activity(there.instance, session.id, at(round + 5));
+        there.store.record_activity(there.instance, session.id, moment(round + 5));
         let revoked = closed(&session, round + 10, ClosedStatus::Revoked);
         here.put(round + 10, Write::CloseSession(revoked.clone())).await.expect("closed");
         assert_eq!(there.browser(client).await.browser.sessions, []);
@@ -235,7 +235,7 @@ async fn late_activity_of_one_node_and_a_closing_of_another_leave_the_session_as
     for round in 0..40 {
         let client = here.client(round).await;
         let session = here.sign_in(client, ada.id, round).await;
-        there.store.record_activity(there.instance, session.id, at(round + 100));
+        there.store.record_activity(there.instance, session.id, moment(round + 100));
         let abandoned = closed(&session, round + 2000, ClosedStatus::Abandoned);
         let end = here.set(round + 2000).write(Write::CloseSession(abandoned.clone()));
         let outcomes = tokio::join!(here.commit(end), there.store.flush_activity());
@@ -266,21 +266,21 @@ async fn activity_is_stored_within_a_second_and_when_a_node_goes() {
     let session = world.sign_in(client, ada.id, 3).await;
     let select = "SELECT MAX(last_active_at) FROM activity";
     let second = Duration::from_millis(1_400);
-    world.store.record_activity(world.instance, session.id, at(3 + 59));
+    world.store.record_activity(world.instance, session.id, moment(3 + 59));
     tokio::time::sleep(second).await;
     assert_eq!(database.number(select).await, at(3).as_millis(), "not worth a write yet");
-    world.store.record_activity(world.instance, session.id, at(3 + 60));
+    world.store.record_activity(world.instance, session.id, moment(3 + 60));
     tokio::time::sleep(second).await;
     assert_eq!(database.number(select).await, at(63).as_millis());
     assert_eq!(database.number("SELECT high_water FROM clock").await, at(63).as_millis());
-    world.store.record_activity(world.instance, session.id, at(64));
+    world.store.record_activity(world.instance, session.id, moment(64));
     world.allow_many(65).await;
     assert_eq!(database.number(select).await, at(64).as_millis(), "before new settings");
-    world.store.record_activity(world.instance, session.id, at(70));
+    world.store.record_activity(world.instance, session.id, moment(70));
     world.store.close().await.expect("closed");
     assert_eq!(database.number(select).await, at(70).as_millis());
     world.store = open(&database).await;
-    world.store.record_activity(world.instance, session.id, at(80));
+    world.store.record_activity(world.instance, session.id, moment(80));
     world.store = Store::memory();
     tokio::time::sleep(second).await;
     assert_eq!(database.number(select).await, at(80).as_millis(), "also when it is dropped");

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use common::{World, at, closed};
+use common::{World, at, closed, moment};
 use postgres::{Database, Server};
 use sojourn_core::{
     client::{Client, SecretHash},
@@ -70,7 +70,7 @@ impl Load {
             self.insist(&store, world.set(secs).write(Write::User(user.clone()))).await;
             facts.push(Fact::User(user.id));
             let client = ClientId::generate(at(secs), &mut world.dice);
-            let row = Client::new(client, SecretHash(world.dice.array()), at(secs));
+            let row = Client::new(client, SecretHash(world.dice.array()), moment(secs));
             self.insist(&store, world.set(secs).write(Write::Client(row))).await;
             let record = loop {
                 match store.browser(world.instance, client).await {
@@ -84,7 +84,7 @@ impl Load {
             self.insist(&store, set).await;
             let session = step.subject.expect("a session");
             facts.push(Fact::Session(session.id));
-            store.record_activity(world.instance, session.id, at(secs + 100));
+            store.record_activity(world.instance, session.id, moment(secs + 100));
             let ticket = world.ticket(user.id, secs);
             self.insist(&store, world.set(secs).write(Write::InsertSignInToken(ticket.clone()))).await;
             self.insist(&store, world.set(secs).write(Write::AcceptSignInToken(ticket.id))).await;

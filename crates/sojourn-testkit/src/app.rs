@@ -114,7 +114,7 @@ impl TestApp {
         if let Some(user) = self.stored_user(&address).await {
             return user;
         }
-        let now = self.server.now();
+        let now = self.server.moment().now;
         let mut user = User::new(UserId::generate(now, &mut self.server.random()), now);
         let name = email.split(['@', '+']).next().unwrap_or("");
         let (first, rest) = name.split_at(name.len().min(1));
@@ -139,7 +139,7 @@ impl TestApp {
         let address = Email::parse(email).expect("an e-mail address");
         let mut user = self.stored_user(&address).await.expect("an account");
         change(&mut user);
-        user.changed(self.server.now());
+        user.changed(self.server.moment().now);
         self.write(Write::User(user)).await;
     }
 
@@ -149,7 +149,7 @@ impl TestApp {
     /// It cannot be stored.
     pub async fn ticket(&self, email: &str, span: Duration) -> String {
         let user = self.user(email).await;
-        let now = self.server.now();
+        let now = self.server.moment().now;
         let text = keys::random_secret(&mut self.server.random());
         self.write(Write::InsertSignInToken(SignInToken {
             id: SignInTokenId::generate(now, &mut self.server.random()),
@@ -173,7 +173,7 @@ impl TestApp {
         let (mut settings, _) = self.store().settings(instance).await.expect("settings");
         change(&mut settings);
         settings.version += 1;
-        settings.in_force_from = self.server.now();
+        settings.in_force_from = self.server.moment().now;
         "test".clone_into(&mut settings.author);
         self.store().flush_activity().await.expect("activity is written");
         self.write(Write::Settings(settings)).await;
@@ -217,7 +217,7 @@ impl TestApp {
     /// # Panics
     /// It cannot be written.
     pub async fn write(&self, write: Write) {
-        let changes = self.server.changes(self.server.now()).write(write);
+        let changes = self.server.changes(self.server.moment()).write(write);
         self.server.commit(changes).await.expect("the row is written");
     }
 

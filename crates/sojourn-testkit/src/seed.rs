@@ -9,6 +9,7 @@ use sojourn_core::{
     id::{InstanceId, Randomness as _},
     settings::Settings,
     testing::Dice,
+    time::Moment,
     user::PasswordHash,
 };
 use sojourn_server::{MasterKey, keys};
@@ -62,7 +63,7 @@ pub(crate) async fn instance(
     let sealed_private_key = master_key().seal(&kid, signing_key(), dice);
     let instance = Instance { id, environment, host: host.to_owned(), created_at: START };
     let hash = keys::sha256(secret_key.as_bytes());
-    let changes = ChangeSet::new(id, START, dice)
+    let changes = ChangeSet::new(id, Moment::real(START), dice)
         .write(Write::InsertInstance(instance))
         .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: START }))
         .write(Write::InsertSecretKey(SecretKey { hash, created_at: START }))

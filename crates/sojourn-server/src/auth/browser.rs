@@ -40,8 +40,8 @@ pub struct Credential {
 const RENEWED_AFTER_SECS: i64 = 86_400;
 
 impl Credential {
-    fn new(client_id: ClientId, app: &App) -> Self {
-        Self { client_id, secret: random_secret(&mut app.random()), issued_at: app.wall().as_secs() }
+    fn new(client_id: ClientId, app: &App, wall: Timestamp) -> Self {
+        Self { client_id, secret: random_secret(&mut app.random()), issued_at: wall.as_secs() }
     }
 
     /// `<client id>.<secret>.<seconds>`: letters, digits, `-`, `_` and dots.
@@ -137,7 +137,7 @@ impl CallerParts {
         };
         let identity = match (&record, &self.credential) {
             (Some(record), Some(credential)) => {
-                record.browser.client.identify(self.visit.now, &credential.hash())
+                record.browser.client.identify(self.visit.now(), &credential.hash())
             }
             _ => Identity::Stranger,
         };
@@ -197,7 +197,7 @@ impl Caller {
 
     /// The browser with what is over closed; `None` when it is not known.
     pub fn settled(&self) -> Option<ClientStep> {
-        self.record.as_ref().map(|record| settle(self.visit.now, &self.visit.policy, &record.browser))
+        self.record.as_ref().map(|record| settle(self.visit.at, &self.visit.policy, &record.browser))
     }
 
     /// The browser, for a change. Requests that left before a rotation may only
@@ -225,9 +225,9 @@ impl Caller {
             // Who never got the answer that rotated the secret begins anew.
             Identity::Retired | Identity::Stranger => {}
         }
-        let client_id = ClientId::generate(self.visit.now, &mut app.random());
-        let credential = Credential::new(client_id, app);
-        let client = Client::new(client_id, credential.hash(), self.visit.now);
+        let client_id = ClientId::generate(self.visit.now(), &mut app.random());
+        let credential = Credential::new(client_id, app, self.visit.at.wall);
+        let client = Client::new(client_id, credential.hash(), self.visit.at);
         self.issued = Some(credential);
         self.record = None;
         self.identity = Identity::Current { confirms_rotation: false };
@@ -242,7 +242,7 @@ impl Caller {
 
     /// A fresh secret for a rotation of `client_id`; the answer carries it.
     pub fn rotate(&mut self, app: &App, client_id: ClientId) -> SecretHash {
-        let credential = Credential::new(client_id, app);
+        let credential = Credential::new(client_id, app, self.visit.at.wall);
         let hash = credential.hash();
         self.issued = Some(credential);
         hash
@@ -260,7 +260,7 @@ impl Caller {
     /// Notes what every visit notes, in the same commit as its change: that
     /// the new secret was seen, and where the browser calls from.
     pub fn note_visit(&self, step: &mut ClientStep) {
-        let now = self.visit.now;
+        let now = self.visit.now();
         if self.identity == (Identity::Current { confirms_rotation: true }) && self.issued.is_none() {
             step.browser.client.retire_predecessor(now);
             step.client_changed = true;
@@ -290,7 +290,7 @@ impl Caller {
         let holds = |uat: i64| self.uat.iter().all(|held| *held == Some(uat.to_string()));
         match (self.identity, browser) {
             (Identity::Current { .. }, Some(browser)) => {
-                let issued = self.newly_issued(app);
+                let issued = self.newly_issued();
                 if issued.is_some() || !holds(browser.client_uat()) {
                     cookies.extend(uat(browser.client_uat()));
                 }
@@ -310,15 +310,17 @@ impl Caller {
         crate::wire::client::set_cookies(&cookies)
     }
 
-    fn newly_issued(&self, app: &App) -> Option<Credential> {
-        let renewed = || self.credential.as_ref().and_then(|credential| credential.renewed(app.wall()));
+    fn newly_issued(&self) -> Option<Credential> {
+        let renewed =
+            || self.credential.as_ref().and_then(|credential| credential.renewed(self.visit.at.wall));
         self.issued.clone().or_else(renewed)
     }
 
     /// When the browser will drop the client cookie it has after this answer.
-    pub fn cookie_expires_at(&self, app: &App) -> Timestamp {
-        let newest = self.newly_issued(app).or_else(|| self.credential.clone());
-        let issued_at = newest.map_or(app.wall(), |credential| Timestamp::from_secs(credential.issued_at));
+    pub fn cookie_expires_at(&self) -> Timestamp {
+        let newest = self.newly_issued().or_else(|| self.credential.clone());
+        let issued_at =
+            newest.map_or(self.visit.at.wall, |credential| Timestamp::from_secs(credential.issued_at));
         issued_at + BROWSER_LIMIT
     }
 
@@ -342,7 +344,7 @@ impl Caller {
     /// # Errors
     /// A conflict: load again.
     pub async fn commit_settled(&self, app: &App, step: &ClientStep) -> Result<(), Unsettled> {
-        Ok(app.commit(app.changes(self.visit.now).browser(step)).await?)
+        Ok(app.commit(app.changes(self.visit.at).browser(step)).await?)
     }
 }
 

@@ -6,7 +6,12 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
-use sojourn_core::{policy::Policy, session::Device, settings::Settings, time::Timestamp};
+use sojourn_core::{
+    policy::Policy,
+    session::Device,
+    settings::Settings,
+    time::{Moment, Timestamp},
+};
 use sojourn_store::Engine as _;
 use url::Url;
 
@@ -19,8 +24,8 @@ use crate::{
 /// One visit of a browser to the Frontend API, its origin checked.
 #[derive(Clone, Debug)]
 pub struct Visit {
-    /// The one reading of the clock.
-    pub now: Timestamp,
+    /// The one reading of the clocks.
+    pub at: Moment,
     /// The application that asks: the `Origin` header, or what stands for it
     /// where browsers send none. Feeds `azp`.
     pub origin: Option<String>,
@@ -38,6 +43,11 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// The session clock: what sessions, codes and attempts are judged by.
+    pub const fn now(&self) -> Timestamp {
+        self.at.now
+    }
+
     /// Whether cookies are marked `Secure`: exactly when the page is https.
     pub fn is_secure(&self) -> bool {
         self.public_url.scheme() == "https"
@@ -74,7 +84,7 @@ impl FromRequestParts<App> for Visit {
             .or_else(|| proxy.as_ref().map(|proxy| proxy.url.origin().ascii_serialization()))
             .or_else(own);
         Ok(Self {
-            now: app.now(),
+            at: app.moment(),
             origin,
             own_origin: app.own_origin(),
             device: Device {

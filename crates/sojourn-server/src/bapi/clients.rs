@@ -59,7 +59,8 @@ async fn answer(
     secret: Option<SecretHash>,
     refusal: impl Fn() -> ApiError,
 ) -> ApiResult<Response> {
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     app.settle(|| async {
         let record = app.store().browser(app.instance_id(), id).await?.ok_or_else(&refusal)?;
         let is_current = |secret: &SecretHash| {
@@ -68,8 +69,8 @@ async fn answer(
         if !secret.as_ref().is_none_or(is_current) {
             return Err(Unsettled::Refused(refusal()));
         }
-        let step = settle(now, &record.policy, &record.browser);
-        app.commit(app.changes(now).browser(&step)).await?;
+        let step = settle(at, &record.policy, &record.browser);
+        app.commit(app.changes(at).browser(&step)).await?;
         let sessions = step
             .browser
             .sessions

@@ -10,7 +10,7 @@ use serde_json::json;
 use sojourn_core::{
     client::settle,
     handshake::{Handshake, directives},
-    time::Timestamp,
+    time::Moment,
 };
 use sojourn_store::Engine as _;
 use url::Url;
@@ -34,12 +34,12 @@ pub async fn get_handshake_payload(
     params: Params,
 ) -> ApiResult<Response> {
     let nonce = params.required("nonce")?;
-    let now = app.now();
+    let at = app.moment();
     let handshake = app.store().handshake(app.instance_id(), sha256(nonce.as_bytes())).await?;
     let handshake = handshake
-        .filter(|handshake| now < handshake.expires_at)
+        .filter(|handshake| at.now < handshake.expires_at)
         .ok_or_else(|| ApiError::not_found("handshake nonce"))?;
-    let (token, client_uat) = app.settle(|| redeem(&app, now, &handshake)).await?;
+    let (token, client_uat) = app.settle(|| redeem(&app, at, &handshake)).await?;
     let secure = handshake.origin.starts_with("https://");
     let domain = shared_domain(&app, &handshake.origin);
     let cookies = directives(app.cookie_names(), token.as_deref(), client_uat, secure, domain);
@@ -48,18 +48,14 @@ pub async fn get_handshake_payload(
 }
 
 /// A fresh token for the session that the handshake names, and the browser's `__client_uat`.
-async fn redeem(
-    app: &App,
-    now: Timestamp,
-    handshake: &Handshake,
-) -> Result<(Option<String>, i64), Unsettled> {
+async fn redeem(app: &App, at: Moment, handshake: &Handshake) -> Result<(Option<String>, i64), Unsettled> {
     let Some(client_id) = handshake.client_id else { return Ok((None, 0)) };
     let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { return Ok((None, 0)) };
-    let step = settle(now, &record.policy, &record.browser);
-    app.commit(app.changes(now).browser(&step)).await?;
+    let step = settle(at, &record.policy, &record.browser);
+    app.commit(app.changes(at).browser(&step)).await?;
     let session = step.browser.sessions.iter().find(|session| Some(session.id) == handshake.session_id);
     let occasion = Occasion {
-        now,
+        at,
         origin: Some(&handshake.origin),
         policy: &record.policy,
         settings: &record.settings.token,

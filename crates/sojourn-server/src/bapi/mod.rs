@@ -12,7 +12,6 @@ mod session_settings;
 mod session_token;
 mod sessions;
 mod settings;
-mod settled;
 mod sign_in_tokens;
 mod testing_tokens;
 mod tokens;

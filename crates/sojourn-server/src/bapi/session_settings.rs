@@ -9,6 +9,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sojourn_core::{
+    activity::Activity,
     forecast::{WouldEnd, forecast},
     lifetime::{LifetimeError, Limit},
     settings::{LimitPatch, SessionSettingsDocument, SessionSettingsPatch, Settings},
@@ -86,8 +87,18 @@ fn patch(params: &Params) -> ApiResult<SessionSettingsPatch> {
     let fields = Fields::new(
         params.fields(),
         "",
-        &["inactivity_timeout", "maximum_lifetime", "multi_session_enabled"],
+        &[
+            "inactivity_timeout",
+            "maximum_lifetime",
+            "multi_session_enabled",
+            "activity",
+            "ended_sessions_kept_seconds",
+        ],
     )?;
+    let activity = fields.text("activity")?.map(|word| {
+        let refuse = || fields.refuse(ErrorCode::FormParamValueInvalid, "activity", "token or visible");
+        Activity::from_word(word).ok_or_else(refuse)
+    });
     let limit = |name: &str| {
         let place = format!("{name}.");
         let Some(object) = fields.object(name)? else { return Ok(None) };
@@ -99,6 +110,8 @@ fn patch(params: &Params) -> ApiResult<SessionSettingsPatch> {
         inactivity_timeout: limit("inactivity_timeout")?,
         maximum_lifetime: limit("maximum_lifetime")?,
         multi_session_enabled: fields.flag("multi_session_enabled")?,
+        activity: activity.transpose()?,
+        ended_sessions_kept_seconds: fields.seconds("ended_sessions_kept_seconds")?,
     })
 }
 
@@ -107,6 +120,7 @@ fn refusal(error: LifetimeError) -> ApiError {
         let name = match limit {
             Limit::Inactivity => "inactivity_timeout.duration_seconds",
             Limit::Maximum => "maximum_lifetime.duration_seconds",
+            Limit::Retention => "ended_sessions_kept_seconds",
         };
         ApiError::param(ErrorCode::FormParamValueInvalid, name)
             .why(format!("The {limit} has to be {bound} {seconds} seconds on this instance."))

@@ -10,18 +10,16 @@ use sojourn_core::{
     client::{Browser, Client, Newcomer, SecretHash, admit},
     id::{ClientId, SessionId, UserId},
     policy::Policy,
-    session::{ClosedStatus, Device, EndReason, Session},
-    time::Timestamp,
+    session::{ClosedStatus, Device, EndReason, EndedBy, Ending, Session},
+    time::{Moment, Timestamp},
 };
 use sojourn_store::{Engine as _, Expect, SessionFilter, StoredStatus, Write};
 
-use super::{
-    page::Page,
-    settled::{self, no_session, overdue, record_ends},
-};
+use super::page::Page;
 use crate::{
     app::{App, Unsettled},
     auth::ApplicationServer,
+    ends::{self, no_session, overdue, record_ends},
     keys::{random_secret, sha256},
     revocation,
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
@@ -48,7 +46,8 @@ pub async fn list_sessions(
         user_id: user_id.as_deref().map(str::parse).transpose().ok(),
         status: params.text("status")?.as_deref().map(Status::parse).transpose()?,
     };
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     let (_, policy) = app.store().settings(app.instance_id()).await?;
     let (sessions, total) = match filter {
         Filter { client_id: Some(client_id), user_id: Some(user_id), status } => {
@@ -59,7 +58,7 @@ pub async fn list_sessions(
                 offset: page.offset,
                 ..SessionFilter::default()
             };
-            load(&app, now, &policy, filter, status).await?
+            load(&app, at, &policy, filter, status).await?
         }
         // An id that cannot be one names no sessions.
         _ => (Vec::new(), 0),
@@ -106,7 +105,7 @@ impl Status {
 
 async fn load(
     app: &App,
-    now: Timestamp,
+    at: Moment,
     policy: &Policy,
     mut filter: SessionFilter,
     status: Option<Status>,
@@ -115,7 +114,7 @@ async fn load(
     if status.is_some_and(Status::depends_on_time) {
         let open = StoredStatus::Open;
         let all = SessionFilter { stored: Some(open), limit: u32::MAX, offset: 0, ..filter.clone() };
-        record_ends(app, now, overdue(now, policy, &list(&all).await?.0)).await?;
+        record_ends(app, at, overdue(at.now, policy, &list(&all).await?.0)).await?;
     }
     filter.stored = match status {
         None => None,
@@ -124,11 +123,11 @@ async fn load(
         Some(Status::Pending) => return Ok((Vec::new(), 0)),
     };
     let found = list(&filter).await?;
-    let over = overdue(now, policy, &found.0);
+    let over = overdue(at.now, policy, &found.0);
     if over.is_empty() {
         return Ok(found);
     }
-    record_ends(app, now, over).await?;
+    record_ends(app, at, over).await?;
     Ok(list(&filter).await?)
 }
 
@@ -139,8 +138,9 @@ pub async fn get_session(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let now = app.now();
-    let (session, policy) = settled::session(&app, now, &id).await?;
+    let at = app.moment();
+    let now = at.now;
+    let (session, policy) = ends::session(&app, at, &id).await?;
     Ok(object(now, &policy, &session))
 }
 
@@ -154,12 +154,17 @@ pub async fn revoke_session(
     let id: SessionId = id.parse().map_err(|_| no_session())?;
     let session = app
         .settle(|| async {
-            let ended = revocation::of_session(&app, id, EndReason::RevokedByBackend).await?;
+            let ended = revocation::of_session(
+                &app,
+                id,
+                Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend),
+            )
+            .await?;
             ended.ok_or_else(|| Unsettled::Refused(no_session()))
         })
         .await?;
     let (_, policy) = app.store().settings(app.instance_id()).await?;
-    Ok(object(app.now(), &policy, &session))
+    Ok(object(app.moment().now, &policy, &session))
 }
 
 /// Signs a user in on a browser that nobody holds: for tests, in development.
@@ -177,7 +182,8 @@ pub async fn create_session(
     let user_id = params.required("user_id")?;
     let missing = || ApiError::not_found("user");
     let user_id: UserId = user_id.parse().map_err(|_| missing())?;
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     app.settle(|| async {
         let mut user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;
         if user.banned {
@@ -189,19 +195,20 @@ pub async fn create_session(
         let (settings, policy) = app.store().settings(app.instance_id()).await?;
         let fresh_secret = || SecretHash(sha256(random_secret(&mut app.random()).as_bytes()));
         let client_id = ClientId::generate(now, &mut app.random());
-        let browser = Browser { client: Client::new(client_id, fresh_secret(), now), sessions: Vec::new() };
+        let browser = Browser { client: Client::new(client_id, fresh_secret(), at), sessions: Vec::new() };
         let newcomer = Newcomer {
             session_id: SessionId::generate(now, &mut app.random()),
             user_id,
             device: Device::default(),
+            impersonation: None,
             strategy: "admin".to_owned(),
             secret: fresh_secret(),
         };
-        let step = admit(now, &policy, &browser, newcomer)
+        let step = admit(at, &policy, &browser, newcomer)
             .map_err(|turned| ApiError::internal(format!("an empty browser turned away: {turned:?}")))?;
         user.signed_in(now);
         let changes = app
-            .changes(now)
+            .changes(at)
             .expect(Expect::Settings(settings.version))
             .browser(&step)
             .write(Write::User(user));

@@ -80,7 +80,8 @@ pub async fn change(
         // known of them has to be stored by then (decision 4).
         app.store().flush_activity().await?;
     }
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     app.settle(|| async {
         let (before, policy) = app.store().settings(app.instance_id()).await?;
         if let Some(expected) = terms.expected.filter(|expected| *expected != before.version) {
@@ -101,7 +102,7 @@ pub async fn change(
         after.in_force_from = now.max(before.in_force_from);
         "backend".clone_into(&mut after.author);
         if !terms.dry_run {
-            let mut changes = app.changes(now).write(Write::Settings(after.clone()));
+            let mut changes = app.changes(at).write(Write::Settings(after.clone()));
             if after.session != before.session {
                 changes = changes.event(Event::SessionSettingsChanged { version: after.version });
             }

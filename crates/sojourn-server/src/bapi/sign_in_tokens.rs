@@ -56,7 +56,8 @@ pub async fn create_sign_in_token(
     }
     let missing = || ApiError::not_found("user");
     let user_id: UserId = user_id.parse().map_err(|_| missing())?;
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     let token = random_secret(&mut app.random());
     let ticket = SignInToken {
         id: SignInTokenId::generate(now, &mut app.random()),
@@ -70,7 +71,7 @@ pub async fn create_sign_in_token(
     app.settle(|| async {
         let user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;
         let changes = app
-            .changes(now)
+            .changes(at)
             .expect(Expect::User(user_id, user.version))
             .write(Write::InsertSignInToken(ticket.clone()));
         Ok(app.commit(changes).await?)
@@ -89,7 +90,8 @@ pub async fn revoke_sign_in_token(
 ) -> ApiResult<Response> {
     let missing = || ApiError::not_found("sign-in token");
     let id: SignInTokenId = id.parse().map_err(|_| missing())?;
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     app.settle(|| async {
         let mut ticket = app.store().sign_in_token_by_id(app.instance_id(), id).await?.ok_or_else(missing)?;
         if ticket.status != SignInTokenStatus::Pending {
@@ -97,7 +99,7 @@ pub async fn revoke_sign_in_token(
                 .why(format!("It is {} already.", ticket.status.as_str()))
                 .into());
         }
-        app.commit(app.changes(now).write(Write::RevokeSignInToken(id))).await?;
+        app.commit(app.changes(at).write(Write::RevokeSignInToken(id))).await?;
         ticket.status = SignInTokenStatus::Revoked;
         ticket.updated_at = now;
         Ok(Json(object(&ticket, None)).into_response())

@@ -14,7 +14,7 @@ use crate::{app::App, auth::ApplicationServer, keys::random_hex, wire::ApiResult
 /// A token for an hour.
 #[utoipa::path(post, path = "/v1/testing_tokens", tag = "Testing tokens", responses((status = 200, description = "A testing token")))]
 pub async fn create_testing_token(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
-    let now = app.wall();
+    let now = app.moment().wall;
     let token = format!("{}-c_{}", now.as_secs(), random_hex(&mut app.random(), 16));
     let expires_at = (now + minutes(60)).as_secs();
     Ok(Json(json!({"object": "testing_token", "token": token, "expires_at": expires_at})).into_response())

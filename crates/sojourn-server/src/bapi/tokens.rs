@@ -9,10 +9,10 @@ use axum::{
 use sojourn_core::{claims::SESSION_CATEGORY, client::settle, id::SessionId};
 use sojourn_store::Engine as _;
 
-use super::settled::{self, no_session};
 use crate::{
     app::App,
     auth::ApplicationServer,
+    ends::{self, no_session},
     minting::{Occasion, mint},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
@@ -31,15 +31,15 @@ pub async fn create_session_token(
 ) -> ApiResult<Response> {
     let id: SessionId = id.parse().map_err(|_| no_session())?;
     let lifetime_seconds = lifetime(&params)?;
-    let now = app.now();
+    let at = app.moment();
     app.settle(|| async {
         let session = app.store().session(app.instance_id(), id).await?.ok_or_else(no_session)?;
         let record = app.store().browser(app.instance_id(), session.client_id).await?.ok_or_else(over)?;
-        let step = settle(now, &record.policy, &record.browser);
-        app.commit(app.changes(now).browser(&step)).await?;
+        let step = settle(at, &record.policy, &record.browser);
+        app.commit(app.changes(at).browser(&step)).await?;
         let session = step.browser.sessions.iter().find(|session| session.id == id).ok_or_else(over)?;
         let occasion = Occasion {
-            now,
+            at,
             origin: None,
             policy: &record.policy,
             settings: &record.settings.token,
@@ -72,7 +72,7 @@ pub async fn create_template_token(
     _: ApplicationServer,
     Path((id, _template)): Path<(String, String)>,
 ) -> ApiResult<Response> {
-    settled::session(&app, app.now(), &id).await?;
+    ends::session(&app, app.moment(), &id).await?;
     Err(ApiError::new(ErrorCode::ResourceNotFound).why(
         "There is no such JWT template. Put claims of your own into the session token (/v1/instance/session_token).",
     ))
@@ -87,13 +87,14 @@ pub async fn verify_session(
     params: Params,
 ) -> ApiResult<Response> {
     let token = params.required("token")?;
-    let now = app.now();
-    let (session, policy) = settled::session(&app, now, &id).await?;
+    let at = app.moment();
+    let now = at.now;
+    let (session, policy) = ends::session(&app, at, &id).await?;
     let claims = app.signer().verify(&token, SESSION_CATEGORY);
     let is_good = session.closed.is_none()
         && claims.is_some_and(|claims| {
             claims["sid"] == session.id.to_string()
-                && claims["exp"].as_i64().is_some_and(|exp| app.wall().as_secs() < exp)
+                && claims["exp"].as_i64().is_some_and(|exp| app.moment().wall.as_secs() < exp)
         });
     if !is_good {
         return Err(ApiError::new(ErrorCode::InvalidSessionToken)

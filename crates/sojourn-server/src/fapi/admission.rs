@@ -25,16 +25,17 @@ pub fn welcome(
     user_id: UserId,
     strategy: &str,
 ) -> Result<(ClientStep, SessionId), Turned> {
-    let now = caller.visit.now;
+    let now = caller.visit.now();
     let session_id = SessionId::generate(now, &mut app.random());
     let newcomer = Newcomer {
         session_id,
         user_id,
         device: caller.visit.device.clone(),
+        impersonation: None,
         strategy: strategy.to_owned(),
         secret: caller.rotate(app, browser.client.id),
     };
-    let mut step = admit(now, &caller.visit.policy, browser, newcomer)?;
+    let mut step = admit(caller.visit.at, &caller.visit.policy, browser, newcomer)?;
     caller.note_visit(&mut step);
     step.browser.client.sign_in_id = None;
     step.browser.client.sign_up_id = None;

@@ -38,7 +38,7 @@ impl<'a> View<'a> {
     /// A session in its last second is not shown any more, because there is no
     /// token for it: the browser would ask for one again and again.
     pub fn new(app: &'a App, caller: &'a Caller, browser: &Browser) -> Self {
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         let sign_in = caller
             .sign_in()
             .filter(|sign_in| sign_in.is_open(now) && browser.client.sign_in_id == Some(sign_in.id));
@@ -85,14 +85,14 @@ impl<'a> View<'a> {
         let visit = &self.caller.visit;
         let user = self.user_of(session);
         let token = mint(self.app, visit, session, user).ok();
-        wire::session::frontend_session(visit.now, &visit.policy, session, user, token.as_deref())
+        wire::session::frontend_session(visit.now(), &visit.policy, session, user, token.as_deref())
     }
 
     /// The client object, or null.
     pub fn client(&self) -> Value {
         let Some(browser) = &self.browser else { return Value::Null };
         let visit = &self.caller.visit;
-        let now = visit.now;
+        let now = visit.now();
         let sessions = browser.sessions.iter().map(|session| self.session(session)).collect();
         let known = |id| {
             self.newcomer
@@ -105,13 +105,7 @@ impl<'a> View<'a> {
         let verify_email = visit.settings.instance.auth_email.verify_at_sign_up;
         let sign_up =
             self.sign_up.map_or(Value::Null, |sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
-        wire::client::frontend_client(
-            self.caller.cookie_expires_at(self.app),
-            browser,
-            sessions,
-            sign_in,
-            sign_up,
-        )
+        wire::client::frontend_client(self.caller.cookie_expires_at(), browser, sessions, sign_in, sign_up)
     }
 
     /// `Set-Cookie` values for this browser.

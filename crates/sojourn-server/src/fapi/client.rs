@@ -7,10 +7,10 @@ use axum::{
 };
 use serde_json::Value;
 use sojourn_core::{
+    activity::Sign,
     client::{Leaving, leave, refresh},
-    session::{ClosedStatus, EndReason},
+    session::Ending,
 };
-use sojourn_store::Engine as _;
 
 use super::answer::{View, refuse_caller};
 use crate::{
@@ -32,18 +32,16 @@ pub async fn get_client(State(app): State<App>, parts: CallerParts) -> ApiResult
         let Some(mut step) = caller.settled() else {
             return Ok(View::nobody(&app, &caller).read(&Value::Null));
         };
-        let (now, policy) = (caller.visit.now, &caller.visit.policy);
+        let policy = &caller.visit.policy;
         let active = step.browser.active_session().map(|session| session.id);
         if let Some(id) = active
-            && let Ok(active) = refresh(now, policy, &step.browser, id)
+            && let Ok(active) = refresh(caller.visit.at, policy, &step.browser, id, Sign::PageLoad)
         {
-            step.browser = active.browser;
+            (step.browser, step.seen) = (active.browser, active.seen);
         }
         caller.note_visit(&mut step);
-        app.commit(app.changes(now).browser(&step)).await?;
-        if let Some(id) = active {
-            app.store().record_activity(app.instance_id(), id, now);
-        }
+        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
+        app.note_activity(&step, caller.visit.at);
         let view = View::new(&app, &caller, &step.browser);
         Ok(view.read(&view.client()))
     })
@@ -66,10 +64,10 @@ async fn make_client(app: App, parts: CallerParts) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
         let Ok(browser) = caller.browser_or_new(&app) else { return refuse_caller(&app, &caller).await };
-        let mut step = sojourn_core::client::settle(caller.visit.now, &caller.visit.policy, &browser);
+        let mut step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, &browser);
         step.client_changed |= browser.client.version == 0;
         caller.note_visit(&mut step);
-        app.commit(app.changes(caller.visit.now).browser(&step)).await?;
+        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
         let view = View::new(&app, &caller, &step.browser);
         Ok(view.changed(&view.client()))
     })
@@ -85,10 +83,10 @@ pub async fn delete_client(State(app): State<App>, parts: CallerParts) -> ApiRes
             return refuse_caller(&app, &caller).await;
         }
         if let Ok(browser) = caller.browser().cloned() {
-            let all = Leaving::All(ClosedStatus::Removed, EndReason::SignedOutEverywhere);
+            let (all, ending) = (Leaving::All, Ending::SIGNED_OUT_EVERYWHERE);
             let secret = caller.rotate(&app, browser.client.id);
-            let step = leave(caller.visit.now, &caller.visit.policy, &browser, all, Some(secret));
-            app.commit(app.changes(caller.visit.now).browser(&step)).await?;
+            let step = leave(caller.visit.at, &caller.visit.policy, &browser, all, ending, Some(secret));
+            app.commit(app.changes(caller.visit.at).browser(&step)).await?;
         }
         caller.forget();
         Ok(View::nobody(&app, &caller).changed(&Value::Null))
@@ -107,12 +105,12 @@ pub async fn delete_client_sessions(State(app): State<App>, parts: CallerParts) 
         let Ok(browser) = caller.browser().cloned() else {
             return Ok(View::nobody(&app, &caller).read(&Value::Null));
         };
-        let all = Leaving::All(ClosedStatus::Removed, EndReason::SignedOutEverywhere);
+        let (all, ending) = (Leaving::All, Ending::SIGNED_OUT_EVERYWHERE);
         // Sessions that are over already rotate nothing, so no secret may be told for them.
         let signed_in = caller.settled().is_some_and(|step| !step.browser.sessions.is_empty());
         let secret = signed_in.then(|| caller.rotate(&app, browser.client.id));
-        let step = leave(caller.visit.now, &caller.visit.policy, &browser, all, secret);
-        app.commit(app.changes(caller.visit.now).browser(&step)).await?;
+        let step = leave(caller.visit.at, &caller.visit.policy, &browser, all, ending, secret);
+        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
         let view = View::new(&app, &caller, &step.browser);
         Ok(view.read(&view.client()))
     })

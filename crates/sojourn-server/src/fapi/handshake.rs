@@ -8,12 +8,13 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sojourn_core::{
+    activity::Sign,
     client::{ClientStep, refresh},
     cookie::{Cookie, HANDSHAKE_NONCE},
     handshake::{Handshake, NONCE_LIFETIME},
     id::SessionId,
 };
-use sojourn_store::{Engine as _, Write};
+use sojourn_store::Write;
 use url::Url;
 
 use super::client::redirect_refused;
@@ -46,7 +47,7 @@ async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<R
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
     app.settle(|| async {
         let caller = parts.load(app).await?;
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         let mut step = caller.settled();
         let session_id = step.as_mut().and_then(|step| touch(step, hint, &caller));
         let nonce = random_secret(&mut app.random());
@@ -56,14 +57,15 @@ async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<R
             origin: target.origin().ascii_serialization(),
             expires_at: now + NONCE_LIFETIME,
         };
-        let mut changes = app.changes(now).write(Write::Handshake(sha256(nonce.as_bytes()), handshake));
+        let mut changes =
+            app.changes(caller.visit.at).write(Write::Handshake(sha256(nonce.as_bytes()), handshake));
         if let Some(step) = &mut step {
             caller.note_visit(step);
             changes = changes.browser(step);
         }
         app.commit(changes).await?;
-        if let Some(id) = session_id {
-            app.store().record_activity(app.instance_id(), id, now);
+        if let Some(step) = &step {
+            app.note_activity(step, caller.visit.at);
         }
         let browser = step.as_ref().map(|step| &step.browser);
         let secure = target.scheme() == "https";
@@ -82,8 +84,8 @@ async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<R
 fn touch(step: &mut ClientStep, hint: Option<SessionId>, caller: &crate::auth::Caller) -> Option<SessionId> {
     let hinted = step.browser.sessions.iter().find(|session| Some(session.id) == hint);
     let id = hinted.or_else(|| step.browser.active_session())?.id;
-    let touched = refresh(caller.visit.now, &caller.visit.policy, &step.browser, id).ok()?;
-    step.browser = touched.browser;
+    let touched = refresh(caller.visit.at, &caller.visit.policy, &step.browser, id, Sign::Handshake).ok()?;
+    (step.browser, step.seen) = (touched.browser, touched.seen);
     Some(id)
 }
 

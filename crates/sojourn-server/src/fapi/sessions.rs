@@ -6,11 +6,11 @@ use axum::{
 };
 use serde_json::Value;
 use sojourn_core::{
+    activity::Sign,
     client::{Leaving, leave, refresh, settle, switch},
     id::SessionId,
-    session::{ClosedStatus, EndReason},
+    session::Ending,
 };
-use sojourn_store::Engine as _;
 
 use super::answer::{View, refuse_caller, refuse_gone};
 use crate::{
@@ -54,12 +54,12 @@ pub async fn touch_session(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let Ok(browser) = caller.browser() else { return refuse_caller(&app, &caller).await };
-        match switch(caller.visit.now, &caller.visit.policy, browser, id) {
+        match switch(caller.visit.at, &caller.visit.policy, browser, id) {
             Err(gone) => refuse_gone(&app, &caller, &gone.0).await,
             Ok(mut step) => {
                 caller.note_visit(&mut step);
-                app.commit(app.changes(caller.visit.now).browser(&step)).await?;
-                app.store().record_activity(app.instance_id(), id, caller.visit.now);
+                app.commit(app.changes(caller.visit.at).browser(&step)).await?;
+                app.note_activity(&step, caller.visit.at);
                 let view = View::new(&app, &caller, &step.browser);
                 let session = step.subject.as_ref().map_or(Value::Null, |session| view.session(session));
                 Ok(view.changed(&session))
@@ -76,7 +76,7 @@ pub async fn end_session(
     parts: CallerParts,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    sign_out_of_one(app, parts, &id, ClosedStatus::Ended).await
+    sign_out_of_one(app, parts, &id, Ending::ENDED).await
 }
 
 /// Signs out of one session, which leaves the client (S9: `signOut({sessionId})`).
@@ -86,27 +86,22 @@ pub async fn remove_session(
     parts: CallerParts,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    sign_out_of_one(app, parts, &id, ClosedStatus::Removed).await
+    sign_out_of_one(app, parts, &id, Ending::SIGNED_OUT).await
 }
 
-async fn sign_out_of_one(
-    app: App,
-    parts: CallerParts,
-    id: &str,
-    status: ClosedStatus,
-) -> ApiResult<Response> {
+async fn sign_out_of_one(app: App, parts: CallerParts, id: &str, ending: Ending) -> ApiResult<Response> {
     let id = named(&app, &parts, id).await?;
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
         let Ok(browser) = caller.browser().cloned() else { return refuse_caller(&app, &caller).await };
-        let settled = settle(caller.visit.now, &caller.visit.policy, &browser);
+        let settled = settle(caller.visit.at, &caller.visit.policy, &browser);
         if !settled.browser.sessions.iter().any(|session| session.id == id) {
             return refuse_gone(&app, &caller, &settled).await;
         }
         let secret = caller.rotate(&app, browser.client.id);
-        let one = Leaving::One(id, status, EndReason::SignedOut);
-        let step = leave(caller.visit.now, &caller.visit.policy, &browser, one, Some(secret));
-        app.commit(app.changes(caller.visit.now).browser(&step)).await?;
+        let step =
+            leave(caller.visit.at, &caller.visit.policy, &browser, Leaving::One(id), ending, Some(secret));
+        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
         let view = View::new(&app, &caller, &step.browser);
         let session = step.subject.as_ref().map_or(Value::Null, |session| view.session(session));
         Ok(view.changed(&session))
@@ -122,23 +117,24 @@ pub async fn create_session_token(
     State(app): State<App>,
     parts: CallerParts,
     Path(id): Path<String>,
-    _params: Params,
+    params: Params,
 ) -> ApiResult<Response> {
     let id = named(&app, &parts, &id).await?;
+    let hidden = params.text("tab_state")?.as_deref() == Some("hidden");
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let Some(record) = caller.record() else { return refuse_caller(&app, &caller).await };
         let visit = &caller.visit;
-        let mut step = match refresh(visit.now, &visit.policy, &record.browser, id) {
+        let mut step = match refresh(visit.at, &visit.policy, &record.browser, id, Sign::Token { hidden }) {
             Err(gone) => return refuse_gone(&app, &caller, &gone.0).await,
             Ok(step) => step,
         };
         caller.note_visit(&mut step);
-        app.commit(app.changes(visit.now).browser(&step)).await?;
+        app.commit(app.changes(visit.at).browser(&step)).await?;
         let session = step.subject.as_ref().filter(|session| session.id == id);
         let token = session.and_then(|session| mint(&app, visit, session, caller.user_of(session)).ok());
         let Some(token) = token else { return refuse_gone(&app, &caller, &step).await };
-        app.store().record_activity(app.instance_id(), id, visit.now);
+        app.note_activity(&step, visit.at);
         Ok(View::new(&app, &caller, &step.browser).answer(&token_object(&token)))
     })
     .await

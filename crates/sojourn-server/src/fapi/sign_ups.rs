@@ -58,7 +58,7 @@ pub async fn get_sign_up(
 ) -> ApiResult<Response> {
     let caller = parts.load(&app).await?;
     let sign_up = own_sign_up(&app, &caller, &id).await?;
-    let object = wire::sign_up::sign_up(caller.visit.now, &sign_up, verify_email(&caller));
+    let object = wire::sign_up::sign_up(caller.visit.now(), &sign_up, verify_email(&caller));
     Ok(View::nobody(&app, &caller).answer(&serde_json::json!({"response": object, "client": null})))
 }
 
@@ -88,14 +88,14 @@ pub async fn prepare_verification(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let mut sign_up = own_sign_up(&app, &caller, &id).await?;
-        let (now, settings) = (caller.visit.now, &caller.visit.settings);
+        let (now, settings) = (caller.visit.now(), &caller.visit.settings);
         let email = sign_up.fields.email.clone();
         let email = email.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "email_address"))?;
         let code = new_code(&app, settings, &email);
         sign_up.code =
             Some(SentCode::new(now, email.clone(), None, hash_code(&app, &sign_up.id.to_string(), &code)));
         let Some(step) = caller.settled() else { return refuse_caller(&app, &caller).await };
-        let mut changes = app.changes(now).browser(&step).write(Write::SignUp(sign_up.clone()));
+        let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::SignUp(sign_up.clone()));
         changes.writes.extend(mail_code(&app, settings, &email, Occasion::SignUp, &code, now)?);
         app.commit(changes).await?;
         let view = View::new(&app, &caller, &step.browser).with_sign_up(&sign_up);
@@ -115,7 +115,7 @@ pub async fn attempt_verification(
     app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
     only_email_code(&params)?;
     let answer = params.required("code")?;
-    let now = parts.visit.now;
+    let now = parts.visit.now();
     let result = app
         .settle(|| async {
             let caller = parts.load(&app).await?;
@@ -124,7 +124,7 @@ pub async fn attempt_verification(
             let before = sign_up.clone();
             let result = sign_up.answer_code(now, &hash);
             if sign_up != before {
-                app.commit(app.changes(now).write(Write::SignUp(sign_up))).await?;
+                app.commit(app.changes(parts.visit.at).write(Write::SignUp(sign_up))).await?;
             }
             Ok(result)
         })
@@ -142,7 +142,7 @@ async fn change(
 ) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         let begun = match id {
             Some(id) => Some(own_sign_up(app, &caller, id).await?),
             None => None,
@@ -153,12 +153,13 @@ async fn change(
         });
         sign_up.update(fields.clone());
         if !sign_up.is_ready(now, verify_email(&caller)) {
-            let mut step = sojourn_core::client::settle(now, &caller.visit.policy, &browser);
+            let mut step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, &browser);
             caller.note_visit(&mut step);
             step.browser.client.sign_up_id = Some(sign_up.id);
             step.browser.client.changed(now);
             step.client_changed = true;
-            app.commit(app.changes(now).browser(&step).write(Write::SignUp(sign_up.clone()))).await?;
+            app.commit(app.changes(caller.visit.at).browser(&step).write(Write::SignUp(sign_up.clone())))
+                .await?;
             let view = View::new(app, &caller, &step.browser).with_sign_up(&sign_up);
             return Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))));
         }
@@ -171,7 +172,7 @@ async fn change(
         let email_id = EmailAddressId::generate(now, &mut app.random());
         let user = sign_up.complete(now, user_id, email_id, session_id);
         let changes = app
-            .changes(now)
+            .changes(caller.visit.at)
             .expect(Expect::Settings(caller.visit.settings.version))
             .write(Write::User(user.clone()))
             .event(Event::UserCreated(user_id))
@@ -191,7 +192,7 @@ async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
     sign_ins::refuse_second(app, parts, Some(&user)).await?;
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         let Ticket { mut user, spend } = examine(app, parts, ticket).await?;
         refuse_banned(&user)?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
@@ -206,7 +207,7 @@ async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
         sign_up.created_user_id = Some(user.id);
         sign_up.created_session_id = Some(session_id);
         let changes = app
-            .changes(now)
+            .changes(caller.visit.at)
             .expect(Expect::Settings(caller.visit.settings.version))
             .write(spend)
             .write(Write::User(user.clone()))
@@ -242,7 +243,7 @@ async fn fields(app: &App, parts: &CallerParts, params: &Params) -> ApiResult<Si
         first_name: params.text("first_name")?,
         last_name: params.text("last_name")?,
         unsafe_metadata,
-        legal_accepted_at: accepted.then_some(parts.visit.now),
+        legal_accepted_at: accepted.then_some(parts.visit.now()),
         locale: params.text("locale")?,
     })
 }
@@ -266,7 +267,7 @@ async fn own_sign_up(app: &App, caller: &Caller, id: &str) -> Result<SignUp, Uns
     let missing = || ApiError::not_found("sign-up attempt of this browser");
     let id: SignUpId = id.parse().map_err(|_| missing())?;
     let sign_up = app.store().sign_up(app.instance_id(), id).await?.ok_or_else(missing)?;
-    let is_open = sign_up.created_user_id.is_none() && caller.visit.now < sign_up.abandon_at();
+    let is_open = sign_up.created_user_id.is_none() && caller.visit.now() < sign_up.abandon_at();
     if sign_up.client_id != browser.client.id || !is_open {
         return Err(missing().into());
     }

@@ -162,7 +162,7 @@ async fn show_mailbox(
         })
         .collect();
     let selected = id.and_then(|Path(id)| entries.iter().find(|mail| mail.id == id));
-    let html = render_mailbox(&entries, selected, filter.as_deref(), app.now().as_millis());
+    let html = render_mailbox(&entries, selected, filter.as_deref(), app.moment().now.as_millis());
     Ok((mailbox_headers(), Html(html.map_err(ApiError::internal)?)).into_response())
 }
 
@@ -175,7 +175,6 @@ async fn clear_mailbox(State(app): State<App>, headers: HeaderMap) -> ApiResult<
     if !app.has_development_tools() || !app.mailbox().admits(&headers) {
         return Err(ApiError::not_found("page"));
     }
-    let now = app.now();
-    app.commit(app.changes(now).write(sojourn_store::Write::ClearMails)).await?;
+    app.commit(app.changes(app.moment()).write(sojourn_store::Write::ClearMails)).await?;
     Ok(Redirect::to("/mailbox").into_response())
 }

@@ -39,7 +39,7 @@ pub fn backend_session(now: Timestamp, policy: &Policy, session: &Session) -> Va
         "status": session.status(now, policy),
         "last_active_at": session.last_active_at,
         "last_active_organization_id": null,
-        "actor": null,
+        "actor": session.impersonation.as_ref().map(|own| &own.actor),
         "tasks": null,
         "latest_activity": activity(session),
         "expire_at": session.expire_at(policy),

@@ -7,6 +7,8 @@ use sojourn_core::{
     email::Email,
     id::{SignInTokenId, UserId},
     session::{ClosedStatus, Session},
+    test_clock::TestClock,
+    time::Timestamp,
     user::User,
 };
 
@@ -35,7 +37,7 @@ pub(super) fn apply(tenant: &mut Tenant, changes: &ChangeSet) -> Result<(), Comm
     let mut application = Application { tenant, undo: Vec::new(), deleted: Vec::new() };
     match application.run(changes) {
         Ok(()) => {
-            application.tenant.commits.insert(changes.id, changes.at);
+            application.tenant.commits.insert(changes.id, changes.at.wall);
             application.tenant.outbox.extend(outbox::entries(changes));
             Ok(())
         }
@@ -166,7 +168,53 @@ impl Application<'_> {
             }
             Write::InsertSigningKey(key) => unless(put!(self.signing_keys[key.kid.clone()] = key.clone())),
             Write::InsertSecretKey(key) => unless(put!(self.secret_keys[key.hash] = key.clone())),
+            Write::TestClock(clock) => {
+                let before = self.tenant.test_clock;
+                unless(before.version != clock.version)?;
+                self.tenant.test_clock = TestClock { version: clock.version + 1, ..*clock };
+                self.undo.push(Box::new(move |tenant| tenant.test_clock = before));
+                Ok(())
+            }
+            Write::ShiftOpen(by_ms) => {
+                self.shift_open(*by_ms);
+                Ok(())
+            }
         }
+    }
+
+    fn shift_open(&mut self, by_ms: i64) {
+        let moved = |at: Timestamp| Timestamp::from_millis(at.as_millis() + by_ms);
+        let open = self.tenant.sessions.values().filter(|session| session.closed.is_none());
+        for mut session in open.cloned().collect::<Vec<_>>() {
+            session.created_at = moved(session.created_at);
+            session.first_factor_verified_at = moved(session.first_factor_verified_at);
+            session.last_active_at = moved(session.last_active_at);
+            put!(self.sessions[session.id] = session);
+        }
+        for mut client in self.tenant.clients.values().cloned().collect::<Vec<_>>() {
+            client.version += 1;
+            if let Some(old) = &mut client.predecessor {
+                old.rotated_at = moved(old.rotated_at);
+                old.good_until = moved(old.good_until);
+            }
+            put!(self.clients[client.id] = client);
+        }
+        for mut settings in self.tenant.settings.values().cloned().collect::<Vec<_>>() {
+            settings.in_force_from = moved(settings.in_force_from);
+            put!(self.settings[settings.version] = settings);
+        }
+        macro_rules! void {
+            ($map:ident) => {
+                for key in self.tenant.$map.keys().copied().collect::<Vec<_>>() {
+                    put!(self.$map.remove(key));
+                }
+            };
+        }
+        void!(sign_ins);
+        void!(sign_ups);
+        void!(handshakes);
+        void!(tickets);
+        void!(tickets_by_hash);
     }
 
     fn client(&mut self, client: &Client) -> Result<(), CommitError> {
@@ -282,7 +330,7 @@ impl Application<'_> {
     ) -> Result<(), CommitError> {
         match self.tenant.tickets.get(&id) {
             Some(ticket) if ticket.status == SignInTokenStatus::Pending => {
-                let ticket = SignInToken { status, updated_at: changes.at, ..ticket.clone() };
+                let ticket = SignInToken { status, updated_at: changes.at.now, ..ticket.clone() };
                 put!(self.tickets[id] = ticket);
                 Ok(())
             }

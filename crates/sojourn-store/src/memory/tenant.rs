@@ -12,7 +12,8 @@ use sojourn_core::{
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::Timestamp,
+    test_clock::TestClock,
+    time::{Moment, Timestamp},
     user::User,
 };
 
@@ -47,7 +48,11 @@ pub(super) struct Tenant {
     pub(super) tickets_by_hash: BTreeMap<[u8; 32], SignInTokenId>,
     pub(super) mails: BTreeMap<MailId, Mail>,
     pub(super) outbox: Vec<OutboxEntry>,
+    /// With the time on the wall.
     pub(super) commits: BTreeMap<CommitId, Timestamp>,
+    pub(super) test_clock: TestClock,
+    /// Who holds a job, and until when.
+    pub(super) leases: BTreeMap<&'static str, (String, Timestamp)>,
 }
 
 impl Tenant {
@@ -143,15 +148,43 @@ impl Tenant {
         }))
     }
 
+    /// Sessions that are stored as open, oldest first, from the one behind `after`.
+    pub(super) fn open_sessions(&self, after: Option<(Timestamp, SessionId)>, limit: usize) -> Vec<Session> {
+        let place = |session: &Session| (session.created_at, session.id);
+        let open = self.sessions.values().filter(|session| session.closed.is_none());
+        let mut found: Vec<&Session> =
+            open.filter(|session| after.is_none_or(|after| place(session) > after)).collect();
+        found.sort_by_key(|session| place(session));
+        found.into_iter().take(limit).cloned().collect()
+    }
+
+    pub(super) fn last_ended_session(&self, client: ClientId) -> Option<Session> {
+        let ids = self.sessions_by_client.get(&client).into_iter().flatten();
+        let ended = ids.filter_map(|id| self.sessions.get(id)).filter(|session| session.closed.is_some());
+        ended.max_by_key(|session| session.closed.map(|closing| closing.at)).cloned()
+    }
+
+    /// Removes up to `limit` sessions that ended at `before` or earlier.
+    pub(super) fn purge_sessions(&mut self, before: Timestamp, limit: usize) -> u64 {
+        let over = |session: &Session| session.closed.is_some_and(|closing| closing.at <= before);
+        let gone = remove(&mut self.sessions, limit, over);
+        let Self { sessions, sessions_by_client, sessions_by_user, .. } = self;
+        for ids in sessions_by_client.values_mut().chain(sessions_by_user.values_mut()) {
+            ids.retain(|id| sessions.contains_key(id));
+        }
+        gone
+    }
+
     /// Removes up to `limit` rows that were over before `before`.
-    pub(super) fn purge(&mut self, before: Timestamp, limit: usize) -> u64 {
+    pub(super) fn purge(&mut self, before: Moment, limit: usize) -> u64 {
+        let Moment { now: before, wall } = before;
         let mut removed = remove(&mut self.sign_ins, limit, |row| row.abandon_at() <= before);
         removed += remove(&mut self.sign_ups, limit, |row| row.abandon_at() <= before);
         removed += remove(&mut self.handshakes, limit, |row| row.expires_at <= before);
         removed += remove(&mut self.tickets, limit, |row| row.expires_at <= before);
         let Self { tickets, tickets_by_hash, .. } = self;
         tickets_by_hash.retain(|_, id| tickets.contains_key(id));
-        removed + remove(&mut self.commits, limit, |at| *at + COMMITS_KNOWN_FOR <= before)
+        removed + remove(&mut self.commits, limit, |at| *at + COMMITS_KNOWN_FOR <= wall)
     }
 }
 

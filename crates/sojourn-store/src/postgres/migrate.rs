@@ -8,7 +8,10 @@ use crate::engine::StoreError;
 
 /// The schema, one step per version. A step is never changed once it was
 /// released; N and N−1 have to run on one schema (MIG-01).
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_initial.sql"),
+    include_str!("../../migrations/postgres/0002_ends_and_clock.sql"),
+];
 
 /// How often a start that met another one tries again.
 const TRIES: u32 = 5;

@@ -28,7 +28,9 @@ use crate::{
     records::policy_of,
     settings_cache::SettingsCache,
     sql::{
-        Change, Load, Page, Step, Value, instances, journal, sessions,
+        Change, Load, Page, Step, Value,
+        instances::{self, Newest},
+        journal, sessions,
         steps::{self, Outcome},
     },
 };
@@ -126,21 +128,22 @@ impl Shared {
         Ok(self.patiently(work).await?.count() as u64)
     }
 
-    /// The settings whose newest version has this number.
+    /// The settings of which these are the newest.
     pub(super) async fn settings_at(
         &self,
         instance: InstanceId,
-        newest: u64,
+        newest: Option<Newest>,
     ) -> Result<(Settings, Policy), StoreError> {
+        let Some(newest) = newest else { return policy_of(Vec::new()) };
         if let Some(known) = self.settings.get(instance, newest) {
             return Ok(known);
         }
         let mut versions = self.all(&instances::settings(instance)).await?;
         // Another node may have added one since the number was read.
-        versions.retain(|settings| settings.version <= newest);
+        versions.retain(|settings| settings.version <= newest.0);
         let found = policy_of(versions)?;
         self.activity.set_coarseness(instance, activity::coarseness(&found.0));
-        self.settings.put(instance, found.clone());
+        self.settings.put(instance, newest, found.clone());
         Ok(found)
     }
 
@@ -150,7 +153,7 @@ impl Shared {
             return Err(StoreError::closed().into());
         }
         // Those who were active under the old settings are judged so.
-        if changes.writes.iter().any(|write| matches!(write, Write::Settings(_))) {
+        if changes.wants_all_activity() {
             self.flush(true).await?;
         }
         match timeout(PATIENCE, self.settle(changes)).await {

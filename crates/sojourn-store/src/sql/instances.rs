@@ -1,10 +1,10 @@
 //! Instances, their keys and their settings.
 
-use sojourn_core::{id::InstanceId, settings::Settings};
+use sojourn_core::{id::InstanceId, settings::Settings, time::Timestamp};
 
 use super::{
     Load, Row, Step, Unreadable, json, params,
-    row::{bytes, document, hash, number, parsed, text, time, word},
+    row::{bytes, document, hash, number, parsed, text, time, time_if_any, word},
     statements,
 };
 use crate::{
@@ -20,15 +20,15 @@ statements! { "instances";
     INSERT_SIGNING_KEY = "INSERT INTO signing_keys (instance_id, kid, sealed_private_key, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     SECRET_KEY = "SELECT hash, created_at FROM secret_keys WHERE instance_id = $1 AND hash = $2";
     INSERT_SECRET_KEY = "INSERT INTO secret_keys (instance_id, hash, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    NEWEST_SETTINGS = "SELECT COALESCE(MAX(version), 0) FROM settings WHERE instance_id = $1";
+    NEWEST_SETTINGS = "SELECT version, in_force_from FROM settings WHERE instance_id = $1 ORDER BY version DESC LIMIT 1";
     // A row where the number is that of the newest, or 0 and there are none.
     NEWEST_SETTINGS_ARE = "SELECT MAX(version) FROM settings WHERE instance_id = $1 HAVING COALESCE(MAX(version), 0) = $2";
     // SQLite has one writer. PostgreSQL asks for the newest only after it holds the row
     // that whoever adds the next has to hold alone.
     SHARE_SETTINGS = postgres "SELECT 1 FROM settings WHERE instance_id = $1 AND version = $2 FOR SHARE";
     LOCK_SETTINGS = postgres "SELECT 1 FROM settings WHERE instance_id = $1 AND version = $2 FOR UPDATE";
-    ALL_SETTINGS = "SELECT document FROM settings WHERE instance_id = $1 ORDER BY version";
-    INSERT_SETTINGS = "INSERT INTO settings (instance_id, version, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    ALL_SETTINGS = "SELECT document, in_force_from FROM settings WHERE instance_id = $1 ORDER BY version";
+    INSERT_SETTINGS = "INSERT INTO settings (instance_id, version, document, in_force_from) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 }
 
 fn environment(word: &str) -> Option<Environment> {
@@ -85,14 +85,24 @@ pub(crate) fn insert_secret_key(instance: InstanceId, key: &SecretKey) -> Step {
     Step::one(&INSERT_SECRET_KEY, params![instance, key.hash, key.created_at])
 }
 
-/// The number of the newest settings; 0 where there are none.
-pub(crate) fn newest_settings(instance: InstanceId) -> Load<u64, 1> {
-    Load { sql: &NEWEST_SETTINGS, params: params![instance], read: |row| number(row, 0) }
+/// Which settings are the newest: their number, and from when they are in force,
+/// which the test clock's reset moves.
+pub(crate) type Newest = (u64, Option<Timestamp>);
+
+/// Which settings are the newest.
+pub(crate) fn newest_settings(instance: InstanceId) -> Load<Newest, 1> {
+    let read = |row: &dyn Row| Ok((number(row, 0)?, time_if_any(row, 1)?));
+    Load { sql: &NEWEST_SETTINGS, params: params![instance], read }
 }
 
 /// All versions, oldest first.
 pub(crate) fn settings(instance: InstanceId) -> Load<Settings, 1> {
-    Load { sql: &ALL_SETTINGS, params: params![instance], read: |row| document(row, 0) }
+    let read = |row: &dyn Row| {
+        let settings: Settings = document(row, 0)?;
+        let in_force_from = time_if_any(row, 1)?.unwrap_or(settings.in_force_from);
+        Ok(Settings { in_force_from, ..settings })
+    };
+    Load { sql: &ALL_SETTINGS, params: params![instance], read }
 }
 
 /// These have to be the newest settings, and to stay so until the commit.
@@ -106,5 +116,5 @@ pub(crate) fn expect_settings(instance: InstanceId, version: u64, alone: bool) -
 /// The next settings.
 pub(crate) fn insert_settings(instance: InstanceId, settings: &Settings) -> Result<Step, StoreError> {
     let document = json("settings", settings)?;
-    Ok(Step::one(&INSERT_SETTINGS, params![instance, settings.version, document]))
+    Ok(Step::one(&INSERT_SETTINGS, params![instance, settings.version, document, settings.in_force_from]))
 }

@@ -3,7 +3,7 @@
 
 use sojourn_core::{
     id::{CommitId, EventId, InstanceId, Randomness},
-    time::Timestamp,
+    time::{Moment, Timestamp},
 };
 
 use super::{
@@ -90,14 +90,14 @@ pub(crate) fn raise_high_water(now: Timestamp) -> Change<1> {
 }
 
 /// Removes up to `limit` rows of each kind that were over before `before`.
-pub(crate) fn purge(before: Timestamp, limit: u32) -> [Change<2>; 4] {
+pub(crate) fn purge(before: Moment, limit: u32) -> [Change<2>; 4] {
     [&PURGE_SIGN_INS, &PURGE_SIGN_UPS, &PURGE_HANDSHAKES, &PURGE_TICKETS]
-        .map(|sql| Change { sql, params: params![before, limit] })
+        .map(|sql| Change { sql, params: params![before.now, limit] })
 }
 
 /// Removes up to `limit` commit ids that need not be known any more.
-pub(crate) fn purge_commits(instance: InstanceId, before: Timestamp, limit: u32) -> Change<3> {
-    let oldest_known = CommitId::generate(before - COMMITS_KNOWN_FOR, &mut Least);
+pub(crate) fn purge_commits(instance: InstanceId, before: Moment, limit: u32) -> Change<3> {
+    let oldest_known = CommitId::generate(before.wall - COMMITS_KNOWN_FOR, &mut Least);
     Change { sql: &PURGE_COMMITS, params: params![instance, oldest_known, limit] }
 }
 

@@ -85,8 +85,12 @@ pub(crate) fn document<T: DeserializeOwned>(row: &dyn Row, column: usize) -> Rea
     serde_json::from_str(text(row, column)?).map_err(Unreadable::new)
 }
 
+/// A number that may be negative.
+pub(crate) fn signed(row: &dyn Row, column: usize) -> Read<i64> {
+    row.int(column)?.ok_or_else(|| Unreadable::absent(column))
+}
+
 /// A count or a version: stored signed, never negative.
 pub(crate) fn number(row: &dyn Row, column: usize) -> Read<u64> {
-    let value = row.int(column)?.ok_or_else(|| Unreadable::absent(column))?;
-    u64::try_from(value).map_err(Unreadable::new)
+    u64::try_from(signed(row, column)?).map_err(Unreadable::new)
 }

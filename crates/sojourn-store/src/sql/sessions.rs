@@ -1,28 +1,34 @@
 //! Sessions, and their activity in its narrow table.
 
+use std::time::Duration;
+
 use sojourn_core::{
     id::{ClientId, InstanceId, SessionId, UserId},
-    session::{ClosedStatus, Closing, Device, EndReason, Session},
+    impersonation::Impersonation,
+    session::{ClosedStatus, Closing, Device, EndReason, EndedBy, Session},
     time::Timestamp,
 };
 
 use super::{
-    Change, Conditions, Load, Page, Row, Step, Unreadable, Want, params,
-    row::{number, parsed, text, time, time_if_any, word},
+    Change, Conditions, Load, Page, Row, Step, Unreadable, Value, Want, json, params,
+    row::{document, number, parsed, text, time, time_if_any, word},
     statements,
 };
-use crate::records::{SessionFilter, SessionOrder, StoredStatus};
+use crate::{
+    engine::StoreError,
+    records::{SessionFilter, SessionOrder, StoredStatus},
+};
 
-const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version";
+const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum";
 const FROM: &str = "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
 
 statements! { "sessions";
-    SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
-    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL";
+    SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
+    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL";
     OPEN_OF_USER = "SELECT 1 FROM sessions WHERE instance_id = $1 AND user_id = $2 AND closed_at IS NULL LIMIT 1";
-    INSERT_SESSION = "INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at, first_factor_verified_at, user_agent, ip_address, closed_at, closed_status, closed_reason, closed_settings_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+    INSERT_SESSION = "INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at, first_factor_verified_at, user_agent, ip_address, closed_at, closed_status, closed_reason, closed_settings_version, closed_by, closed_deadline_at, actor, own_maximum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
     INSERT_ACTIVITY = sqlite "INSERT INTO activity (instance_id, session_id, last_active_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING" postgres "INSERT INTO activity (instance_id, session_id, last_active_at, closed) SELECT $1, $2, $3, closed_at IS NOT NULL FROM sessions WHERE instance_id = $1 AND id = $2 ON CONFLICT DO NOTHING";
-    CLOSE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, closed_at = $4, closed_status = $5, closed_reason = $6, closed_settings_version = $7 WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
+    CLOSE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, closed_at = $4, closed_status = $5, closed_reason = $6, closed_settings_version = $7, closed_by = $8, closed_deadline_at = $9 WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
     UPDATE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, first_factor_verified_at = CASE WHEN first_factor_verified_at < $4 THEN $4 ELSE first_factor_verified_at END WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
     // PostgreSQL knows from the narrow row alone that a session is over: asked of another
     // row, it would answer as of the moment before it waited for a closing.
@@ -31,6 +37,12 @@ statements! { "sessions";
     END_ACTIVITY = sqlite "UPDATE activity SET last_active_at = $3 WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND EXISTS (SELECT 1 FROM sessions s WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL)" postgres "UPDATE activity SET last_active_at = GREATEST(last_active_at, $3), closed = TRUE WHERE instance_id = $1 AND session_id = $2 AND NOT closed";
     // What is to be closed has to be there. PostgreSQL keeps its activity from others until the commit.
     SESSION_EXISTS = sqlite "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2" postgres "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2 FOR UPDATE";
+    // Walked through group by group: $2 and $3 are the last of the group before.
+    OPEN_AFTER = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.closed_at IS NULL AND (s.created_at, s.id) > ($2, $3) ORDER BY s.created_at, s.id LIMIT $4";
+    LAST_ENDED_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NOT NULL ORDER BY s.closed_at DESC LIMIT 1";
+    // One statement where another could see other rows than the first.
+    PURGE_ACTIVITY = sqlite "DELETE FROM activity WHERE instance_id = $1 AND session_id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at, id LIMIT $3)";
+    PURGE_SESSIONS = sqlite "DELETE FROM sessions WHERE instance_id = $1 AND id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at, id LIMIT $3)" postgres "WITH gone AS (DELETE FROM sessions WHERE instance_id = $1 AND id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at LIMIT $3) RETURNING id) DELETE FROM activity WHERE instance_id = $1 AND session_id IN (SELECT id FROM gone)";
     // $3 is what was decided on, $4 the newest in memory.
     NEWER_ACTIVITY = "SELECT 1 FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL AND (a.last_active_at > $3 OR $4 > $3)";
 }
@@ -42,6 +54,18 @@ fn session(row: &dyn Row) -> Result<Session, Unreadable> {
             status: word(row, 10, ClosedStatus::from_word)?,
             reason: word(row, 11, EndReason::from_word)?,
             settings_version: number(row, 12)?,
+            by: match row.text(13)? {
+                Some(_) => word(row, 13, EndedBy::from_word)?,
+                None => by_whom(word(row, 11, EndReason::from_word)?),
+            },
+            deadline_at: time_if_any(row, 14)?.unwrap_or(at),
+        }),
+        None => None,
+    };
+    let impersonation = match row.text(15)? {
+        Some(_) => Some(Impersonation {
+            actor: document(row, 15)?,
+            maximum: Duration::from_millis(number(row, 16)?),
         }),
         None => None,
     };
@@ -54,8 +78,26 @@ fn session(row: &dyn Row) -> Result<Session, Unreadable> {
         last_active_at: time(row, 5)?,
         first_factor_verified_at: time(row, 6)?,
         device: Device { user_agent: text(row, 7)?.to_owned(), ip_address: text(row, 8)?.to_owned() },
+        impersonation,
         closed,
     })
+}
+
+/// Who ends sessions for a reason, in rows that do not say it.
+const fn by_whom(reason: EndReason) -> EndedBy {
+    match reason {
+        EndReason::SignedOut
+        | EndReason::SignedOutEverywhere
+        | EndReason::RevokedByUser
+        | EndReason::PasswordChanged => EndedBy::User,
+        EndReason::RevokedByBackend | EndReason::UserBanned | EndReason::UserDeleted => EndedBy::Backend,
+        EndReason::RevokedByAdmin => EndedBy::Admin,
+        EndReason::InactivityTimeout
+        | EndReason::MaximumLifetime
+        | EndReason::Replaced
+        | EndReason::SettingsTightened
+        | EndReason::ImpersonationOver => EndedBy::System,
+    }
 }
 
 pub(crate) fn get(instance: InstanceId, id: SessionId) -> Load<Session, 2> {
@@ -66,6 +108,30 @@ pub(crate) fn get(instance: InstanceId, id: SessionId) -> Load<Session, 2> {
 /// [`oldest_first`].
 pub(crate) fn open_of_client(instance: InstanceId, client: ClientId) -> Load<Session, 2> {
     Load { sql: &OPEN_OF_CLIENT, params: params![instance, client], read: session }
+}
+
+/// Sessions that are stored as open, oldest first, from the one after `after`.
+pub(crate) fn open_after(
+    instance: InstanceId,
+    after: Option<(Timestamp, SessionId)>,
+    limit: u32,
+) -> Load<Session, 4> {
+    // No id is smaller than the empty text, and no time than the least.
+    let (at, id) = match after {
+        Some((at, id)) => (at, Value::from(id)),
+        None => (Timestamp::from_millis(i64::MIN), Value::from("")),
+    };
+    Load { sql: &OPEN_AFTER, params: params![instance, at, id, limit], read: session }
+}
+
+/// The session of a browser that ended last.
+pub(crate) fn last_ended_of_client(instance: InstanceId, client: ClientId) -> Load<Session, 2> {
+    Load { sql: &LAST_ENDED_OF_CLIENT, params: params![instance, client], read: session }
+}
+
+/// Removes up to `limit` sessions that ended at `before` or earlier.
+pub(crate) fn purge(instance: InstanceId, before: Timestamp, limit: u32) -> [Change<3>; 2] {
+    [&PURGE_ACTIVITY, &PURGE_SESSIONS].map(|sql| Change { sql, params: params![instance, before, limit] })
 }
 
 /// Orders here what a statement leaves unordered: asked to order, SQLite walks
@@ -112,7 +178,8 @@ pub(crate) fn none_open_of_user(instance: InstanceId, user: UserId) -> Step {
 }
 
 /// Stores a session and its activity; its id has to be free.
-pub(crate) fn insert(instance: InstanceId, row: &Session) -> [Step; 2] {
+pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Step; 2], StoreError> {
+    let own = row.impersonation.as_ref();
     let params = params![
         instance,
         row.id,
@@ -127,9 +194,13 @@ pub(crate) fn insert(instance: InstanceId, row: &Session) -> [Step; 2] {
         row.closed.map(|closing| closing.status.as_str()),
         row.closed.map(|closing| closing.reason.as_str()),
         row.closed.map(|closing| closing.settings_version),
+        row.closed.map(|closing| closing.by.as_str()),
+        row.closed.map(|closing| closing.deadline_at),
+        own.map(|own| json("sessions", &own.actor)).transpose()?,
+        own.map(|own| own.maximum.as_millis() as u64),
     ];
     let activity = params![instance, row.id, row.last_active_at];
-    [Step::one(&INSERT_SESSION, params), Step::one(&INSERT_ACTIVITY, activity)]
+    Ok([Step::one(&INSERT_SESSION, params), Step::one(&INSERT_ACTIVITY, activity)])
 }
 
 /// Stores how a session ended, if it is open. `in_memory` is activity that is
@@ -155,6 +226,8 @@ pub(crate) fn close(
         closing.status.as_str(),
         closing.reason.as_str(),
         closing.settings_version,
+        closing.by.as_str(),
+        closing.deadline_at,
     ];
     steps.push(Step::any(&CLOSE_SESSION, params));
     steps

@@ -4,7 +4,9 @@
 
 use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
-use super::{Change, Sql, Value, attempts, clients, instances, journal, mails, sessions, tickets, users};
+use super::{
+    Change, Sql, Value, attempts, clients, clock, instances, journal, mails, sessions, tickets, users,
+};
 use crate::{
     change::{ChangeSet, Expect, Write},
     engine::CommitError,
@@ -137,11 +139,11 @@ impl Steps<'_> {
         write: &Write,
         in_memory: impl Fn(SessionId) -> Option<Timestamp>,
     ) -> Result<(), CommitError> {
-        let (at, instance) = (self.changes.at, self.changes.instance_id);
+        let (at, instance) = (self.changes.at.now, self.changes.instance_id);
         let step = match write {
             Write::Client(row) => clients::put(instance, row),
             Write::InsertSession(row) => {
-                self.steps.extend(sessions::insert(instance, row));
+                self.steps.extend(sessions::insert(instance, row)?);
                 return Ok(());
             }
             Write::CloseSession(row) => {
@@ -176,6 +178,11 @@ impl Steps<'_> {
             Write::InsertInstance(row) => instances::insert(row),
             Write::InsertSigningKey(row) => instances::insert_signing_key(instance, row),
             Write::InsertSecretKey(row) => instances::insert_secret_key(instance, row),
+            Write::TestClock(row) => clock::put(instance, row),
+            Write::ShiftOpen(by_ms) => {
+                self.steps.extend(clock::shift(instance, *by_ms));
+                return Ok(());
+            }
         };
         self.steps.push(step);
         Ok(())

@@ -14,7 +14,10 @@ use crate::engine::StoreError;
 
 /// The schema, one step per version. A step is never changed once it was
 /// released; N and N−1 have to run on one schema (MIG-01).
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_initial.sql"),
+    include_str!("../../migrations/sqlite/0002_ends_and_clock.sql"),
+];
 
 /// Says in the file's header whose it is: "Sjrn".
 const APPLICATION_ID: i32 = 0x536a_726e;

@@ -100,12 +100,14 @@ impl Readers {
         db: &Connection,
         instance: InstanceId,
     ) -> Result<(Settings, Policy), StoreError> {
-        let newest = db::first(db, &instances::newest_settings(instance))?.unwrap_or(0);
-        if let Some(known) = self.settings.get(instance, newest) {
+        let newest = db::first(db, &instances::newest_settings(instance))?;
+        if let Some(known) = newest.and_then(|newest| self.settings.get(instance, newest)) {
             return Ok(known);
         }
         let found = policy_of(db::all(db, &instances::settings(instance))?)?;
-        self.settings.put(instance, found.clone());
+        if let Some(newest) = newest {
+            self.settings.put(instance, newest, found.clone());
+        }
         Ok(found)
     }
 }

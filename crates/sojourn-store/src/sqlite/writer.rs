@@ -10,7 +10,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use sojourn_core::time::Timestamp;
+use sojourn_core::time::{Moment, Timestamp};
 use tokio::sync::oneshot;
 
 use super::{
@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     activity::{Activity, Batch},
-    change::{ChangeSet, Write},
+    change::ChangeSet,
     engine::{CommitError, StoreError},
-    sql::{instances, journal, sessions},
+    sql::{Step, instances, journal, sessions},
 };
 
 /// Most jobs of one commit: bounds how long the first waits for the last.
@@ -55,7 +55,12 @@ pub(super) enum Work {
     Commit(Box<ChangeSet>),
     FlushActivity,
     RaiseHighWater(Timestamp),
-    Purge { before: Timestamp, limit: u32 },
+    Purge {
+        before: Moment,
+        limit: u32,
+    },
+    /// Statements that may be repeated, in one savepoint.
+    Changes(Vec<Step>),
     Close,
 }
 
@@ -65,8 +70,8 @@ impl Work {
     fn wants_all_activity(&self) -> bool {
         match self {
             Self::FlushActivity | Self::Close => true,
-            Self::Commit(changes) => changes.writes.iter().any(|write| matches!(write, Write::Settings(_))),
-            Self::RaiseHighWater(_) | Self::Purge { .. } => false,
+            Self::Commit(changes) => changes.wants_all_activity(),
+            Self::RaiseHighWater(_) | Self::Purge { .. } | Self::Changes(_) => false,
         }
     }
 }
@@ -180,7 +185,7 @@ impl Writer {
             let outcome = self.perform(&job.work);
             if outcome.is_ok() {
                 newest = newest.max(match &job.work {
-                    Work::Commit(changes) => Some(changes.at),
+                    Work::Commit(changes) => Some(changes.at.wall),
                     Work::RaiseHighWater(now) => Some(*now),
                     _ => None,
                 });
@@ -217,6 +222,11 @@ impl Writer {
                     removed += db::change(&self.db, &change)?;
                 }
                 Ok(removed as u64)
+            }),
+            Work::Changes(steps) => self.in_savepoint(|| {
+                let texts = steps.iter().filter(|step| step.sql.for_sqlite().is_some());
+                let rows = texts.map(|step| db::rows(&self.db, step.sql, &step.params));
+                Ok(rows.sum::<Result<usize, _>>()? as u64)
             }),
             Work::FlushActivity | Work::RaiseHighWater(_) | Work::Close => Ok(0),
         }
@@ -267,7 +277,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::records::{Environment, Instance};
+    use crate::{
+        change::Write,
+        records::{Environment, Instance},
+    };
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(1_800_000_000 + secs)
@@ -295,12 +308,12 @@ mod tests {
             host: "clerk.example.com".to_owned(),
             created_at: at(0),
         };
-        let set = ChangeSet::new(instance, at(0), &mut dice).write(Write::InsertInstance(row));
+        let set = ChangeSet::new(instance, Moment::real(at(0)), &mut dice).write(Write::InsertInstance(row));
         perform(&mut writer, Work::Commit(Box::new(set))).expect("there is room");
 
         let mut user = User::new(UserId::generate(at(1), &mut dice), at(1));
         user.first_name = Some("x".repeat(200_000));
-        let set = ChangeSet::new(instance, at(1), &mut dice).write(Write::User(user.clone()));
+        let set = ChangeSet::new(instance, Moment::real(at(1)), &mut dice).write(Write::User(user.clone()));
         let pages: u32 =
             writer.db.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a number");
         let limit = |writer: &Writer, pages: u32| {
@@ -334,7 +347,7 @@ mod tests {
                 host: "clerk.example.com".to_owned(),
                 created_at: at(secs),
             };
-            let set = ChangeSet::new(instance, at(secs), &mut dice);
+            let set = ChangeSet::new(instance, Moment::real(at(secs)), &mut dice);
             let set = set.write(if secs % 2 == 0 { Write::InsertInstance(row) } else { Write::ClearMails });
             let (answer, outcome) = oneshot::channel();
             outcomes.push(outcome);

@@ -6,10 +6,10 @@ use sojourn_core::{
     client::{Client, ClientStep, Newcomer, SecretHash, admit},
     email::Email,
     id::{ClientId, EmailAddressId, InstanceId, MailId, Randomness as _, SessionId, SignInTokenId, UserId},
-    session::{ClosedStatus, Closing, Device, EndReason, Session},
+    session::{ClosedStatus, Closing, Device, EndReason, EndedBy, Session},
     settings::{SessionSettingsPatch, Settings},
     testing::Dice,
-    time::Timestamp,
+    time::{Moment, Timestamp},
     user::User,
 };
 use sojourn_store::{
@@ -18,6 +18,11 @@ use sojourn_store::{
 };
 
 /// Some seconds after the story begins.
+/// The same on both clocks.
+pub fn moment(secs: i64) -> Moment {
+    Moment::real(at(secs))
+}
+
 pub fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_000_000 + secs)
 }
@@ -47,7 +52,7 @@ impl World {
     }
 
     pub fn set(&mut self, secs: i64) -> ChangeSet {
-        ChangeSet::new(self.instance, at(secs), &mut self.dice)
+        ChangeSet::new(self.instance, moment(secs), &mut self.dice)
     }
 
     pub async fn commit(&self, set: ChangeSet) -> Result<(), CommitError> {
@@ -85,7 +90,7 @@ impl World {
     /// A stored browser.
     pub async fn client(&mut self, secs: i64) -> ClientId {
         let id = ClientId::generate(at(secs), &mut self.dice);
-        let client = Client::new(id, SecretHash(self.dice.array()), at(secs));
+        let client = Client::new(id, SecretHash(self.dice.array()), moment(secs));
         self.put(secs, Write::Client(client)).await.expect("a new client");
         id
     }
@@ -102,10 +107,11 @@ impl World {
             session_id: SessionId::generate(at(secs), &mut self.dice),
             user_id: user,
             device: Device { user_agent: "Firefox".to_owned(), ip_address: "::1".to_owned() },
+            impersonation: None,
             strategy: "password".to_owned(),
             secret: SecretHash(self.dice.array()),
         };
-        admit(at(secs), &record.policy, &record.browser, newcomer).expect("admitted")
+        admit(moment(secs), &record.policy, &record.browser, newcomer).expect("admitted")
     }
 
     /// A stored session of the user in the browser.
@@ -114,6 +120,15 @@ impl World {
         let set = self.set(secs).browser(&step);
         self.commit(set).await.expect("signed in");
         step.subject.expect("a session")
+    }
+
+    /// A stored session after the one before was signed out of, a second ago.
+    pub async fn sign_in_again(&mut self, client: ClientId, user: UserId, secs: i64) -> Session {
+        for session in self.browser(client).await.browser.sessions {
+            let gone = closed(&session, secs - 1, ClosedStatus::Removed);
+            self.put(secs - 1, Write::CloseSession(gone)).await.expect("signed out");
+        }
+        self.sign_in(client, user, secs).await
     }
 
     pub async fn browser(&self, client: ClientId) -> BrowserRecord {
@@ -180,6 +195,13 @@ pub fn closed(session: &Session, secs: i64, status: ClosedStatus) -> Session {
         ClosedStatus::Expired => EndReason::MaximumLifetime,
         _ => EndReason::RevokedByBackend,
     };
-    let closing = Closing { at: at(secs), status, reason, settings_version: 1 };
+    let closing = Closing {
+        at: at(secs),
+        status,
+        reason,
+        by: EndedBy::Backend,
+        deadline_at: at(secs),
+        settings_version: 1,
+    };
     Session { updated_at: at(secs), closed: Some(closing), ..session.clone() }
 }

@@ -5,12 +5,12 @@ use sojourn_core::{
     email::Email,
     event::Event,
     id::EmailAddressId,
-    session::EndReason,
+    session::{EndReason, EndedBy, Ending},
 };
 use sojourn_store::{CommitError, Engine as _, Expect, Store, UserFilter, Write};
 
 use crate::{
-    common::{World, at},
+    common::{World, at, moment},
     is_conflict,
 };
 
@@ -116,8 +116,8 @@ pub async fn a_deleted_user_leaves_no_open_session_and_no_address(store: Store) 
     let alone = world.put(4, Write::DeleteUser(ada.id)).await;
     assert!(is_conflict(&alone), "{alone:?}");
     let record = world.browser(client).await;
-    let leaving = Leaving::User(ada.id, EndReason::UserDeleted);
-    let step = leave(at(5), &record.policy, &record.browser, leaving, None);
+    let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::Backend);
+    let step = leave(moment(5), &record.policy, &record.browser, Leaving::User(ada.id), ending, None);
     let set = world.set(5).write(Write::DeleteUser(ada.id)).browser(&step);
     world.commit(set).await.expect("deleted with its sessions");
     assert_eq!(world.store.user(world.instance, ada.id).await.expect("a load"), None);

@@ -6,7 +6,7 @@ use sojourn_core::{
     id::{SignInId, SignUpId},
     sign_in::SignIn,
     sign_up::SignUp,
-    time::days,
+    time::{Moment, days},
 };
 use sojourn_store::{Engine as _, SignInTokenStatus, Store, Write};
 
@@ -70,16 +70,16 @@ pub async fn what_is_over_is_purged(store: Store) {
         world.put(secs, Write::SignUp(sign_up)).await.expect("an attempt");
     }
     // Tickets end after 600 s; at their very end they are over.
-    assert_eq!(world.store.purge(at(614), 3).await.expect("purged"), 5 + 10);
+    assert_eq!(world.store.purge(Moment::real(at(614)), 3).await.expect("purged"), 5 + 10);
     let ended = world.store.sign_in_token_by_id(world.instance, tickets[4].id).await;
     assert_eq!(ended.expect("a load"), None);
     let living = world.store.sign_in_token_by_id(world.instance, tickets[5].id).await;
     assert!(living.expect("a load").is_some());
-    assert_eq!(world.store.purge(at(614), 3).await.expect("purged"), 0);
-    assert_eq!(world.store.purge(at(4000), 3).await.expect("purged"), 5 + 20);
+    assert_eq!(world.store.purge(Moment::real(at(614)), 3).await.expect("purged"), 0);
+    assert_eq!(world.store.purge(Moment::real(at(4000)), 3).await.expect("purged"), 5 + 20);
     let known = world.set(20).event(Event::UserUpdated(ada.id));
     world.commit(known.clone()).await.expect("committed");
-    assert!(world.store.purge(at(21) + days(1), 10).await.expect("purged") >= 44);
+    assert!(world.store.purge(Moment::real(at(21) + days(1)), 10).await.expect("purged") >= 44);
     assert!(!world.store.was_committed(world.instance, known.id).await.expect("a load"));
     assert_eq!(world.session(session.id).await, session);
 }

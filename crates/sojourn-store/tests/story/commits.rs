@@ -5,12 +5,12 @@ use sojourn_core::{
     email::Email,
     event::Event,
     id::CommitId,
-    session::{ClosedStatus, EndReason},
+    session::{ClosedStatus, Ending},
 };
 use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
 
 use crate::{
-    common::{World, at, closed},
+    common::{World, at, closed, moment},
     is_conflict,
 };
 
@@ -66,8 +66,8 @@ pub async fn events_are_told_in_order_after_a_cursor(store: Store) {
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
     let record = world.browser(client).await;
-    let one = Leaving::One(session.id, ClosedStatus::Removed, EndReason::SignedOut);
-    let step = leave(at(4), &record.policy, &record.browser, one, None);
+    let one = Leaving::One(session.id);
+    let step = leave(moment(4), &record.policy, &record.browser, one, Ending::SIGNED_OUT, None);
     // A clock that stepped back changes nothing in the order.
     let set = world.set(-5).event(Event::UserUpdated(ada.id)).browser(&step);
     world.commit(set).await.expect("signed out");
@@ -80,7 +80,7 @@ pub async fn events_are_told_in_order_after_a_cursor(store: Store) {
         all[2].data,
         serde_json::json!({
             "session_id": session.id, "user_id": ada.id, "status": "removed",
-            "reason": "signed_out", "at": at(4), "settings_version": 1,
+            "reason": "signed_out", "by": "user", "at": at(4), "deadline_at": at(3) + sojourn_core::time::days(7), "settings_version": 1,
         })
     );
     assert_eq!(outbox(Some(all[0].id), 1).await, all[1..2]);

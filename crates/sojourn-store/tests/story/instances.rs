@@ -7,7 +7,7 @@ use sojourn_store::{
 };
 
 use crate::{
-    common::{World, at, closed},
+    common::{World, at, closed, moment},
     is_conflict,
 };
 
@@ -82,7 +82,7 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     let filter = UserFilter { limit: 9, ids: vec![ada.id], ..UserFilter::default() };
     assert_eq!(store.users(there, filter).await.expect("a load"), (vec![], 0));
     // Nor does it change anything there.
-    store.record_activity(there, session.id, at(99));
+    store.record_activity(there, session.id, moment(99));
     store.flush_activity().await.expect("flushed");
     assert_eq!(world.session(session.id).await, session);
     let revoked = closed(&session, 9, ClosedStatus::Revoked);

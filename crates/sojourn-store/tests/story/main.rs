@@ -2,6 +2,7 @@
 
 mod accounts;
 mod attempts;
+mod clock;
 mod commits;
 #[path = "../common/mod.rs"]
 mod common;
@@ -71,6 +72,13 @@ stories! {
         what_is_over_is_purged
         mails_come_newest_first_and_go
         attempts_and_handshakes_come_back;
+    clock:
+        a_test_clock_comes_back_and_is_moved_by_one_at_a_time
+        a_reset_moves_what_is_open_and_leaves_what_is_over
+        a_lease_belongs_to_one_until_its_time_is_over
+        open_sessions_are_walked_through_group_by_group
+        an_end_is_remembered_with_its_circumstances_until_it_is_purged
+        who_acts_as_an_account_is_remembered;
     lists:
         sessions_are_filtered_and_paged
         users_are_filtered_searched_and_paged;

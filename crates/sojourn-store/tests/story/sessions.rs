@@ -8,7 +8,7 @@ use sojourn_core::{
 use sojourn_store::{Engine as _, SessionFilter, Store, Write};
 
 use crate::{
-    common::{World, at, closed},
+    common::{World, at, closed, moment},
     is_conflict,
 };
 
@@ -79,7 +79,7 @@ pub async fn an_active_session_is_not_ended_for_inactivity(store: Store) {
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
-    world.store.record_activity(world.instance, session.id, at(50));
+    world.store.record_activity(world.instance, session.id, moment(50));
     let abandoned = closed(&session, 100, ClosedStatus::Abandoned);
     let outcome = world.put(100, Write::CloseSession(abandoned)).await;
     assert!(is_conflict(&outcome), "{outcome:?}");
@@ -99,7 +99,7 @@ pub async fn activity_is_seen_at_once_by_every_load(store: Store) {
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
-    world.store.record_activity(world.instance, session.id, at(20));
+    world.store.record_activity(world.instance, session.id, moment(20));
     assert_eq!(world.session(session.id).await.last_active_at, at(20));
     assert_eq!(world.browser(client).await.browser.sessions[0].last_active_at, at(20));
     let filter = SessionFilter { limit: 9, ..SessionFilter::default() };
@@ -112,8 +112,8 @@ pub async fn activity_goes_forward_only_and_never_revives(store: Store) {
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
-    world.store.record_activity(world.instance, session.id, at(20));
-    world.store.record_activity(world.instance, session.id, at(10));
+    world.store.record_activity(world.instance, session.id, moment(20));
+    world.store.record_activity(world.instance, session.id, moment(10));
     let touched = Session { last_active_at: at(15), ..session.clone() };
     world.put(21, Write::TouchSession(touched)).await.expect("the later time wins");
     assert_eq!(world.session(session.id).await.last_active_at, at(20));
@@ -122,7 +122,7 @@ pub async fn activity_goes_forward_only_and_never_revives(store: Store) {
     assert_eq!(world.session(session.id).await.last_active_at, at(30));
     let revoked = closed(&world.session(session.id).await, 40, ClosedStatus::Revoked);
     world.put(40, Write::CloseSession(revoked.clone())).await.expect("closed");
-    world.store.record_activity(world.instance, session.id, at(50));
+    world.store.record_activity(world.instance, session.id, moment(50));
     let touched = Session { last_active_at: at(60), ..session.clone() };
     world.put(60, Write::TouchSession(touched)).await.expect("nothing to do");
     world.store.flush_activity().await.expect("flushed");

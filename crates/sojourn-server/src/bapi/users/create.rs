@@ -26,7 +26,8 @@ pub async fn create_user(
     params: Params,
 ) -> ApiResult<Response> {
     fields::refuse_unknown(&params)?;
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     let mut user = User::new(UserId::generate(now, &mut app.random()), now);
     fields::apply_profile(&params, &mut user, now)?;
     fields::apply_metadata(&params, &mut user, Writing::Replace)?;
@@ -49,7 +50,7 @@ pub async fn create_user(
             ));
         }
     }
-    let changes = app.changes(now).write(Write::User(user.clone())).event(Event::UserCreated(user.id));
+    let changes = app.changes(at).write(Write::User(user.clone())).event(Event::UserCreated(user.id));
     app.commit(changes).await?;
     Ok(object(&user, now))
 }

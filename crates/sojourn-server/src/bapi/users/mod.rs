@@ -12,7 +12,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use sojourn_core::{email::Email, event::Event, id::UserId, session::EndReason, time::Timestamp, user::User};
+use sojourn_core::{
+    email::Email,
+    event::Event,
+    id::UserId,
+    session::{EndReason, EndedBy, Ending},
+    time::Timestamp,
+    user::User,
+};
 use sojourn_store::{Engine as _, Expect, UserFilter, UserOrder, Write};
 
 use super::page::Page;
@@ -65,15 +72,19 @@ async fn change(
     ends: Option<EndReason>,
     decide: impl Fn(&mut User, Timestamp) -> ApiResult<()>,
 ) -> ApiResult<Response> {
-    let now = app.now();
+    let at = app.moment();
+    let now = at.now;
     app.settle(|| async {
         // The user first: a sign-in in between writes it too, and conflicts.
         let mut user = load(app, id).await?;
         decide(&mut user, now)?;
         user.changed(now);
-        let changes = app.changes(now).write(Write::User(user.clone())).event(Event::UserUpdated(user.id));
+        let changes = app.changes(at).write(Write::User(user.clone())).event(Event::UserUpdated(user.id));
         let changes = match ends {
-            Some(reason) => revocation::of_user(app, changes, user.id, None, reason).await?,
+            Some(reason) => {
+                let ending = Ending::revoked(reason, EndedBy::Backend);
+                revocation::of_user(app, changes, user.id, None, ending).await?
+            }
             None => changes,
         };
         app.commit(changes).await?;
@@ -94,7 +105,7 @@ pub async fn list_users(State(app): State<App>, _: ApplicationServer, params: Pa
         }
         None => Vec::new(),
     };
-    let now = app.now();
+    let now = app.moment().now;
     let objects: Vec<Value> = users.iter().map(|user| user_object(user, now, Audience::Backend)).collect();
     Ok(Json(objects).into_response())
 }
@@ -180,7 +191,7 @@ pub async fn get_user(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let now = app.now();
+    let now = app.moment().now;
     Ok(object(&load(&app, &id).await?, now))
 }
 
@@ -191,11 +202,12 @@ pub async fn delete_user(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let now = app.now();
+    let at = app.moment();
     app.settle(|| async {
         let user = load(&app, &id).await?;
-        let changes = app.changes(now).expect(Expect::User(user.id, user.version));
-        let changes = revocation::of_user(&app, changes, user.id, None, EndReason::UserDeleted).await?;
+        let changes = app.changes(at).expect(Expect::User(user.id, user.version));
+        let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::Backend);
+        let changes = revocation::of_user(&app, changes, user.id, None, ending).await?;
         let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
         app.commit(changes).await?;
         let mut answer = deleted("user", &user.id.to_string());

@@ -10,7 +10,7 @@ use axum::{
 use serde_json::json;
 use sojourn_core::{
     event::Event,
-    session::EndReason,
+    session::{EndReason, EndedBy, Ending},
     user::{User, merge_metadata},
 };
 use sojourn_store::{Expect, Write};
@@ -46,7 +46,7 @@ pub async fn get_me(
         let (step, _, user) = me(&app, &caller, query.as_deref()).await?;
         caller.commit_settled(&app, &step).await?;
         let view = View::new(&app, &caller, &step.browser);
-        Ok(view.read(&user_object(&user, caller.visit.now, Audience::Browser)))
+        Ok(view.read(&user_object(&user, caller.visit.now(), Audience::Browser)))
     })
     .await
 }
@@ -113,10 +113,10 @@ async fn change(
         let caller = parts.load(app).await?;
         let (step, _, mut user) = me(app, &caller, query).await?;
         decide(&mut user)?;
-        user.changed(caller.visit.now);
+        user.changed(caller.visit.now());
         store_user(app, &caller, &step, &user).await?;
         let view = View::new(app, &caller, &step.browser).with_user(&user);
-        Ok(view.changed(&user_object(&user, caller.visit.now, Audience::Browser)))
+        Ok(view.changed(&user_object(&user, caller.visit.now(), Audience::Browser)))
     })
     .await
 }
@@ -133,8 +133,9 @@ pub async fn delete_me(
         .settle(|| async {
             let caller = parts.load(&app).await?;
             let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
-            let changes = app.changes(caller.visit.now).expect(Expect::User(user.id, user.version));
-            let changes = revocation::of_user(&app, changes, user.id, None, EndReason::UserDeleted).await?;
+            let changes = app.changes(caller.visit.at).expect(Expect::User(user.id, user.version));
+            let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::User);
+            let changes = revocation::of_user(&app, changes, user.id, None, ending).await?;
             let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
             app.commit(changes).await?;
             Ok::<_, Unsettled>(user.id)

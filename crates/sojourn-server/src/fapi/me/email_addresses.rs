@@ -46,7 +46,7 @@ pub async fn list_email_addresses(
         let (step, _, user) = me(&app, &caller, query.as_deref()).await?;
         caller.commit_settled(&app, &step).await?;
         let objects: Vec<Value> =
-            user.email_addresses.iter().map(|address| object(address, caller.visit.now)).collect();
+            user.email_addresses.iter().map(|address| object(address, caller.visit.now())).collect();
         Ok(View::new(&app, &caller, &step.browser).read(&objects.into()))
     })
     .await
@@ -65,7 +65,7 @@ pub async fn create_email_address(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         let id = EmailAddressId::generate(now, &mut app.random());
         let email = free_email(&app, &text).await?;
         user.add_unverified_email(id, email, now)
@@ -90,7 +90,7 @@ pub async fn get_email_address(
         caller.commit_settled(&app, &step).await?;
         let address = id.parse().ok().and_then(|id| user.email(id)).ok_or_else(no_address)?;
         let view = View::new(&app, &caller, &step.browser);
-        Ok(view.read(&object(address, caller.visit.now)))
+        Ok(view.read(&object(address, caller.visit.now())))
     })
     .await
 }
@@ -106,7 +106,7 @@ pub async fn delete_email_address(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
-        user.remove_email(parsed(&id)?, caller.visit.now)
+        user.remove_email(parsed(&id)?, caller.visit.now())
             .map_err(|refusal| refused(refusal, "email_address", no_address))?;
         store_user(&app, &caller, &step, &user).await?;
         let view = View::new(&app, &caller, &step.browser).with_user(&user);
@@ -133,7 +133,7 @@ pub async fn prepare_email_address(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
-        let (now, settings) = (caller.visit.now, &caller.visit.settings);
+        let (now, settings) = (caller.visit.now(), &caller.visit.settings);
         let email = user.email(id).ok_or_else(no_address)?.email.clone();
         let owner = app.store().user_by_email(app.instance_id(), &email).await?;
         if owner.is_some_and(|owner| owner.id != user.id) {
@@ -144,7 +144,7 @@ pub async fn prepare_email_address(
         user.send_email_code(id, SentCode::new(now, email.clone(), Some(id), hash))
             .map_err(|refusal| refused(refusal, "email_address", no_address))?;
         user.changed(now);
-        let mut changes = app.changes(now).browser(&step).write(Write::User(user.clone()));
+        let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::User(user.clone()));
         changes.writes.extend(mail_code(&app, settings, &email, Occasion::NewAddress, &code, now)?);
         app.commit(changes).await?;
         shown(&app, &caller, &step, &user, id)
@@ -169,11 +169,11 @@ pub async fn attempt_email_address(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         refuse_locked(now, &user)?;
         let hash = hash_code(&app, &attempt(id, step.browser.client.id), answer.trim());
         let result = user.answer_email_code(now, id, &hash);
-        let mut changes = app.changes(now).browser(&step).write(Write::User(user.clone()));
+        let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::User(user.clone()));
         if result.is_ok() {
             changes = changes.event(Event::UserUpdated(user.id));
         }
@@ -207,7 +207,7 @@ fn shown(
 ) -> Result<Response, Unsettled> {
     let address = user.email(id).ok_or_else(no_address)?;
     let view = View::new(app, caller, &step.browser).with_user(user);
-    Ok(view.changed(&object(address, caller.visit.now)))
+    Ok(view.changed(&object(address, caller.visit.now())))
 }
 
 /// Why the addresses stay as they are, in words; `missing` where there is none

@@ -24,7 +24,7 @@ async fn me(
     query: Option<&str>,
 ) -> Result<(ClientStep, Session, User), Unsettled> {
     let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
-    let step = sojourn_core::client::settle(caller.visit.now, &caller.visit.policy, browser);
+    let step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, browser);
     let named = Params::from_form(query.unwrap_or(""))?.text("_clerk_session_id")?;
     let session = match named {
         Some(id) => step.browser.sessions.iter().find(|session| session.id.to_string() == id),
@@ -39,7 +39,7 @@ async fn me(
 
 async fn store_user(app: &App, caller: &Caller, step: &ClientStep, user: &User) -> Result<(), Unsettled> {
     let changes = app
-        .changes(caller.visit.now)
+        .changes(caller.visit.at)
         .browser(step)
         .write(Write::User(user.clone()))
         .event(Event::UserUpdated(user.id));

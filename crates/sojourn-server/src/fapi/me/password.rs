@@ -4,7 +4,12 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use sojourn_core::{event::Event, factor::Lockout, session::EndReason, user::User};
+use sojourn_core::{
+    event::Event,
+    factor::Lockout,
+    session::{EndReason, EndedBy, Ending},
+    user::User,
+};
 use sojourn_store::Write;
 
 use super::{me, store_user};
@@ -40,12 +45,14 @@ pub async fn change_password(
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
         refuse_changed(&known, &user)?;
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         user.set_password(hash.clone(), now);
         user.lockout = Lockout::default();
-        let changes = app.changes(now).write(Write::User(user.clone())).event(Event::UserUpdated(user.id));
+        let changes =
+            app.changes(caller.visit.at).write(Write::User(user.clone())).event(Event::UserUpdated(user.id));
         let changes = if ends_others {
-            revocation::of_user(&app, changes, user.id, Some(session.id), EndReason::PasswordChanged).await?
+            let ending = Ending::revoked(EndReason::PasswordChanged, EndedBy::User);
+            revocation::of_user(&app, changes, user.id, Some(session.id), ending).await?
         } else {
             changes
         };
@@ -74,11 +81,11 @@ pub async fn remove_password(
         let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
         refuse_changed(&known, &user)?;
         refuse_last_way_in(&user)?;
-        user.remove_password(caller.visit.now);
+        user.remove_password(caller.visit.now());
         user.lockout = Lockout::default();
         store_user(&app, &caller, &step, &user).await?;
         let view = View::new(&app, &caller, &step.browser).with_user(&user);
-        Ok(view.changed(&user_object(&user, caller.visit.now, Audience::Browser)))
+        Ok(view.changed(&user_object(&user, caller.visit.now(), Audience::Browser)))
     })
     .await
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sojourn_core::{
     client::Browser,
     id::{SessionId, UserId},
-    session::{EndReason, Session, decide},
+    session::{EndReason, EndedBy, Ending, Session, decide},
 };
 use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 
@@ -33,7 +33,7 @@ pub async fn list_sessions(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
-        let (now, policy) = (caller.visit.now, &caller.visit.policy);
+        let (now, policy) = (caller.visit.now(), &caller.visit.policy);
         let sessions: Vec<Value> = open_sessions(&app, user.id)
             .await?
             .iter()
@@ -57,7 +57,7 @@ pub async fn list_active_sessions(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
-        let (now, policy) = (caller.visit.now, &caller.visit.policy);
+        let (now, policy) = (caller.visit.now(), &caller.visit.policy);
         let sessions: Vec<Value> = open_sessions(&app, user.id)
             .await?
             .iter()
@@ -95,10 +95,12 @@ pub async fn revoke_session(
         let theirs = app.store().session(app.instance_id(), id).await?;
         theirs.filter(|session| session.user_id == user.id).ok_or_else(missing)?;
         let session =
-            revocation::of_session(&app, id, EndReason::RevokedByUser).await?.ok_or_else(missing)?;
+            revocation::of_session(&app, id, Ending::revoked(EndReason::RevokedByUser, EndedBy::User))
+                .await?
+                .ok_or_else(missing)?;
         let caller = parts.load(&app).await?;
         let browser: &Browser = caller.browser()?;
-        let step = sojourn_core::client::settle(caller.visit.now, &caller.visit.policy, browser);
+        let step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, browser);
         let view = View::new(&app, &caller, &step.browser).with_user(&user);
         Ok(view.changed(&view.session(&session)))
     })

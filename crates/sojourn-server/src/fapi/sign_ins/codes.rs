@@ -50,7 +50,7 @@ pub async fn prepare_first_factor(
         let caller = parts.load(&app).await?;
         let (mut sign_in, user) = own_sign_in(&app, &caller, &id).await?;
         let user = user.ok_or_else(out_of_order)?;
-        let (now, settings) = (caller.visit.now, &caller.visit.settings);
+        let (now, settings) = (caller.visit.now(), &caller.visit.settings);
         // Only addresses that were typed: the others stay secret.
         let typed =
             user.identifying_emails().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
@@ -66,7 +66,7 @@ pub async fn prepare_first_factor(
         }
         sign_in.send_code(strategy, sent).map_err(|_| out_of_order())?;
         let step = caller.settled().ok_or_else(out_of_order)?;
-        let mut changes = app.changes(now).browser(&step).write(Write::SignIn(sign_in.clone()));
+        let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::SignIn(sign_in.clone()));
         changes.writes.extend(mail_code(&app, settings, &address.email, occasion, &code, now)?);
         app.commit(changes).await?;
         let view = View::new(&app, &caller, &step.browser).with_user(&user).with_sign_in(&sign_in);
@@ -84,7 +84,7 @@ pub(super) async fn attempt(
     code: &str,
 ) -> ApiResult<Response> {
     let hash = hash_code(app, &id.to_string(), code.trim());
-    let now = parts.visit.now;
+    let now = parts.visit.now();
     let (sign_in, user, result) = app
         .settle(|| async {
             let caller = parts.load(app).await?;
@@ -97,7 +97,7 @@ pub(super) async fn attempt(
             let result = sign_in.answer_code(now, strategy, &hash);
             // What counts nothing writes nothing, or late answers would keep the right one from completing.
             if sign_in != before {
-                app.commit(app.changes(now).write(Write::SignIn(sign_in.clone()))).await?;
+                app.commit(app.changes(parts.visit.at).write(Write::SignIn(sign_in.clone()))).await?;
             }
             Ok((sign_in, user, result))
         })
@@ -105,7 +105,7 @@ pub(super) async fn attempt(
     if let Err(refusal) = result {
         tracing::info!(event = "sign_in.failed", user_id = %user.id, strategy = strategy.as_str(), "not proved");
         if refusal == StepRefusal::Code(CodeRefusal::Incorrect) {
-            book(app, now, &user).await?;
+            book(app, parts.visit.at, &user).await?;
         }
         return Err(match refusal {
             StepRefusal::OutOfOrder => {
@@ -115,7 +115,7 @@ pub(super) async fn attempt(
         });
     }
     if user.lockout.is_locked(now) {
-        book(app, now, &user).await?;
+        book(app, parts.visit.at, &user).await?;
     }
     if sign_in.status == SignInStatus::NeedsNewPassword {
         let shown = app.settle(|| async {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use sojourn_core::{
     email::Email,
     id::SignInId,
-    session::EndReason,
+    session::{EndReason, EndedBy, Ending},
     sign_in::{SignIn, Strategy},
     user::{PasswordHash, User},
 };
@@ -56,7 +56,7 @@ pub enum Along {
 pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along) -> ApiResult<Response> {
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         let mut user = current(app, &proof).await?;
         refuse_banned(&user)?;
         let begun = match proof.sign_in {
@@ -84,8 +84,10 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
         };
         sign_in.complete(proof.strategy, session_id);
         user.signed_in(now);
-        let mut changes =
-            app.changes(now).expect(Expect::Settings(caller.visit.settings.version)).browser(&step);
+        let mut changes = app
+            .changes(caller.visit.at)
+            .expect(Expect::Settings(caller.visit.settings.version))
+            .browser(&step);
         match &along {
             Along::Nothing => {}
             // Looked at again each time: who lost a race finds it used.
@@ -93,8 +95,8 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
             Along::NewPassword { hash, ends_others } => {
                 user.set_password(hash.clone(), now);
                 if *ends_others {
-                    let reason = EndReason::PasswordChanged;
-                    changes = revocation::of_user(app, changes, user.id, None, reason).await?;
+                    let ending = Ending::revoked(EndReason::PasswordChanged, EndedBy::User);
+                    changes = revocation::of_user(app, changes, user.id, None, ending).await?;
                 }
             }
         }

@@ -86,7 +86,7 @@ pub async fn get_sign_in(
         let caller = parts.load(&app).await?;
         let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
         Ok(View::nobody(&app, &caller).answer(&serde_json::json!({
-            "response": wire::sign_in::sign_in(caller.visit.now, &sign_in, user.as_ref()), "client": null,
+            "response": wire::sign_in::sign_in(caller.visit.now(), &sign_in, user.as_ref()), "client": null,
         })))
     })
     .await
@@ -109,7 +109,7 @@ pub async fn attempt_first_factor(
     match strategy {
         Strategy::Password => {
             if sign_in.status != sojourn_core::sign_in::SignInStatus::NeedsFirstFactor
-                || !sign_in.is_open(visit.now)
+                || !sign_in.is_open(visit.now())
             {
                 return Err(out_of_order());
             }
@@ -130,17 +130,17 @@ async fn begin(app: &App, parts: &CallerParts, user: Option<(Email, User)>) -> A
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
-        let now = caller.visit.now;
+        let now = caller.visit.now();
         let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);
         if let Some((email, user)) = &user {
             sign_in.identify(email.clone(), user.id);
         }
-        let mut step = sojourn_core::client::settle(now, &caller.visit.policy, &browser);
+        let mut step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, &browser);
         caller.note_visit(&mut step);
         step.browser.client.sign_in_id = Some(sign_in.id);
         step.browser.client.changed(now);
         step.client_changed = true;
-        app.commit(app.changes(now).browser(&step).write(Write::SignIn(sign_in.clone()))).await?;
+        app.commit(app.changes(caller.visit.at).browser(&step).write(Write::SignIn(sign_in.clone()))).await?;
         let user = user.as_ref().map(|(_, user)| user);
         let mut view = View::new(app, &caller, &step.browser).with_sign_in(&sign_in);
         if let Some(user) = user {

@@ -1,7 +1,11 @@
 //! Proof by password. The attempt is booked before the password is looked at,
 //! so that parallel guesses do not slip past the lockout (AUT-04).
 
-use sojourn_core::{password::Password, time::Timestamp, user::User};
+use sojourn_core::{
+    password::Password,
+    time::{Moment, Timestamp},
+    user::User,
+};
 use sojourn_store::{Engine as _, Write};
 
 use super::complete::refuse_banned;
@@ -16,9 +20,8 @@ use crate::{
 /// # Errors
 /// `user_locked`, `strategy_for_user_invalid`, `form_password_incorrect`.
 pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) -> ApiResult<()> {
-    let now = parts.visit.now;
     refuse_banned(user)?;
-    book(app, now, user).await?;
+    book(app, parts.visit.at, user).await?;
     let hash = user.password_hash.clone();
     let has_password = hash.is_some();
     let is_right = app.passwords().verify(Password::present(password), hash).await?;
@@ -38,13 +41,13 @@ pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) 
 ///
 /// # Errors
 /// `user_locked`.
-pub async fn book(app: &App, now: Timestamp, user: &User) -> ApiResult<()> {
+pub async fn book(app: &App, at: Moment, user: &User) -> ApiResult<()> {
     app.settle(|| async {
         let user = app.store().user(app.instance_id(), user.id).await?;
         let mut user =
             user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
-        user.lockout.book(now).map_err(|until| locked(now, until))?;
-        Ok(app.commit(app.changes(now).write(Write::User(user))).await?)
+        user.lockout.book(at.now).map_err(|until| locked(at.now, until))?;
+        Ok(app.commit(app.changes(at).write(Write::User(user))).await?)
     })
     .await
 }

@@ -25,7 +25,7 @@ pub async fn reset_password(
     app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
     let caller = parts.load(&app).await?;
     let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
-    let now = parts.visit.now;
+    let now = parts.visit.now();
     if sign_in.status != SignInStatus::NeedsNewPassword || !sign_in.is_open(now) {
         return Err(out_of_order());
     }

@@ -48,7 +48,7 @@ pub async fn examine(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
             );
         }
     }
-    if parts.visit.now >= token.expires_at {
+    if parts.visit.now() >= token.expires_at {
         return Err(ApiError::new(ErrorCode::TicketExpired).why("The link is too old. Ask for a new one."));
     }
     let user = app.store().user(app.instance_id(), token.user_id).await?;

@@ -1,4 +1,5 @@
-//! Ends that a read finds: recorded before they are told (decision 5).
+//! Ends that a read or the sweeper finds: recorded before they are told
+//! (product.md, decision 5).
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use sojourn_core::{
     id::{ClientId, SessionId},
     policy::Policy,
     session::{Session, decide},
-    time::Timestamp,
+    time::{Moment, Timestamp},
 };
 use sojourn_store::Engine as _;
 
@@ -25,41 +26,45 @@ pub fn overdue(now: Timestamp, policy: &Policy, sessions: &[Session]) -> BTreeSe
     sessions.iter().filter(overdue).map(|session| session.client_id).collect()
 }
 
-/// Records what is over in these browsers.
+/// Records what is over in these browsers, and gives back what was recorded.
 ///
 /// # Errors
 /// The store does not answer, or others change the same rows all the time.
-pub async fn record_ends(app: &App, now: Timestamp, clients: BTreeSet<ClientId>) -> ApiResult<()> {
+pub async fn record_ends(app: &App, at: Moment, clients: BTreeSet<ClientId>) -> ApiResult<Vec<Session>> {
+    let mut closed = Vec::new();
     let clients: Vec<_> = clients.into_iter().collect();
     for group in clients.chunks(GROUP) {
-        app.settle(|| async {
-            let mut changes = app.changes(now);
+        let recorded = app.settle(|| async {
+            let (mut changes, mut closed) = (app.changes(at), Vec::new());
             for client_id in group {
                 if let Some(record) = app.store().browser(app.instance_id(), *client_id).await? {
-                    changes = changes.browser(&settle(now, &record.policy, &record.browser));
+                    let step = settle(at, &record.policy, &record.browser);
+                    changes = changes.browser(&step);
+                    closed.extend(step.closed);
                 }
             }
-            Ok(app.commit(changes).await?)
-        })
-        .await?;
+            app.commit(changes).await?;
+            Ok(closed)
+        });
+        closed.extend(recorded.await?);
     }
-    Ok(())
+    Ok(closed)
 }
 
 /// A session as it is now, and the policy by which.
 ///
 /// # Errors
 /// 404 when there is none.
-pub async fn session(app: &App, now: Timestamp, id: &str) -> ApiResult<(Session, Policy)> {
+pub async fn session(app: &App, at: Moment, id: &str) -> ApiResult<(Session, Policy)> {
     let id: SessionId = id.parse().map_err(|_| no_session())?;
     let load = || async { app.store().session(app.instance_id(), id).await?.ok_or_else(no_session) };
     let (_, policy) = app.store().settings(app.instance_id()).await?;
     let session = load().await?;
-    let clients = overdue(now, &policy, std::slice::from_ref(&session));
+    let clients = overdue(at.now, &policy, std::slice::from_ref(&session));
     if clients.is_empty() {
         return Ok((session, policy));
     }
-    record_ends(app, now, clients).await?;
+    record_ends(app, at, clients).await?;
     Ok((load().await?, policy))
 }
 

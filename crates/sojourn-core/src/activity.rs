@@ -1,0 +1,86 @@
+//! What counts as activity of a session (S3): the one place that says so.
+
+use serde::{Deserialize, Serialize};
+
+/// What somebody asks, as far as it may be a sign that the user is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Signing in.
+    SignIn,
+    /// A browser asks for a fresh session token, about every 43 s while the
+    /// application is open.
+    Token {
+        /// The tab says of itself that nobody can see it.
+        /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Session.ts `tab_state`
+        hidden: bool,
+    },
+    /// The tab came to the front, or the user switched to this account.
+    Touch,
+    /// A navigation to the application that came here for a fresh token.
+    Handshake,
+    /// A page load, which asks for the client: of the session that it gets as
+    /// the active one.
+    PageLoad,
+    /// Any other read of a browser.
+    Read,
+    /// Anything the application's server asks.
+    Backend,
+}
+
+/// The setting: whether tabs in the background keep a session alive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    /// Every refresh of the token counts, as with the vendor: a session is
+    /// inactive when the application is closed.
+    #[default]
+    Token,
+    /// A refresh by a tab that says it is hidden does not count.
+    Visible,
+}
+
+impl Activity {
+    /// Whether `sign` moves the session's last activity.
+    pub const fn counts(self, sign: Sign) -> bool {
+        match (sign, self) {
+            (Sign::Token { hidden: true }, Self::Visible) | (Sign::Read | Sign::Backend, _) => false,
+            (Sign::SignIn | Sign::Token { .. } | Sign::Touch | Sign::Handshake | Sign::PageLoad, _) => true,
+        }
+    }
+
+    /// The word on the wire and in configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Visible => "visible",
+        }
+    }
+
+    /// The value behind a word, if it is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Token, Self::Visible].into_iter().find(|activity| activity.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s3_reads_and_the_backend_are_no_activity_and_everything_a_user_does_is() {
+        for activity in [Activity::Token, Activity::Visible] {
+            for sign in
+                [Sign::SignIn, Sign::Touch, Sign::Handshake, Sign::PageLoad, Sign::Token { hidden: false }]
+            {
+                assert!(activity.counts(sign), "{sign:?}");
+            }
+            assert!(!activity.counts(Sign::Read) && !activity.counts(Sign::Backend));
+        }
+    }
+
+    #[test]
+    fn s3_a_hidden_tab_keeps_a_session_alive_unless_the_setting_says_otherwise() {
+        assert!(Activity::Token.counts(Sign::Token { hidden: true }));
+        assert!(!Activity::Visible.counts(Sign::Token { hidden: true }));
+    }
+}

@@ -1,0 +1,181 @@
+//! How a session ended, why and by whom: the record that every end leaves.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Session, Verdict, decide};
+use crate::{policy::Policy, time::Timestamp};
+
+/// How a session ended. Final: a closed session never opens again (decision 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The moment from which the session was over, which may lie before the
+    /// moment somebody noticed.
+    pub at: Timestamp,
+    /// The status on the wire.
+    pub status: ClosedStatus,
+    /// Why, more exactly.
+    pub reason: EndReason,
+    /// Who ended it.
+    pub by: EndedBy,
+    /// When it would have been over at the latest without further activity:
+    /// what the limits said before anybody or a stricter setting ended it.
+    pub deadline_at: Timestamp,
+    /// The version of the session settings by which it was judged.
+    pub settings_version: u64,
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Who was signed in, from this browser or another device.
+    User,
+    /// The application's server.
+    Backend,
+    /// Somebody who runs the server.
+    Admin,
+    /// The server itself: a limit, or a change of the settings.
+    System,
+}
+
+/// That somebody ends a session, and how it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The status on the wire.
+    pub status: ClosedStatus,
+    /// Why.
+    pub reason: EndReason,
+    /// Who.
+    pub by: EndedBy,
+}
+
+impl Ending {
+    /// The user signs out of this session, which leaves the client.
+    pub const SIGNED_OUT: Self =
+        Self { status: ClosedStatus::Removed, reason: EndReason::SignedOut, by: EndedBy::User };
+    /// The user signs out of this session, which stays known as ended.
+    pub const ENDED: Self = Self { status: ClosedStatus::Ended, ..Self::SIGNED_OUT };
+    /// The user signs out of all accounts of the browser.
+    pub const SIGNED_OUT_EVERYWHERE: Self =
+        Self { reason: EndReason::SignedOutEverywhere, ..Self::SIGNED_OUT };
+
+    /// Somebody ends it from outside its browser.
+    pub const fn revoked(reason: EndReason, by: EndedBy) -> Self {
+        Self { status: ClosedStatus::Revoked, reason, by }
+    }
+
+    /// How `session` ends when this ends it at `now`.
+    ///
+    /// # Errors
+    /// The closing of a session that was over before.
+    pub fn close(self, now: Timestamp, policy: &Policy, session: &Session) -> Result<Closing, Closing> {
+        match decide(now, policy, session) {
+            Verdict::Open { until, .. } => Ok(Closing {
+                at: now,
+                status: self.status,
+                reason: self.reason,
+                by: self.by,
+                deadline_at: until,
+                settings_version: policy.current().version,
+            }),
+            Verdict::Closed(closing) => Err(closing),
+        }
+    }
+}
+
+/// The terminal statuses of a session on the wire (product.md, decision 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClosedStatus {
+    /// The user signed out of it; it stays listed in the client.
+    Ended,
+    /// The user signed out of it; it left the client.
+    Removed,
+    /// The application, an administrator or another device ended it.
+    Revoked,
+    /// The maximum lifetime was reached.
+    Expired,
+    /// The inactivity timeout was reached.
+    Abandoned,
+    /// Another session took its place.
+    Replaced,
+}
+
+/// Why a session ended: a closed set, told to operators and users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The user signed out of this session.
+    SignedOut,
+    /// The user signed out of all accounts of the browser.
+    SignedOutEverywhere,
+    /// The application's server revoked it.
+    RevokedByBackend,
+    /// Somebody who runs the server revoked it.
+    RevokedByAdmin,
+    /// The user revoked it from another device.
+    RevokedByUser,
+    /// Too long without activity.
+    InactivityTimeout,
+    /// The maximum lifetime was reached.
+    MaximumLifetime,
+    /// Another session took its place.
+    Replaced,
+    /// A stricter setting ended it (product.md, decision 4).
+    SettingsTightened,
+    /// The password changed and the other sessions were asked to go.
+    PasswordChanged,
+    /// The account was banned.
+    UserBanned,
+    /// The account was deleted.
+    UserDeleted,
+    /// The time of somebody who acted as the account is over.
+    ImpersonationOver,
+}
+
+macro_rules! words {
+    ($name:ident { $($variant:ident => $word:literal,)* }) => {
+        impl $name {
+            /// The word on the wire and in the database.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// The value behind a word, if it is one of the closed set.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+words!(EndedBy {
+    User => "user",
+    Backend => "backend",
+    Admin => "admin",
+    System => "system",
+});
+
+words!(ClosedStatus {
+    Ended => "ended",
+    Removed => "removed",
+    Revoked => "revoked",
+    Expired => "expired",
+    Abandoned => "abandoned",
+    Replaced => "replaced",
+});
+
+words!(EndReason {
+    SignedOut => "signed_out",
+    SignedOutEverywhere => "signed_out_everywhere",
+    RevokedByBackend => "revoked_by_backend",
+    RevokedByAdmin => "revoked_by_admin",
+    RevokedByUser => "revoked_by_user",
+    InactivityTimeout => "inactivity_timeout",
+    MaximumLifetime => "maximum_lifetime",
+    Replaced => "replaced",
+    SettingsTightened => "settings_tightened",
+    PasswordChanged => "password_changed",
+    UserBanned => "user_banned",
+    UserDeleted => "user_deleted",
+    ImpersonationOver => "impersonation_over",
+});
