@@ -13,18 +13,24 @@ use crate::sql::instances::Newest;
 
 /// What is known of each instance.
 #[derive(Debug, Default)]
-pub(crate) struct SettingsCache(RwLock<BTreeMap<InstanceId, (Newest, (Settings, Policy))>>);
+pub(crate) struct SettingsCache(RwLock<BTreeMap<InstanceId, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    newest: Newest,
+    found: (Settings, Policy),
+}
 
 impl SettingsCache {
     /// The settings of which these are the newest, if they are known.
     pub(crate) fn get(&self, instance: InstanceId, newest: Newest) -> Option<(Settings, Policy)> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&instance).filter(|(known, _)| *known == newest).map(|(_, found)| found.clone())
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&instance).filter(|known| known.newest == newest).map(|known| known.found.clone())
     }
 
     /// Keeps what was read.
     pub(crate) fn put(&self, instance: InstanceId, newest: Newest, found: (Settings, Policy)) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(instance, (newest, found));
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(instance, Known { newest, found });
     }
 }
