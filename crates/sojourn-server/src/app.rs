@@ -100,6 +100,9 @@ pub enum StartError {
     /// The signing key is broken.
     #[error(transparent)]
     SigningKey(#[from] SigningError),
+    /// The test clock of an instance that is exposed now could not be reset.
+    #[error("the test clock cannot be reset: {0}")]
+    TestClock(&'static str),
     /// The pinned settings cannot be in force.
     #[error("{0}")]
     Pins(String),
@@ -158,12 +161,7 @@ impl App {
         let newest = signing_keys.last().ok_or(SigningError)?;
         let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
         let development = instance.environment == Environment::Development;
-        // Moved by nobody but a development instance's tools, and not even there once
-        // the instance is exposed.
-        let test_clock = match development && !options.exposed {
-            true => store.test_clock(instance.id).await?,
-            false => TestClock::default(),
-        };
+        let test_clock = store.test_clock(instance.id).await?;
         let clocks = Clocks::new(clock, wall, test_clock);
         let publishable_key = keys::publishable_key(&instance.host);
         let suffix = keys::cookie_suffix(&publishable_key);
@@ -187,6 +185,10 @@ impl App {
             entropy,
             base_url,
         }));
+        if !app.has_development_tools() && !test_clock.is_real() {
+            // Nobody could set it back any more.
+            app.reset_test_clock().await.map_err(|error| StartError::TestClock(error.code().as_str()))?;
+        }
         crate::pins::apply(&app).await?;
         Ok(app)
     }
@@ -222,22 +224,8 @@ impl App {
         self.0.clocks.read()
     }
 
-    /// The test clock as this node knows it.
-    pub fn test_clock(&self) -> TestClock {
-        self.0.clocks.test()
-    }
-
-    /// Takes over the test clock as it is stored. Another node may have moved it:
-    /// where nodes share a database each request of a development instance asks.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    pub async fn follow_test_clock(&self) -> Result<(), StoreError> {
-        let stored = self.store().test_clock(self.instance_id()).await?;
-        if self.0.clocks.set_test(stored).resets < stored.resets {
-            self.store().forget_activity(self.instance_id());
-        }
-        Ok(())
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.0.clocks
     }
 
     /// Whether other nodes may serve the same instance.

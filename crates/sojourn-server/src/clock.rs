@@ -10,6 +10,9 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
 };
+use sojourn_store::{Engine as _, StoreError, Write};
+
+use crate::{app::App, wire::ApiResult};
 
 /// Where the time comes from: the system's clock in the binary, one that stands
 /// still in tests.
@@ -62,5 +65,60 @@ impl Clocks {
             *test = stored;
         }
         before
+    }
+}
+
+impl App {
+    /// The test clock as this node knows it.
+    pub fn test_clock(&self) -> TestClock {
+        self.clocks().test()
+    }
+
+    /// Takes over the test clock as it is stored. Another node may have moved it:
+    /// where nodes share a database each request of a development instance asks.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn follow_test_clock(&self) -> Result<(), StoreError> {
+        let stored = self.store().test_clock(self.instance_id()).await?;
+        if self.clocks().set_test(stored).resets < stored.resets {
+            self.store().forget_activity(self.instance_id());
+        }
+        Ok(())
+    }
+
+    /// Stores the test clock that `decide` makes of the stored one, and in the same
+    /// commit moves everything that is still open by the milliseconds it asks for.
+    ///
+    /// # Errors
+    /// What `decide` says; the store does not answer.
+    pub async fn move_test_clock(
+        &self,
+        decide: impl Fn(TestClock, Moment) -> ApiResult<(TestClock, Option<i64>)>,
+    ) -> ApiResult<()> {
+        self.settle(|| async {
+            let stored = self.store().test_clock(self.instance_id()).await?;
+            let at = stored.read(self.moment().wall);
+            let (next, shift) = decide(stored, at)?;
+            let changes = self.changes(at).write(Write::TestClock(next));
+            self.commit(match shift {
+                Some(by_ms) => changes.write(Write::ShiftOpen(by_ms)),
+                None => changes,
+            })
+            .await?;
+            Ok(())
+        })
+        .await?;
+        Ok(self.follow_test_clock().await?)
+    }
+
+    /// Sets the test clock back to the wall. Everything that is still open moves
+    /// along, so that nothing lives longer for it and nothing is revived.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn reset_test_clock(&self) -> ApiResult<()> {
+        self.move_test_clock(|clock, at| Ok((clock.reset(), Some(at.wall.as_millis() - at.now.as_millis()))))
+            .await
     }
 }

@@ -10,6 +10,7 @@ mod bapi_sessions;
 mod bapi_settings;
 mod bapi_users;
 mod browsers;
+mod clock;
 mod ends;
 mod fuzz;
 mod lifetimes;

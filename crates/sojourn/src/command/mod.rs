@@ -1,5 +1,6 @@
 //! The command line.
 
+mod clock;
 mod env;
 mod mailbox;
 mod serve;
@@ -40,6 +41,9 @@ enum Command {
     /// Sessions of the running server
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
+    /// Let time pass for the sessions of a development instance
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
     /// Print a one-time link to the development mailbox
     Mailbox(mailbox::MailboxArguments),
     /// Print the version
@@ -74,6 +78,7 @@ impl Arguments {
             Command::Settings(command) => command.json(),
             Command::Users(command) => command.json(),
             Command::Sessions(command) => command.json(),
+            Command::Clock(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
             Command::Version { json } => *json,
             Command::Serve(_) | Command::TestServer(_) | Command::Env(_) => false,
@@ -89,6 +94,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Settings(command) => block_on(settings::run(&command)),
         Command::Users(command) => block_on(users::run(&command)),
         Command::Sessions(command) => block_on(sessions::run(&command)),
+        Command::Clock(command) => block_on(clock::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
         Command::Version { json: true } => {
             output::line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string())

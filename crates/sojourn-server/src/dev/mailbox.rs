@@ -1,5 +1,4 @@
-//! `/dev`: what tests and developers ask of a development instance, with its
-//! secret key. Absent (404) everywhere else.
+//! The development mailbox: mail that never left the machine.
 
 use axum::{
     Json,
@@ -9,22 +8,17 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sojourn_store::{Engine as _, Mail, Write};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::only_development;
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult, Params},
+    wire::{ApiResult, Params},
 };
-
-/// Routes with their documentation.
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_mails, clear_mails)).routes(routes!(create_mailbox_link))
-}
 
 /// The development mailbox, newest first; `to` is an exact address.
 #[utoipa::path(get, path = "/dev/mailbox", tag = "Development", responses((status = 200, description = "Mails")))]
-async fn list_mails(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
+pub async fn list_mails(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
     only_development(&app)?;
     let to = params.text("to")?.map(|to| to.trim().to_lowercase());
     let limit = params.number("limit")?.map_or(100, |limit| u32::try_from(limit).unwrap_or(500).min(500));
@@ -34,7 +28,7 @@ async fn list_mails(State(app): State<App>, _: ApplicationServer, params: Params
 
 /// Empties the development mailbox.
 #[utoipa::path(delete, path = "/dev/mailbox", tag = "Development", responses((status = 204, description = "It is empty")))]
-async fn clear_mails(State(app): State<App>, _: ApplicationServer) -> ApiResult<StatusCode> {
+pub async fn clear_mails(State(app): State<App>, _: ApplicationServer) -> ApiResult<StatusCode> {
     only_development(&app)?;
     app.commit(app.changes(app.moment()).write(Write::ClearMails)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -42,13 +36,9 @@ async fn clear_mails(State(app): State<App>, _: ApplicationServer) -> ApiResult<
 
 /// A fresh one-time link to the mailbox page.
 #[utoipa::path(post, path = "/dev/mailbox/links", tag = "Development", responses((status = 200, description = "The link")))]
-async fn create_mailbox_link(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+pub async fn create_mailbox_link(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     only_development(&app)?;
     Ok(Json(json!({"object": "mailbox_link", "url": app.mailbox_link()})).into_response())
-}
-
-fn only_development(app: &App) -> ApiResult<()> {
-    if app.has_development_tools() { Ok(()) } else { Err(ApiError::not_found("page")) }
 }
 
 fn mail(mail: &Mail) -> Value {

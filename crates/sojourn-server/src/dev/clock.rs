@@ -1,0 +1,130 @@
+//! The test clock (product.md): lets days pass for sessions and codes while
+//! tokens and cookies stay on the wall clock, so that unmodified SDKs go on
+//! verifying.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use sojourn_core::{
+    session::Session,
+    test_clock::{ClockRefusal, TestClock},
+    time::{Moment, Timestamp},
+};
+
+use super::only_development;
+use crate::{
+    app::App,
+    auth::ApplicationServer,
+    jobs::{purge, sweep},
+    wire::{ApiError, ApiResult, ErrorCode, Params},
+};
+
+/// The session clock.
+#[utoipa::path(get, path = "/dev/clock", tag = "Development", responses((status = 200, description = "The clock"), (status = 404, description = "Not a development instance")))]
+pub async fn get_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+    only_development(&app)?;
+    Ok(answer(&app, None))
+}
+
+/// Stops the session clock.
+#[utoipa::path(post, path = "/dev/clock/freeze", tag = "Development", responses((status = 200, description = "The clock")))]
+pub async fn freeze_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+    moved(&app, |clock, wall| Ok(clock.freeze(wall))).await?;
+    Ok(answer(&app, None))
+}
+
+/// Lets the session clock go on from where it stands.
+#[utoipa::path(post, path = "/dev/clock/resume", tag = "Development", responses((status = 200, description = "The clock")))]
+pub async fn resume_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+    moved(&app, |clock, wall| Ok(clock.resume(wall))).await?;
+    Ok(answer(&app, None))
+}
+
+/// Back to the clock on the wall. Revives nothing: what is over stays over, and
+/// open sessions keep the time they have left, because their times are moved
+/// along. Unfinished sign-ins, codes and tickets are void.
+#[utoipa::path(post, path = "/dev/clock/reset", tag = "Development", responses((status = 200, description = "The clock, and what was due before it was reset")))]
+pub async fn reset_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+    only_development(&app)?;
+    // What is due by the clock as it is now is recorded with the time it was due at.
+    let closed = settle(&app).await?;
+    app.reset_test_clock().await?;
+    Ok(answer(&app, Some(&closed)))
+}
+
+/// Lets `seconds` pass, and answers when everything that makes due has happened.
+#[utoipa::path(post, path = "/dev/clock/advance", tag = "Development", responses((status = 200, description = "The clock, and what happened"), (status = 422, description = "Not a number of seconds, or too many")))]
+pub async fn advance_clock(
+    State(app): State<App>,
+    _: ApplicationServer,
+    params: Params,
+) -> ApiResult<Response> {
+    let seconds =
+        params.number("seconds")?.ok_or_else(|| missing("seconds", "how many seconds shall pass"))?;
+    let span = Duration::from_secs(seconds);
+    moved(&app, |clock, wall| clock.advance(wall, span).map_err(|refusal| refused(refusal, "seconds")))
+        .await?;
+    Ok(answer(&app, Some(&settle(&app).await?)))
+}
+
+/// Moves the session clock forward to `now`, in milliseconds, and answers when
+/// everything that makes due has happened.
+#[utoipa::path(post, path = "/dev/clock/set", tag = "Development", responses((status = 200, description = "The clock, and what happened"), (status = 422, description = "Not a time, backwards, or too far")))]
+pub async fn set_clock(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
+    let to = params.number("now")?.ok_or_else(|| missing("now", "the time in milliseconds since 1970"))?;
+    let to = Timestamp::from_millis(i64::try_from(to).unwrap_or(i64::MAX));
+    moved(&app, |clock, wall| clock.set(wall, to).map_err(|refusal| refused(refusal, "now"))).await?;
+    Ok(answer(&app, Some(&settle(&app).await?)))
+}
+
+/// Stores the clock that `decide` makes of the one that is stored.
+async fn moved(app: &App, decide: impl Fn(TestClock, Timestamp) -> ApiResult<TestClock>) -> ApiResult<()> {
+    only_development(app)?;
+    app.move_test_clock(|clock, Moment { wall, .. }| Ok((decide(clock, wall)?, None))).await
+}
+
+/// Does everything that is due now, and gives back whose sessions ended.
+async fn settle(app: &App) -> ApiResult<Vec<Session>> {
+    let at = app.moment();
+    let mut closed = sweep::pass(app, at, true).await?.closed;
+    purge(app, at).await?;
+    closed.sort_by_key(|session| (session.closed.map(|closing| closing.at), session.id));
+    Ok(closed)
+}
+
+fn answer(app: &App, closed: Option<&[Session]>) -> Response {
+    let (clock, at) = (app.test_clock(), app.moment());
+    let mut answer = json!({
+        "object": "clock",
+        "now": at.now,
+        "frozen": clock.frozen_at.is_some(),
+        "offset_ms": at.now.as_millis() - at.wall.as_millis(),
+    });
+    if let Some(closed) = closed {
+        let effect = |session: &Session| {
+            let closing = session.closed?;
+            let kind = format!("session.{}", closing.status.as_str());
+            Some(json!({"type": kind, "session_id": session.id, "at": closing.at}))
+        };
+        answer["effects"] = closed.iter().filter_map(effect).collect::<Vec<Value>>().into();
+    }
+    Json(answer).into_response()
+}
+
+fn missing(name: &str, what: &str) -> ApiError {
+    ApiError::param(ErrorCode::FormParamMissing, name).why(format!("{name} has to say {what}."))
+}
+
+fn refused(refusal: ClockRefusal, name: &str) -> ApiError {
+    ApiError::param(ErrorCode::FormParamValueInvalid, name).why(match refusal {
+        ClockRefusal::Backwards => {
+            "The clock goes forward only, because what is over stays over. POST /dev/clock/reset returns to the time on the wall."
+        }
+        ClockRefusal::TooFar => "The clock can be at most a hundred years ahead.",
+    })
+}
