@@ -12,7 +12,6 @@ use sojourn_core::{
     id::{InstanceId, Randomness},
     lifetime::Bounds,
     settings::Settings,
-    test_clock::TestClock,
     testing::Dice,
     time::Moment,
 };
