@@ -14,7 +14,7 @@ use crate::engine::StoreError;
 /// `postgres://sojourn@localhost/sojourn`. Printed without user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl {
-    config: Config,
+    config: Box<Config>,
     name: String,
 }
 
@@ -42,11 +42,11 @@ impl ServerUrl {
         let config: Config = url.parse().map_err(|error| unusable("the PostgreSQL URL", told(&error)))?;
         let name = name(&config);
         refuse_plain_text(&config).map_err(|reason| unusable(&name, reason))?;
-        Ok(Self { config, name })
+        Ok(Self { config: Box::new(config), name })
     }
 
     pub(super) fn config(&self) -> Config {
-        self.config.clone()
+        Config::clone(&self.config)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod env;
 mod mailbox;
+mod migrate;
 mod serve;
 mod sessions;
 mod settings;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Stopwatch;
+use crate::config::Flag;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -42,6 +44,9 @@ enum Command {
     Sessions(sessions::SessionsCommand),
     /// Print a one-time link to the development mailbox
     Mailbox(mailbox::MailboxArguments),
+    /// The schema of the database: how old it is, and bringing it up to this version
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Print the version
     Version {
         /// As one JSON object
@@ -75,6 +80,7 @@ impl Arguments {
             Command::Users(command) => command.json(),
             Command::Sessions(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
+            Command::Migrate(command) => command.json(),
             Command::Version { json } => *json,
             Command::Serve(_) | Command::TestServer(_) | Command::Env(_) => false,
         }
@@ -90,11 +96,20 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Users(command) => block_on(users::run(&command)),
         Command::Sessions(command) => block_on(sessions::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
+        Command::Migrate(command) => block_on(migrate::run(&command)),
         Command::Version { json: true } => {
             output::line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string())
         }
         Command::Version { json: false } => output::line(concat!("sojourn ", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+/// The flags that were given, each with the key that it stands for.
+fn flags<const N: usize>(given: [(&'static str, &'static str, &Option<String>); N]) -> Vec<Flag> {
+    given
+        .into_iter()
+        .filter_map(|(name, path, text)| Some(Flag { name, path, text: text.clone()? }))
+        .collect()
 }
 
 /// Client commands need no more than one thread.
