@@ -16,8 +16,8 @@ use sojourn_core::{
     time::Moment,
 };
 use sojourn_store::{
-    ChangeSet, CommitError, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, StoreError,
-    Write,
+    ChangeSet, CommitError, Engine as _, Environment, Expect, Instance, SecretKey, SigningKey, Store,
+    StoreError, Write,
 };
 use url::Url;
 
@@ -152,10 +152,7 @@ impl App {
         let Options { store, master_key, clock, entropy, base_url, .. } = options;
         let high_water = store.high_water().await?;
         let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
-        let instance = match store.instances().await?.into_iter().next() {
-            Some(instance) => instance,
-            None => create_instance(&store, &master_key, Moment::real(wall), &mut Draw(&entropy)).await?,
-        };
+        let instance = first_instance(&store, &master_key, Moment::real(wall), &entropy).await?;
         let signing_keys = store.signing_keys(instance.id).await?;
         let newest = signing_keys.last().ok_or(SigningError)?;
         let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
@@ -451,6 +448,25 @@ fn development_secret_key(master_key: &MasterKey, instance: InstanceId) -> Strin
     format!("sk_test_{text}")
 }
 
+/// The instance of the database. Of nodes that find none at the same time, one
+/// makes it, and the others take it.
+async fn first_instance(
+    store: &Store,
+    master_key: &MasterKey,
+    at: Moment,
+    entropy: &Entropy,
+) -> Result<Instance, StartError> {
+    loop {
+        if let Some(instance) = store.instances().await?.into_iter().next() {
+            return Ok(instance);
+        }
+        match create_instance(store, master_key, at, &mut Draw(entropy)).await {
+            Err(StartError::SetUp(CommitError::Conflict)) => {}
+            other => return other,
+        }
+    }
+}
+
 async fn create_instance(
     store: &Store,
     master_key: &MasterKey,
@@ -468,6 +484,7 @@ async fn create_instance(
     let sealed_private_key = master_key.seal(&kid, &keys::generate_signing_key()?, random);
     let secret_key = development_secret_key(master_key, id);
     let changes = ChangeSet::new(id, at, random)
+        .expect(Expect::NoInstance)
         .write(Write::InsertInstance(instance.clone()))
         .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
         .write(Write::InsertSecretKey(SecretKey {

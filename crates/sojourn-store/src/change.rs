@@ -41,6 +41,9 @@ pub enum Expect {
     User(UserId, u64),
     /// These are still the newest settings.
     Settings(u64),
+    /// There is no instance yet. Of nodes that start at once on an empty
+    /// database one makes the instance.
+    NoInstance,
 }
 
 /// One row to write. Rows with a `version` are written only if the stored

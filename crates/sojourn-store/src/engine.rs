@@ -18,8 +18,9 @@ use sojourn_core::{
 
 use crate::{
     change::ChangeSet,
+    database::Older,
     memory::MemoryEngine,
-    postgres::PostgresEngine,
+    postgres::{PostgresEngine, ServerUrl},
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
         UserFilter,
@@ -59,6 +60,15 @@ pub enum StoreError {
         /// What the database says.
         found: u32,
         /// The newest that this version knows.
+        known: u32,
+    },
+    /// The database was written by an older version, and shall not be changed
+    /// by opening it.
+    #[error("the database has schema {found}, this version needs {known}")]
+    OlderSchema {
+        /// What the database says; 0 where there is nothing yet.
+        found: u32,
+        /// What this version needs.
         known: u32,
     },
 }
@@ -146,7 +156,7 @@ impl Store {
     /// The file is no database, is damaged, is newer than this version, or
     /// cannot be opened. It is left as it is then.
     pub fn sqlite(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path)?)))
+        Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path, Older::Migrate)?)))
     }
 
     /// Connects to a PostgreSQL server by a URL such as
@@ -161,7 +171,8 @@ impl Store {
     /// `synchronous_commit=off`, or holds a newer schema or tables of another
     /// program. Nothing is changed then.
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
-        Ok(Self::Postgres(Arc::new(PostgresEngine::open(url).await?)))
+        let server = ServerUrl::parse(url)?;
+        Ok(Self::Postgres(Arc::new(PostgresEngine::open(&server, Older::Migrate).await?)))
     }
 
     /// An empty store that is gone with its last handle.

@@ -7,6 +7,7 @@
 
 mod activity;
 mod change;
+mod database;
 mod engine;
 mod memory;
 mod outbox;
@@ -17,9 +18,10 @@ mod sql;
 mod sqlite;
 
 pub use change::{ChangeSet, Expect, Write};
+pub use database::{Database, Migrated, Older, Schema};
 pub use engine::{CommitError, Engine, Store, StoreError};
 pub use memory::MemoryEngine;
-pub use postgres::PostgresEngine;
+pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
     BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
     SignInToken, SignInTokenStatus, SigningKey, StoredStatus, UserFilter, UserOrder,

@@ -25,7 +25,7 @@ use sojourn_core::{
 
 use self::tenant::Tenant;
 use crate::{
-    change::{ChangeSet, Write},
+    change::{ChangeSet, Expect, Write},
     engine::{CommitError, Engine, StoreError},
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
@@ -85,12 +85,18 @@ impl State {
             _ => false,
         })
     }
+
+    /// Whether a set that makes the first instance does so.
+    fn is_first(&self, changes: &ChangeSet) -> bool {
+        let others = self.tenants.keys().any(|id| *id != changes.instance_id);
+        !(others && changes.expects.contains(&Expect::NoInstance))
+    }
 }
 
 impl Engine for MemoryEngine {
     async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
         let mut state = self.state()?;
-        if !state.keys_are_new(&changes) {
+        if !state.keys_are_new(&changes) || !state.is_first(&changes) {
             return Err(CommitError::Conflict);
         }
         let tenant = state.tenants.entry(changes.instance_id).or_default();

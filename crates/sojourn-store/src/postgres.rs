@@ -12,6 +12,9 @@ mod shared;
 mod support;
 #[cfg(test)]
 mod tests;
+mod url;
+
+pub use url::ServerUrl;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -47,6 +50,7 @@ use self::{
 use crate::{
     activity,
     change::ChangeSet,
+    database::{Migrated, Older, Schema},
     engine::{CommitError, Engine, StoreError},
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
@@ -60,6 +64,18 @@ const FLUSH_EVERY: Duration = Duration::from_millis(800);
 /// Every so many flushes, idle activity leaves memory.
 const TIDY_EVERY: u32 = 30;
 
+/// How old the schema on the server is.
+pub(crate) async fn schema(server: &ServerUrl) -> Result<Schema, StoreError> {
+    let connection = pool::first_connection(&pool::pool(server)?, server).await?;
+    migrate::schema(&connection, server).await
+}
+
+/// Brings the schema on the server up to this version.
+pub(crate) async fn migrate(server: &ServerUrl) -> Result<Migrated, StoreError> {
+    let mut connection = pool::first_connection(&pool::pool(server)?, server).await?;
+    migrate::bring_up(&mut connection, server).await
+}
+
 /// The engine with a server.
 #[derive(Debug)]
 pub struct PostgresEngine {
@@ -69,11 +85,14 @@ pub struct PostgresEngine {
 }
 
 impl PostgresEngine {
-    /// Connects to the server at `url`, and brings its schema up to this version.
-    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
-        let (pool, name) = pool::pool(url)?;
-        let mut first = pool::first_connection(&pool, &name).await?;
-        migrate::migrate(&mut first, &name).await?;
+    /// Connects to the server, and brings its schema up to this version if it may.
+    pub(crate) async fn open(server: &ServerUrl, older: Older) -> Result<Self, StoreError> {
+        let pool = pool::pool(server)?;
+        let mut first = pool::first_connection(&pool, server).await?;
+        match older {
+            Older::Migrate => drop(migrate::bring_up(&mut first, server).await?),
+            Older::Refuse => migrate::expect_current(&first, server).await?,
+        }
         drop(first);
         let shared = Arc::new(Shared::new(pool));
         for instance in shared.all(&instances::all()).await? {

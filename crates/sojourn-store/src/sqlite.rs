@@ -3,6 +3,7 @@
 mod apply;
 mod db;
 mod file;
+mod migrate;
 mod readers;
 mod writer;
 
@@ -38,6 +39,7 @@ use self::{
 use crate::{
     activity::{self, Activity},
     change::ChangeSet,
+    database::{Migrated, Older, Schema},
     engine::{CommitError, Engine, StoreError},
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
@@ -45,6 +47,16 @@ use crate::{
     },
     sql::{Step, attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
+
+/// How old the schema of the file is.
+pub(crate) fn schema(path: &Path) -> Result<Schema, StoreError> {
+    file::schema(path)
+}
+
+/// Brings the schema of the file up to this version.
+pub(crate) fn migrate(path: &Path) -> Result<Migrated, StoreError> {
+    file::bring_up(path)
+}
 
 /// The engine with a file.
 #[derive(Debug)]
@@ -56,9 +68,10 @@ pub struct SqliteEngine {
 }
 
 impl SqliteEngine {
-    /// Opens the database at `path`, or makes one if there is no file.
-    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let db = file::open(path)?;
+    /// Opens the database at `path`, or makes one if there is no file. An older
+    /// schema is brought up or refused.
+    pub(crate) fn open(path: &Path, older: Older) -> Result<Self, StoreError> {
+        let db = file::open_or(path, older)?;
         let activity = Arc::new(Activity::new());
         for instance in db::all(&db, &instances::all())? {
             if let Some(settings) = db::all(&db, &instances::settings(instance.id))?.last() {

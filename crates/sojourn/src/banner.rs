@@ -16,7 +16,10 @@ pub struct Banner {
     pub ready_in: Duration,
     /// One-time link, or none where the mailbox is switched off.
     pub mailbox_link: Option<String>,
+    /// The database, without its password.
     pub data: String,
+    /// Where the master key is from, if other nodes need the same.
+    pub shared_key: Option<String>,
     pub config: Option<String>,
     /// Users and sessions found at start; none in a new folder.
     pub existing: Option<(u64, u64)>,
@@ -49,7 +52,15 @@ impl Banner {
             lines.push(format!("  Mailbox          {link}"));
             lines.push("                   (works once; all mail stays here, nothing is sent)".to_owned());
         }
-        lines.push(format!("  Data             {}{}", self.data, self.found()));
+        let data = format!("  Data             {}", self.data);
+        if data.chars().count() + self.found().chars().count() <= WIDTH {
+            lines.push(data + &self.found());
+        } else {
+            lines.extend([data, format!("                 {}", self.found())]);
+        }
+        if let Some(key) = &self.shared_key {
+            lines.push(format!("  Master key       {key}  (every node of this database needs the same)"));
+        }
         lines.push(format!("  Config           {}", self.config.as_deref().unwrap_or("none (defaults)")));
         lines.push(format!("  Origins          {}", self.origins()));
         lines.push(String::new());
@@ -70,10 +81,13 @@ impl Banner {
         if !self.exposed {
             lines.push("  Test sign-in: any address with +clerk_test, code 424242".to_owned());
         }
-        lines.push(format!(
-            "  Ctrl-C stops; data is kept.  Start over: stop, then delete {}",
-            folder_of(&self.data)
-        ));
+        lines.push(match self.shared_key {
+            Some(_) => "  Ctrl-C stops this node; data is kept.".to_owned(),
+            None => format!(
+                "  Ctrl-C stops; data is kept.  Start over: stop, then delete {}",
+                folder_of(&self.data)
+            ),
+        });
         lines.join("\n")
     }
 
@@ -93,6 +107,7 @@ impl Banner {
             "publishable_key": self.access.publishable_key,
             "secret_key": self.access.secret_key,
             "pid": self.pid,
+            "database": self.data,
         })
     }
 
@@ -151,6 +166,7 @@ mod tests {
                 "abcdefghijklmnopqrstuvwxyz012345"
             )),
             data: "./.sojourn/dev.db".to_owned(),
+            shared_key: None,
             config: None,
             existing: Some((1, 5)),
             busy_port: None,
@@ -172,6 +188,8 @@ mod tests {
             missing_bundles: vec!["@clerk/clerk-js@6.40.0".to_owned(), "@clerk/ui@1.36.0".to_owned()],
             existing: Some((123_456, 1_234_567)),
             config: Some("./sojourn.toml".to_owned()),
+            data: "postgres://localhost:5432/sojourn".to_owned(),
+            shared_key: Some("./.sojourn/master.key".to_owned()),
             ..sample()
         };
         let text = banner.text();

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tempfile::TempDir;
+use sojourn_store::Database;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::failure::{Exit, Failure};
 
@@ -27,31 +28,38 @@ impl std::fmt::Debug for MasterKey {
     }
 }
 
-/// A folder that this process holds; nobody else can open it until it is dropped.
+impl MasterKey {
+    /// Reads 32 bytes as base64 text.
+    pub fn parse(text: &str) -> Option<Self> {
+        STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok()).map(Self)
+    }
+}
+
+/// A folder that this process may use.
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    pub master_key: MasterKey,
-    /// Whether there was a database before.
-    pub existing: bool,
-    _lock: File,
+    _lock: Option<File>,
     _temporary: Option<TempDir>,
 }
 
 impl DataFolder {
-    /// Opens the folder, or creates it with a new master key.
+    /// Opens or creates the folder for its database; nobody else can until it is dropped.
     pub fn open(path: &Path) -> Result<Self, Failure> {
+        let shared = Self::share(path)?;
+        Ok(Self { _lock: Some(lock(path)?), ..shared })
+    }
+
+    /// Opens or creates the folder for everything but its database.
+    pub fn share(path: &Path) -> Result<Self, Failure> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
             .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
             .map_err(|error| unusable(path, "create the data folder", &error))?;
-        let lock = lock(path)?;
         ignore_in_git(path)?;
-        let existing = path.join(DATABASE).exists();
-        let master_key = master_key(path, existing)?;
-        Ok(Self { path: path.to_owned(), master_key, existing, _lock: lock, _temporary: None })
+        Ok(Self { path: path.to_owned(), _lock: None, _temporary: None })
     }
 
     /// A folder for a test server, removed when this value is dropped.
@@ -70,8 +78,44 @@ impl DataFolder {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.path.join(DATABASE)
+        database_in(&self.path)
     }
+
+    pub fn master_key_path(&self) -> PathBuf {
+        self.path.join(MASTER_KEY)
+    }
+
+    /// The master key; a new one only where there is no database that it would have to open.
+    pub fn master_key(&self, existing: Option<&Database>) -> Result<MasterKey, Failure> {
+        let path = self.master_key_path();
+        match (fs::read_to_string(&path), existing) {
+            (Ok(text), _) => parse(&path, &text),
+            (Err(error), _) if error.kind() != io::ErrorKind::NotFound => {
+                Err(unusable(&path, "read the master key", &error))
+            }
+            (Err(_), None) => create(&path),
+            (Err(_), Some(database)) => Err(missing(&path, database)),
+        }
+    }
+}
+
+/// Where the embedded database of a data folder is.
+pub fn database_in(folder: &Path) -> PathBuf {
+    folder.join(DATABASE)
+}
+
+/// The master key in a file that must be there.
+pub fn master_key_in(path: &Path) -> Result<MasterKey, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        Failure::new(
+            Exit::Other,
+            "master_key_unreadable",
+            format!("cannot read the master key in {}", path.display()),
+        )
+        .because(error.to_string())
+        .next("give master_key_file a file that this user may read; a new key: openssl rand -base64 32")
+    })?;
+    parse(path, &text)
 }
 
 /// Two servers on one embedded database would each trust memory the other does not see.
@@ -116,32 +160,35 @@ fn ignore_in_git(folder: &Path) -> Result<(), Failure> {
     fs::write(&path, "*\n").map_err(|error| unusable(&path, "write", &error))
 }
 
-fn master_key(folder: &Path, existing: bool) -> Result<MasterKey, Failure> {
-    let path = folder.join(MASTER_KEY);
-    match fs::read_to_string(&path) {
-        Ok(text) => parse(&path, &text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && existing => Err(Failure::new(
-            Exit::Other,
-            "master_key_missing",
-            format!("{} is missing beside an existing database", path.display()),
-        )
-        .because("it encrypts the signing keys in the database; a new one could not read them")
-        .next(format!("restore {MASTER_KEY} from a backup, or start over by deleting {}", folder.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path),
-        Err(error) => Err(unusable(&path, "read the master key", &error)),
-    }
+fn missing(path: &Path, database: &Database) -> Failure {
+    let next = match database {
+        Database::File(_) => format!(
+            "restore {MASTER_KEY} from a backup, or start over by deleting {}",
+            path.parent().unwrap_or(path).display()
+        ),
+        Database::Server(_) => "copy it from a node that has it, or name it: master_key_file \
+             (SOJOURN_MASTER_KEY_FILE) or master_key (SOJOURN_MASTER_KEY)"
+            .to_owned(),
+    };
+    Failure::new(
+        Exit::Other,
+        "master_key_missing",
+        format!("{} is missing, and {database} is there already", path.display()),
+    )
+    .because("it encrypts the signing keys in the database; a new one could not read them")
+    .next(next)
 }
 
 fn parse(path: &Path, text: &str) -> Result<MasterKey, Failure> {
-    let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    bytes.map(MasterKey).ok_or_else(|| {
+    MasterKey::parse(text).ok_or_else(|| {
         Failure::new(Exit::Other, "master_key_invalid", format!("{} is not a master key", path.display()))
             .because("it must hold 32 bytes as base64 text on one line")
             .next("restore the file from a backup")
     })
 }
 
-/// Writes a new key so that it is whole or absent, also after a power cut.
+/// Writes a new key so that it is whole or absent, also after a power cut. Of two that do so
+/// at once in a shared folder both get the same.
 fn create(path: &Path) -> Result<MasterKey, Failure> {
     let mut key = [0; 32];
     SystemRandom::new().fill(&mut key).map_err(|_| {
@@ -149,20 +196,38 @@ fn create(path: &Path) -> Result<MasterKey, Failure> {
             .because("the system's source of randomness failed")
             .next("check that getrandom(2) works for this process")
     })?;
-    write_private(path, &format!("{}\n", STANDARD.encode(key)))
-        .map_err(|error| unusable(path, "write the master key", &error))?;
-    Ok(MasterKey(key))
+    match write_new_private(path, &format!("{}\n", STANDARD.encode(key))) {
+        Ok(()) => Ok(MasterKey(key)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => master_key_in(path),
+        Err(error) => Err(unusable(path, "write the master key", &error)),
+    }
+}
+
+fn write_new_private(path: &Path, text: &str) -> io::Result<()> {
+    draft(path, text)?.persist_noclobber(path)?;
+    sync_folder(path)
 }
 
 /// Replaces a file by one that only this user may read.
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    draft(path, text)?.persist(path)?;
+    sync_folder(path)
+}
+
+fn draft(path: &Path, text: &str) -> io::Result<NamedTempFile> {
     // Temporary files are created with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = NamedTempFile::new_in(folder_of(path))?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(folder)?.sync_all()
+    Ok(file)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
 }
 
 fn unusable(path: &Path, doing: &str, error: &io::Error) -> Failure {
@@ -185,11 +250,16 @@ mod tests {
         fs::metadata(path).expect("metadata").permissions().mode() & 0o777
     }
 
+    fn key(path: &Path, existing: bool) -> Result<MasterKey, Failure> {
+        let folder = DataFolder::open(path).expect("a folder");
+        let database = Database::File(folder.database());
+        folder.master_key(existing.then_some(&database))
+    }
+
     #[test]
     fn a_new_folder_is_private_and_ignored_by_git() {
         let (_outer, path) = folder();
-        let opened = DataFolder::open(&path).expect("a new folder");
-        assert!(!opened.existing);
+        key(&path, false).expect("a new key");
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join(MASTER_KEY)), 0o600);
         assert_eq!(fs::read_to_string(path.join(".gitignore")).expect("file"), "*\n");
@@ -198,30 +268,39 @@ mod tests {
     #[test]
     fn a_second_start_reads_the_same_key() {
         let (_outer, path) = folder();
-        let first = DataFolder::open(&path).expect("first").master_key;
-        fs::write(path.join(DATABASE), "").expect("write");
-        let second = DataFolder::open(&path).expect("second");
-        assert!(second.existing);
-        assert!(first == second.master_key);
+        let first = key(&path, false).expect("first");
+        assert!(first == key(&path, true).expect("second"));
+    }
+
+    #[test]
+    fn those_that_share_a_folder_and_start_at_once_get_one_key() {
+        let (_outer, path) = folder();
+        let starts: Vec<_> = (0..8)
+            .map(|_| {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    DataFolder::share(&path).expect("a folder").master_key(None).expect("a key")
+                })
+            })
+            .collect();
+        let keys: Vec<MasterKey> = starts.into_iter().map(|start| start.join().expect("no panic")).collect();
+        assert!(keys.iter().all(|key| *key == keys[0]));
+        assert!(master_key_in(&path.join(MASTER_KEY)).expect("stored") == keys[0]);
     }
 
     #[test]
     fn a_database_without_its_key_refuses_the_start_and_makes_no_second_key() {
         let (_outer, path) = folder();
-        drop(DataFolder::open(&path).expect("first"));
-        fs::write(path.join(DATABASE), "").expect("write");
-        fs::remove_file(path.join(MASTER_KEY)).expect("remove");
-        let failure = DataFolder::open(&path).expect_err("no key");
-        assert_eq!(failure.code, "master_key_missing");
+        assert_eq!(key(&path, true).expect_err("no key").code, "master_key_missing");
         assert!(!path.join(MASTER_KEY).exists());
     }
 
     #[test]
     fn a_damaged_key_is_refused_and_kept() {
         let (_outer, path) = folder();
-        drop(DataFolder::open(&path).expect("first"));
+        key(&path, false).expect("first");
         fs::write(path.join(MASTER_KEY), "c2hvcnQ=\n").expect("write");
-        assert_eq!(DataFolder::open(&path).expect_err("short key").code, "master_key_invalid");
+        assert_eq!(key(&path, false).expect_err("short key").code, "master_key_invalid");
         assert_eq!(fs::read_to_string(path.join(MASTER_KEY)).expect("file"), "c2hvcnQ=\n");
     }
 
@@ -240,7 +319,7 @@ mod tests {
     fn a_temporary_folder_goes_with_its_server() {
         let opened = DataFolder::temporary().expect("temporary");
         let path = opened.path().to_owned();
-        assert!(path.join(MASTER_KEY).exists());
+        assert!(path.exists());
         drop(opened);
         assert!(!path.exists());
     }

@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod connections;
 mod data_folder;
+mod database;
 mod env_lines;
 mod failure;
 mod impatient;

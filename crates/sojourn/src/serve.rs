@@ -1,8 +1,9 @@
 //! The seam to the HTTP application, and the life of a serving process.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use sojourn_store::Store;
+use sojourn_server::StartError;
+use sojourn_store::{Database, Older};
 use tokio::sync::watch;
 use url::Url;
 
@@ -11,6 +12,7 @@ use crate::clock::{Stopwatch, SystemClock};
 use crate::config::{Config, Pin};
 use crate::connections;
 use crate::data_folder::DataFolder;
+use crate::database::{self, Opened, shown};
 use crate::env_lines::Access;
 use crate::failure::{Exit, Failure};
 use crate::listen::{self, Busy};
@@ -21,6 +23,7 @@ use crate::shutdown::DRAIN;
 /// What differs between `serve` and `test-server`.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
+    pub older: Older,
     pub busy: Busy,
     pub rate_limits: bool,
     pub announce: fn(&Banner) -> String,
@@ -42,8 +45,14 @@ pub async fn run(
         Some(url) => url.value.clone(),
         None => local_url(bound.port)?,
     };
-    let options = options(config, &folder, manner, base_url.clone()).map_err(|error| start_failed(&error))?;
-    let app = sojourn_server::App::open(options).await.map_err(|error| start_failed(&error))?;
+    let database = match &config.server {
+        Some(server) => Database::Server(server.value.clone()),
+        None => Database::File(folder.database()),
+    };
+    let opened = database::open(database, config, &folder, manner.older).await?;
+    let failed = |error: StartError| start_failed(&opened, &error);
+    let options = options(config, &opened, manner, base_url.clone());
+    let app = sojourn_server::App::open(options).await.map_err(failed)?;
     let access = Access {
         base_url: base_url.origin().ascii_serialization(),
         publishable_key: app.publishable_key().to_owned(),
@@ -61,10 +70,11 @@ pub async fn run(
         publishable_key: access.publishable_key.clone(),
         secret_key: access.secret_key.clone(),
         pid,
+        database: database::name(&opened.database),
     }
     .publish(folder.path())?;
-    let existing = match folder.existing {
-        true => Some(app.counts().await.map_err(|error| start_failed(&error))?),
+    let existing = match opened.existing {
+        true => Some(app.counts().await.map_err(|error| database::failed(&opened.database, &error))?),
         false => None,
     };
     let exposed = *config.expose_development;
@@ -74,7 +84,8 @@ pub async fn run(
         key_host: app.key_host().to_owned(),
         ready_in: since.elapsed(),
         mailbox_link: (!exposed).then(|| app.mailbox_link()),
-        data: shown(&folder.database()),
+        data: database::name(&opened.database),
+        shared_key: config.server.as_ref().map(|_| opened.key_from.clone()),
         config: config.file.as_deref().map(shown),
         existing,
         busy_port: bound.busy_port,
@@ -105,22 +116,31 @@ fn local_url(port: u16) -> Result<Url, Failure> {
     })
 }
 
-fn start_failed(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Exit::Other, "start_failed", "the server cannot start")
-        .because(error.to_string())
-        .next("correct this and start again; nothing was changed")
+fn start_failed(opened: &Opened, error: &StartError) -> Failure {
+    let name = database::name(&opened.database);
+    match error {
+        StartError::Store(error) => database::failed(&opened.database, error),
+        StartError::MasterKey(_) => Failure::new(
+            Exit::Other,
+            "master_key_wrong",
+            format!("the master key from {} does not open what {name} holds", opened.key_from),
+        )
+        .because("the signing keys there were sealed with another one: the first node's")
+        .next(
+            "give this node the same key: master_key_file (SOJOURN_MASTER_KEY_FILE), \
+             master_key (SOJOURN_MASTER_KEY), or the first node's master.key in the data folder",
+        ),
+        other => Failure::new(Exit::Other, "start_failed", "the server cannot start")
+            .because(other.to_string())
+            .next("correct this and start again; nothing was changed"),
+    }
 }
 
-fn options(
-    config: &Config,
-    folder: &DataFolder,
-    manner: Manner,
-    base_url: Url,
-) -> Result<sojourn_server::Options, sojourn_store::StoreError> {
+fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> sojourn_server::Options {
     let pin = |pin: Pin| sojourn_server::pins::Pin { path: pin.path, value: pin.value, origin: pin.origin };
-    Ok(sojourn_server::Options {
-        store: Store::sqlite(&folder.database())?,
-        master_key: sojourn_server::MasterKey::new(folder.master_key.0),
+    sojourn_server::Options {
+        store: opened.store.clone(),
+        master_key: sojourn_server::MasterKey::new(opened.master_key.0),
         clock: Arc::new(SystemClock),
         entropy: sojourn_server::Entropy::System,
         base_url,
@@ -129,14 +149,5 @@ fn options(
         allowed_origins: config.allowed_origins.value.clone(),
         allow_loopback: *config.allow_loopback_origins,
         pins: sojourn_server::pins::Pins(config.pins.list().into_iter().map(pin).collect()),
-    })
-}
-
-/// A path below the working directory is shown from there.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    match path.strip_prefix(&here) {
-        Ok(relative) => format!("./{}", relative.display()),
-        Err(_) => path.display().to_string(),
     }
 }

@@ -16,6 +16,9 @@ pub struct ServerFile {
     pub publishable_key: String,
     pub secret_key: String,
     pub pid: u32,
+    /// Without its password.
+    #[serde(default)]
+    pub database: String,
 }
 
 impl ServerFile {
@@ -69,17 +72,23 @@ impl ServerFile {
                 .because(error.to_string())
                 .next("give --data a folder on a local disk that this user owns")
         })?;
-        Ok(Published(path))
+        Ok(Published { path, text })
     }
 }
 
 /// Takes the file back at a clean stop.
 #[derive(Debug)]
-pub struct Published(PathBuf);
+pub struct Published {
+    path: PathBuf,
+    text: String,
+}
 
 impl Drop for Published {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        // Another node with the same folder may have written its own since.
+        if std::fs::read_to_string(&self.path).is_ok_and(|text| text.trim_end() == self.text) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -100,6 +109,7 @@ mod tests {
             publishable_key: "pk_live_x".to_owned(),
             secret_key: "sk_test_x".to_owned(),
             pid,
+            database: "./.sojourn/dev.db".to_owned(),
         }
     }
 
@@ -111,6 +121,17 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(ServerFile::read(folder.path()).expect("readable"), Some(file(std::process::id())));
         drop(published);
+        assert_eq!(ServerFile::read(folder.path()).expect("absent"), None);
+    }
+
+    #[test]
+    fn a_server_that_stops_leaves_the_file_of_another_that_started_since() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let first = file(1).publish(folder.path()).expect("written");
+        let second = file(std::process::id()).publish(folder.path()).expect("written");
+        drop(first);
+        assert_eq!(ServerFile::read(folder.path()).expect("readable"), Some(file(std::process::id())));
+        drop(second);
         assert_eq!(ServerFile::read(folder.path()).expect("absent"), None);
     }
 

@@ -263,9 +263,10 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Unavailable(_) => ErrorCode::ServiceUnavailable,
-            StoreError::Corrupt { .. } | StoreError::NewerSchema { .. } | StoreError::Unusable { .. } => {
-                ErrorCode::InternalError
-            }
+            StoreError::Corrupt { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::OlderSchema { .. }
+            | StoreError::Unusable { .. } => ErrorCode::InternalError,
         };
         let mut answer =
             Self::new(code).why("The database cannot be reached right now. Try again in a moment.");

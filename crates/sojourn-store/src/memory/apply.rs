@@ -103,6 +103,7 @@ impl Application<'_> {
                 self.tenant.users.get(&id).is_some_and(|user| user.version == version)
             }
             Expect::Settings(version) => self.tenant.settings.keys().next_back() == Some(&version),
+            Expect::NoInstance => self.tenant.instance.is_none(),
         }
     }
 

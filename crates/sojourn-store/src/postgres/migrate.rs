@@ -1,10 +1,18 @@
 //! The schema: brought up to this version in one transaction, by one node.
 
+use std::cmp::Ordering;
+
 use deadpool_postgres::Object;
 use tokio_postgres::{Error, error::SqlState};
 
-use super::failure::{failed, told};
-use crate::engine::StoreError;
+use super::{
+    failure::{Failure, failed, told},
+    url::ServerUrl,
+};
+use crate::{
+    database::{Migrated, Schema},
+    engine::StoreError,
+};
 
 /// The schema, one step per version. A step is never changed once it was
 /// released; N and N−1 have to run on one schema (MIG-01).
@@ -17,33 +25,59 @@ const MIGRATIONS: &[&str] = &[
 const TRIES: u32 = 5;
 
 /// Makes the schema that of this version, or refuses what is newer.
-pub(super) async fn migrate(client: &mut Object, name: &str) -> Result<(), StoreError> {
-    let refused = |error: &Error| match failed(error) {
-        super::failure::Failure::Store(_) if error.as_db_error().is_some() => {
-            StoreError::Unusable { path: name.to_owned(), reason: told(error) }
-        }
-        other => other.into(),
-    };
-    let known = MIGRATIONS.len() as u32;
-    let found = match version(client, "SELECT version FROM schema_version WHERE id = 1").await {
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => 0,
-        other => other.map_err(|error| refused(&error))?,
-    };
+pub(super) async fn bring_up(client: &mut Object, server: &ServerUrl) -> Result<Migrated, StoreError> {
+    migrate(client, server, MIGRATIONS).await
+}
+
+/// Refuses a schema that is not that of this version.
+pub(super) async fn expect_current(client: &Object, server: &ServerUrl) -> Result<(), StoreError> {
+    let Schema { found, known, .. } = schema(client, server).await?;
+    match found.cmp(&known) {
+        Ordering::Less => Err(StoreError::OlderSchema { found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::NewerSchema { found, known }),
+    }
+}
+
+/// How old the schema is.
+pub(super) async fn schema(client: &Object, server: &ServerUrl) -> Result<Schema, StoreError> {
+    let found = version(client).await.map_err(|error| refused(server, &error))?;
+    Ok(Schema { found, known: MIGRATIONS.len() as u32, copies: Vec::new() })
+}
+
+/// Applies the steps that the database does not have yet, all or none.
+pub(super) async fn migrate(
+    client: &mut Object,
+    server: &ServerUrl,
+    steps: &[&str],
+) -> Result<Migrated, StoreError> {
+    let refused = |error: Error| refused(server, &error);
+    let known = steps.len() as u32;
+    let found = version(client).await.map_err(refused)?;
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
     if found == known {
-        return Ok(());
+        return Ok(Migrated { from: found, to: known, copy: None });
     }
     // Two that make the first table at once are both told that it cannot be
     // made, or that it is there: the second time it is.
     for _ in 1..TRIES {
-        match apply(client, known).await {
+        match apply(client, steps).await {
             Err(error) if met_another(&error) => {}
-            other => return other.map_err(|error| refused(&error)),
+            other => return other.map_err(refused),
         }
     }
-    apply(client, known).await.map_err(|error| refused(&error))
+    apply(client, steps).await.map_err(refused)
+}
+
+fn refused(server: &ServerUrl, error: &Error) -> StoreError {
+    match failed(error) {
+        Failure::Store(_) if error.as_db_error().is_some() => {
+            StoreError::Unusable { path: server.to_string(), reason: told(error) }
+        }
+        other => other.into(),
+    }
 }
 
 fn met_another(error: &Error) -> bool {
@@ -53,34 +87,49 @@ fn met_another(error: &Error) -> bool {
         SqlState::DUPLICATE_OBJECT,
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
     ];
     error.code().is_some_and(|code| codes.contains(code))
 }
 
-async fn version(client: &Object, select: &str) -> Result<u32, Error> {
-    let row = client.query_opt(select, &[]).await?;
+/// 0 where there is no schema.
+async fn version(client: &Object) -> Result<u32, Error> {
+    let row = match client.query_opt("SELECT version FROM schema_version WHERE id = 1", &[]).await {
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(0),
+        other => other?,
+    };
     let version: i64 = row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
     Ok(u32::try_from(version).unwrap_or(u32::MAX))
 }
 
-async fn apply(client: &mut Object, known: u32) -> Result<(), Error> {
+async fn apply(client: &mut Object, steps: &[&str]) -> Result<Migrated, Error> {
     let transaction = client.transaction().await?;
-    // Whoever comes second waits here, and then finds nothing left to do.
+    // A step takes as long as it takes. Whoever comes second waits for the row, and
+    // then finds nothing left to do.
     transaction
         .batch_execute(
-            "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL);
+            "SET LOCAL statement_timeout = 0;
+             CREATE TABLE IF NOT EXISTS schema_version (id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL);
              INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT DO NOTHING",
         )
         .await?;
     let select = "SELECT version FROM schema_version WHERE id = 1 FOR UPDATE";
     let found: i64 = transaction.query_one(select, &[]).await?.try_get(0)?;
-    let found = usize::try_from(found).unwrap_or(usize::MAX);
-    for step in MIGRATIONS.iter().skip(found) {
+    let missing = steps.get(usize::try_from(found).unwrap_or(usize::MAX)..).unwrap_or_default();
+    // Whoever waits for a table has everybody else wait behind it: rather give up, and tell.
+    transaction.batch_execute("SET LOCAL lock_timeout = 5000").await?;
+    for step in missing {
         transaction.batch_execute(step).await?;
     }
-    if found < MIGRATIONS.len() {
+    let known = steps.len() as u32;
+    if !missing.is_empty() {
         let update = "UPDATE schema_version SET version = $1 WHERE id = 1";
         transaction.execute(update, &[&i64::from(known)]).await?;
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    let from = u32::try_from(found).unwrap_or(u32::MAX);
+    if !missing.is_empty() && from > 0 {
+        tracing::info!(from, to = known, "schema migrated");
+    }
+    Ok(Migrated { from, to: known, copy: None })
 }

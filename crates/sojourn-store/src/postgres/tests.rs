@@ -2,12 +2,17 @@
 
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
-use super::{Engine as _, PostgresEngine, failure, support};
-use crate::sql::{Sql, every_statement};
+use super::{Engine as _, PostgresEngine, ServerUrl, failure, support};
+use crate::{
+    database::Older,
+    sql::{Sql, every_statement},
+};
 
 async fn client() -> (support::Database, Client) {
     let database = support::Database::new().await;
-    PostgresEngine::open(&database.url()).await.expect("a database").close().await.expect("closed");
+    let server = ServerUrl::parse(&database.url()).expect("an address");
+    let engine = PostgresEngine::open(&server, Older::Migrate).await.expect("a database");
+    engine.close().await.expect("closed");
     let client = support::connect(&database.url()).await;
     (database, client)
 }

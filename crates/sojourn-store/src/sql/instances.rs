@@ -3,7 +3,7 @@
 use sojourn_core::{id::InstanceId, settings::Settings, time::Timestamp};
 
 use super::{
-    Load, Row, Step, Unreadable, json, params,
+    Load, Row, Step, Unreadable, Want, json, params,
     row::{bytes, document, hash, number, parsed, text, time, time_if_any, word},
     statements,
 };
@@ -14,6 +14,8 @@ use crate::{
 
 statements! { "instances";
     ALL_INSTANCES = "SELECT id, environment, host, created_at FROM instances ORDER BY created_at, id";
+    // SQLite has one writer. In PostgreSQL this is the one row that an empty database has.
+    LOCK_SCHEMA = postgres "SELECT 1 FROM schema_version WHERE id = 1 FOR UPDATE";
     INSTANCE_EXISTS = "SELECT 1 FROM instances WHERE id = $1";
     INSERT_INSTANCE = "INSERT INTO instances (id, environment, host, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     SIGNING_KEYS = "SELECT kid, sealed_private_key, created_at FROM signing_keys WHERE instance_id = $1 ORDER BY created_at, kid";
@@ -48,6 +50,12 @@ fn instance(row: &dyn Row) -> Result<Instance, Unreadable> {
 
 pub(crate) fn all() -> Load<Instance, 0> {
     Load { sql: &ALL_INSTANCES, params: [], read: instance }
+}
+
+/// There must be none, and none may come until the commit.
+pub(crate) fn expect_none() -> [Step; 2] {
+    let none = Step { sql: &ALL_INSTANCES, params: Vec::new(), want: Want::None };
+    [Step::any(&LOCK_SCHEMA, params![]), none]
 }
 
 /// The instance has to be there.

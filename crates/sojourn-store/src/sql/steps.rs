@@ -131,6 +131,7 @@ impl Steps<'_> {
                 let alone = any(&|write| matches!(write, Write::Settings(_)));
                 self.steps.extend(instances::expect_settings(instance, version, alone));
             }
+            Expect::NoInstance => self.steps.extend(instances::expect_none()),
         }
     }
 

@@ -8,9 +8,13 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, config::DbConfig};
 
-use crate::engine::StoreError;
+use super::migrate::{self, migrate, sync_folder};
+use crate::{
+    database::{Migrated, Older, Schema},
+    engine::StoreError,
+};
 
 /// The schema, one step per version. A step is never changed once it was
 /// released; N and N−1 have to run on one schema (MIG-01).
@@ -22,6 +26,8 @@ const MIGRATIONS: &[&str] = &[
 /// Says in the file's header whose it is: "Sjrn".
 const APPLICATION_ID: i32 = 0x536a_726e;
 
+const ANOTHER_PROGRAM: &str = "it is a database of another program";
+
 /// The bytes that every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
@@ -32,28 +38,88 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// milliseconds; of a larger one only what SQLite itself looks at.
 const CHECKED_BYTES: u64 = 16 << 20;
 
-/// Opens the database for writing; makes it if there is no file.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let unusable = |reason: String| StoreError::Unusable { path: path.display().to_string(), reason };
-    let refused = |error: rusqlite::Error| unusable(error.to_string());
-    let length = match fs::metadata(path) {
-        Ok(metadata) => Some(metadata.len()),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(unusable(error.to_string())),
-    };
-    match length {
-        None => create(path).map_err(unusable)?,
-        Some(_) => check_header(path).map_err(unusable)?,
+/// Opens the database for writing; makes it if there is no file. What is older is
+/// migrated or refused.
+pub(super) fn open_or(path: &Path, older: Older) -> Result<Connection, StoreError> {
+    let unusable = |reason: String| unusable(path, reason);
+    if length(path)?.is_none() {
+        create(path).map_err(unusable)?;
     }
+    let mut db = open_existing(path)?;
+    let found = migrate::version(&db).map_err(|error| unusable(error.to_string()))?;
+    let known = MIGRATIONS.len() as u32;
+    if older == Older::Refuse && found < known {
+        return Err(StoreError::OlderSchema { found, known });
+    }
+    migrate(&mut db, path, MIGRATIONS)?;
+    prepare_for_writing(&db).map_err(|error| unusable(error.to_string()))?;
+    Ok(db)
+}
+
+#[cfg(test)]
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    open_or(path, Older::Migrate)
+}
+
+/// Brings the schema of an existing file up to this version.
+pub(super) fn bring_up(path: &Path) -> Result<Migrated, StoreError> {
+    let mut db = open_existing(path)?;
+    let migrated = migrate(&mut db, path, MIGRATIONS)?;
+    checkpoint(&db).map_err(|error| unusable(path, error.to_string()))?;
+    Ok(migrated)
+}
+
+/// How old the schema of the file is; 0 if there is none.
+pub(super) fn schema(path: &Path) -> Result<Schema, StoreError> {
+    let known = MIGRATIONS.len() as u32;
+    let copies = migrate::copies(path);
+    if length(path)?.is_none() {
+        return Ok(Schema { found: 0, known, copies });
+    }
+    check_header(path).map_err(|reason| unusable(path, reason))?;
+    let read = || {
+        let db = open_reader(path)?;
+        Ok((application_id(&db)?, migrate::version(&db)))
+    };
+    match read().map_err(|error: rusqlite::Error| unusable(path, error.to_string()))? {
+        (APPLICATION_ID, version) => {
+            let found = version.map_err(|error| unusable(path, error.to_string()))?;
+            Ok(Schema { found, known, copies })
+        }
+        _ => Err(unusable(path, ANOTHER_PROGRAM.to_owned())),
+    }
+}
+
+fn unusable(path: &Path, reason: String) -> StoreError {
+    StoreError::Unusable { path: path.display().to_string(), reason }
+}
+
+fn length(path: &Path) -> Result<Option<u64>, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(path, error.to_string())),
+    }
+}
+
+fn application_id(db: &Connection) -> rusqlite::Result<i32> {
+    db.pragma_query_value(None, "application_id", |row| row.get(0))
+}
+
+/// Opens a file that is ours and sound, or refuses it.
+fn open_existing(path: &Path) -> Result<Connection, StoreError> {
+    let unusable = |reason: String| unusable(path, reason);
+    let refused = |error: rusqlite::Error| unusable(error.to_string());
+    let length = length(path)?;
+    check_header(path).map_err(unusable)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags).map_err(refused)?;
+    let db = Connection::open_with_flags(path, flags).map_err(refused)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(refused)?;
     if db.is_readonly(MAIN_DB).map_err(refused)? {
         return Err(unusable("it cannot be written; check owner and permissions".to_owned()));
     }
-    let whose: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(refused)?;
-    if whose != APPLICATION_ID {
-        return Err(unusable("it is a database of another program".to_owned()));
+    if application_id(&db).map_err(refused)? != APPLICATION_ID {
+        return Err(unusable(ANOTHER_PROGRAM.to_owned()));
     }
     if length.is_some_and(|length| length <= CHECKED_BYTES) {
         let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(refused)?;
@@ -61,8 +127,6 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
             return Err(unusable(format!("it is damaged, restore a backup: {found}")));
         }
     }
-    migrate(&mut db, path)?;
-    prepare_for_writing(&db).map_err(refused)?;
     Ok(db)
 }
 
@@ -134,18 +198,18 @@ fn create(path: &Path) -> Result<(), String> {
     };
     let impossible = |error: rusqlite::Error| format!("it cannot be made: {error}");
     let mut db = begin().map_err(impossible)?;
-    migrate(&mut db, &draft).map_err(|error| error.to_string())?;
+    migrate(&mut db, &draft, MIGRATIONS).map_err(|error| error.to_string())?;
     finish(db).map_err(impossible)?;
     let publish = || -> std::io::Result<()> {
         fs::File::open(&draft)?.sync_all()?;
         fs::rename(&draft, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        sync_folder(path)
     };
     publish().map_err(|error| format!("it cannot be made: {error}"))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path with more at its end.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
@@ -178,28 +242,4 @@ fn check_header(path: &Path) -> Result<(), String> {
         return Err("it is only the beginning of a database; restore a backup".to_owned());
     }
     Ok(())
-}
-
-fn migrate(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as u32;
-    let refused = |error: rusqlite::Error| StoreError::Unusable {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    };
-    let select = "SELECT version FROM schema_version WHERE id = 1";
-    let found: u32 = db.query_row(select, [], |row| row.get(0)).map_err(refused)?;
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known });
-    }
-    if found == known {
-        return Ok(());
-    }
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refused)?;
-    // Another process may have been faster.
-    let found: u32 = transaction.query_row(select, [], |row| row.get(0)).map_err(refused)?;
-    for step in MIGRATIONS.iter().skip(found as usize) {
-        transaction.execute_batch(step).map_err(refused)?;
-    }
-    transaction.execute("UPDATE schema_version SET version = ?1 WHERE id = 1", [known]).map_err(refused)?;
-    transaction.commit().map_err(refused)
 }

@@ -1,9 +1,9 @@
 //! Instances, their keys and settings, and the walls between them.
 
-use sojourn_core::{id::InstanceId, session::ClosedStatus, time::minutes};
+use sojourn_core::{id::InstanceId, session::ClosedStatus, settings::Settings, testing::Dice, time::minutes};
 use sojourn_store::{
-    Engine as _, Environment, Instance, SecretKey, SessionFilter, SigningKey, Store, StoreError, UserFilter,
-    Write,
+    ChangeSet, CommitError, Engine as _, Environment, Expect, Instance, SecretKey, SessionFilter, SigningKey,
+    Store, StoreError, UserFilter, Write,
 };
 
 use crate::{
@@ -32,6 +32,39 @@ pub async fn an_instance_has_keys_and_settings(store: Store) {
     let instances = world.store.instances().await.expect("a load");
     assert_eq!(instances.iter().map(|row| row.id).collect::<Vec<_>>(), [world.instance]);
     assert_eq!(instances[0].environment, Environment::Development);
+}
+
+pub async fn of_eight_that_make_the_first_instance_at_once_one_does(store: Store) {
+    let attempts = (0..8).map(|seed| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut dice = Dice::new(seed);
+            let id = InstanceId::generate(at(0), &mut dice);
+            let row = Instance {
+                id,
+                environment: Environment::Development,
+                host: format!("clerk.{seed}.localhost"),
+                created_at: at(0),
+            };
+            let set = ChangeSet::new(id, moment(0), &mut dice).expect(Expect::NoInstance);
+            let set = set.write(Write::InsertInstance(row)).write(Write::Settings(Settings::initial(at(0))));
+            let outcome = store.commit(set.clone()).await;
+            // Sent again, because the answer was lost, it comes to the same.
+            assert_eq!(store.commit(set).await.is_ok(), outcome.is_ok());
+            outcome.map(|()| id)
+        })
+    });
+    let mut made = Vec::new();
+    for attempt in attempts.collect::<Vec<_>>() {
+        match attempt.await.expect("no panic") {
+            Ok(id) => made.push(id),
+            Err(CommitError::Conflict) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    let stored = store.instances().await.expect("a load");
+    assert_eq!(stored.iter().map(|row| row.id).collect::<Vec<_>>(), made);
+    assert_eq!(made.len(), 1);
 }
 
 pub async fn settings_versions_make_the_policy(store: Store) {

@@ -84,6 +84,7 @@ stories! {
         users_are_filtered_searched_and_paged;
     instances:
         an_instance_has_keys_and_settings
+        of_eight_that_make_the_first_instance_at_once_one_does
         settings_versions_make_the_policy
         an_instance_sees_nothing_of_another;
 }

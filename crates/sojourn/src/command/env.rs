@@ -38,5 +38,8 @@ pub fn env(arguments: &EnvArguments) -> Result<(), Failure> {
     if let Some(hint) = env_lines::hint(arguments.stack) {
         output::note(hint);
     }
+    if !server.database.is_empty() {
+        output::note(&format!("the server's database: {}", server.database));
+    }
     Ok(())
 }

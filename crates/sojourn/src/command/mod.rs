@@ -3,6 +3,7 @@
 mod clock;
 mod env;
 mod mailbox;
+mod migrate;
 mod serve;
 mod sessions;
 mod settings;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Stopwatch;
+use crate::config::Flag;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -46,6 +48,9 @@ enum Command {
     Clock(clock::ClockCommand),
     /// Print a one-time link to the development mailbox
     Mailbox(mailbox::MailboxArguments),
+    /// The schema of the database: how old it is, and bringing it up to this version
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Print the version
     Version {
         /// As one JSON object
@@ -80,6 +85,7 @@ impl Arguments {
             Command::Sessions(command) => command.json(),
             Command::Clock(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
+            Command::Migrate(command) => command.json(),
             Command::Version { json } => *json,
             Command::Serve(_) | Command::TestServer(_) | Command::Env(_) => false,
         }
@@ -96,11 +102,20 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Sessions(command) => block_on(sessions::run(&command)),
         Command::Clock(command) => block_on(clock::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
+        Command::Migrate(command) => block_on(migrate::run(&command)),
         Command::Version { json: true } => {
             output::line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string())
         }
         Command::Version { json: false } => output::line(concat!("sojourn ", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+/// The flags that were given, each with the key that it stands for.
+fn flags<const N: usize>(given: [(&'static str, &'static str, &Option<String>); N]) -> Vec<Flag> {
+    given
+        .into_iter()
+        .filter_map(|(name, path, text)| Some(Flag { name, path, text: text.clone()? }))
+        .collect()
 }
 
 /// Client commands need no more than one thread.

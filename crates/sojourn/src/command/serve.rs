@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sojourn_store::Older;
 
 use crate::clock::Stopwatch;
 use crate::config::{Config, Flag, LogFormat, Sources};
@@ -13,7 +14,7 @@ use crate::serve::{self, Manner};
 use crate::shutdown::{self, Signals};
 use crate::telemetry;
 
-use super::no_runtime;
+use super::{flags, no_runtime};
 
 #[derive(Debug, Args)]
 pub struct ServeArguments {
@@ -23,6 +24,12 @@ pub struct ServeArguments {
     /// Folder of the database and the master key [default: ./.sojourn]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
+    /// postgres://…; other users of this machine can see it [else: SOJOURN_DATABASE, DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Refuse a database that is older than this version instead of migrating it
+    #[arg(long)]
+    no_migrate: bool,
     /// Address by which browsers reach the server [default: http://localhost:PORT]
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -48,6 +55,9 @@ pub struct TestServerArguments {
     /// Folder to keep the data in [default: a temporary one that goes with the server]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
+    /// postgres://… to keep the data there instead
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Where people go after signing in on the portal without having come from anywhere
     #[arg(long, value_name = "URL")]
     home_url: Option<String>,
@@ -65,6 +75,7 @@ impl ServeArguments {
         flags([
             ("--port", "port", &self.port),
             ("--data", "data", &self.data),
+            ("--database", "database", &self.database),
             ("--public-url", "public_url", &self.public_url),
             ("--log-format", "log_format", &self.log_format),
             ("--home-url", "paths.home_url", &self.home_url),
@@ -73,19 +84,17 @@ impl ServeArguments {
     }
 }
 
-fn flags<const N: usize>(given: [(&'static str, &'static str, &Option<String>); N]) -> Vec<Flag> {
-    given
-        .into_iter()
-        .filter_map(|(name, path, text)| Some(Flag { name, path, text: text.clone()? }))
-        .collect()
-}
-
 pub fn serve(arguments: &ServeArguments, since: Stopwatch) -> Result<(), Failure> {
     let sources = Sources::of_this_process(arguments.config.clone(), arguments.flags())?;
     let config = Config::load(&sources)?;
     telemetry::start(config.log_format.value);
-    let folder = DataFolder::open(&config.data)?;
+    let folder = match &config.server {
+        // Only the embedded database belongs to one process.
+        Some(_) => DataFolder::share(&config.data)?,
+        None => DataFolder::open(&config.data)?,
+    };
     let manner = Manner {
+        older: if arguments.no_migrate { Older::Refuse } else { Older::Migrate },
         busy: Busy::TakeNext,
         rate_limits: *config.rate_limits_enabled,
         announce: match config.log_format.value {
@@ -101,16 +110,22 @@ pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<
     let given = flags([
         ("--port", "port", &port),
         ("--data", "data", &arguments.data),
+        ("--database", "database", &arguments.database),
         ("--home-url", "paths.home_url", &arguments.home_url),
     ]);
-    let config = Config::load(&Sources::of_this_process(arguments.config.clone(), given)?)?;
+    let mut config = Config::load(&Sources::of_this_process(arguments.config.clone(), given)?)?;
     telemetry::start(config.log_format.value);
-    // Only the flag names a folder to keep: a test must never meet the data of `serve`.
+    // Only the flags name what to keep: a test must never meet the data of `serve`.
+    if arguments.database.is_none() {
+        config.server = None;
+    }
     let folder = match &arguments.data {
+        Some(_) if config.server.is_some() => DataFolder::share(&config.data)?,
         Some(_) => DataFolder::open(&config.data)?,
         None => DataFolder::temporary()?,
     };
     let manner = Manner {
+        older: Older::Migrate,
         // A test that asked for a port will look there and nowhere else.
         busy: Busy::Refuse,
         rate_limits: config.rate_limits_enabled.is_pinned() && *config.rate_limits_enabled

@@ -1,8 +1,12 @@
 //! What a value must be beyond its kind. Each refusal names the place that gave it.
 
+use std::path::PathBuf;
+
+use sojourn_store::{ServerUrl, StoreError};
 use url::{Host, Url};
 
-use super::{Config, LogFormat, Sourced};
+use super::{Config, GivenKey, LogFormat, Sourced};
+use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
 fn refused(what: String) -> Failure {
@@ -36,6 +40,52 @@ pub fn log_format(text: Sourced<String>) -> Result<Sourced<LogFormat>, Failure> 
         }
     };
     Ok(Sourced { value, origin: text.origin })
+}
+
+/// The embedded database in the data folder, by its name.
+const EMBEDDED: &str = "sqlite";
+
+/// None: the embedded one. What is given may hold a password, and is not repeated.
+pub fn database(text: Sourced<String>) -> Result<Option<Sourced<ServerUrl>>, Failure> {
+    if text.value == EMBEDDED {
+        return Ok(None);
+    }
+    let refuse = |why: String| {
+        refused(format!("database from {} cannot be used", text.origin.in_words())).because(why).next(
+            "give postgres://user:password@host/name, or sqlite for the embedded one in the data folder",
+        )
+    };
+    if !["postgres://", "postgresql://"].iter().any(|scheme| text.value.starts_with(scheme)) {
+        return Err(refuse("it is neither a postgres:// address nor the word sqlite".to_owned()));
+    }
+    match ServerUrl::parse(&text.value) {
+        Ok(value) => Ok(Some(Sourced { value, origin: text.origin })),
+        Err(StoreError::Unusable { reason, .. }) => Err(refuse(reason)),
+        Err(other) => Err(refuse(other.to_string())),
+    }
+}
+
+pub fn master_key(
+    text: Option<Sourced<String>>,
+    file: Option<Sourced<PathBuf>>,
+) -> Result<Option<Sourced<GivenKey>>, Failure> {
+    match (text, file) {
+        (Some(text), Some(file)) => Err(refused(format!(
+            "master_key from {} and master_key_file from {} are both given",
+            text.origin.in_words(),
+            file.origin.in_words()
+        ))
+        .because("there is one master key")
+        .next("leave one of them out")),
+        (Some(text), None) => match MasterKey::parse(&text.value) {
+            Some(key) => Ok(Some(Sourced { value: GivenKey::Itself(key), origin: text.origin })),
+            None => Err(refused(format!("master_key from {} cannot be used", text.origin.in_words()))
+                .because("it must be 32 bytes as base64 text")
+                .next("give the text of a master.key, or make a new one: openssl rand -base64 32")),
+        },
+        (None, Some(file)) => Ok(Some(Sourced { value: GivenKey::In(file.value), origin: file.origin })),
+        (None, None) => Ok(None),
+    }
 }
 
 pub fn public_url(text: Sourced<String>) -> Result<Sourced<Url>, Failure> {

@@ -82,6 +82,9 @@ const fn changeable(path: &'static str, kind: Kind, document: Document) -> Key {
 pub const KEYS: &[Key] = &[
     fixed("port", Kind::Port),
     fixed("data", Kind::Text),
+    fixed("database", Kind::Text),
+    fixed("master_key", Kind::Text),
+    fixed("master_key_file", Kind::Text),
     fixed("public_url", Kind::Text),
     fixed("log_format", Kind::Text),
     fixed("environment", Kind::Text),

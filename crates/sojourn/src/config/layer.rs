@@ -36,6 +36,15 @@ pub fn from_flags(flags: &[Flag]) -> Result<Vec<Entry>, Failure> {
     flags.iter().map(|flag| entry(flag.path, &flag.text, Origin::Flag(flag.name))).collect()
 }
 
+/// `DATABASE_URL`, which hosting platforms set, and many a shell for another program: weaker
+/// than everything that is meant for us, and nothing to us where it names another kind of database.
+pub fn from_platform(variables: &[(String, String)]) -> Result<Vec<Entry>, Failure> {
+    const NAME: &str = "DATABASE_URL";
+    let ours = |text: &str| text.starts_with("postgres://") || text.starts_with("postgresql://");
+    let given = variables.iter().filter(|(name, text)| name == NAME && ours(text));
+    given.map(|(_, text)| entry("database", text, Origin::Env(NAME.to_owned()))).collect()
+}
+
 /// The `SOJOURN_…` variables, and `PORT`, which hosting platforms set.
 pub fn from_env(variables: &[(String, String)]) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();

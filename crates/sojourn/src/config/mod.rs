@@ -11,6 +11,7 @@ mod value;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sojourn_store::ServerUrl;
 use url::Url;
 
 pub use self::check::is_loopback;
@@ -18,12 +19,20 @@ pub use self::key::{Document, KEYS, Key, Kind, find, is_table, nearest};
 pub use self::layer::Flag;
 pub use self::origin::{Origin, Sourced};
 pub use self::value::{from_text, seconds};
+use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// A master key from elsewhere than the data folder, as nodes of one database need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenKey {
+    Itself(MasterKey),
+    In(PathBuf),
 }
 
 /// What was decided, each value with where it came from.
@@ -33,6 +42,10 @@ pub struct Config {
     pub file: Option<PathBuf>,
     pub port: Sourced<u16>,
     pub data: Sourced<PathBuf>,
+    /// The PostgreSQL server, if it is not the database of the data folder.
+    pub server: Option<Sourced<ServerUrl>>,
+    /// None: the one in the data folder.
+    pub master_key: Option<Sourced<GivenKey>>,
     pub public_url: Option<Sourced<Url>>,
     pub log_format: Sourced<LogFormat>,
     pub expose_development: Sourced<bool>,
@@ -104,7 +117,7 @@ impl Sources {
 
 impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Failure> {
-        let mut entries = Vec::new();
+        let mut entries = layer::from_platform(&sources.variables)?;
         let file = sources.file();
         if let Some((path, _)) = &file {
             let text = read(path)?;
@@ -122,18 +135,24 @@ impl Config {
 
     fn resolve(layers: &Layers, file: Option<PathBuf>, working_dir: &Path) -> Result<Self, Failure> {
         check::environment(layers.text("environment").as_ref())?;
+        // A path in the file is meant relative to the file, so that the same database is
+        // found from whatever directory the server is started.
+        let path = |text: Sourced<String>| {
+            let base = match (&text.origin, &file) {
+                (Origin::File { .. }, Some(file)) => file.parent().unwrap_or(working_dir),
+                _ => working_dir,
+            };
+            Sourced {
+                value: base.join(text.value.strip_prefix("./").unwrap_or(&text.value)),
+                origin: text.origin,
+            }
+        };
         let data = layers.text("data").unwrap_or_else(|| Sourced::default_of("./.sojourn".to_owned()));
-        // A folder named in the file is meant relative to the file, so that the same
-        // database is found from whatever directory the server is started.
-        let base = match (&data.origin, &file) {
-            (Origin::File { .. }, Some(file)) => file.parent().unwrap_or(working_dir),
-            _ => working_dir,
-        };
-        let data = Sourced {
-            value: base.join(data.value.strip_prefix("./").unwrap_or(&data.value)),
-            origin: data.origin,
-        };
+        let data = path(data);
+        let key_file = layers.text("master_key_file").map(path);
         Ok(Self {
+            server: layers.text("database").map(check::database).transpose()?.flatten(),
+            master_key: check::master_key(layers.text("master_key"), key_file)?,
             port: layers
                 .number("port")
                 .map(|port| Sourced {

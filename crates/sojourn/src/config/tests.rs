@@ -40,6 +40,63 @@ fn a_later_layer_wins_and_its_origin_is_kept() {
 }
 
 #[test]
+fn the_database_is_the_one_that_was_meant_for_us_and_a_platforms_only_without_another() {
+    let file = "database = \"postgres://localhost/file\"";
+    let own = ("SOJOURN_DATABASE", "postgres://localhost/own");
+    let platforms = ("DATABASE_URL", "postgresql://u:hunter2@localhost/platform");
+    let flag = |text: &str| Flag { name: "--database", path: "database", text: text.to_owned() };
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<Flag>, Option<&'a str>);
+    let cases: [Row<'_>; 9] = [
+        ("", &[], None, None),
+        ("", &[platforms], None, Some("platform")),
+        (file, &[platforms], None, Some("file")),
+        (file, &[own, platforms], None, Some("own")),
+        (file, &[own, platforms], Some(flag("postgres://localhost/flag")), Some("flag")),
+        ("", &[platforms], Some(flag("sqlite")), None),
+        ("database = \"sqlite\"", &[platforms], None, None),
+        // Another program's, of a kind that we do not speak.
+        ("", &[("DATABASE_URL", "mysql://root:hunter2@localhost/shop")], None, None),
+        ("", &[("DATABASE_URL", "file:./dev.db")], None, None),
+    ];
+    for (file, variables, flag, name) in cases {
+        let config = load(file, variables, flag.as_slice()).expect("a valid configuration");
+        let found = config.server.as_ref().map(|server| server.to_string());
+        assert_eq!(found, name.map(|name| format!("postgres://localhost:5432/{name}")));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn a_password_in_an_address_that_cannot_be_used_is_not_repeated() {
+    for address in [
+        "mysql://u:hunter2@localhost/x",
+        "postgres://u:hunter2@localhost:port/x",
+        "postgres://u:hunter2@db.example.com/x",
+        "postgres://localhost/x?password=hunter2&schema=public",
+    ] {
+        let failure = load("", &[("SOJOURN_DATABASE", address)], &[]).expect_err(address);
+        assert!(!format!("{failure} {}", failure.to_json()).contains("hunter2"), "{failure}");
+    }
+}
+
+#[test]
+fn a_master_key_is_given_as_text_or_as_a_file_beside_the_configuration() {
+    let text = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let key = |file: &str, variables: &[(&str, &str)]| {
+        load(file, variables, &[]).expect("valid").master_key.expect("given").value
+    };
+    let itself = GivenKey::Itself(MasterKey(std::array::from_fn(|index| index as u8)));
+    assert_eq!(key("", &[("SOJOURN_MASTER_KEY", text)]), itself);
+    match key("master_key_file = \"secrets/key\"", &[]) {
+        GivenKey::In(path) => assert!(path.is_absolute() && path.ends_with("secrets/key"), "{path:?}"),
+        other => panic!("{other:?}"),
+    }
+    let both = [("SOJOURN_MASTER_KEY", text), ("SOJOURN_MASTER_KEY_FILE", "/run/key")];
+    let failure = load("", &both, &[]).expect_err("both");
+    assert!(!failure.to_string().contains(text), "{failure}");
+}
+
+#[test]
 fn settings_are_pinned_only_where_they_are_given() {
     let file = r#"
 auth_email.verify_at_sign_up = false
@@ -122,6 +179,14 @@ fn what_cannot_be_meant_is_refused_with_the_place_and_the_way_out() {
         ("paths.home_url = \"//elsewhere.example\"", &[]),
         ("paths.home_url = \"javascript:alert(1)\"", &[]),
         ("application_name = \" \"", &[]),
+        ("database = \"dev.db\"", &[]),
+        ("database = \"postgres://localhost/x?schema=public\"", &[]),
+        ("", &[("SOJOURN_DATABASE", "postgres://u:p@db.example.com/x")]),
+        ("", &[("SOJOURN_MASTER_KEY", "c2hvcnQ=")]),
+        (
+            "master_key_file = \"key\"",
+            &[("SOJOURN_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")],
+        ),
         (
             "session_settings.inactivity_timeout.enabled = false",
             &[("SOJOURN_SESSION_SETTINGS__MAXIMUM_LIFETIME__ENABLED", "false")],

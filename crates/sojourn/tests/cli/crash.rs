@@ -177,7 +177,7 @@ fn what_was_acknowledged_survives_kill_9_under_load() {
     let start = || {
         let mut command = sojourn(folder.path());
         command.args(["test-server", "--port", "0", "--json", "--data"]).arg(folder.path().join("data"));
-        Running::start(command)
+        Running::start(&mut command)
     };
     for round in 0..ROUNDS {
         let mut server = start();

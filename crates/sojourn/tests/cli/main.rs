@@ -2,5 +2,8 @@
 
 mod client_commands;
 mod crash;
+mod on_postgres;
+#[path = "../../../sojourn-store/tests/support/postgres.rs"]
+mod postgres;
 mod process;
 mod support;

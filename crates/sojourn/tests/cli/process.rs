@@ -10,13 +10,13 @@ use crate::support::{Running, eventually, send, sojourn, stderr, stdout};
 fn serve(folder: &Path, arguments: &[&str]) -> Running {
     let mut command = sojourn(folder);
     command.args(["serve", "--log-format", "json"]).args(arguments);
-    Running::start(command)
+    Running::start(&mut command)
 }
 
 fn test_server(folder: &Path, arguments: &[&str]) -> Running {
     let mut command = sojourn(folder);
     command.args(["test-server", "--json"]).args(arguments);
-    Running::start(command)
+    Running::start(&mut command)
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_test_server_prints_exactly_one_line_and_takes_its_folder_with_it() {
     let temporary = tempfile::tempdir().expect("temporary folder");
     let mut command = sojourn(home.path());
     command.args(["test-server", "--port", "0", "--json"]).env("TMPDIR", temporary.path());
-    let server = Running::start(command);
+    let server = Running::start(&mut command);
     let fields: Vec<&String> = server.ready.as_object().expect("an object").keys().collect();
     assert_eq!(fields, ["base_url", "event", "pid", "publishable_key", "secret_key"]);
     assert_eq!(fs::read_dir(temporary.path()).expect("readable").count(), 1);

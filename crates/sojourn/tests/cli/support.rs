@@ -9,7 +9,9 @@ use serde_json::Value;
 
 pub fn sojourn(working_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sojourn"));
-    let foreign = |name: &str| name == "PORT" || name.starts_with("SOJOURN_") || name.starts_with("CLERK_");
+    let foreign = |name: &str| {
+        ["PORT", "DATABASE_URL"].contains(&name) || name.starts_with("SOJOURN_") || name.starts_with("CLERK_")
+    };
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(foreign) {
             command.env_remove(name);
@@ -28,7 +30,7 @@ pub struct Running {
 
 impl Running {
     /// Starts the command and waits for its ready line.
-    pub fn start(mut command: Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();

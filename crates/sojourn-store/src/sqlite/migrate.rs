@@ -1,0 +1,114 @@
+//! The schema: brought up in one transaction, after a copy was made of the
+//! file as it was (MIG-01).
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::file::{beside, open_reader};
+use crate::{database::Migrated, engine::StoreError};
+
+/// What the names of copies have after the file's own; then the number of the
+/// first step that came after.
+const COPY: &str = ".before-";
+
+/// The version of the schema.
+pub(super) fn version(db: &Connection) -> rusqlite::Result<u32> {
+    db.query_row("SELECT version FROM schema_version WHERE id = 1", [], |row| row.get(0))
+}
+
+/// Applies the steps that the database does not have yet, all or none. The
+/// first one makes it; before any other the file is copied.
+pub(super) fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<Migrated, StoreError> {
+    let known = steps.len() as u32;
+    let unusable = |reason: String| StoreError::Unusable { path: path.display().to_string(), reason };
+    let refused = |error: rusqlite::Error| unusable(error.to_string());
+    let found = version(db).map_err(refused)?;
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    if found == known {
+        return Ok(Migrated { from: found, to: known, copy: None });
+    }
+    // A step may make a table anew that others refer to; that all is well in the
+    // end is checked below. Neither can be set inside a transaction.
+    db.pragma_update(None, "foreign_keys", false).map_err(refused)?;
+    db.pragma_update(None, "synchronous", "FULL").map_err(refused)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refused)?;
+    // Another process may have been faster.
+    let found = version(&transaction).map_err(refused)?;
+    let missing = steps.get(found as usize..).unwrap_or_default();
+    let copy = match found {
+        0 => None,
+        _ if missing.is_empty() => None,
+        // Nobody else can write now, so this is what the steps will find.
+        _ => Some(copy(path, found + 1).map_err(|reason| {
+            unusable(format!("no copy of it could be made, so it was not migrated: {reason}"))
+        })?),
+    };
+    for step in missing {
+        transaction.execute_batch(step).map_err(refused)?;
+    }
+    let broken = transaction.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists([]));
+    if broken.map_err(refused)? {
+        return Err(unusable("after the migration rows would refer to rows that are not there; nothing was changed; please report this".to_owned()));
+    }
+    transaction.execute("UPDATE schema_version SET version = ?1 WHERE id = 1", [known]).map_err(refused)?;
+    transaction.commit().map_err(refused)?;
+    if let Some(copy) = &copy {
+        tracing::info!(from = found, to = known, copy = %copy.display(), "schema migrated; the file as it was is kept");
+    }
+    Ok(Migrated { from: found, to: known, copy })
+}
+
+/// Puts a copy beside the file: whole or not at all, and durable before
+/// anything is changed. A copy that an earlier attempt made gives way to it,
+/// so that starting again and again does not fill the disk.
+fn copy(path: &Path, step: u32) -> Result<PathBuf, String> {
+    let copy = beside(path, &format!("{COPY}{step:04}"));
+    let draft = beside(&copy, ".part");
+    let make = || -> io::Result<()> {
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let target = draft.to_str().ok_or_else(|| io::Error::other("its path is not Unicode"))?;
+        let reader = open_reader(path).map_err(io::Error::other)?;
+        reader.execute("VACUUM INTO ?1", [target]).map_err(io::Error::other)?;
+        fs::set_permissions(&draft, fs::metadata(path)?.permissions())?;
+        fs::File::open(&draft)?.sync_all()?;
+        fs::rename(&draft, &copy)?;
+        sync_folder(path)
+    };
+    make().map_err(|error| {
+        let _ = fs::remove_file(&draft);
+        error.to_string()
+    })?;
+    Ok(copy)
+}
+
+/// The copies that are there, oldest first.
+pub(super) fn copies(path: &Path) -> Vec<PathBuf> {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
+    let begin = format!("{name}{COPY}");
+    let ours = |found: &Path| {
+        let rest = found.file_name().and_then(|name| name.to_str()?.strip_prefix(&begin));
+        rest.is_some_and(|number| number.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    let found = fs::read_dir(folder(path)).into_iter().flatten().flatten();
+    let mut copies: Vec<PathBuf> = found.map(|entry| entry.path()).filter(|path| ours(path)).collect();
+    copies.sort();
+    copies
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a name in the file's folder durable.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(folder(path))?.sync_all()
+}

@@ -1,0 +1,116 @@
+//! Which database a server uses, and the master key that belongs to it.
+
+use std::path::Path;
+
+use sojourn_store::{Database, Engine as _, Older, Store, StoreError};
+
+use crate::config::{Config, GivenKey};
+use crate::data_folder::{DataFolder, MasterKey, database_in, master_key_in};
+use crate::failure::{Exit, Failure};
+
+/// An opened database with its key.
+#[derive(Debug)]
+pub struct Opened {
+    pub database: Database,
+    pub store: Store,
+    pub master_key: MasterKey,
+    /// Where the key is from.
+    pub key_from: String,
+    /// Whether there was an instance before.
+    pub existing: bool,
+}
+
+/// The database that the configuration names.
+pub fn named(config: &Config) -> Database {
+    match &config.server {
+        Some(server) => Database::Server(server.value.clone()),
+        None => Database::File(database_in(&config.data)),
+    }
+}
+
+/// Opens it, and gets the key. A new key is made only for a database that holds nothing yet.
+pub async fn open(
+    database: Database,
+    config: &Config,
+    folder: &DataFolder,
+    older: Older,
+) -> Result<Opened, Failure> {
+    let key = |existing: bool| match config.master_key.as_ref().map(|key| &key.value) {
+        Some(GivenKey::Itself(key)) => Ok(key.clone()),
+        Some(GivenKey::In(path)) => master_key_in(path),
+        None => folder.master_key(existing.then_some(&database)),
+    };
+    let failed = |error: StoreError| failed(&database, &error);
+    let (store, master_key, existing) = match &database {
+        // The key comes first: what is made is sealed with it.
+        Database::File(path) => {
+            let existing = path.exists();
+            let master_key = key(existing)?;
+            (database.open(older).await.map_err(failed)?, master_key, existing)
+        }
+        // Only the server knows whether there is something that needs the key.
+        Database::Server(_) => {
+            let store = database.open(older).await.map_err(failed)?;
+            let existing = !store.instances().await.map_err(failed)?.is_empty();
+            let master_key = key(existing)?;
+            (store, master_key, existing)
+        }
+    };
+    let key_from = match &config.master_key {
+        Some(key) => match &key.value {
+            GivenKey::In(path) => shown(path),
+            GivenKey::Itself(_) => key.origin.to_string(),
+        },
+        None => shown(&folder.master_key_path()),
+    };
+    Ok(Opened { database, store, master_key, key_from, existing })
+}
+
+/// The database cannot be used: what to do next depends on why.
+pub fn failed(database: &Database, error: &StoreError) -> Failure {
+    let failure = |code: &str, why: String, next: &str| {
+        Failure::new(Exit::Other, code, format!("cannot use the database {}", name(database)))
+            .because(why)
+            .next(next)
+    };
+    match error {
+        StoreError::NewerSchema { found, known } => failure(
+            "schema_newer",
+            format!("it has schema {found}, and this version knows {known}"),
+            "start the newer version again, or restore a backup from before it was migrated",
+        ),
+        StoreError::OlderSchema { found, known } => failure(
+            "schema_older",
+            format!("it has schema {found}, this version needs {known}, and --no-migrate leaves it so"),
+            "sojourn migrate up, for the same database; or start without --no-migrate",
+        ),
+        StoreError::Unavailable(reason) => failure(
+            "database_unavailable",
+            reason.clone(),
+            "check that it runs and can be reached from here, then start again; nothing was changed",
+        ),
+        StoreError::Unusable { reason, .. } => {
+            failure("database_unusable", reason.clone(), "correct this and start again; nothing was changed")
+        }
+        StoreError::Corrupt { .. } => {
+            failure("database_corrupt", error.to_string(), "restore a backup; nothing was changed")
+        }
+    }
+}
+
+/// The database as people are shown it: without its password.
+pub fn name(database: &Database) -> String {
+    match database {
+        Database::File(path) => shown(path),
+        Database::Server(server) => server.to_string(),
+    }
+}
+
+/// A path below the working directory is shown from there.
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match path.strip_prefix(&here) {
+        Ok(relative) => format!("./{}", relative.display()),
+        Err(_) => path.display().to_string(),
+    }
+}
