@@ -21,6 +21,7 @@ use crate::{
 /// Longest address: a handshake's carries a whole token (product.md).
 const MAX_URI_BYTES: usize = 16 * 1024;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
+const MAX_HEADERS: usize = 100;
 /// Longest that a handler may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -30,7 +31,10 @@ pub async fn admit(State(app): State<App>, mut request: Request, next: Next) -> 
     if let Err(error) = well_formed(&app, request.uri(), request.headers()) {
         let is_fapi = fapi::owns(request.uri().path());
         let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
-        return finish(error.into_response(), cors, is_fapi);
+        let mut response = finish(error.into_response(), cors, is_fapi);
+        // Its body is not read, and what follows is not trusted.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return response;
     }
     if let Some(uri) = without_trailing_slash(request.uri()) {
         *request.uri_mut() = uri;
@@ -63,6 +67,9 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
         return Err(
             ApiError::new(ErrorCode::RequestHeadersTooLarge).why("The headers may have 32 KiB together.")
         );
+    }
+    if headers.len() > MAX_HEADERS {
+        return Err(ApiError::new(ErrorCode::RequestHeadersTooLarge).why("A request may have 100 headers."));
     }
     // hyper lets the encoding win and closes the connection, so nothing can hide
     // behind such a request; say why as well where both are still to be seen (HST-03).

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::http::header;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use crate::impatient::{Impatient, Progress};
+use crate::impatient::{Impatient, Progress, Refuse};
 
 /// How long a connection may be silent.
 ///
@@ -25,8 +26,11 @@ const SILENCE: Duration = Duration::from_secs(75);
 /// How long a request may take from its first byte to the end of its head (INP-02).
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
-/// Largest request head. The address alone may take 16 KiB, since handshakes carry a token.
-const HEAD_BYTES: usize = 64 * 1024;
+/// Largest request head that is parsed, and most headers in it. Both lie far above what is
+/// accepted (sojourn-server's layers), so that a request that is a little too large is refused
+/// by those who know how.
+const HEAD_BYTES: usize = 128 * 1024;
+const HEADERS: usize = 256;
 
 /// Answers requests until `stop` turns true, then finishes the accepted ones.
 ///
@@ -34,13 +38,14 @@ const HEAD_BYTES: usize = 64 * 1024;
 pub async fn serve(
     listeners: Vec<TcpListener>,
     router: Router,
+    refuse: Refuse,
     stop: watch::Receiver<bool>,
     drain: Duration,
 ) -> bool {
     let graceful = Arc::new(GracefulShutdown::new());
-    let accepting = listeners
-        .into_iter()
-        .map(|listener| tokio::spawn(accept(listener, router.clone(), graceful.clone(), stop.clone())));
+    let accepting = listeners.into_iter().map(|listener| {
+        tokio::spawn(accept(listener, router.clone(), refuse, graceful.clone(), stop.clone()))
+    });
     for task in accepting.collect::<Vec<_>>() {
         // A panic in the accept loop is reported by the panic hook; the others go on.
         let _ = task.await;
@@ -55,6 +60,7 @@ pub async fn serve(
 async fn accept(
     listener: TcpListener,
     router: Router,
+    refuse: Refuse,
     graceful: Arc<GracefulShutdown>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -64,7 +70,7 @@ async fn accept(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, peer)) => connection(stream, peer, router.clone(), &graceful),
+            Ok((stream, peer)) => connection(stream, peer, router.clone(), refuse, &graceful),
             Err(error) => {
                 // Out of file descriptors: wait for some to come back instead of spinning.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -74,7 +80,13 @@ async fn accept(
     }
 }
 
-fn connection(stream: TcpStream, peer: SocketAddr, router: Router, graceful: &GracefulShutdown) {
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    refuse: Refuse,
+    graceful: &GracefulShutdown,
+) {
     let _ = stream.set_nodelay(true);
     let progress = Arc::new(Progress::default());
     let (begins, ends) = (progress.clone(), progress.clone());
@@ -88,15 +100,22 @@ fn connection(stream: TcpStream, peer: SocketAddr, router: Router, graceful: &Gr
             let ends = ends.clone();
             async move {
                 let answer = answer.await;
+                let closes = |answer: &axum::response::Response| {
+                    answer.headers().get(header::CONNECTION).is_some_and(|value| value == "close")
+                };
+                if answer.as_ref().is_ok_and(closes) {
+                    ends.close();
+                }
                 ends.finish();
                 answer
             }
         });
-    let stream = Impatient::new(stream, progress, HEAD_WITHIN);
+    let stream = Impatient::new(stream, progress, HEAD_WITHIN, refuse);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(SILENCE)
         .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let watched = graceful.watch(connection);
     tokio::spawn(async move {
@@ -126,7 +145,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("address");
         let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(serve(vec![listener], router, stopped, drain));
+        let served = tokio::spawn(serve(vec![listener], router, |_| Vec::new(), stopped, drain));
         Server { address, stop, served }
     }
 

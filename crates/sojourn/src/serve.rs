@@ -49,8 +49,9 @@ pub async fn run(
         publishable_key: app.publishable_key().to_owned(),
         secret_key: app.secret_key().unwrap_or_default().to_owned(),
     };
-    let serving =
-        tokio::spawn(connections::serve(bound.listeners, sojourn_server::router(&app), stop, DRAIN));
+    let router = sojourn_server::router(&app);
+    let refuse = sojourn_server::wire::unread;
+    let serving = tokio::spawn(connections::serve(bound.listeners, router, refuse, stop, DRAIN));
 
     let jobs = tokio::spawn(sojourn_server::jobs::run(app.clone()));
 

@@ -3,4 +3,5 @@
 mod client_commands;
 mod crash;
 mod process;
+mod raw_http;
 mod support;
