@@ -7,9 +7,10 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::banner::Banner;
+use crate::census::{self, Caps};
 use crate::clock::{Stopwatch, SystemClock};
 use crate::config::{Config, Pin};
-use crate::connections;
+use crate::connections::{self, Terms};
 use crate::data_folder::DataFolder;
 use crate::env_lines::Access;
 use crate::failure::{Exit, Failure};
@@ -50,8 +51,8 @@ pub async fn run(
         secret_key: app.secret_key().unwrap_or_default().to_owned(),
     };
     let router = sojourn_server::router(&app);
-    let refuse = sojourn_server::wire::unread;
-    let serving = tokio::spawn(connections::serve(bound.listeners, router, refuse, stop, DRAIN));
+    let terms = Terms::new(caps(config), sojourn_server::wire::unread, DRAIN);
+    let serving = tokio::spawn(connections::serve(bound.listeners, router, terms, stop));
 
     let jobs = tokio::spawn(sojourn_server::jobs::run(app.clone()));
 
@@ -131,6 +132,16 @@ fn options(
         allow_loopback: *config.allow_loopback_origins,
         pins: sojourn_server::pins::Pins(config.pins.list().into_iter().map(pin).collect()),
     })
+}
+
+fn caps(config: &Config) -> Caps {
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Caps {
+        // Beyond that no file could be opened either, whatever the configuration says.
+        total: count(*config.connections_total).min(census::affordable()),
+        per_address: count(*config.connections_per_address),
+        on_loopback: false,
+    }
 }
 
 /// A path below the working directory is shown from there.

@@ -113,3 +113,32 @@ fn what_follows_a_good_request_is_refused_without_taking_its_answer_away() {
         assert!(rest.contains("HTTP/1.1 400 Bad Request") && rest.contains(MALFORMED), "{rest}");
     }
 }
+
+/// A sign-in whose body is sent as it is given.
+fn sign_in(framing: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST /v1/client/sign_ins HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost:3000\r\n\
+         content-type: application/x-www-form-urlencoded\r\n{framing}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn hst_03_a_body_with_a_bad_chunk_is_refused_as_that_and_not_as_too_large() {
+    let home = tempfile::tempdir().expect("temporary folder");
+    let server = test_server(home.path());
+    for chunks in ["xyz\r\n", "5\r\nabcdefghi\r\n0\r\n\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
+        let bytes = sign_in("transfer-encoding: chunked", chunks);
+        assert_refused(chunks, &tell(&server, &bytes), 400, "request_body_invalid");
+    }
+}
+
+#[test]
+fn inp_01_a_body_that_is_too_large_is_told_while_it_still_arrives() {
+    let home = tempfile::tempdir().expect("temporary folder");
+    let server = test_server(home.path());
+    let large = "a".repeat(3 << 20);
+    let told = tell(&server, &sign_in(&format!("content-length: {}", large.len()), &large));
+    assert_refused("3 MiB", &told, 413, "request_body_too_large");
+    assert!(told.head.contains("access-control-allow-origin: http://localhost:3000"), "{}", told.head);
+}
