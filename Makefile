@@ -25,10 +25,10 @@ e2e: tools bundles chromium e2e/node_modules/.package-lock.json examples/nextjs-
 	@cargo build --locked --package sojourn
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
 
-lint: ## Formatting, clippy without warnings, dependencies (if cargo-deny is installed)
+lint: ## Formatting, clippy without warnings, dependencies (installs cargo-deny for that)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: dependencies not checked"; fi
+	@scripts/check-dependencies
 
 generate: ## Write the generated files anew (openapi/)
 	GENERATE=1 cargo test --quiet --package sojourn-server --test openapi

@@ -38,7 +38,8 @@ pub struct User {
     pub primary_email_address_id: Option<EmailAddressId>,
     /// The password's hash in PHC form; absent when it has none.
     pub password_hash: Option<PasswordHash>,
-    /// When the password was last set.
+    /// When the password was last set or taken away. Grows strictly, so that
+    /// equal times mean one and the same password, however it is hashed.
     pub password_updated_at: Option<Timestamp>,
     /// Readable by the browser, written by the application's server.
     pub public_metadata: Map<String, Value>,
@@ -147,14 +148,29 @@ impl User {
     /// Sets a new password.
     pub fn set_password(&mut self, hash: PasswordHash, now: Timestamp) {
         self.password_hash = Some(hash);
-        self.password_updated_at = Some(now);
-        self.changed(now);
+        self.password_changed(now);
+    }
+
+    /// Takes another hash of the same password. That is nothing that others can
+    /// see, so it counts as no change of the account.
+    pub fn renew_hash(&mut self, hash: PasswordHash) {
+        self.password_hash = Some(hash);
+    }
+
+    /// Whether the password is still the one that the account had `before`.
+    pub fn has_password_of(&self, before: &Self) -> bool {
+        self.password_hash.is_some() == before.password_hash.is_some()
+            && self.password_updated_at == before.password_updated_at
     }
 
     /// Takes the password away.
     pub fn remove_password(&mut self, now: Timestamp) {
         self.password_hash = None;
-        self.password_updated_at = Some(now);
+        self.password_changed(now);
+    }
+
+    fn password_changed(&mut self, now: Timestamp) {
+        self.password_updated_at = Some(self.password_updated_at.map_or(now, |before| after(before, now)));
         self.changed(now);
     }
 
@@ -192,6 +208,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::testing::Dice;
+
+    #[test]
+    fn aut_03_a_renewed_hash_is_the_same_password_and_a_new_one_is_not_even_in_the_same_millisecond() {
+        let (now, hash) = (Timestamp::from_millis(5), |text: &str| PasswordHash(text.to_owned()));
+        let mut ada = User::new(UserId::generate(now, &mut Dice::new(1)), now);
+        ada.set_password(hash("old"), now);
+        let before = ada.clone();
+        ada.renew_hash(hash("old, hashed anew"));
+        assert!(ada.has_password_of(&before));
+        assert_eq!(ada.updated_at, before.updated_at);
+        ada.set_password(hash("new"), now);
+        assert!(!ada.has_password_of(&before));
+        let before = ada.clone();
+        ada.remove_password(now);
+        assert!(!ada.has_password_of(&before));
+    }
 
     #[test]
     fn metadata_merges_deeply_and_null_deletes() {

@@ -1,7 +1,7 @@
 //! What happens to every request before and after its handler: the host, the
-//! shape of the path, method override, CORS, panics and JSON for every error.
+//! shape of the path, the body, method override, CORS, panics and JSON for every error.
 
-use std::{any::Any, time::Duration};
+use std::any::Any;
 
 use axum::{
     extract::{Request, State},
@@ -14,6 +14,7 @@ use sojourn_store::Engine as _;
 use crate::{
     app::App,
     auth::{host, origin, secret_key},
+    bodies::{self, Patience},
     fapi,
     wire::{ApiError, ErrorCode, Params},
 };
@@ -21,16 +22,31 @@ use crate::{
 /// Longest address: a handshake's carries a whole token (product.md).
 const MAX_URI_BYTES: usize = 16 * 1024;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
-/// Longest that a handler may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const MAX_HEADERS: usize = 100;
 
 /// Runs before routing: refuses what no route shall see, and rewrites what
 /// browsers send in two ways.
-pub async fn admit(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    if let Err(error) = well_formed(&app, request.uri(), request.headers()) {
-        let is_fapi = fapi::owns(request.uri().path());
-        let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
-        return finish(error.into_response(), cors, is_fapi);
+pub async fn admit(
+    State((app, patience)): State<(App, Patience)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let body = std::mem::take(request.body_mut());
+    let whole = match well_formed(&app, request.uri(), request.headers()) {
+        Ok(()) if request.uri().path() == fapi::IMAGES => bodies::discard_image(body, &patience).await,
+        Ok(()) => bodies::read(body, &patience).await,
+        Err(error) => Err(error),
+    };
+    match whole {
+        Ok(body) => *request.body_mut() = body.into(),
+        Err(error) => {
+            let is_fapi = fapi::owns(request.uri().path());
+            let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
+            let mut response = finish(error.into_response(), cors, is_fapi);
+            // The body was not read to its end, and what follows it is not trusted.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
     }
     if app.shares_its_store()
         && app.has_development_tools()
@@ -49,7 +65,7 @@ pub async fn admit(State(app): State<App>, mut request: Request, next: Next) -> 
     let response = if is_fapi && request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        match tokio::time::timeout(patience.handler, next.run(request)).await {
             Ok(response) => response,
             Err(_) => ApiError::new(ErrorCode::ServiceUnavailable)
                 .why("The answer took too long. Try again.")
@@ -69,6 +85,9 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
         return Err(
             ApiError::new(ErrorCode::RequestHeadersTooLarge).why("The headers may have 32 KiB together.")
         );
+    }
+    if headers.len() > MAX_HEADERS {
+        return Err(ApiError::new(ErrorCode::RequestHeadersTooLarge).why("A request may have 100 headers."));
     }
     // hyper lets the encoding win and closes the connection, so nothing can hide
     // behind such a request; say why as well where both are still to be seen (HST-03).

@@ -9,6 +9,7 @@
 pub mod app;
 pub mod auth;
 pub mod bapi;
+mod bodies;
 mod clock;
 mod dev;
 mod ends;
@@ -27,6 +28,7 @@ mod revocation;
 pub mod wire;
 
 pub use app::{App, Entropy, Options, StartError};
+pub use bodies::Patience;
 pub use clock::Clock;
 pub use keys::MasterKey;
 
@@ -54,8 +56,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     documented().split_for_parts().1
 }
 
-/// The whole server as one service.
+/// The whole server as one service, with the patience that requests meet
+/// outside tests.
 pub fn router(app: &App) -> Router {
+    patient_router(app, Patience::default())
+}
+
+/// As [`router`], with another patience.
+pub fn patient_router(app: &App, patience: Patience) -> Router {
     let (api, _) = documented().split_for_parts();
     let routes = api
         .merge(portal::router())
@@ -66,6 +74,6 @@ pub fn router(app: &App) -> Router {
         .with_state(app.clone());
     // As a fallback of an outer router, so that it runs before routing: it
     // rewrites the path and the method that routes are chosen by.
-    let before_routing = middleware::from_fn_with_state(app.clone(), layers::admit);
+    let before_routing = middleware::from_fn_with_state((app.clone(), patience), layers::admit);
     Router::new().fallback_service(tower::Layer::layer(&before_routing, routes))
 }

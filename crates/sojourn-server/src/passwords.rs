@@ -128,6 +128,18 @@ pub fn imported(digest: &str, hasher: &str) -> ApiResult<PasswordHash> {
     if is_argon2id && affordable && is_whole { Ok(PasswordHash(digest.to_owned())) } else { Err(bad()) }
 }
 
+/// Whether a hash is made as ours are today.
+pub fn is_ours(hash: &PasswordHash) -> bool {
+    let Ok(parsed) = Phc::new(&hash.0) else { return false };
+    let Ok(params) = argon2::Params::try_from(&parsed) else { return false };
+    let cost = (params.m_cost(), params.t_cost(), params.p_cost());
+    parsed.algorithm.as_str() == "argon2id"
+        && parsed.version == Some(Version::V0x13 as u32)
+        && cost == (MEMORY_KIB, PASSES, 1)
+        && parsed.salt.is_some_and(|salt| salt.len() >= 16)
+        && parsed.hash.is_some_and(|hash| hash.len() >= 32)
+}
+
 fn hasher() -> Argon2<'static> {
     let params = argon2::Params::new(MEMORY_KIB, PASSES, 1, None).expect("OWASP's parameters are valid");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -142,10 +154,26 @@ mod tests {
         let passwords = Passwords::new();
         let hash = passwords.hash(Password::present("correct horse")).await.expect("hashed");
         assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
+        assert!(is_ours(&hash));
         assert!(
             passwords.verify(Password::present("correct horse"), Some(hash.clone())).await.expect("checked")
         );
         assert!(!passwords.verify(Password::present("battery staple"), Some(hash)).await.expect("checked"));
         assert!(!passwords.verify(Password::present("anything"), None).await.expect("checked"));
+    }
+
+    #[test]
+    fn aut_03_a_hash_of_other_strength_is_none_of_ours() {
+        let (salt, tag) = ("c29tZXNhbHRzb21lc2FsdA", "A".repeat(43));
+        let hash = |what: &str, salt: &str, tag: &str| PasswordHash(format!("$argon2id${what}${salt}${tag}"));
+        assert!(is_ours(&hash("v=19$m=19456,t=2,p=1", salt, &tag)));
+        for what in
+            ["v=19$m=19456,t=1,p=1", "v=19$m=65536,t=3,p=4", "v=16$m=19456,t=2,p=1", "m=19456,t=2,p=1"]
+        {
+            assert!(!is_ours(&hash(what, salt, &tag)), "{what}");
+        }
+        assert!(!is_ours(&hash("v=19$m=19456,t=2,p=1", "c29tZXNhbHQ", &tag)), "a short salt");
+        assert!(!is_ours(&hash("v=19$m=19456,t=2,p=1", salt, &"A".repeat(22))), "a short hash");
+        assert!(!is_ours(&PasswordHash("$2b$10$abcdefghijklmnopqrstuv".to_owned())));
     }
 }

@@ -89,6 +89,15 @@ impl Request {
         self.try_send().await.unwrap_or_else(|| panic!("{asked}: no request line carries that"))
     }
 
+    /// As [`Self::send`], to a router that is not the application's own.
+    ///
+    /// # Panics
+    /// As [`Self::send`].
+    pub async fn send_to(mut self, router: Router) -> Answer {
+        self.router = router;
+        self.send().await
+    }
+
     /// As [`Self::send`]; `None` when no request line can carry the target.
     pub async fn try_send(self) -> Option<Answer> {
         let uri: Uri = self.target.parse().ok()?;

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher as _};
+use argon2::{Argon2, password_hash::PasswordHasher as _};
 use sojourn_core::{
     id::{InstanceId, Randomness as _},
     settings::Settings,
@@ -31,14 +31,12 @@ fn signing_key() -> &'static [u8] {
     KEY.get_or_init(|| keys::generate_signing_key().expect("randomness"))
 }
 
-/// The hash of [`PASSWORD`] with the least work that Argon2 does: what is
-/// stored says how much work it was, so checking it is as quick.
+/// The hash of [`PASSWORD`] as the server makes it, made once.
 pub(crate) fn password_hash() -> PasswordHash {
     static HASH: OnceLock<String> = OnceLock::new();
     let make = || {
-        let params = Params::new(Params::MIN_M_COST, 1, 1, None).expect("the least that is allowed");
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        argon2.hash_password(PASSWORD.as_bytes()).expect("hashed").to_string()
+        // The defaults are OWASP's parameters, as the server's are.
+        Argon2::default().hash_password(PASSWORD.as_bytes()).expect("hashed").to_string()
     };
     PasswordHash(HASH.get_or_init(make).clone())
 }

@@ -1,6 +1,7 @@
 //! `sojourn`: the session server and its command line.
 
 mod banner;
+mod census;
 mod client;
 mod clock;
 mod command;

@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::banner::Banner;
+use crate::census::{self, Caps};
 use crate::clock::{Stopwatch, SystemClock};
 use crate::config::{Config, Pin};
-use crate::connections;
+use crate::connections::{self, Terms};
 use crate::data_folder::DataFolder;
 use crate::database::{self, Opened, shown};
 use crate::env_lines::Access;
@@ -58,8 +59,9 @@ pub async fn run(
         publishable_key: app.publishable_key().to_owned(),
         secret_key: app.secret_key().unwrap_or_default().to_owned(),
     };
-    let serving =
-        tokio::spawn(connections::serve(bound.listeners, sojourn_server::router(&app), stop, DRAIN));
+    let router = sojourn_server::router(&app);
+    let terms = Terms::new(caps(config), sojourn_server::wire::unread, DRAIN);
+    let serving = tokio::spawn(connections::serve(bound.listeners, router, terms, stop));
 
     let jobs = tokio::spawn(sojourn_server::jobs::run(app.clone()));
 
@@ -149,5 +151,15 @@ fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> s
         allowed_origins: config.allowed_origins.value.clone(),
         allow_loopback: *config.allow_loopback_origins,
         pins: sojourn_server::pins::Pins(config.pins.list().into_iter().map(pin).collect()),
+    }
+}
+
+fn caps(config: &Config) -> Caps {
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Caps {
+        // Beyond that no file could be opened either, whatever the configuration says.
+        total: count(*config.connections_total).min(census::affordable()),
+        per_address: count(*config.connections_per_address),
+        on_loopback: false,
     }
 }

@@ -58,6 +58,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(well_known::get_health))
 }
 
+/// Where pictures are sent to, which are larger than anything else.
+pub const IMAGES: &str = "/v1/me/profile_image";
+
 /// Whether a path below `/v1` is the Frontend API's, known or not.
 pub fn owns(path: &str) -> bool {
     const SECTIONS: [&str; 8] = [

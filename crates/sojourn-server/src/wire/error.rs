@@ -56,6 +56,8 @@ codes! {
     ResourceNotFound "resource_not_found" NOT_FOUND "Not found";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
     ResourceGone "resource_gone" GONE "Not offered any more";
+    RequestMalformed "request_malformed" BAD_REQUEST "The request cannot be read";
+    RequestTimeout "request_timeout" REQUEST_TIMEOUT "The request came too slowly";
     RequestBodyInvalid "request_body_invalid" BAD_REQUEST "The request body is invalid";
     RequestBodyTooLarge "request_body_too_large" PAYLOAD_TOO_LARGE "The request body is too large";
     RequestUriTooLong "request_uri_too_long" URI_TOO_LONG "The address is too long";
@@ -232,20 +234,27 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The body to answer with, told to the log under the same trace id.
+    pub(super) fn told(&self) -> Value {
         let mut bytes = [0; 16];
         // Without randomness there is no trace id; the error is still told.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
         let trace_id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let status = self.0.code.status();
-        if status.is_server_error() {
+        let code = self.0.code.as_str();
+        if self.0.code.status().is_server_error() {
             let cause = self.0.cause.as_deref().unwrap_or("unknown");
-            tracing::error!(trace_id, code = self.0.code.as_str(), cause, "request failed");
+            tracing::error!(trace_id, code, cause, "request failed");
         } else {
-            tracing::debug!(trace_id, code = self.0.code.as_str(), "request refused");
+            tracing::debug!(trace_id, code, "request refused");
         }
-        let mut response = (status, Json(self.body(&trace_id))).into_response();
+        self.body(&trace_id)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.0.code.status(), Json(self.told())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.0.retry_after_seconds {

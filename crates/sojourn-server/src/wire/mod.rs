@@ -9,7 +9,9 @@ pub mod params;
 pub mod session;
 pub mod sign_in;
 pub mod sign_up;
+mod unread;
 pub mod user;
 
 pub use error::{ApiError, ApiResult, ErrorCode};
 pub use params::Params;
+pub use unread::unread;

@@ -3,18 +3,17 @@
 //! name that comes twice counts with its last value where one is wanted.
 
 use axum::{
-    body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{Method, header},
 };
 use serde_json::{Map, Value};
 
 use super::{ApiError, ApiResult, ErrorCode};
+use crate::bodies::MAX_BODY_BYTES;
 
 /// Longest text of a single field.
 pub const MAX_TEXT_BYTES: usize = 4096;
 const MAX_FIELDS: usize = 200;
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The parameters of one request: the query of a GET, the body of others.
 #[derive(Clone, Debug, Default)]
@@ -252,7 +251,8 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             return Self::from_form(request.uri().query().unwrap_or(""));
         }
         let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
-        let bytes = read_body(request.into_body()).await?;
+        let bytes =
+            axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(ApiError::internal)?;
         if bytes.is_empty() {
             return Ok(Self::default());
         }
@@ -269,13 +269,6 @@ impl<S: Send + Sync> FromRequest<S> for Params {
                 .why("Send application/json or application/x-www-form-urlencoded.")),
         }
     }
-}
-
-async fn read_body(body: Body) -> ApiResult<Bytes> {
-    axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
-        ApiError::new(ErrorCode::RequestBodyTooLarge)
-            .why("At most 1 MiB is read, and it has to arrive whole.")
-    })
 }
 
 /// Bytes that one kind of metadata may have as JSON: it travels with every client.

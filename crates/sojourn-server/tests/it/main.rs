@@ -17,6 +17,7 @@ mod lifetimes;
 mod malformed;
 mod me;
 mod origins;
+mod password_hashes;
 mod races;
 mod redirects;
 mod secrets;

@@ -1,7 +1,10 @@
 //! Requests that no browser sends (INP): each gets a clear error in the
 //! standard shape, and nothing breaks.
 
+use std::time::Duration;
+
 use serde_json::json;
+use sojourn_server::{Patience, patient_router};
 use sojourn_testkit::{Answer, PASSWORD, TestApp};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -285,4 +288,16 @@ async fn hst_03_a_request_with_two_lengths_or_two_hosts_is_refused() {
     lengths.assert_refused(400, "request_body_invalid");
     let hosts = app.request("GET", "/v1/client").another_header("host", b"evil.com").send().await;
     hosts.assert_refused(421, "host_invalid");
+}
+
+#[tokio::test]
+async fn inp_02_a_handler_that_takes_too_long_is_answered_for() {
+    let app = TestApp::new().start().await;
+    let none = Patience { handler: Duration::ZERO, ..Patience::default() };
+    // A password's hash is somebody else's work, so the handler waits for it.
+    let fields = [("email_address", "alice@example.com"), ("password", PASSWORD)];
+    let request = app.request("POST", "/v1/client/sign_ups").origin(Some("http://localhost:3000"));
+    let answer = request.form(&fields).send_to(patient_router(app.server(), none)).await;
+    answer.assert_refused(503, "service_unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
 }

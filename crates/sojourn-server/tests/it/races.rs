@@ -8,7 +8,7 @@ use sojourn_testkit::{Answer, FakeBrowser, PASSWORD, TestApp, WRONG_PASSWORD, mi
 use tokio::{sync::Barrier, task::JoinSet};
 
 /// Runs `count` copies of a task that all start at the same moment.
-async fn at_once<F>(count: usize, task: impl Fn(usize) -> F) -> Vec<Answer>
+pub async fn at_once<F>(count: usize, task: impl Fn(usize) -> F) -> Vec<Answer>
 where
     F: Future<Output = Answer> + Send + 'static,
 {
@@ -24,7 +24,7 @@ where
     tasks.join_all().await
 }
 
-async fn both_engines<F: Future<Output = ()>>(
+pub async fn both_engines<F: Future<Output = ()>>(
     story: impl Fn(TestApp) -> F,
     builder: impl Fn() -> sojourn_testkit::Builder,
 ) {

@@ -9,6 +9,8 @@ pub enum Kind {
     Text,
     Switch,
     Port,
+    /// A whole number, at least 1.
+    Count,
     /// Whole seconds, or a duration such as `90s`, `30m`, `12h`, `7d`.
     Seconds,
     /// A list of texts; in the environment separated by commas.
@@ -24,6 +26,7 @@ impl Kind {
             Self::Text => "a text",
             Self::Switch => "true or false",
             Self::Port => "a port number from 0 to 65535",
+            Self::Count => "a whole number of at least 1",
             Self::Seconds => "whole seconds, or a duration such as 90s, 30m, 12h or 7d",
             Self::Texts => "a list such as [\"https://app.example.com\"]",
             Self::Object => {
@@ -90,6 +93,8 @@ pub const KEYS: &[Key] = &[
     fixed("environment", Kind::Text),
     fixed("expose_development", Kind::Switch),
     fixed("rate_limits.enabled", Kind::Switch),
+    fixed("connections.per_address", Kind::Count),
+    fixed("connections.total", Kind::Count),
     fixed("allowed_origins.list", Kind::Texts),
     fixed("allowed_origins.loopback", Kind::Switch),
     changeable("application_name", Kind::Text, Document::Instance),

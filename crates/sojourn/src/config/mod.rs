@@ -50,6 +50,8 @@ pub struct Config {
     pub log_format: Sourced<LogFormat>,
     pub expose_development: Sourced<bool>,
     pub rate_limits_enabled: Sourced<bool>,
+    pub connections_per_address: Sourced<u64>,
+    pub connections_total: Sourced<u64>,
     pub allowed_origins: Sourced<Vec<String>>,
     pub allow_loopback_origins: Sourced<bool>,
     pub pins: Pins,
@@ -169,6 +171,8 @@ impl Config {
                 .unwrap_or_else(|| Sourced::default_of(LogFormat::Text)),
             expose_development: layers.switch_or("expose_development", false),
             rate_limits_enabled: layers.switch_or("rate_limits.enabled", true),
+            connections_per_address: layers.number_or("connections.per_address", 256),
+            connections_total: layers.number_or("connections.total", 10_000),
             allowed_origins: layers
                 .texts("allowed_origins.list")
                 .map(check::origins)
@@ -226,6 +230,10 @@ impl Layers {
 
     fn number(&self, path: &str) -> Option<Sourced<u64>> {
         self.get(path, Value::as_u64)
+    }
+
+    fn number_or(&self, path: &str, default: u64) -> Sourced<u64> {
+        self.number(path).unwrap_or_else(|| Sourced::default_of(default))
     }
 
     fn texts(&self, path: &str) -> Option<Sourced<Vec<String>>> {

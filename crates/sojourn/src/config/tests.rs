@@ -166,6 +166,8 @@ fn what_cannot_be_meant_is_refused_with_the_place_and_the_way_out() {
         ("", &[("SOJOURN_SESSION_SETTINGS_MULTI_SESSION_ENABLED", "true")]),
         ("", &[("SOJOURN_NOTHING_LIKE_IT", "1")]),
         ("", &[("SOJOURN_RATE_LIMITS__ENABLED", "yes")]),
+        ("connections.total = 0", &[]),
+        ("", &[("SOJOURN_CONNECTIONS__PER_ADDRESS", "-1")]),
         ("", &[("SOJOURN_SESSION__CLAIMS", "[1]")]),
         ("environment = \"production\"", &[]),
         ("log_format = \"xml\"", &[]),
@@ -212,6 +214,7 @@ fn what_may_look_odd_but_is_meant_is_accepted() {
         "allowed_origins.list = [\"https://app.example.com\", \"http://10.0.0.2:3000\"]",
         "paths.home_url = \"/user\"",
         "rate_limits.enabled = false",
+        "connections = { per_address = 1, total = 100000 }",
         "environment = \"development\"",
         "session_settings.maximum_lifetime.duration_seconds = \"500d\"",
     ];

@@ -16,6 +16,7 @@ pub fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Port => {
             text.parse::<u16>().map(Value::from).map_err(|_| format!("\"{text}\" is not a port number"))
         }
+        Kind::Count => count(text.parse().ok()).ok_or_else(|| format!("\"{text}\" is no such number")),
         Kind::Seconds => seconds(text).map(Value::from),
         Kind::Texts => {
             Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect())
@@ -39,6 +40,9 @@ pub fn from_typed(kind: Kind, value: Value) -> Result<Value, String> {
             .and_then(|number| u16::try_from(number).ok())
             .map(Value::from)
             .ok_or_else(|| format!("{number} is not a port number")),
+        (Kind::Count, Value::Number(number)) => {
+            count(number.as_u64()).ok_or_else(|| format!("{number} is no such number"))
+        }
         (Kind::Seconds, Value::Number(number)) => number
             .as_u64()
             .map(Value::from)
@@ -58,6 +62,10 @@ fn article(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "a table",
     }
+}
+
+fn count(number: Option<u64>) -> Option<Value> {
+    number.filter(|number| *number > 0).map(Value::from)
 }
 
 /// `90`, `90s`, `30m`, `12h`, `7d` → seconds.

@@ -6,4 +6,5 @@ mod on_postgres;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
 mod process;
+mod raw_http;
 mod support;

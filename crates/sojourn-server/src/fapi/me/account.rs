@@ -1,9 +1,6 @@
 //! The account itself: read it, change it, delete it.
 
-use std::{future::poll_fn, pin::Pin};
-
 use axum::{
-    body::{Body, HttpBody as _},
     extract::{RawQuery, State},
     response::Response,
 };
@@ -30,9 +27,6 @@ use crate::{
         user::{Audience, deleted, user as user_object},
     },
 };
-
-/// Largest picture that the official components send.
-const MAX_IMAGE_BYTES: usize = 11 * 1024 * 1024;
 
 /// The account.
 #[utoipa::path(get, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user"), (status = 401, description = "Not signed in")))]
@@ -149,18 +143,9 @@ pub async fn delete_me(
 
 /// Pictures are not kept here: people are drawn by their initials. The official
 /// components offer the upload whatever the environment says, so it is answered
-/// in words that they show. The picture is read to its end, because a browser
-/// that cannot finish sending takes the answer for a broken network.
+/// in words that they show.
 #[utoipa::path(post, path = "/v1/me/profile_image", tag = "Me", responses((status = 422, description = "Pictures are not kept")))]
-pub async fn set_profile_image(mut body: Body) -> ApiError {
-    let mut left = MAX_IMAGE_BYTES;
-    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let size = frame.data_ref().map_or(0, |data| data.len());
-        match left.checked_sub(size) {
-            Some(rest) => left = rest,
-            None => break,
-        }
-    }
+pub async fn set_profile_image() -> ApiError {
     ApiError::new(ErrorCode::FormParamValueInvalid)
         .message("Profile pictures are not available.")
         .why("Profile pictures are not available here. Your initials are shown instead.")

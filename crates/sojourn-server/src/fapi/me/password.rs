@@ -102,7 +102,7 @@ async fn prove_current(app: &App, parts: &CallerParts, user: &User, params: &Par
 
 /// What was proved holds only while the password is the same.
 fn refuse_changed(known: &User, user: &User) -> ApiResult<()> {
-    if known.password_hash == user.password_hash {
+    if user.has_password_of(known) {
         Ok(())
     } else {
         Err(ApiError::param(ErrorCode::FormPasswordIncorrect, "current_password"))

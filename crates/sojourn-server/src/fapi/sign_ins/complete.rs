@@ -41,6 +41,8 @@ pub struct Proof {
 pub enum Along {
     /// Nothing else.
     Nothing,
+    /// The password's hash is replaced by one of ours (AUT-03).
+    RenewedHash(PasswordHash),
     /// The ticket that proved it is spent.
     Ticket(String),
     /// A new password is set.
@@ -90,6 +92,7 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
             .browser(&step);
         match &along {
             Along::Nothing => {}
+            Along::RenewedHash(hash) => user.renew_hash(hash.clone()),
             // Looked at again each time: who lost a race finds it used.
             Along::Ticket(ticket) => changes.writes.push(examine(app, parts, ticket).await?.spend),
             Along::NewPassword { hash, ends_others } => {
@@ -113,7 +116,7 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
 async fn current(app: &App, proof: &Proof) -> ApiResult<User> {
     let user = app.store().user(app.instance_id(), proof.user.id).await?;
     let user = user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
-    if proof.strategy == Strategy::Password && user.password_hash != proof.user.password_hash {
+    if proof.strategy == Strategy::Password && !user.has_password_of(&proof.user) {
         return Err(ApiError::param(ErrorCode::FormPasswordIncorrect, "password"));
     }
     Ok(user)

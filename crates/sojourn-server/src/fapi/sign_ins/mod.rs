@@ -67,9 +67,10 @@ pub async fn create_sign_in(
         Some(password) => {
             refuse_second(&app, &parts, Some(&user.1)).await?;
             password::prove(&app, &parts, &user.1, &password).await?;
+            let along = password::renewal(&app, &user.1, &password).await;
             let proof =
                 Proof { user: user.1, strategy: Strategy::Password, sign_in: None, identifier: Some(user.0) };
-            complete(&app, &parts, proof, Along::Nothing).await
+            complete(&app, &parts, proof, along).await
         }
         None => begin(&app, &parts, Some(user)).await,
     }
@@ -113,9 +114,11 @@ pub async fn attempt_first_factor(
             {
                 return Err(out_of_order());
             }
-            password::prove(&app, &parts, &user, &params.required("password")?).await?;
+            let password = params.required("password")?;
+            password::prove(&app, &parts, &user, &password).await?;
+            let along = password::renewal(&app, &user, &password).await;
             let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };
-            complete(&app, &parts, proof, Along::Nothing).await
+            complete(&app, &parts, proof, along).await
         }
         Strategy::EmailCode | Strategy::ResetPasswordEmailCode => {
             codes::attempt(&app, &parts, sign_in.id, strategy, &params.required("code")?).await

@@ -8,10 +8,11 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, Write};
 
-use super::complete::refuse_banned;
+use super::{Along, complete::refuse_banned};
 use crate::{
     app::App,
     auth::CallerParts,
+    passwords::is_ours,
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
@@ -34,6 +35,16 @@ pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) 
         (false, false) => Err(ApiError::param(ErrorCode::StrategyForUserInvalid, "strategy")
             .why("This account has no password. Use another way to sign in, for instance a code by e-mail.")),
     }
+}
+
+/// What goes along with a sign-in by `password`, which was proved to be the
+/// user's: a hash of ours, where the stored one was made elsewhere or with other
+/// parameters. Nobody is turned away because there is no time for that now.
+pub async fn renewal(app: &App, user: &User, password: &str) -> Along {
+    if user.password_hash.as_ref().is_none_or(is_ours) {
+        return Along::Nothing;
+    }
+    app.passwords().hash(Password::present(password)).await.map_or(Along::Nothing, Along::RenewedHash)
 }
 
 /// Counts one attempt of an account, in one durable write. The right answer

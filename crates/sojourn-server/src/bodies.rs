@@ -1,0 +1,166 @@
+//! Reads a request's body before anything is asked of a handler: who sends
+//! slowly waits alone, and a handler's time is its own (INP-02).
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use axum::body::{Body, Bytes, HttpBody};
+
+use crate::wire::{ApiError, ApiResult, ErrorCode};
+
+/// Largest body of a request (INP-01).
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Largest picture that the official components send, and its wrapping.
+const MAX_IMAGE_BYTES: usize = 11 * 1024 * 1024;
+
+/// How long a request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a whole body, however large.
+    pub body: Duration,
+    /// For a body before its rate is looked at.
+    pub grace: Duration,
+    /// Slowest rate from then on, over the whole body so far.
+    pub bytes_per_second: u32,
+    /// For the handler, from the end of the body on.
+    pub handler: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            body: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+            bytes_per_second: 1024,
+            handler: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The whole body.
+///
+/// # Errors
+/// `request_body_too_large`, `request_timeout`; `request_body_invalid` when it
+/// does not arrive whole.
+pub async fn read(body: Body, patience: &Patience) -> ApiResult<Bytes> {
+    let mut received = Vec::new();
+    pull(body, MAX_BODY_BYTES, patience, |bytes| received.extend_from_slice(bytes)).await?;
+    Ok(received.into())
+}
+
+/// Reads a picture that nobody keeps to its end: a browser that cannot finish
+/// sending takes the answer for a broken network.
+///
+/// # Errors
+/// As [`read`].
+pub async fn discard_image(body: Body, patience: &Patience) -> ApiResult<Bytes> {
+    pull(body, MAX_IMAGE_BYTES, patience, |_| ()).await?;
+    Ok(Bytes::new())
+}
+
+async fn pull(body: Body, most: usize, patience: &Patience, mut take: impl FnMut(&[u8])) -> ApiResult<()> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large(most));
+    }
+    let mut body = pin!(body);
+    let mut received = 0;
+    let mut allowance = pin!(tokio::time::sleep(patience.grace));
+    let begun = allowance.deadline() - patience.grace;
+    while !body.is_end_stream() {
+        let frame = tokio::select! {
+            biased;
+            frame = poll_fn(|cx| body.as_mut().poll_frame(cx)) => frame,
+            () = allowance.as_mut() => return Err(too_slow()),
+        };
+        let Some(frame) = frame else { break };
+        // Trailers say nothing that is asked here.
+        let Ok(bytes) = frame.map_err(|_| broken())?.into_data() else { continue };
+        received += bytes.len();
+        if received > most {
+            return Err(too_large(most));
+        }
+        take(&bytes);
+        let earned = Duration::from_secs(1) * received as u32 / patience.bytes_per_second.max(1);
+        allowance.as_mut().reset(begun + patience.body.min(patience.grace + earned));
+    }
+    Ok(())
+}
+
+fn too_large(most: usize) -> ApiError {
+    ApiError::new(ErrorCode::RequestBodyTooLarge).why(format!("This body may have {} MiB.", most >> 20))
+}
+
+fn too_slow() -> ApiError {
+    ApiError::new(ErrorCode::RequestTimeout)
+        .why("The body of the request came too slowly, or stopped. Send it again.")
+}
+
+fn broken() -> ApiError {
+    ApiError::new(ErrorCode::RequestBodyInvalid)
+        .why("The body did not arrive whole: the connection ended, or a chunk is malformed.")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    const SHORT: Patience = Patience {
+        body: Duration::from_millis(400),
+        grace: Duration::from_millis(150),
+        bytes_per_second: 10_000,
+        handler: Duration::from_millis(60),
+    };
+
+    /// A body of pieces of that many bytes, each that long after the one
+    /// before; it ends only if it `ends`.
+    fn dripping(pieces: usize, bytes: usize, pause: Duration, ends: bool) -> Body {
+        let pieces = stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(pause).await;
+            (sent < pieces).then(|| (Ok::<_, Infallible>(Bytes::from(vec![b'a'; bytes])), sent + 1))
+        });
+        let silence = stream::iter((!ends).then_some(())).then(|()| std::future::pending());
+        Body::from_stream(pieces.chain(silence))
+    }
+
+    async fn refusal(body: Body) -> ErrorCode {
+        read(body, &SHORT).await.expect_err("refused").code()
+    }
+
+    #[tokio::test]
+    async fn inp_02_a_body_that_stops_is_given_up() {
+        assert_eq!(refusal(dripping(1, 10, Duration::ZERO, false)).await, ErrorCode::RequestTimeout);
+    }
+
+    #[tokio::test]
+    async fn inp_02_a_body_that_drips_is_given_up_before_its_end() {
+        let dripping = dripping(1000, 1, Duration::from_millis(10), true);
+        assert_eq!(refusal(dripping).await, ErrorCode::RequestTimeout);
+    }
+
+    #[tokio::test]
+    async fn inp_02_a_body_that_is_fast_but_endless_is_given_up() {
+        let endless = dripping(1000, 300, Duration::from_millis(10), true);
+        assert_eq!(refusal(endless).await, ErrorCode::RequestTimeout);
+    }
+
+    #[tokio::test]
+    async fn a_body_in_good_time_is_read_whole() {
+        // Longer than the grace, which its rate earns.
+        let steady = dripping(8, 1000, Duration::from_millis(25), true);
+        assert_eq!(read(steady, &SHORT).await.expect("read").len(), 8000);
+        assert_eq!(read(Body::empty(), &SHORT).await.expect("read").len(), 0);
+    }
+
+    #[tokio::test]
+    async fn inp_01_a_body_is_too_large_whether_or_not_it_says_how_large_it_is() {
+        let much = vec![b'a'; MAX_BODY_BYTES + 1];
+        assert_eq!(refusal(much.into()).await, ErrorCode::RequestBodyTooLarge);
+        let chunks = dripping(2, MAX_BODY_BYTES / 2 + 1, Duration::ZERO, true);
+        assert_eq!(refusal(chunks).await, ErrorCode::RequestBodyTooLarge);
+        let most = vec![b'a'; MAX_BODY_BYTES];
+        assert_eq!(read(most.into(), &SHORT).await.expect("read").len(), MAX_BODY_BYTES);
+    }
+}
