@@ -50,8 +50,21 @@ export async function patchSessionToken(patch: Partial<SessionToken>): Promise<v
   succeeded(await tryPatchSessionToken(patch))
 }
 
-/** As a new instance has them. */
+export interface Effect {
+  type: string
+  session_id: string
+  at: number
+}
+
+/** Lets time pass for sessions and codes; answers when everything that makes due has happened. */
+export async function passTime(seconds: number): Promise<Effect[]> {
+  const { body } = succeeded(await request('POST', '/dev/clock/advance', { seconds }))
+  return body.effects
+}
+
+/** As a new instance has them, on real time. */
 export async function resetSettings(): Promise<void> {
+  succeeded(await request('POST', '/dev/clock/reset', {}))
   await patchSessionSettings({
     inactivity_timeout: { enabled: false, duration_seconds: 1_800 },
     maximum_lifetime: { enabled: true, duration_seconds: 604_800 },
