@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generate build example e2e bundles tools chromium postgresql
+.PHONY: help run test lint generate build example e2e bundles tools chromium postgresql bench
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
@@ -32,6 +32,9 @@ lint: ## Formatting, clippy without warnings, dependencies (installs cargo-deny 
 
 generate: ## Write the generated files anew (openapi/)
 	GENERATE=1 cargo test --quiet --package sojourn-server --test openapi
+
+bench: tools ## What a refresh costs, as ratios; SESSIONS=1000000
+	cargo run --release --locked --package sojourn-bench -- $(or $(SESSIONS),1000000)
 
 build: tools bundles ## The optimised binary in target/release
 	cargo build --release --locked --package sojourn

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sojourn-server", &["sojourn-core", "sojourn-store"]),
     ("sojourn", &["sojourn-core", "sojourn-store", "sojourn-server"]),
     ("sojourn-testkit", &["sojourn-core", "sojourn-store", "sojourn-server"]),
+    ("sojourn-bench", &["sojourn-core", "sojourn-store", "sojourn-server", "sojourn-testkit"]),
     ("xtask", &["sojourn-core", "sojourn-store", "sojourn-server", "sojourn-testkit"]),
 ];
 
@@ -64,7 +65,9 @@ fn manifests() -> Vec<(PathBuf, toml::Table)> {
     with_extension(&["toml"])
         .into_iter()
         .filter(|(path, _)| path.ends_with("Cargo.toml") && path != Path::new("Cargo.toml"))
-        .filter(|(path, _)| path.starts_with("crates") || path.starts_with("xtask"))
+        .filter(|(path, _)| {
+            path.starts_with("bench") || path.starts_with("crates") || path.starts_with("xtask")
+        })
         .map(|(path, text)| {
             let table = text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             (path, table)

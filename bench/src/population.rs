@@ -1,0 +1,88 @@
+//! A server with so many browsers, each signed in once.
+
+use sojourn_core::{
+    client::{Client, SecretHash},
+    id::{ClientId, SessionId, UserId},
+    session::{Device, Session},
+    testing::Dice,
+    user::User,
+};
+use sojourn_server::keys::sha256;
+use sojourn_store::Write;
+use sojourn_testkit::{Request, TestApp, minutes};
+
+/// Accounts share sessions as people have devices.
+const SESSIONS_OF_A_USER: usize = 4;
+/// Sessions of one commit while the database is filled.
+const TOGETHER: usize = 500;
+
+/// The server, and what every browser knows.
+pub struct Population {
+    /// On SQLite, with the inactivity timeout on.
+    pub app: TestApp,
+    browsers: Vec<(ClientId, SessionId)>,
+}
+
+const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+impl Population {
+    /// Fills a new database.
+    pub async fn new(count: usize) -> Self {
+        let app = TestApp::new().on_sqlite().inactivity(minutes(60 * 24)).start().await;
+        let (mut dice, mut browsers) = (Dice::new(7), Vec::with_capacity(count));
+        let now = app.clock.now();
+        let mut user_id = UserId::generate(now, &mut dice);
+        while browsers.len() < count {
+            let mut changes = app.server().changes(app.server().moment());
+            for _ in 0..TOGETHER.min(count - browsers.len()) {
+                if browsers.len() % SESSIONS_OF_A_USER == 0 {
+                    user_id = UserId::generate(now, &mut dice);
+                    changes = changes.write(Write::User(User::new(user_id, now)));
+                }
+                let (client, session) =
+                    (ClientId::generate(now, &mut dice), SessionId::generate(now, &mut dice));
+                let hash = SecretHash(sha256(SECRET.as_bytes()));
+                let mut row = Client::new(client, hash, app.server().moment());
+                row.last_active_session_id = Some(session);
+                changes = changes.write(Write::Client(row)).write(Write::InsertSession(Session {
+                    id: session,
+                    client_id: client,
+                    user_id,
+                    created_at: now,
+                    updated_at: now,
+                    last_active_at: now,
+                    first_factor_verified_at: now,
+                    device: Device {
+                        user_agent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0"
+                            .to_owned(),
+                        ip_address: "192.0.2.1".to_owned(),
+                    },
+                    impersonation: None,
+                    closed: None,
+                }));
+                browsers.push((client, session));
+            }
+            app.server().commit(changes).await.expect("an empty database takes them");
+        }
+        Self { app, browsers }
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.browsers.len()
+    }
+
+    /// The refresh of one browser, as its script sends it.
+    pub fn refresh(&self, index: usize) -> Request {
+        let (client, session) = self.browsers[index % self.browsers.len()];
+        let name = &self.app.server().cookie_names().client;
+        let wall = self.app.clock.now().as_secs();
+        let uat = self.app.server().cookie_names().both(sojourn_core::cookie::CLIENT_UAT);
+        let cookie = format!("{name}={client}.{SECRET}.{wall}; {}={wall}; {}={wall}", uat[0], uat[1]);
+        self.app
+            .request("POST", &format!("/v1/client/sessions/{session}/tokens"))
+            .header("origin", "http://localhost:3000")
+            .header("cookie", &cookie)
+            .form(&[("organization_id", ""), ("tab_state", "focused")])
+    }
+}

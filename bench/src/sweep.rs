@@ -1,0 +1,111 @@
+//! Refreshes while the sweeper has very much to do: how long the longest waits,
+//! against one group of the sweeper and against the same without a sweep.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use sojourn_core::{client::settle, testing::Dice, time::minutes};
+use sojourn_server::jobs;
+use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
+
+use tokio::time::Instant;
+
+use crate::population::Population;
+
+const BEFORE: usize = 2_000;
+/// Sessions that stay active while all others lapse.
+const ACTIVE: usize = 500;
+
+/// Lets all but a few sessions lapse at once, and refreshes those few meanwhile.
+pub async fn beside(population: &Population) -> Vec<String> {
+    let (app, mut dice) = (&population.app, Dice::new(13));
+    app.clock.advance(minutes(60 * 24 - 1));
+    for index in 0..ACTIVE {
+        population.refresh(index).send().await.assert_ok();
+    }
+    app.store().flush_activity().await.expect("a store that answers");
+    let quiet = latencies(population, &mut dice, BEFORE).await;
+
+    app.clock.advance(minutes(2));
+    let sweeper = tokio_thread(app.server().clone());
+    let mut busy = Vec::new();
+    let mut recorded = 0;
+    let lapsed = population.len().saturating_sub(ACTIVE) as u64;
+    let begun = Instant::now();
+    while recorded < lapsed.min(100_000) && begun.elapsed() < Duration::from_secs(300) {
+        busy.extend(latencies(population, &mut dice, 500).await);
+        recorded = abandoned(population).await;
+    }
+    busy.sort_unstable();
+    sweeper.abort();
+    let group = group(population).await;
+    let shown = |name: &str, latencies: &[Duration]| {
+        let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+        format!("{name}  p50 {:6.2} ms  p99 {:6.2} ms  longest {:6.2} ms", at(0.5), at(0.99), at(1.0))
+    };
+    let longest = |latencies: &[Duration]| latencies.last().copied().unwrap_or_default().as_secs_f64();
+    vec![
+        format!("sweep: {recorded} ends recorded beside {} refreshes", busy.len()),
+        shown("refresh, quiet    ", &quiet),
+        shown("refresh, sweeping ", &busy),
+        format!(
+            "one group of the sweeper {:.2} ms; longest wait ÷ group {:.2} (at most 1)",
+            group.as_secs_f64() * 1e3,
+            (longest(&busy) - longest(&quiet)).max(0.0) / group.as_secs_f64()
+        ),
+    ]
+}
+
+/// A runtime of its own for the sweeper, as the server has several workers.
+fn tokio_thread(app: sojourn_server::App) -> tokio::task::AbortHandle {
+    let (told, handle) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let job = runtime.spawn(jobs::run(app));
+        told.send(job.abort_handle()).expect("somebody waits");
+        // Ends when the job is aborted.
+        let _ = runtime.block_on(job);
+    });
+    handle.recv().expect("the thread runs")
+}
+
+async fn abandoned(population: &Population) -> u64 {
+    let stored = Some(StoredStatus::Closed(sojourn_core::session::ClosedStatus::Abandoned));
+    let filter = SessionFilter { stored, limit: 1, ..SessionFilter::default() };
+    let app = &population.app;
+    app.store().sessions(app.server().instance_id(), filter).await.expect("a store that answers").1
+}
+
+/// Sorted latencies of refreshes, one after the other.
+async fn latencies(population: &Population, dice: &mut Dice, count: usize) -> Vec<Duration> {
+    let mut latencies = Vec::with_capacity(count);
+    for _ in 0..count {
+        let refresh = population.refresh(dice.below(ACTIVE as u64) as usize);
+        let begun = Instant::now();
+        let answer = refresh.send().await;
+        latencies.push(begun.elapsed());
+        assert_eq!(answer.status(), 200, "{answer}");
+    }
+    latencies.sort_unstable();
+    latencies
+}
+
+/// How long one group of the sweeper takes: it is read, and what is over of the
+/// first browsers of it is recorded in one commit.
+async fn group(population: &Population) -> Duration {
+    let (app, server) = (&population.app, population.app.server());
+    let mut longest = Duration::ZERO;
+    for _ in 0..20 {
+        let begun = Instant::now();
+        let sessions = app.store().open_sessions(server.instance_id(), None, 200).await.expect("an answer");
+        let clients: BTreeSet<_> = sessions.iter().map(|session| session.client_id).take(50).collect();
+        let mut changes = server.changes(server.moment());
+        for client in clients {
+            let record = app.store().browser(server.instance_id(), client).await.expect("an answer");
+            let record = record.expect("the browser is there");
+            changes = changes.browser(&settle(server.moment(), &record.policy, &record.browser));
+        }
+        server.commit(changes).await.expect("nobody is in the way");
+        longest = longest.max(begun.elapsed());
+    }
+    longest
+}
