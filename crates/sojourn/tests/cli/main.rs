@@ -2,6 +2,7 @@
 
 mod client_commands;
 mod crash;
+mod logs;
 mod process;
 mod raw_http;
 mod support;
