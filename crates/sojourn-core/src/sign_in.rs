@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     email::Email,
     factor::{CodeHash, CodeRefusal, SentCode},
-    id::{ClientId, SessionId, SignInId, UserId},
+    id::{ClientId, EmailAddressId, SessionId, SignInId, UserId},
     time::{Timestamp, minutes},
     user::User,
 };
@@ -190,6 +190,12 @@ impl SignIn {
             self.status = SignInStatus::NeedsNewPassword;
         }
         Ok(())
+    }
+
+    /// The address whose code proved the attempt, if one did.
+    pub fn proved_address(&self) -> Option<EmailAddressId> {
+        let factor = self.first_factor.as_ref().filter(|factor| factor.verified)?;
+        factor.code.as_ref()?.email_address_id
     }
 
     /// Whether the code that was sent went to an address that still names the

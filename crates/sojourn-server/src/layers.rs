@@ -40,9 +40,8 @@ pub async fn admit(
     match whole {
         Ok(body) => *request.body_mut() = body.into(),
         Err(error) => {
-            let is_fapi = fapi::owns(request.uri().path());
-            let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
-            let mut response = finish(error.into_response(), cors, is_fapi);
+            let frame = Frame::of(&app, request.uri(), request.headers()).await;
+            let mut response = frame.around(error.into_response());
             // The body was not read to its end, and what follows it is not trusted.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             return response;
@@ -60,20 +59,19 @@ pub async fn admit(
     if let Some(method) = overriding_method(&request) {
         *request.method_mut() = method;
     }
-    let is_fapi = fapi::owns(request.uri().path());
-    let cors = if is_fapi { cors(&app, request.headers()).await } else { None };
-    let response = if is_fapi && request.method() == Method::OPTIONS {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        match tokio::time::timeout(patience.handler, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => ApiError::new(ErrorCode::ServiceUnavailable)
+    let frame = Frame::of(&app, request.uri(), request.headers()).await;
+    if frame.is_fapi && request.method() == Method::OPTIONS {
+        return frame.around(StatusCode::NO_CONTENT.into_response());
+    }
+    match tokio::time::timeout(patience.handler, next.run(request)).await {
+        Ok(response) => frame.around(response),
+        Err(_) => {
+            let error = ApiError::new(ErrorCode::ServiceUnavailable)
                 .why("The answer took too long. Try again.")
-                .retry_after(1)
-                .into_response(),
+                .retry_after(1);
+            frame.around(error.into_response())
         }
-    };
-    finish(response, cors, is_fapi)
+    }
 }
 
 fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
@@ -153,42 +151,70 @@ fn overriding_method(request: &Request) -> Option<Method> {
     }
 }
 
+/// The headers that an answer gets because of what was asked, whoever answers.
+struct Frame {
+    is_fapi: bool,
+    /// Accounts, sessions, mails: nothing for caches (COK-07).
+    is_private: bool,
+    is_https_for_good: bool,
+    cors: Option<HeaderValue>,
+}
+
+impl Frame {
+    async fn of(app: &App, uri: &Uri, headers: &HeaderMap) -> Self {
+        let path = uri.path();
+        let is_fapi = fapi::owns(path);
+        Self {
+            is_fapi,
+            is_private: path.starts_with("/v1/") || path.starts_with("/dev/"),
+            is_https_for_good: !app.is_development() && app.base_url().scheme() == "https",
+            cors: if is_fapi { cors(app, headers).await } else { None },
+        }
+    }
+
+    fn around(self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        if self.is_fapi {
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        if self.is_private {
+            headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        }
+        if self.is_https_for_good {
+            let year = HeaderValue::from_static("max-age=31536000");
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+        }
+        if let Some(origin) = self.cors {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("Clerk-Db-Jwt, Retry-After, X-Country, Authorization"),
+            );
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
+            );
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static("authorization, content-type"),
+            );
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        }
+        headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+        headers
+            .entry(header::REFERRER_POLICY)
+            .or_insert(HeaderValue::from_static("strict-origin-when-cross-origin"));
+        response
+    }
+}
+
 /// The origin to name in the answer, if it may read it. On errors too: without
 /// it a browser takes an error for a broken network and asks again for minutes.
 async fn cors(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(header::ORIGIN)?;
     let (settings, _) = app.store().settings(app.instance_id()).await.ok()?;
     origin::is_allowed(app, &settings, value.to_str().ok()?).then(|| value.clone())
-}
-
-fn finish(mut response: Response, cors: Option<HeaderValue>, is_fapi: bool) -> Response {
-    let headers = response.headers_mut();
-    if is_fapi {
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    }
-    if let Some(origin) = cors {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        headers.insert(
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("Clerk-Db-Jwt, Retry-After, X-Country, Authorization"),
-        );
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
-        );
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("authorization, content-type"),
-        );
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    }
-    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    headers
-        .entry(header::REFERRER_POLICY)
-        .or_insert(HeaderValue::from_static("strict-origin-when-cross-origin"));
-    response
 }
 
 /// What no route answers: a Backend API path needs a key before it may be

@@ -15,6 +15,7 @@ struct Page<'a> {
     message: &'a str,
     reason: &'a str,
     code: &'a str,
+    trace_id: &'a str,
 }
 
 /// `error` as a page for a navigating browser, as JSON for everyone else.
@@ -24,12 +25,16 @@ pub fn refuse(error: ApiError, headers: &HeaderMap) -> Response {
         return error.into_response();
     }
     let (message, reason) = error.texts();
-    let page = Page { message: &message, reason: &reason, code: error.code().as_str() };
+    let told = error.told();
+    let trace_id = told["clerk_trace_id"].as_str().unwrap_or_default();
+    let page = Page { message: &message, reason: &reason, code: error.code().as_str(), trace_id };
     let Ok(html) = page.render() else { return error.into_response() };
     let mut response = (error.code().status(), Html(html)).into_response();
     let policy =
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -115,6 +115,18 @@ impl User {
         }
     }
 
+    /// Somebody answered a code that went to an address which names the account:
+    /// that proves the address as well. Whether that is news.
+    pub fn prove_email(&mut self, id: EmailAddressId) -> bool {
+        if !self.is_identified_by(id) {
+            return false;
+        }
+        let Ok(address) = self.unverified(id) else { return false };
+        address.verified_by = Some("email_code".to_owned());
+        address.code = None;
+        true
+    }
+
     fn unverified(&mut self, id: EmailAddressId) -> Result<&mut EmailAddress, EmailRefusal> {
         let address = self.email_addresses.iter_mut().find(|address| address.id == id);
         let address = address.ok_or(EmailRefusal::Unknown)?;

@@ -3,6 +3,7 @@
 use axum::{
     Json,
     extract::{Path, State},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -36,10 +37,11 @@ fn object(now: Timestamp, policy: &Policy, session: &Session) -> Response {
 pub async fn list_sessions(
     State(app): State<App>,
     _: ApplicationServer,
+    headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
     let page = Page::of(&params)?;
-    let paginated = params.flag("paginated")?.unwrap_or(false);
+    let paginated = params.flag("paginated")?.unwrap_or(false) && !wants_bare_lists(&headers);
     let (client_id, user_id) = (params.text("client_id")?, params.text("user_id")?);
     let filter = Filter {
         client_id: client_id.as_deref().map(str::parse).transpose().ok(),
@@ -67,6 +69,15 @@ pub async fn list_sessions(
         sessions.iter().map(|session| wire::session::backend_session(now, &policy, session)).collect();
     let answer = if paginated { json!({"data": objects, "total_count": total}) } else { objects.into() };
     Ok(Json(answer).into_response())
+}
+
+/// One parameter, two answers: JavaScript and Go read `{data, total_count}` when
+/// they say `paginated=true`, Python a bare array whatever it says. It is told by
+/// the name that its generator gives it.
+/// Compat: clerk-backend-api (PyPI) clerk_backend_api/sessions.py, _version.py
+fn wants_bare_lists(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    agent.starts_with("speakeasy-sdk/python") && agent.contains("clerk-backend-api")
 }
 
 /// What is asked for; an outer `None` is an id that is none.

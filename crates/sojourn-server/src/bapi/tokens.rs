@@ -78,6 +78,8 @@ pub async fn create_template_token(
     ))
 }
 
+const CLOCK_SKEW_SECONDS: i64 = 5;
+
 /// Whether a token is this session's, and the session is open.
 #[utoipa::path(post, path = "/v1/sessions/{session_id}/verify", tag = "Sessions", responses((status = 200, description = "The session"), (status = 400, description = "The token is not this session's, or it is over"), (status = 404, description = "Unknown")))]
 pub async fn verify_session(
@@ -88,13 +90,19 @@ pub async fn verify_session(
 ) -> ApiResult<Response> {
     let token = params.required("token")?;
     let at = app.moment();
-    let now = at.now;
     let (session, policy) = ends::session(&app, at, &id).await?;
     let claims = app.signer().verify(&token, SESSION_CATEGORY);
+    let wall = at.wall.as_secs();
+    // A claim that is missing is as good as one that is wrong (JWT-05). Another
+    // node's clock may be a little ahead of this one's.
     let is_good = session.closed.is_none()
         && claims.is_some_and(|claims| {
-            claims["sid"] == session.id.to_string()
-                && claims["exp"].as_i64().is_some_and(|exp| app.moment().wall.as_secs() < exp)
+            claims["iss"] == app.issuer()
+                && claims["sub"] == session.user_id.to_string()
+                && claims["sid"] == session.id.to_string()
+                && claims["exp"].as_i64().is_some_and(|exp| wall < exp)
+                && claims["nbf"].as_i64().is_some_and(|nbf| nbf <= wall + CLOCK_SKEW_SECONDS)
+                && claims["iat"].as_i64().is_some_and(|iat| iat <= wall + CLOCK_SKEW_SECONDS)
         });
     if !is_good {
         return Err(ApiError::new(ErrorCode::InvalidSessionToken)

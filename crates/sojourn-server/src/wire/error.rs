@@ -236,7 +236,7 @@ impl ApiError {
 
 impl ApiError {
     /// The body to answer with, told to the log under the same trace id.
-    pub(super) fn told(&self) -> Value {
+    pub(crate) fn told(&self) -> Value {
         let mut bytes = [0; 16];
         // Without randomness there is no trace id; the error is still told.
         let _ = aws_lc_rs::rand::fill(&mut bytes);

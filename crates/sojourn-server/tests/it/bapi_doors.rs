@@ -49,6 +49,9 @@ async fn every_answer_is_bare_json_because_sdks_compare_the_type_as_text() {
         if answer.status() != 204 {
             assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
         }
+        if path != "/v1/jwks" {
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "COK-07: {method} {path}");
+        }
         if answer.status() >= 400 {
             answer.assert_standard_error();
         }

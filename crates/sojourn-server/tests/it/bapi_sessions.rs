@@ -13,6 +13,22 @@ async fn statuses(backend: &Backend, query: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
+async fn python_reads_a_bare_list_whatever_it_asks_for_and_others_read_a_page() {
+    let app = TestApp::new().start().await;
+    app.signed_in("alice@example.com").await;
+    let ask = async |agent: &str| {
+        let request = app.backend().request("GET", "/v1/sessions?paginated=true").header("user-agent", agent);
+        request.send().await.assert_ok().json()
+    };
+    let python = ask("speakeasy-sdk/python 7.0.0 2.928.0 2026-05-12 clerk-backend-api").await;
+    assert_eq!(python.as_array().map(Vec::len), Some(1), "{python}");
+    for other in ["@clerk/backend@2.0.0", "Clerk/v1 SDK-Go/v2", "speakeasy-sdk/python 7.0.0 another-api", ""]
+    {
+        assert_eq!(ask(other).await["total_count"], 1, "{other}");
+    }
+}
+
+#[tokio::test]
 async fn statuses_filters_and_counts_agree_although_nobody_closed_what_is_over() {
     let builder = || TestApp::new().inactivity(minutes(30)).maximum(minutes(50));
     statuses_filters_and_counts(builder().start().await).await;

@@ -119,6 +119,42 @@ async fn filters_find_whom_they_name_and_never_more() {
 }
 
 #[tokio::test]
+async fn inp_04_a_filter_is_a_value_and_never_a_pattern_or_a_statement() {
+    for app in [TestApp::new().start().await, TestApp::new().on_sqlite().start().await] {
+        app.user("al_ice@example.com").await;
+        app.user("alxice@example.com").await;
+        app.change_user("alxice@example.com", |user| user.last_name = Some("50% \\ 'off' \";--".to_owned()))
+            .await;
+        let backend = app.backend();
+        let found = async |name: &str, value: &str| {
+            let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            let count = backend.get(&format!("/v1/users/count?{name}={value}")).await;
+            count.assert_ok().json()["total_count"].as_u64()
+        };
+        for (value, count) in [
+            ("al_ice", 1),
+            ("al%ice", 0),
+            ("%", 1),
+            ("\\", 1),
+            ("'off'", 1),
+            ("\";--", 1),
+            ("' OR '1'='1", 0),
+            ("x') OR 1=1 --", 0),
+        ] {
+            assert_eq!(found("query", value).await, Some(count), "{value}");
+        }
+        for name in ["external_id", "email_address", "user_id"] {
+            assert_eq!(found(name, "' OR '1'='1").await, Some(0), "{name}");
+        }
+        for order in ["created_at; DROP TABLE users", "(SELECT 1)", "id", "created_at DESC"] {
+            let order: String = url::form_urlencoded::byte_serialize(order.as_bytes()).collect();
+            let refused = backend.get(&format!("/v1/users?order_by={order}")).await;
+            refused.assert_refused(422, "form_param_value_invalid");
+        }
+    }
+}
+
+#[tokio::test]
 async fn fields_change_one_by_one_and_null_clears() {
     let app = TestApp::new().start().await;
     let id = app.user("alice@example.com").await.id;

@@ -2,6 +2,7 @@
 
 mod client_commands;
 mod crash;
+mod logs;
 mod on_postgres;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;

@@ -4,6 +4,7 @@
 use axum::response::Response;
 use sojourn_core::{
     email::Email,
+    event::Event,
     id::SignInId,
     session::{EndReason, EndedBy, Ending},
     sign_in::{SignIn, Strategy},
@@ -84,12 +85,16 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
             Ok(welcomed) => welcomed,
             Err(turned) => return turn_away(app, parts, turned).await,
         };
+        let proved = by_code.then(|| sign_in.proved_address()).flatten();
         sign_in.complete(proof.strategy, session_id);
         user.signed_in(now);
         let mut changes = app
             .changes(caller.visit.at)
             .expect(Expect::Settings(caller.visit.settings.version))
             .browser(&step);
+        if proved.is_some_and(|address| user.prove_email(address)) {
+            changes = changes.event(Event::UserUpdated(user.id));
+        }
         match &along {
             Along::Nothing => {}
             Along::RenewedHash(hash) => user.renew_hash(hash.clone()),
