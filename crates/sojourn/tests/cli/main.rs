@@ -2,6 +2,7 @@
 
 mod client_commands;
 mod crash;
+mod migrate;
 mod on_postgres;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
