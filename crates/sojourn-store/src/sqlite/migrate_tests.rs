@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -172,7 +172,7 @@ fn long() -> String {
 #[test]
 fn child() {
     let Ok(path) = env::var(CHILD) else { return };
-    println!("\nready");
+    writeln!(io::stdout(), "\nready").expect("the parent listens");
     run(Path::new(&path), &long()).expect("only a kill ends it");
 }
 
