@@ -11,18 +11,15 @@ use sojourn_core::{
     event::Event,
     id::{InstanceId, Randomness},
     lifetime::Bounds,
-    settings::Settings,
     testing::Dice,
     time::Moment,
 };
-use sojourn_store::{
-    ChangeSet, CommitError, Engine as _, Environment, Expect, Instance, SecretKey, SigningKey, Store,
-    StoreError, Write,
-};
+use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError};
 use url::Url;
 
 use crate::{
     clock::{Clock, Clocks},
+    first_instance,
     keys::{self, MasterKey, SealError, Signer, SigningError},
     limits::Limits,
     mail::Mailer,
@@ -42,7 +39,7 @@ pub enum Entropy {
 
 /// One draw from an [`Entropy`].
 #[derive(Debug)]
-pub struct Draw<'a>(&'a Entropy);
+pub struct Draw<'a>(pub(crate) &'a Entropy);
 
 impl Randomness for Draw<'_> {
     fn fill(&mut self, bytes: &mut [u8]) {
@@ -152,7 +149,8 @@ impl App {
         let Options { store, master_key, clock, entropy, base_url, .. } = options;
         let high_water = store.high_water().await?;
         let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
-        let instance = first_instance(&store, &master_key, Moment::real(wall), &entropy).await?;
+        let instance =
+            first_instance::find_or_make(&store, &master_key, Moment::real(wall), &entropy).await?;
         let signing_keys = store.signing_keys(instance.id).await?;
         let newest = signing_keys.last().ok_or(SigningError)?;
         let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
@@ -162,7 +160,7 @@ impl App {
         let publishable_key = keys::publishable_key(&instance.host);
         let suffix = keys::cookie_suffix(&publishable_key);
         let app = Self(Arc::new(Inner {
-            secret_key: development.then(|| development_secret_key(&master_key, instance.id)),
+            secret_key: development.then(|| first_instance::development_secret_key(&master_key, instance.id)),
             mailbox: MailboxAccess::new(keys::random_secret(&mut Draw(&entropy)), &suffix),
             cookie_names: CookieNames::new(suffix, development),
             publishable_key,
@@ -438,60 +436,4 @@ fn tell(event: &Event) {
             tracing::info!(event = name, version, "settings changed");
         }
     }
-}
-
-/// Derived, so that a second start prints the same key although only its hash
-/// is stored (product.md, decision 11).
-fn development_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
-    let bytes = master_key.derive(&format!("secret key of {instance}"));
-    let text: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
-    format!("sk_test_{text}")
-}
-
-/// The instance of the database. Of nodes that find none at the same time, one
-/// makes it, and the others take it.
-async fn first_instance(
-    store: &Store,
-    master_key: &MasterKey,
-    at: Moment,
-    entropy: &Entropy,
-) -> Result<Instance, StartError> {
-    loop {
-        if let Some(instance) = store.instances().await?.into_iter().next() {
-            return Ok(instance);
-        }
-        match create_instance(store, master_key, at, &mut Draw(entropy)).await {
-            Err(StartError::SetUp(CommitError::Conflict)) => {}
-            other => return other,
-        }
-    }
-}
-
-async fn create_instance(
-    store: &Store,
-    master_key: &MasterKey,
-    at: Moment,
-    random: &mut Draw<'_>,
-) -> Result<Instance, StartError> {
-    let now = at.now;
-    let id = InstanceId::generate(now, random);
-    // Its own host, so that no two laptops or projects share a key, a cookie
-    // suffix or an issuer. The random end of the id, in lower case as hosts are.
-    let text = id.to_string().to_lowercase();
-    let host = format!("clerk.{}.localhost", &text[text.len() - 8..]);
-    let instance = Instance { id, environment: Environment::Development, host, created_at: now };
-    let kid = id.to_string();
-    let sealed_private_key = master_key.seal(&kid, &keys::generate_signing_key()?, random);
-    let secret_key = development_secret_key(master_key, id);
-    let changes = ChangeSet::new(id, at, random)
-        .expect(Expect::NoInstance)
-        .write(Write::InsertInstance(instance.clone()))
-        .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
-        .write(Write::InsertSecretKey(SecretKey {
-            hash: keys::sha256(secret_key.as_bytes()),
-            created_at: now,
-        }))
-        .write(Write::Settings(Settings::initial(now)));
-    store.commit(changes).await?;
-    Ok(instance)
 }

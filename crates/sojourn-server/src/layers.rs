@@ -47,12 +47,6 @@ pub async fn admit(
             return response;
         }
     }
-    if app.shares_its_store()
-        && app.has_development_tools()
-        && let Err(error) = app.follow_test_clock().await
-    {
-        return finish(ApiError::from(error).into_response(), None, false);
-    }
     if let Some(uri) = without_trailing_slash(request.uri()) {
         *request.uri_mut() = uri;
     }
@@ -62,6 +56,12 @@ pub async fn admit(
     let frame = Frame::of(&app, request.uri(), request.headers()).await;
     if frame.is_fapi && request.method() == Method::OPTIONS {
         return frame.around(StatusCode::NO_CONTENT.into_response());
+    }
+    if app.shares_its_store()
+        && app.has_development_tools()
+        && let Err(error) = app.follow_test_clock().await
+    {
+        return frame.around(ApiError::from(error).into_response());
     }
     match tokio::time::timeout(patience.handler, next.run(request)).await {
         Ok(response) => frame.around(response),

@@ -14,6 +14,7 @@ mod clock;
 mod dev;
 mod ends;
 pub mod fapi;
+mod first_instance;
 pub mod jobs;
 pub mod keys;
 mod layers;

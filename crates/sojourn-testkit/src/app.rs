@@ -45,7 +45,7 @@ impl TestApp {
     /// [`FakeBrowser::moved_to`].
     ///
     /// # Panics
-    /// It does not start, or is not on SQLite.
+    /// It does not start, or was only in memory.
     pub async fn restarted(&self) -> Self {
         self.server.close().await.expect("a clean stop");
         self.frame.clone().reopen(self.clock.clone()).await

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use sojourn_core::{lifetime::Bounds, settings::Settings, testing::Dice};
 use sojourn_server::{App, Entropy, Options};
 use sojourn_store::{Environment, Store};
-use tempfile::TempDir;
 
-use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, seed};
+use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, home::Home, seed};
 
 /// An application that is not started yet. Without further words: a
-/// development instance with the product's defaults, in memory, no rate limits.
+/// development instance with the product's defaults, no rate limits, in memory
+/// (or what `SOJOURN_TEST_ENGINE` says: `memory`, `sqlite` or `postgres`).
 #[derive(Debug)]
 pub struct Builder {
     settings: Settings,
@@ -142,7 +142,8 @@ impl Builder {
         self
     }
 
-    /// In a file of a folder that is gone with the application.
+    /// In a file of a folder that is gone with the application, for stories
+    /// that need a real database; `SOJOURN_TEST_ENGINE` may name another one.
     #[must_use]
     pub fn on_sqlite(mut self) -> Self {
         self.on_sqlite = true;
@@ -161,8 +162,8 @@ impl Builder {
     /// # Panics
     /// It does not start.
     pub async fn start(self) -> TestApp {
-        let folder = self.on_sqlite.then(|| Arc::new(tempfile::tempdir().expect("a folder")));
-        let store = open_store(folder.as_deref());
+        let home = Home::new(self.on_sqlite).await;
+        let store = home.open().await;
         let mut dice = Dice::new(self.seed);
         let production = self.environment == Environment::Production;
         let secret_key = seed::instance(&store, self.environment, self.settings, &mut dice).await;
@@ -174,16 +175,9 @@ impl Builder {
             exposed: self.exposed,
             page: if production { "https://app.example.com" } else { APP_ORIGIN },
             secret_key,
-            folder,
+            home,
         };
         frame.open(store, ManualClock::default(), dice).await
-    }
-}
-
-fn open_store(folder: Option<&TempDir>) -> Store {
-    match folder {
-        Some(folder) => Store::sqlite(&folder.path().join("sojourn.db")).expect("a database"),
-        None => Store::memory(),
     }
 }
 
@@ -197,7 +191,7 @@ pub(crate) struct Frame {
     exposed: bool,
     pub(crate) page: &'static str,
     pub(crate) secret_key: String,
-    folder: Option<Arc<TempDir>>,
+    home: Home,
 }
 
 impl Frame {
@@ -219,10 +213,10 @@ impl Frame {
         TestApp::started(clock, server, self)
     }
 
-    /// Opens the same file again.
+    /// Opens the same database again.
     pub(crate) async fn reopen(self, clock: ManualClock) -> TestApp {
-        assert!(self.folder.is_some(), "only what is on disk survives a restart: .on_sqlite()");
-        let store = open_store(self.folder.as_deref());
+        assert!(self.home.survives(), "only what is on disk survives a restart: .on_sqlite()");
+        let store = self.home.open().await;
         self.open(store, clock, Dice::new(1_000_003)).await
     }
 }

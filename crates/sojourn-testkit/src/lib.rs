@@ -21,7 +21,10 @@ mod backend;
 mod browser;
 mod builder;
 mod clock;
+mod home;
 mod jar;
+#[path = "../../sojourn-store/tests/support/postgres.rs"]
+mod postgres;
 mod request;
 mod seed;
 

@@ -108,7 +108,7 @@ pub async fn verify_session(
         return Err(ApiError::new(ErrorCode::InvalidSessionToken)
             .why("The token is not one of this session, or one of the two is over."));
     }
-    Ok(Json(wire::session::backend_session(now, &policy, &session)).into_response())
+    Ok(Json(wire::session::backend_session(at.now, &policy, &session)).into_response())
 }
 
 /// Tokens are refreshed by handshakes only. SDKs ask when they find a refresh

@@ -16,7 +16,7 @@ use crate::{
 
 /// The schema, one step per version. A step is never changed once it was
 /// released; N and N−1 have to run on one schema (MIG-01).
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_ends_and_clock.sql"),
 ];
@@ -133,3 +133,7 @@ async fn apply(client: &mut Object, steps: &[&str]) -> Result<Migrated, Error> {
     }
     Ok(Migrated { from, to: known, copy: None })
 }
+
+#[cfg(test)]
+#[path = "migrate_tests.rs"]
+mod tests;

@@ -18,7 +18,7 @@ use crate::{
 
 /// The schema, one step per version. A step is never changed once it was
 /// released; N and N−1 have to run on one schema (MIG-01).
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../migrations/sqlite/0002_ends_and_clock.sql"),
 ];
@@ -43,7 +43,7 @@ const CHECKED_BYTES: u64 = 16 << 20;
 pub(super) fn open_or(path: &Path, older: Older) -> Result<Connection, StoreError> {
     let unusable = |reason: String| unusable(path, reason);
     if length(path)?.is_none() {
-        create(path).map_err(unusable)?;
+        create(path, MIGRATIONS).map_err(unusable)?;
     }
     let mut db = open_existing(path)?;
     let found = migrate::version(&db).map_err(|error| unusable(error.to_string()))?;
@@ -168,7 +168,7 @@ fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
 
 /// Makes a database beside `path` and puts it there when it is complete: a
 /// start that is killed leaves no half of one.
-fn create(path: &Path) -> Result<(), String> {
+pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
     for suffix in ["-wal", "-journal"] {
         let left = beside(path, suffix);
         if fs::metadata(&left).is_ok_and(|metadata| metadata.len() > 0) {
@@ -198,7 +198,7 @@ fn create(path: &Path) -> Result<(), String> {
     };
     let impossible = |error: rusqlite::Error| format!("it cannot be made: {error}");
     let mut db = begin().map_err(impossible)?;
-    migrate(&mut db, &draft, MIGRATIONS).map_err(|error| error.to_string())?;
+    migrate(&mut db, &draft, steps).map_err(|error| error.to_string())?;
     finish(db).map_err(impossible)?;
     let publish = || -> std::io::Result<()> {
         fs::File::open(&draft)?.sync_all()?;

@@ -112,3 +112,7 @@ fn folder(path: &Path) -> &Path {
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     fs::File::open(folder(path))?.sync_all()
 }
+
+#[cfg(test)]
+#[path = "migrate_tests.rs"]
+mod tests;

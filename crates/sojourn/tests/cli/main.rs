@@ -3,6 +3,7 @@
 mod client_commands;
 mod crash;
 mod logs;
+mod migrate;
 mod on_postgres;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;

@@ -1,0 +1,67 @@
+//! The instance of a database: found, or made where there is none.
+
+use sojourn_core::{id::InstanceId, settings::Settings, time::Moment};
+use sojourn_store::{
+    ChangeSet, CommitError, Engine as _, Environment, Expect, Instance, SecretKey, SigningKey, Store, Write,
+};
+
+use crate::{
+    app::{Draw, Entropy, StartError},
+    keys::{self, MasterKey},
+};
+
+/// The instance of the database. Of nodes that find none at the same time, one
+/// makes it, and the others take it.
+pub(crate) async fn find_or_make(
+    store: &Store,
+    master_key: &MasterKey,
+    at: Moment,
+    entropy: &Entropy,
+) -> Result<Instance, StartError> {
+    loop {
+        if let Some(instance) = store.instances().await?.into_iter().next() {
+            return Ok(instance);
+        }
+        match make(store, master_key, at, &mut Draw(entropy)).await {
+            Err(StartError::SetUp(CommitError::Conflict)) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Derived, so that a second start prints the same key although only its hash
+/// is stored (product.md, decision 11).
+pub(crate) fn development_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
+    let bytes = master_key.derive(&format!("secret key of {instance}"));
+    let text: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
+    format!("sk_test_{text}")
+}
+
+async fn make(
+    store: &Store,
+    master_key: &MasterKey,
+    at: Moment,
+    random: &mut Draw<'_>,
+) -> Result<Instance, StartError> {
+    let now = at.now;
+    let id = InstanceId::generate(now, random);
+    // Its own host, so that no two laptops or projects share a key, a cookie
+    // suffix or an issuer. The random end of the id, in lower case as hosts are.
+    let text = id.to_string().to_lowercase();
+    let host = format!("clerk.{}.localhost", &text[text.len() - 8..]);
+    let instance = Instance { id, environment: Environment::Development, host, created_at: now };
+    let kid = id.to_string();
+    let sealed_private_key = master_key.seal(&kid, &keys::generate_signing_key()?, random);
+    let secret_key = development_secret_key(master_key, id);
+    let changes = ChangeSet::new(id, at, random)
+        .expect(Expect::NoInstance)
+        .write(Write::InsertInstance(instance.clone()))
+        .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
+        .write(Write::InsertSecretKey(SecretKey {
+            hash: keys::sha256(secret_key.as_bytes()),
+            created_at: now,
+        }))
+        .write(Write::Settings(Settings::initial(now)));
+    store.commit(changes).await?;
+    Ok(instance)
+}

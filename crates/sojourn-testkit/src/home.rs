@@ -1,0 +1,45 @@
+//! Where the rows of a test's application are.
+
+use std::{env, sync::Arc};
+
+use sojourn_store::Store;
+use tempfile::TempDir;
+
+use crate::postgres::Database;
+
+const ENGINE: &str = "SOJOURN_TEST_ENGINE";
+
+/// Gone with its last clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Home {
+    Memory,
+    Folder(Arc<TempDir>),
+    Server(Arc<Database>),
+}
+
+impl Home {
+    /// A new one of the engine that the environment names; in memory where it
+    /// names none, unless the story needs a real database.
+    pub(crate) async fn new(real: bool) -> Self {
+        let engine = env::var(ENGINE).unwrap_or_default();
+        match engine.as_str() {
+            "" | "memory" if !real => Self::Memory,
+            "" | "memory" | "sqlite" => Self::Folder(Arc::new(tempfile::tempdir().expect("a folder"))),
+            "postgres" => Self::Server(Arc::new(Database::new().await)),
+            other => panic!("{ENGINE} is memory, sqlite or postgres, not {other}"),
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        match self {
+            Self::Memory => Store::memory(),
+            Self::Folder(folder) => Store::sqlite(&folder.path().join("sojourn.db")).expect("a database"),
+            Self::Server(database) => Store::postgres(&database.url()).await.expect("a database"),
+        }
+    }
+
+    /// Whether what is stored can be opened again.
+    pub(crate) fn survives(&self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+}
