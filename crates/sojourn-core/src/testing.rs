@@ -1,5 +1,7 @@
 //! Loaded dice for tests: the same seed gives the same bytes.
 
+pub mod oracle;
+
 use crate::id::Randomness;
 
 /// A SplitMix64 sequence. Predictable on purpose; never use it for secrets.

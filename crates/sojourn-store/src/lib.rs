@@ -20,7 +20,7 @@ mod sqlite;
 pub use change::{ChangeSet, Expect, Write};
 pub use database::{Database, Migrated, Older, Schema};
 pub use engine::{CommitError, Engine, Store, StoreError};
-pub use memory::MemoryEngine;
+pub use memory::{ActivityBatch, MemoryEngine};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
     BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,

@@ -1,11 +1,17 @@
 //! The engine without a file: the same meaning, for tests and the simulator.
+//!
+//! Alone it is exact: activity is in the rows at once. Several nodes on one set
+//! of rows remember activity each for itself, as those of a real server do.
 
 mod apply;
 mod tenant;
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +31,7 @@ use sojourn_core::{
 
 use self::tenant::Tenant;
 use crate::{
+    activity::{self, Activity, Batch},
     change::{ChangeSet, Expect, Write},
     engine::{CommitError, Engine, StoreError},
     records::{
@@ -36,26 +43,88 @@ use crate::{
 /// How long a commit id is known, so that a lost answer can be settled.
 pub(crate) const COMMITS_KNOWN_FOR: Duration = days(1);
 
-/// Everything behind one lock; every call sees and leaves one moment.
+/// One node. The rows are behind one lock; every call sees and leaves one moment.
 #[derive(Debug, Default)]
 pub struct MemoryEngine {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// What this node knows of activity before the rows do; absent where there is one node.
+    activity: Option<Activity>,
+    closed: AtomicBool,
+}
+
+/// Activity on its way into the rows: taken from a node's memory, not yet written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActivityBatch(Batch);
+
+impl ActivityBatch {
+    /// Whether there is nothing to write.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 #[derive(Debug, Default)]
 struct State {
     tenants: BTreeMap<InstanceId, Tenant>,
     high_water: Option<Timestamp>,
-    closed: bool,
 }
 
 impl MemoryEngine {
+    /// A node on these rows that has just started: it knows no activity but what
+    /// they hold. Nothing is written by itself: whoever made it says when, with
+    /// [`Self::take_activity`] and [`Self::write_activity`]. Dropping it is a crash.
+    #[must_use]
+    pub fn node(&self) -> Self {
+        let node = Self {
+            state: Arc::clone(&self.state),
+            activity: Some(Activity::new()),
+            closed: AtomicBool::new(false),
+        };
+        for (id, tenant) in &node.lock().tenants {
+            node.know(*id, tenant);
+        }
+        node
+    }
+
+    /// Takes what is due to be written, or all that is not.
+    pub fn take_activity(&self, all: bool) -> ActivityBatch {
+        let Some(activity) = &self.activity else { return ActivityBatch::default() };
+        if all {
+            activity.make_all_due();
+        }
+        ActivityBatch(activity.take_due(usize::MAX))
+    }
+
+    /// Writes a batch, however late.
+    pub fn write_activity(&self, batch: &ActivityBatch) {
+        let Some(activity) = &self.activity else { return };
+        let mut state = self.lock();
+        for ((instance, session), at) in &batch.0 {
+            if let Some(tenant) = state.tenants.get_mut(instance) {
+                tenant.touch(*session, *at);
+            }
+        }
+        activity.written(&batch.0);
+        state.high_water = state.high_water.max(activity.newest());
+    }
+
+    /// Makes idle activity due and drops what is idle and written, as a node does
+    /// every half a minute.
+    pub fn tidy_activity(&self) {
+        if let Some(activity) = &self.activity {
+            activity.tidy();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.closed {
+        if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::closed());
         }
-        Ok(state)
+        Ok(self.lock())
     }
 
     /// Reads from an instance; `None` where there is none.
@@ -72,6 +141,21 @@ impl MemoryEngine {
         T: Default,
     {
         Ok(self.state()?.tenants.get(&instance).map(read).unwrap_or_default())
+    }
+
+    /// Takes over how coarsely activity is written by the settings that were read.
+    fn know(&self, instance: InstanceId, tenant: &Tenant) {
+        if let (Some(activity), Some((_, settings))) = (&self.activity, tenant.settings.last_key_value()) {
+            activity.set_coarseness(instance, activity::coarseness(settings));
+        }
+    }
+
+    /// Gives sessions the newest activity that this node knows.
+    fn merged(&self, instance: InstanceId, mut sessions: Vec<Session>) -> Vec<Session> {
+        if let Some(activity) = &self.activity {
+            sessions.iter_mut().for_each(|session| activity.merge(instance, session));
+        }
+        sessions
     }
 }
 
@@ -95,17 +179,24 @@ impl State {
 
 impl Engine for MemoryEngine {
     async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
+        if changes.wants_all_activity() {
+            self.flush_activity().await?;
+        }
         let mut state = self.state()?;
         if !state.keys_are_new(&changes) || !state.is_first(&changes) {
             return Err(CommitError::Conflict);
         }
+        let in_memory = |session| self.activity.as_ref()?.get(&(changes.instance_id, session));
         let tenant = state.tenants.entry(changes.instance_id).or_default();
-        let applied = apply::apply(tenant, &changes);
+        let applied = apply::apply(tenant, &changes, &in_memory);
         if tenant.instance.is_none() {
             state.tenants.remove(&changes.instance_id);
         }
         applied?;
         state.high_water = state.high_water.max(Some(changes.at.wall));
+        if let Some(activity) = &self.activity {
+            activity.remember(&changes);
+        }
         Ok(())
     }
 
@@ -138,7 +229,10 @@ impl Engine for MemoryEngine {
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
         match self.state()?.tenants.get(&instance) {
-            Some(tenant) => tenant.settings(),
+            Some(tenant) => {
+                self.know(instance, tenant);
+                tenant.settings()
+            }
             None => policy_of(Vec::new()),
         }
     }
@@ -156,14 +250,19 @@ impl Engine for MemoryEngine {
         instance: InstanceId,
         client: ClientId,
     ) -> Result<Option<BrowserRecord>, StoreError> {
-        match self.state()?.tenants.get(&instance) {
-            Some(tenant) => tenant.browser(client),
-            None => Ok(None),
+        let state = self.state()?;
+        let Some(tenant) = state.tenants.get(&instance) else { return Ok(None) };
+        self.know(instance, tenant);
+        let mut record = tenant.browser(client)?;
+        if let Some(BrowserRecord { browser, .. }) = &mut record {
+            browser.sessions = self.merged(instance, std::mem::take(&mut browser.sessions));
         }
+        Ok(record)
     }
 
     async fn session(&self, instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        self.read(instance, |tenant| tenant.sessions.get(&id).cloned())
+        let found = self.read(instance, |tenant| tenant.sessions.get(&id).cloned())?;
+        Ok(self.merged(instance, found.into_iter().collect()).pop())
     }
 
     async fn sessions(
@@ -171,7 +270,8 @@ impl Engine for MemoryEngine {
         instance: InstanceId,
         filter: SessionFilter,
     ) -> Result<(Vec<Session>, u64), StoreError> {
-        self.list(instance, |tenant| tenant.sessions(&filter))
+        let (found, total) = self.list(instance, |tenant| tenant.sessions(&filter))?;
+        Ok((self.merged(instance, found), total))
     }
 
     async fn open_sessions(
@@ -180,7 +280,8 @@ impl Engine for MemoryEngine {
         after: Option<(Timestamp, SessionId)>,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError> {
-        self.list(instance, |tenant| tenant.open_sessions(after, limit as usize))
+        let found = self.list(instance, |tenant| tenant.open_sessions(after, limit as usize))?;
+        Ok(self.merged(instance, found))
     }
 
     async fn last_ended_session(
@@ -270,25 +371,33 @@ impl Engine for MemoryEngine {
     }
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
-        if let Ok(mut state) = self.state()
-            && let Some(tenant) = state.tenants.get_mut(&instance)
-            && let Some(session) = tenant.sessions.get_mut(&session)
-            && session.closed.is_none()
-        {
-            session.last_active_at = session.last_active_at.max(at.now);
+        match &self.activity {
+            Some(activity) => activity.record((instance, session), at),
+            None => {
+                if let Ok(mut state) = self.state()
+                    && let Some(tenant) = state.tenants.get_mut(&instance)
+                {
+                    tenant.touch(session, at.now);
+                }
+            }
         }
     }
 
-    fn forget_activity(&self, _: InstanceId) {
-        // Activity is in the rows themselves, which the reset moved.
+    fn forget_activity(&self, instance: InstanceId) {
+        // Where there is one node, activity is in the rows themselves, which the reset moved.
+        if let Some(activity) = &self.activity {
+            activity.forget_all(instance);
+        }
     }
 
     async fn flush_activity(&self) -> Result<(), StoreError> {
-        self.state().map(drop)
+        self.state().map(drop)?;
+        self.write_activity(&self.take_activity(true));
+        Ok(())
     }
 
     async fn high_water(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.state()?.high_water)
+        Ok(self.state()?.high_water.max(self.activity.as_ref().and_then(Activity::newest)))
     }
 
     async fn raise_high_water(&self, wall: Timestamp) -> Result<(), StoreError> {
@@ -340,7 +449,8 @@ impl Engine for MemoryEngine {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.state()?.closed = true;
+        self.flush_activity().await?;
+        self.closed.store(true, Ordering::Release);
         Ok(())
     }
 }

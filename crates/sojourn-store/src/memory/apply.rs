@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sojourn_core::{
     client::Client,
     email::Email,
-    id::{SignInTokenId, UserId},
+    id::{SessionId, SignInTokenId, UserId},
     session::{ClosedStatus, Session},
     test_clock::TestClock,
     time::Timestamp,
@@ -23,18 +23,26 @@ use crate::{
 /// Takes one change back.
 type Undo = Box<dyn FnOnce(&mut Tenant)>;
 
+/// Activity that the node knows and the rows do not.
+type InMemory<'a> = &'a dyn Fn(SessionId) -> Option<Timestamp>;
+
 struct Application<'a> {
     tenant: &'a mut Tenant,
+    in_memory: InMemory<'a>,
     undo: Vec<Undo>,
     deleted: Vec<UserId>,
 }
 
 /// Applies `changes` whole, or not at all. A set that is known already stays applied.
-pub(super) fn apply(tenant: &mut Tenant, changes: &ChangeSet) -> Result<(), CommitError> {
+pub(super) fn apply(
+    tenant: &mut Tenant,
+    changes: &ChangeSet,
+    in_memory: InMemory<'_>,
+) -> Result<(), CommitError> {
     if tenant.commits.contains_key(&changes.id) {
         return Ok(());
     }
-    let mut application = Application { tenant, undo: Vec::new(), deleted: Vec::new() };
+    let mut application = Application { tenant, in_memory, undo: Vec::new(), deleted: Vec::new() };
     match application.run(changes) {
         Ok(()) => {
             application.tenant.commits.insert(changes.id, changes.at.wall);
@@ -250,11 +258,11 @@ impl Application<'_> {
         if stored.closed.is_some() {
             return Ok(());
         }
-        let newer_activity = stored.last_active_at > session.last_active_at;
-        unless(closing.status == ClosedStatus::Abandoned && newer_activity)?;
+        let newest = stored.last_active_at.max((self.in_memory)(session.id).unwrap_or(stored.last_active_at));
+        unless(closing.status == ClosedStatus::Abandoned && newest > session.last_active_at)?;
         stored.closed = Some(closing);
         stored.updated_at = stored.updated_at.max(session.updated_at);
-        stored.last_active_at = stored.last_active_at.max(session.last_active_at);
+        stored.last_active_at = newest.max(session.last_active_at);
         put!(self.sessions[session.id] = stored);
         Ok(())
     }

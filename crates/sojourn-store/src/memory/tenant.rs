@@ -60,6 +60,15 @@ impl Tenant {
         policy_of(self.settings.values().cloned().collect())
     }
 
+    /// Notes activity of an open session; the later time wins.
+    pub(super) fn touch(&mut self, session: SessionId, at: Timestamp) {
+        if let Some(session) = self.sessions.get_mut(&session)
+            && session.closed.is_none()
+        {
+            session.last_active_at = session.last_active_at.max(at);
+        }
+    }
+
     /// All sessions among which those that `filter` asks for are.
     fn candidates(&self, filter: &SessionFilter) -> Vec<&Session> {
         let of = |ids: Option<&Vec<SessionId>>| {

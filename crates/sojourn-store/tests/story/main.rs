@@ -12,7 +12,9 @@ mod lists;
 mod postgres;
 mod sessions;
 
-use sojourn_store::{CommitError, Store};
+use std::sync::Arc;
+
+use sojourn_store::{CommitError, MemoryEngine, Store};
 
 /// One test per engine for each story.
 macro_rules! stories {
@@ -22,6 +24,15 @@ macro_rules! stories {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $story() {
                 $file::$story(Store::memory()).await;
+            })*)*
+        }
+
+        /// As one of several that share the rows, with activity of its own in memory.
+        mod on_a_node_in_memory {
+            use super::*;
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $story() {
+                $file::$story(Store::Memory(Arc::new(MemoryEngine::default().node()))).await;
             })*)*
         }
 

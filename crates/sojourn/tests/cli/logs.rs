@@ -34,7 +34,7 @@ async fn log_01_the_log_tells_who_did_what_and_no_secret() {
     let mut command = sojourn(home.path());
     command.args(["serve", "--port", "0", "--log-format", "json"]);
     command.env("RUST_LOG", "sojourn=trace,sojourn_core=trace,sojourn_server=trace,sojourn_store=trace");
-    let server = Running::start(command);
+    let server = Running::start(&mut command);
     let (base, key) = (server.text("base_url"), server.text("secret_key"));
     let (http, mut cookie) = (Client::new(), String::new());
     let mut secrets = vec![PASSWORD.to_owned(), WRONG_PASSWORD.to_owned(), key.clone()];

@@ -1,0 +1,217 @@
+//! The rules of session lifetime once more, as naively as they can be put: a
+//! machine that lives through time, event by event, and knows nothing but
+//! numbers and words. Tests hold [`crate::session::decide`] against it, which
+//! derives the same from what is stored.
+//!
+//! All numbers are milliseconds.
+
+/// One version of the settings, as far as it ends sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The number of the version.
+    pub version: u64,
+    /// In force from then on.
+    pub from: i64,
+    /// The inactivity timeout, if it is on.
+    pub idle: Option<i64>,
+    /// The maximum lifetime, if it is on.
+    pub longest: Option<i64>,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// From then on.
+    pub at: i64,
+    /// The status on the wire.
+    pub status: &'static str,
+    /// The reason in the record of the end.
+    pub reason: &'static str,
+    /// Who ended it.
+    pub by: &'static str,
+    /// When a limit would have ended it.
+    pub deadline: i64,
+    /// By which version of the settings.
+    pub version: u64,
+}
+
+/// A session that lives through time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    created: i64,
+    active: i64,
+    now: i64,
+    limits: Limits,
+    /// The smallest maximum lifetime of all that were in force so far, and whose it is.
+    hard: Option<(i64, u64)>,
+    /// Somebody else acts as the account: the settings do not matter.
+    is_impersonation: bool,
+    over: Option<Over>,
+}
+
+/// Longer than anything lives.
+const EVER: i64 = i64::MAX / 4;
+
+impl Life {
+    /// Somebody signs in at `now`, under limits that are in force.
+    pub fn begin(now: i64, limits: Limits) -> Self {
+        let hard = limits.longest.map(|longest| (longest, limits.version));
+        Self { created: now, active: now, now, limits, hard, is_impersonation: false, over: None }
+    }
+
+    /// Somebody signs in as somebody else, under limits that never change.
+    pub fn begin_impersonation(now: i64, idle: i64, longest: i64, version: u64) -> Self {
+        let limits = Limits { version, from: now, idle: Some(idle), longest: Some(longest) };
+        Self { is_impersonation: true, ..Self::begin(now, limits) }
+    }
+
+    /// The whole life of a session that was last active at `active` and at which
+    /// nothing happens any more but what `settings` say, oldest first.
+    pub fn fate(created: i64, active: i64, settings: &[Limits]) -> Over {
+        let in_force = settings.iter().rev().find(|limits| limits.from <= created);
+        let first = *in_force.or(settings.first()).expect("settings");
+        let mut life = Self { active, ..Self::begin(created, first) };
+        let later = settings.iter().filter(|limits| limits.version > first.version);
+        for (limits, next) in later.clone().zip(later.skip(1).map(Some).chain([None])) {
+            // What was replaced the moment it came was never in force.
+            if next.is_none_or(|next| limits.from < next.from) {
+                life.change(*limits);
+            }
+        }
+        life.pass(EVER);
+        life.over.expect("nothing lives for ever")
+    }
+
+    /// As [`Self::fate`], of somebody who acts as somebody else.
+    pub fn fate_of_impersonation(created: i64, active: i64, idle: i64, longest: i64, version: u64) -> Over {
+        let mut life = Self { active, ..Self::begin_impersonation(created, idle, longest, version) };
+        life.pass(EVER);
+        life.over.expect("nothing lives for ever")
+    }
+
+    /// Time passes up to `now`, which may end it.
+    pub fn pass(&mut self, now: i64) {
+        self.now = self.now.max(now);
+        let due = self.due();
+        if self.over.is_none() && due.at <= self.now {
+            self.over = Some(due);
+        }
+    }
+
+    /// The user is there at `now`; whether that counts, because it is not over.
+    pub fn activity(&mut self, now: i64) -> bool {
+        self.pass(now);
+        if self.over.is_none() {
+            self.active = self.active.max(now);
+        }
+        self.over.is_none()
+    }
+
+    /// Other settings are in force, from `limits.from` on.
+    pub fn change(&mut self, limits: Limits) {
+        if self.is_impersonation {
+            self.limits.version = limits.version;
+            self.pass(limits.from);
+            return;
+        }
+        // In force from the moment it began, these are the only ones that ever were.
+        if limits.from <= self.created && self.over.is_none() {
+            *self = Self { active: self.active, ..Self::begin(self.created, limits) };
+            return;
+        }
+        // Up to the last moment before, the old ones are.
+        self.pass(limits.from - 1);
+        self.now = self.now.max(limits.from);
+        if self.over.is_some() {
+            return;
+        }
+        // An old maximum binds on. It is over this very moment by itself: no change ended it.
+        if let Some(hard) = self.hard_due().filter(|hard| hard.at <= limits.from) {
+            self.over = Some(hard);
+            return;
+        }
+        self.limits = limits;
+        if let Some(longest) = limits.longest
+            && self.hard.is_none_or(|(least, _)| longest < least)
+        {
+            self.hard = Some((longest, limits.version));
+        }
+        // Both at once: the maximum counts, however long ago each was passed.
+        let due = self.hard_due().filter(|hard| hard.at <= limits.from).or(self.soft_due());
+        if let Some(due) = due.filter(|due| due.at <= limits.from) {
+            let reason = if due.at < limits.from { "settings_tightened" } else { due.reason };
+            self.over = Some(Over { at: limits.from, reason, ..due });
+        }
+    }
+
+    /// Somebody ends it at `now`; whether it was open.
+    pub fn end(
+        &mut self,
+        now: i64,
+        status: &'static str,
+        reason: &'static str,
+        by: &'static str,
+        version: u64,
+    ) -> bool {
+        self.pass(now);
+        if self.over.is_some() {
+            return false;
+        }
+        self.over = Some(Over { at: now, status, reason, by, deadline: self.due().at, version });
+        true
+    }
+
+    /// The clock is set: all that is not recorded as ended moves along.
+    pub fn shift(&mut self, by: i64) {
+        self.created += by;
+        self.active += by;
+        self.now += by;
+        self.limits.from += by;
+        if let Some(over) = &mut self.over {
+            over.at += by;
+            over.deadline += by;
+        }
+    }
+
+    /// How it ended, if it did by now.
+    pub const fn over(&self) -> Option<Over> {
+        self.over
+    }
+
+    /// How it ends if nothing happens any more.
+    pub fn due(&self) -> Over {
+        match (self.hard_due(), self.soft_due()) {
+            (Some(hard), Some(soft)) if soft.at < hard.at => soft,
+            (Some(due), _) | (None, Some(due)) => due,
+            (None, None) => self.due_at(EVER, "expired", "maximum_lifetime", self.limits.version),
+        }
+    }
+
+    fn hard_due(&self) -> Option<Over> {
+        let (longest, version) = self.hard?;
+        Some(self.due_at(self.created + longest, "expired", "maximum_lifetime", version))
+    }
+
+    fn soft_due(&self) -> Option<Over> {
+        let idle = self.limits.idle?;
+        Some(self.due_at(self.active + idle, "abandoned", "inactivity_timeout", self.limits.version))
+    }
+
+    fn due_at(&self, at: i64, status: &'static str, reason: &'static str, version: u64) -> Over {
+        let (reason, version) = match self.is_impersonation {
+            true => ("impersonation_over", self.limits.version),
+            false => (reason, version),
+        };
+        Over { at, status, reason, by: "system", deadline: at, version }
+    }
+
+    /// When it began.
+    pub const fn created(&self) -> i64 {
+        self.created
+    }
+
+    /// When the user was last there.
+    pub const fn active(&self) -> i64 {
+        self.active
+    }
+}

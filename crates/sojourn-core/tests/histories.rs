@@ -1,0 +1,263 @@
+//! Whole histories of one session, with activity, changed settings and ends,
+//! against the machine that lives through them moment by moment.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sojourn_core::{
+    activity::{Activity, Sign},
+    forecast::{HORIZON, forecast},
+    id::{ClientId, SessionId, UserId},
+    impersonation::{INACTIVITY, Impersonation},
+    lifetime::Lifetime,
+    policy::{Policy, PolicyVersion},
+    session::{
+        Closing, Device, EndReason, EndedBy, Ending, Happening, Refusal, Session, Verdict, close, decide,
+        transition,
+    },
+    testing::{
+        Dice,
+        oracle::{Life, Limits, Over},
+    },
+    time::Timestamp,
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Happens {
+    /// The user is there.
+    Active,
+    /// Other settings.
+    Change(Lifetime),
+    /// Somebody looks, and records the end if it is one.
+    Look,
+    /// The user signs out.
+    SignOut,
+    /// The application's server revokes it.
+    Revoke,
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).expect("small")
+}
+
+fn limits(version: &PolicyVersion) -> Limits {
+    Limits {
+        version: version.version,
+        from: version.in_force_from.as_millis(),
+        idle: version.lifetime.inactivity().map(millis),
+        longest: version.lifetime.maximum().map(millis),
+    }
+}
+
+fn told(closing: Closing) -> Over {
+    Over {
+        at: closing.at.as_millis(),
+        status: closing.status.as_str(),
+        reason: closing.reason.as_str(),
+        by: closing.by.as_str(),
+        deadline: closing.deadline_at.as_millis(),
+        version: closing.settings_version,
+    }
+}
+
+fn version(version: u64, from: i64, lifetime: Lifetime) -> PolicyVersion {
+    let activity = Activity::default();
+    PolicyVersion { version, in_force_from: at(from), lifetime, multi_session: false, activity }
+}
+
+fn session(created: i64, impersonation: Option<Impersonation>) -> Session {
+    let mut dice = Dice::new(1);
+    Session {
+        id: SessionId::generate(at(created), &mut dice),
+        client_id: ClientId::generate(at(created), &mut dice),
+        user_id: UserId::generate(at(created), &mut dice),
+        created_at: at(created),
+        updated_at: at(created),
+        last_active_at: at(created),
+        first_factor_verified_at: at(created),
+        device: Device::default(),
+        impersonation,
+        closed: None,
+    }
+}
+
+fn lifetimes() -> impl Strategy<Value = Lifetime> {
+    let span = || (1u64..40).prop_map(Duration::from_millis);
+    prop_oneof![
+        span().prop_map(Lifetime::Inactivity),
+        span().prop_map(Lifetime::Maximum),
+        (span(), span()).prop_map(|(inactivity, maximum)| Lifetime::Both { inactivity, maximum }),
+    ]
+}
+
+fn happenings(unit: i64) -> impl Strategy<Value = Vec<(i64, Happens)>> {
+    let happens = prop_oneof![
+        5 => Just(Happens::Active),
+        3 => lifetimes().prop_map(Happens::Change),
+        3 => Just(Happens::Look),
+        1 => Just(Happens::SignOut),
+        1 => Just(Happens::Revoke),
+    ];
+    prop::collection::vec(((0i64..12).prop_map(move |n| n * unit), happens), 0..14)
+}
+
+/// The session in the hands of the core, and the one that lives through time.
+struct Both {
+    now: i64,
+    policy: Policy,
+    session: Session,
+    life: Life,
+}
+
+impl Both {
+    fn begin(now: i64, lifetime: Lifetime, impersonation: Option<Impersonation>) -> Self {
+        let policy = Policy::new(version(1, 0, lifetime));
+        let life = match &impersonation {
+            Some(own) => Life::begin_impersonation(now, millis(INACTIVITY), millis(own.maximum), 1),
+            None => Life::begin(now, limits(policy.current())),
+        };
+        Self { now, policy, session: session(now, impersonation), life }
+    }
+
+    fn happen(&mut self, happening: Happening) -> bool {
+        match transition(at(self.now), &self.policy, &self.session, happening) {
+            Ok(step) => {
+                self.session = step.session;
+                true
+            }
+            Err(Refusal::AlreadyClosed { closing, record }) => {
+                if record {
+                    close(&mut self.session, at(self.now), closing);
+                }
+                false
+            }
+        }
+    }
+
+    fn take(&mut self, gap: i64, happens: Happens) {
+        self.now += gap;
+        if !matches!(happens, Happens::Change(_)) {
+            self.life.pass(self.now);
+        }
+        let version_now = self.policy.current().version;
+        let revoked = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
+        match happens {
+            Happens::Active => {
+                let counts = self.happen(Happening::Seen(Sign::Touch));
+                assert_eq!(counts, self.life.activity(self.now));
+            }
+            Happens::Look => {
+                self.happen(Happening::Seen(Sign::Read));
+            }
+            Happens::SignOut => {
+                let ended = self.happen(Happening::End(Ending::SIGNED_OUT));
+                let expected = self.life.end(self.now, "removed", "signed_out", "user", version_now);
+                assert_eq!(ended, expected);
+            }
+            Happens::Revoke => {
+                let ended = self.happen(Happening::End(revoked));
+                let expected =
+                    self.life.end(self.now, "revoked", "revoked_by_backend", "backend", version_now);
+                assert_eq!(ended, expected);
+            }
+            Happens::Change(lifetime) => {
+                // Two versions of one moment: the first was never in force.
+                self.now = self.now.max(self.policy.current().in_force_from.as_millis() + 1);
+                self.life.pass(self.now - 1);
+                let next = version(version_now + 1, self.now, lifetime);
+                self.forecasts(next);
+                self.life.change(limits(&next));
+                self.policy = self.policy.clone().then(next);
+            }
+        }
+    }
+
+    /// The dry run says what then happens, to the letter.
+    fn forecasts(&self, next: PolicyVersion) {
+        if self.session.closed.is_some() {
+            return;
+        }
+        let ends = |change: bool, later: i64| {
+            let mut life = self.life.clone();
+            if change {
+                life.change(limits(&next));
+            }
+            life.pass(self.now + later);
+            life.over().is_some()
+        };
+        let told = forecast(at(self.now), &self.policy, next, [&self.session]);
+        let (now, later) = (0, millis(HORIZON));
+        let at_once = ends(true, now) && !ends(false, now);
+        assert_eq!(told.now, u64::from(at_once));
+        let within = !at_once && ends(true, later) && !ends(false, later);
+        assert_eq!(told.within_one_hour, u64::from(within));
+    }
+
+    fn check(&self) {
+        let found = decide(at(self.now), &self.policy, &self.session);
+        match (found, self.life.over()) {
+            (Verdict::Closed(mut closing), Some(mut over)) => {
+                if self.session.impersonation.is_some() {
+                    // By no version of the settings: told is the one in force when it was noticed.
+                    (closing.settings_version, over.version) = (0, 0);
+                }
+                assert_eq!(told(closing), over);
+            }
+            (Verdict::Open { until, .. }, None) => assert_eq!(until.as_millis(), self.life.due().at),
+            (found, expected) => panic!("{found:?}, but {expected:?}"),
+        }
+        if self.session.closed.is_some() {
+            return;
+        }
+        // From what is stored alone, as a node that was not there.
+        let settings: Vec<Limits> = self.policy.spans().map(|(version, _)| limits(version)).collect();
+        let (created, active) =
+            (self.session.created_at.as_millis(), self.session.last_active_at.as_millis());
+        let fate = match &self.session.impersonation {
+            None => Life::fate(created, active, &settings),
+            Some(own) => {
+                let version = self.policy.current().version;
+                Life::fate_of_impersonation(created, active, millis(INACTIVITY), millis(own.maximum), version)
+            }
+        };
+        match found {
+            Verdict::Open { until, .. } => assert_eq!(until.as_millis(), fate.at),
+            Verdict::Closed(closing) => assert_eq!(told(closing), fate),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_of_a_session_ends_as_the_machine_says(
+        first in lifetimes(),
+        begins in 0i64..10,
+        history in happenings(1),
+    ) {
+        let mut both = Both::begin(begins, first, None);
+        for (gap, happens) in history {
+            both.take(gap, happens);
+            both.check();
+        }
+    }
+
+    #[test]
+    fn whoever_acts_as_an_account_lives_by_limits_of_their_own(
+        first in lifetimes(),
+        maximum in 1u64..40,
+        history in happenings(60_000),
+    ) {
+        let own = Impersonation { actor: serde_json::Map::new(), maximum: Duration::from_secs(maximum * 60) };
+        let mut both = Both::begin(0, first, Some(own));
+        for (gap, happens) in history {
+            both.take(gap, happens);
+            both.check();
+        }
+    }
+}
