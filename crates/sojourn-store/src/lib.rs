@@ -22,6 +22,6 @@ pub use memory::MemoryEngine;
 pub use postgres::PostgresEngine;
 pub use records::{
     BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
-    SignInToken, SignInTokenStatus, SigningKey, StoredStatus, UserFilter, UserOrder,
+    SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
 };
 pub use sqlite::SqliteEngine;

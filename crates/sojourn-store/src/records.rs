@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sojourn_core::{
     client::Browser,
-    id::{ClientId, EventId, InstanceId, MailId, SessionId, SignInTokenId, UserId},
+    id::{ClientId, EventId, InstanceId, MailId, SessionId, TicketId, UserId},
     policy::Policy,
     session::ClosedStatus,
     settings::Settings,
@@ -70,15 +70,15 @@ pub struct SecretKey {
 
 /// A ticket: signs one user in, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignInToken {
+pub struct Ticket {
     /// Its id.
-    pub id: SignInTokenId,
+    pub id: TicketId,
     /// SHA-256 of its text.
     pub hash: [u8; 32],
     /// Whom it signs in.
     pub user_id: UserId,
     /// Whether it can still be used.
-    pub status: SignInTokenStatus,
+    pub status: TicketStatus,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its status last changed.
@@ -89,7 +89,7 @@ pub struct SignInToken {
 
 /// Whether a ticket can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignInTokenStatus {
+pub enum TicketStatus {
     /// It can.
     Pending,
     /// It was used.
@@ -98,7 +98,7 @@ pub enum SignInTokenStatus {
     Revoked,
 }
 
-impl SignInTokenStatus {
+impl TicketStatus {
     /// The word on the wire and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {

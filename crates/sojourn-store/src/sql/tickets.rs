@@ -1,7 +1,7 @@
 //! Tickets that sign one user in, once.
 
 use sojourn_core::{
-    id::{InstanceId, SignInTokenId},
+    id::{InstanceId, TicketId},
     time::Timestamp,
 };
 
@@ -10,7 +10,7 @@ use super::{
     row::{hash, parsed, time, word},
     statements,
 };
-use crate::records::{SignInToken, SignInTokenStatus};
+use crate::records::{Ticket, TicketStatus};
 
 statements! { "sign_in_tokens";
     TICKET = "SELECT id, hash, user_id, status, created_at, updated_at, over_at FROM sign_in_tokens WHERE instance_id = $1 AND id = $2";
@@ -19,14 +19,14 @@ statements! { "sign_in_tokens";
     SETTLE_TICKET = "UPDATE sign_in_tokens SET status = $3, updated_at = $4 WHERE instance_id = $1 AND id = $2 AND status = 'pending'";
 }
 
-fn status(word: &str) -> Option<SignInTokenStatus> {
-    [SignInTokenStatus::Pending, SignInTokenStatus::Accepted, SignInTokenStatus::Revoked]
+fn status(word: &str) -> Option<TicketStatus> {
+    [TicketStatus::Pending, TicketStatus::Accepted, TicketStatus::Revoked]
         .into_iter()
         .find(|status| status.as_str() == word)
 }
 
-fn ticket(row: &dyn Row) -> Result<SignInToken, Unreadable> {
-    Ok(SignInToken {
+fn ticket(row: &dyn Row) -> Result<Ticket, Unreadable> {
+    Ok(Ticket {
         id: parsed(row, 0)?,
         hash: hash(row, 1)?,
         user_id: parsed(row, 2)?,
@@ -37,15 +37,15 @@ fn ticket(row: &dyn Row) -> Result<SignInToken, Unreadable> {
     })
 }
 
-pub(crate) fn get(instance: InstanceId, id: SignInTokenId) -> Load<SignInToken, 2> {
+pub(crate) fn get(instance: InstanceId, id: TicketId) -> Load<Ticket, 2> {
     Load { sql: &TICKET, params: params![instance, id], read: ticket }
 }
 
-pub(crate) fn by_hash(instance: InstanceId, hash: [u8; 32]) -> Load<SignInToken, 2> {
+pub(crate) fn by_hash(instance: InstanceId, hash: [u8; 32]) -> Load<Ticket, 2> {
     Load { sql: &TICKET_BY_HASH, params: params![instance, hash], read: ticket }
 }
 
-pub(crate) fn insert(instance: InstanceId, row: &SignInToken) -> Step {
+pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Step {
     let params = params![
         instance,
         row.id,
@@ -60,11 +60,6 @@ pub(crate) fn insert(instance: InstanceId, row: &SignInToken) -> Step {
 }
 
 /// Ends a ticket that has to be pending.
-pub(crate) fn settle(
-    instance: InstanceId,
-    id: SignInTokenId,
-    status: SignInTokenStatus,
-    at: Timestamp,
-) -> Step {
+pub(crate) fn settle(instance: InstanceId, id: TicketId, status: TicketStatus, at: Timestamp) -> Step {
     Step::one(&SETTLE_TICKET, params![instance, id, status.as_str(), at])
 }
