@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sojourn_core::{
     client::Browser,
     id::{ClientId, EventId, InstanceId, MailId, SessionId, TicketId, UserId},
+    impersonation::Impersonation,
     policy::Policy,
     session::ClosedStatus,
     settings::Settings,
@@ -68,7 +69,7 @@ pub struct SecretKey {
     pub created_at: Timestamp,
 }
 
-/// A ticket: signs one user in, once.
+/// A ticket: signs one user in, once, or somebody who acts as them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// Its id.
@@ -85,6 +86,8 @@ pub struct Ticket {
     pub updated_at: Timestamp,
     /// No longer good from then on.
     pub expires_at: Timestamp,
+    /// Set in the tickets of those who act as the user.
+    pub impersonation: Option<Impersonation>,
 }
 
 /// Whether a ticket can still be used.

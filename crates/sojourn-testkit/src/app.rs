@@ -159,6 +159,7 @@ impl TestApp {
             created_at: now,
             updated_at: now,
             expires_at: now + span,
+            impersonation: None,
         }))
         .await;
         text

@@ -67,6 +67,7 @@ pub async fn create_sign_in_token(
         created_at: now,
         updated_at: now,
         expires_at: now + seconds(good_for),
+        impersonation: None,
     };
     app.settle(|| async {
         let user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;

@@ -168,7 +168,7 @@ impl Steps<'_> {
                 instances::insert_settings(instance, row)?
             }
             Write::Handshake(nonce, row) => attempts::insert_handshake(instance, *nonce, row)?,
-            Write::InsertTicket(row) => tickets::insert(instance, row),
+            Write::InsertTicket(row) => tickets::insert(instance, row)?,
             Write::AcceptTicket(id) => tickets::settle(instance, *id, TicketStatus::Accepted, at),
             Write::RevokeTicket(id) => tickets::settle(instance, *id, TicketStatus::Revoked, at),
             Write::Mail(row) => mails::insert(instance, row)?,

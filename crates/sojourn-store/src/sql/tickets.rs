@@ -1,4 +1,5 @@
-//! Tickets that sign one user in, once.
+//! Tickets that sign one user in, once, or somebody who acts as them. The table
+//! has its name from when there was one kind.
 
 use sojourn_core::{
     id::{InstanceId, TicketId},
@@ -6,16 +7,19 @@ use sojourn_core::{
 };
 
 use super::{
-    Load, Row, Step, Unreadable, params,
+    Load, Row, Step, Unreadable, impersonation, params,
     row::{hash, parsed, time, word},
     statements,
 };
-use crate::records::{Ticket, TicketStatus};
+use crate::{
+    engine::StoreError,
+    records::{Ticket, TicketStatus},
+};
 
 statements! { "sign_in_tokens";
-    TICKET = "SELECT id, hash, user_id, status, created_at, updated_at, over_at FROM sign_in_tokens WHERE instance_id = $1 AND id = $2";
-    TICKET_BY_HASH = "SELECT id, hash, user_id, status, created_at, updated_at, over_at FROM sign_in_tokens WHERE instance_id = $1 AND hash = $2";
-    INSERT_TICKET = "INSERT INTO sign_in_tokens (instance_id, id, hash, user_id, status, created_at, updated_at, over_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    TICKET = "SELECT id, hash, user_id, status, created_at, updated_at, over_at, actor, own_maximum FROM sign_in_tokens WHERE instance_id = $1 AND id = $2";
+    TICKET_BY_HASH = "SELECT id, hash, user_id, status, created_at, updated_at, over_at, actor, own_maximum FROM sign_in_tokens WHERE instance_id = $1 AND hash = $2";
+    INSERT_TICKET = "INSERT INTO sign_in_tokens (instance_id, id, hash, user_id, status, created_at, updated_at, over_at, actor, own_maximum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
     SETTLE_TICKET = "UPDATE sign_in_tokens SET status = $3, updated_at = $4 WHERE instance_id = $1 AND id = $2 AND status = 'pending'";
 }
 
@@ -34,6 +38,7 @@ fn ticket(row: &dyn Row) -> Result<Ticket, Unreadable> {
         created_at: time(row, 4)?,
         updated_at: time(row, 5)?,
         expires_at: time(row, 6)?,
+        impersonation: impersonation::read(row, 7)?,
     })
 }
 
@@ -45,7 +50,8 @@ pub(crate) fn by_hash(instance: InstanceId, hash: [u8; 32]) -> Load<Ticket, 2> {
     Load { sql: &TICKET_BY_HASH, params: params![instance, hash], read: ticket }
 }
 
-pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Step {
+pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Result<Step, StoreError> {
+    let [actor, own_maximum] = impersonation::values("sign_in_tokens", row.impersonation.as_ref())?;
     let params = params![
         instance,
         row.id,
@@ -55,8 +61,10 @@ pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Step {
         row.created_at,
         row.updated_at,
         row.expires_at,
+        actor,
+        own_maximum,
     ];
-    Step::one(&INSERT_TICKET, params)
+    Ok(Step::one(&INSERT_TICKET, params))
 }
 
 /// Ends a ticket that has to be pending.

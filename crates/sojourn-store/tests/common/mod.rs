@@ -171,6 +171,7 @@ impl World {
             created_at: at(secs),
             updated_at: at(secs),
             expires_at: at(secs + 600),
+            impersonation: None,
         }
     }
 

@@ -3,12 +3,13 @@
 use sojourn_core::{
     event::Event,
     handshake::Handshake,
-    id::{SignInId, SignUpId},
+    id::{ActorTokenId, SignInId, SignUpId},
+    impersonation::Impersonation,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::{Moment, days},
+    time::{Moment, days, minutes},
 };
-use sojourn_store::{Engine as _, Store, TicketStatus, Write};
+use sojourn_store::{Engine as _, Store, Ticket, TicketStatus, Write};
 
 use crate::{
     common::{World, at},
@@ -44,6 +45,29 @@ pub async fn a_ticket_is_accepted_once_by_eight_at_a_time(store: Store) {
         let by_id = world.store.ticket_by_id(world.instance, ticket.id).await;
         assert_eq!(by_id.expect("a load"), Some(stored));
     }
+}
+
+pub async fn a_ticket_remembers_who_will_act_as_the_account(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    let actor = serde_json::json!({"sub": "user_support", "why": {"case": 12}});
+    let serde_json::Value::Object(actor) = actor else { unreachable!("an object") };
+    let ticket = Ticket {
+        id: ActorTokenId::generate(at(2), &mut world.dice).into(),
+        impersonation: Some(Impersonation { actor, maximum: minutes(30) }),
+        ..world.ticket(ada.id, 2)
+    };
+    world.put(2, Write::InsertTicket(ticket.clone())).await.expect("a ticket");
+    let again = world.put(3, Write::InsertTicket(ticket.clone())).await;
+    assert!(is_conflict(&again), "{again:?}");
+    let (store, instance) = (world.store.clone(), world.instance);
+    assert_eq!(store.ticket(instance, ticket.hash).await.expect("a load"), Some(ticket.clone()));
+    assert_eq!(store.ticket_by_id(instance, ticket.id).await.expect("a load"), Some(ticket.clone()));
+    world.put(4, Write::AcceptTicket(ticket.id)).await.expect("used");
+    let again = world.put(5, Write::AcceptTicket(ticket.id)).await;
+    assert!(is_conflict(&again), "{again:?}");
+    let used = Ticket { status: TicketStatus::Accepted, updated_at: at(4), ..ticket };
+    assert_eq!(store.ticket_by_id(instance, used.id).await.expect("a load"), Some(used));
 }
 
 pub async fn what_is_over_is_purged(store: Store) {
