@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    impersonation::Impersonation,
     policy::Policy,
     session::{Session, Verdict, decide},
     settings::TokenSettings,
@@ -101,22 +102,24 @@ pub fn mint(
     if exp <= iat {
         return Err(TooLate);
     }
-    let verified_ago = minting.now.since(session.first_factor_verified_at).as_secs() / 60;
+    let own = session.impersonation.as_ref();
     let custom = match user {
         Some(user) if !settings.claims.is_empty() => {
-            template::render(&settings.claims, &Scope::of_user(user))
+            let actor = own.map(|own| &own.actor);
+            template::render(&settings.claims, &Scope::of_session(user, actor))
         }
         _ => Map::new(),
     };
     // A cookie above 4 KB is dropped by browsers, and nobody is signed in then.
-    let is_cut = serde_json::to_string(&custom).is_ok_and(|text| text.len() > template::MAX_BYTES * 3 / 5);
+    let most = (template::MAX_BYTES * 3 / 5).saturating_sub(own.map_or(0, Impersonation::bytes));
+    let is_cut = serde_json::to_string(&custom).is_ok_and(|text| text.len() > most);
     Ok(SessionClaims {
         custom: if is_cut { Map::new() } else { custom },
         is_cut,
-        act: session.impersonation.as_ref().map(|own| own.actor.clone()),
+        act: own.map(|own| own.actor.clone()),
         azp: minting.origin.filter(|origin| *origin != "null").map(str::to_owned),
         exp,
-        fva: [i64::try_from(verified_ago).unwrap_or(i64::MAX), -1],
+        fva: session.factor_ages(minting.now),
         iat,
         iss: minting.issuer.to_owned(),
         jti: minting.jti,

@@ -292,6 +292,7 @@ pub fn admit(
         session_id: session.id,
         user_id: session.user_id,
         client_id: session.client_id,
+        actor: session.impersonation.as_ref().map(|own| own.sub().to_owned()),
     });
     let client = &mut step.browser.client;
     client.rotate(at.now, newcomer.secret);
@@ -340,7 +341,7 @@ pub fn refresh(
     let mut step = settle(at, policy, browser);
     match step.happen(at.now, policy, session_id, Happening::Seen(sign)) {
         Ok(()) => {
-            step.seen = Some(session_id).filter(|_| policy.current().activity.counts(sign));
+            step.seen = step.subject.as_ref().filter(|session| session.counts(policy, sign)).map(|s| s.id);
             Ok(step)
         }
         Err(()) => Err(Gone(Box::new(step))),

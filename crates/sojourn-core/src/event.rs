@@ -23,6 +23,8 @@ pub enum Event {
         user_id: UserId,
         /// Where.
         client_id: ClientId,
+        /// The `sub` of who really acts, when it is not the account itself.
+        actor: Option<String>,
     },
     /// A session is over.
     SessionClosed {

@@ -166,6 +166,9 @@ ids! {
     SignUpId "sua";
     /// A ticket made by the application's server that signs one user in.
     SignInTokenId "sit";
+    /// A ticket made by the application's server that lets somebody else act as
+    /// one user.
+    ActorTokenId "act";
     /// One mail in the development mailbox.
     MailId "mail";
     /// One recorded event.
@@ -174,10 +177,71 @@ ids! {
     CommitId "cmt";
 }
 
+/// One ticket, whichever kind: its prefix says what it lets people do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TicketId {
+    /// Signs the user in.
+    SignIn(SignInTokenId),
+    /// Lets somebody else act as the user.
+    Actor(ActorTokenId),
+}
+
+impl From<SignInTokenId> for TicketId {
+    fn from(id: SignInTokenId) -> Self {
+        Self::SignIn(id)
+    }
+}
+
+impl From<ActorTokenId> for TicketId {
+    fn from(id: ActorTokenId) -> Self {
+        Self::Actor(id)
+    }
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignIn(id) => id.fmt(f),
+            Self::Actor(id) => id.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for TicketId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let as_actor = || text.parse().map(Self::Actor);
+        text.parse().map(Self::SignIn).or_else(|refused| as_actor().map_err(|_| refused))
+    }
+}
+
+impl Serialize for TicketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Dice;
+
+    #[test]
+    fn a_ticket_is_told_by_its_prefix_and_by_nothing_else() {
+        let mut dice = Dice::new(3);
+        let id = ActorTokenId::generate(Timestamp::from_secs(1_700_000_000), &mut dice);
+        assert_eq!(id.to_string().parse::<TicketId>(), Ok(TicketId::Actor(id)));
+        let other = id.to_string().replacen("act_", "sit_", 1);
+        assert!(matches!(other.parse::<TicketId>(), Ok(TicketId::SignIn(_))), "{other}");
+        assert!(id.to_string().replacen("act_", "sess_", 1).parse::<TicketId>().is_err());
+    }
 
     #[test]
     fn an_id_reads_back_as_what_was_written() {

@@ -1,11 +1,15 @@
 //! Somebody of the application's staff signed in as an account: a session that
-//! says who really acts, and lives under short limits of its own.
+//! says who really acts, lives under short limits of its own, and may not touch
+//! what only the account's owner may (SES-21).
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::{lifetime::Lifetime, time::minutes};
+use crate::{
+    lifetime::Lifetime,
+    time::{days, minutes},
+};
 
 /// Who acts as the account, and for how long at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +28,116 @@ pub const INACTIVITY: Duration = minutes(10);
 /// Source: bapi-2026-05-12.yml, /actor_tokens `session_max_duration_in_seconds`
 pub const DEFAULT_MAXIMUM: Duration = minutes(30);
 
+/// The longest that may be asked for: a slip of digits must not make a session
+/// that outlives the case it was opened for by years.
+pub const LONGEST_MAXIMUM: Duration = days(30);
+
+/// Bytes that the actor may have as JSON: it is in every token of the session,
+/// and browsers drop a cookie above 4 KB (COK-04).
+pub const MAX_ACTOR_BYTES: usize = 1024;
+
+/// Why somebody cannot act as an account in the way that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImpersonationError {
+    /// The actor says not who they are.
+    #[error("the actor has no sub")]
+    Nobody,
+    /// The actor's `sub` is no text, or none that can be logged and shown.
+    #[error("the actor's sub is not a text of letters, digits and marks")]
+    SubInvalid,
+    /// The actor is larger than [`MAX_ACTOR_BYTES`].
+    #[error("the actor has {0} bytes, {MAX_ACTOR_BYTES} are allowed")]
+    ActorTooLarge(usize),
+    /// The session would live for less than a second, or for longer than
+    /// [`LONGEST_MAXIMUM`].
+    #[error("the longest time is not from a second to 30 days")]
+    MaximumOutOfBounds,
+}
+
 impl Impersonation {
+    /// Checks what the application's server asks for.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn new(actor: Map<String, Value>, maximum: Duration) -> Result<Self, ImpersonationError> {
+        match actor.get("sub") {
+            None | Some(Value::Null) => return Err(ImpersonationError::Nobody),
+            Some(Value::String(sub)) if sub.trim().is_empty() => return Err(ImpersonationError::Nobody),
+            Some(Value::String(sub)) if !sub.contains(char::is_control) => {}
+            Some(_) => return Err(ImpersonationError::SubInvalid),
+        }
+        let bytes = bytes(&actor);
+        if bytes > MAX_ACTOR_BYTES {
+            return Err(ImpersonationError::ActorTooLarge(bytes));
+        }
+        if !(Duration::from_secs(1)..=LONGEST_MAXIMUM).contains(&maximum) {
+            return Err(ImpersonationError::MaximumOutOfBounds);
+        }
+        Ok(Self { actor, maximum })
+    }
+
+    /// Who really acts.
+    pub fn sub(&self) -> &str {
+        self.actor.get("sub").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What the actor takes of a token.
+    pub(crate) fn bytes(&self) -> usize {
+        bytes(&self.actor)
+    }
+
     /// The limits of the session, independent of the settings.
     pub const fn lifetime(&self) -> Lifetime {
         Lifetime::Both { inactivity: INACTIVITY, maximum: self.maximum }
+    }
+}
+
+fn bytes(actor: &Map<String, Value>) -> usize {
+    serde_json::to_string(actor).map_or(usize::MAX, |text| text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn actor(value: Value) -> Map<String, Value> {
+        serde_json::from_value(value).expect("an object")
+    }
+
+    fn refused(value: Value) -> ImpersonationError {
+        Impersonation::new(actor(value), DEFAULT_MAXIMUM).expect_err("refused")
+    }
+
+    #[test]
+    fn ses_21_nobody_acts_as_an_account_without_saying_who_they_are() {
+        for nobody in [json!({}), json!({"sub": null}), json!({"sub": " "}), json!({"name": "Sam"})] {
+            assert_eq!(refused(nobody), ImpersonationError::Nobody);
+        }
+        for unsayable in [json!({"sub": 7}), json!({"sub": {}}), json!({"sub": "sam\nadmin signed in"})] {
+            assert_eq!(refused(unsayable), ImpersonationError::SubInvalid);
+        }
+        let sam = Impersonation::new(actor(json!({"sub": "cli:sam@example.com"})), DEFAULT_MAXIMUM);
+        assert_eq!(sam.expect("accepted").sub(), "cli:sam@example.com");
+    }
+
+    #[test]
+    fn an_actor_fits_into_a_cookie() {
+        let padded = |bytes: usize| json!({"sub": "sam", "note": "x".repeat(bytes - 23)});
+        let largest = Impersonation::new(actor(padded(MAX_ACTOR_BYTES)), DEFAULT_MAXIMUM).expect("accepted");
+        assert_eq!(largest.bytes(), MAX_ACTOR_BYTES);
+        let larger = MAX_ACTOR_BYTES + 1;
+        assert_eq!(refused(padded(larger)), ImpersonationError::ActorTooLarge(larger));
+    }
+
+    #[test]
+    fn an_impersonation_lives_from_a_second_to_thirty_days() {
+        let of = |maximum| Impersonation::new(actor(json!({"sub": "sam"})), maximum).map(|own| own.maximum);
+        let out = Err(ImpersonationError::MaximumOutOfBounds);
+        assert_eq!(of(Duration::from_secs(1)), Ok(Duration::from_secs(1)));
+        assert_eq!(of(days(30)), Ok(days(30)));
+        assert_eq!(of(Duration::from_millis(999)), out);
+        assert_eq!(of(days(30) + Duration::from_secs(1)), out);
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClosedStatus, Closing, EndReason, EndedBy, Ending};
 use crate::{
-    activity::Sign,
+    activity::{Activity, Sign},
     event::Event,
     id::{ClientId, SessionId, UserId},
     impersonation::Impersonation,
@@ -235,7 +235,7 @@ pub fn transition(
     let mut events = Vec::new();
     match happening {
         Happening::Seen(sign) => {
-            if policy.current().activity.counts(sign) {
+            if session.counts(policy, sign) {
                 session.last_active_at = session.last_active_at.max(now);
             }
         }
@@ -271,6 +271,27 @@ pub fn after(previous: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 impl Session {
+    /// Whether `sign` is activity of this session. Where somebody acts as the
+    /// account that does not depend on the settings, as little as the limits do.
+    pub fn counts(&self, policy: &Policy, sign: Sign) -> bool {
+        let activity = match self.impersonation {
+            Some(_) => Activity::default(),
+            None => policy.current().activity,
+        };
+        activity.counts(sign)
+    }
+
+    /// Minutes since the first and the second factor were verified; -1: never.
+    /// Who acts as the account verified none of its factors, so that what an
+    /// application guards by a recent verification stays closed to them.
+    pub fn factor_ages(&self, now: Timestamp) -> [i64; 2] {
+        let verified_ago = now.since(self.first_factor_verified_at).as_secs() / 60;
+        match self.impersonation {
+            Some(_) => [-1, -1],
+            None => [i64::try_from(verified_ago).unwrap_or(i64::MAX), -1],
+        }
+    }
+
     /// The hard end by the maximum lifetimes in force since sign-in, for the
     /// wire; ten years after sign-in where there was none (decision 12).
     pub fn expire_at(&self, policy: &Policy) -> Timestamp {

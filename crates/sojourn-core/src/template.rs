@@ -68,6 +68,11 @@ impl Scope {
     /// The paths that a session token of `user` may name. Times are seconds,
     /// as in tokens. `user.private_metadata` is not among them.
     pub fn of_user(user: &User) -> Self {
+        Self::of_session(user, None)
+    }
+
+    /// As [`Self::of_user`], in a session in which `actor` acts as the account.
+    pub fn of_session(user: &User, actor: Option<&Map<String, Value>>) -> Self {
         let primary = user.primary_email();
         Self {
             root: json!({
@@ -90,7 +95,7 @@ impl Scope {
                     "public_metadata": user.public_metadata,
                     "unsafe_metadata": user.unsafe_metadata,
                 },
-                "session": {"actor": null},
+                "session": {"actor": actor},
             }),
         }
     }

@@ -425,8 +425,11 @@ fn tell(event: &Event) {
         Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
             tracing::info!(event = name, %user_id, "account changed");
         }
-        Event::SessionCreated { session_id, user_id, client_id } => {
+        Event::SessionCreated { session_id, user_id, client_id, actor: None } => {
             tracing::info!(event = name, %session_id, %user_id, %client_id, "signed in");
+        }
+        Event::SessionCreated { session_id, user_id, client_id, actor: Some(actor) } => {
+            tracing::info!(event = name, %session_id, %user_id, %client_id, actor, "somebody acts as the account");
         }
         Event::SessionClosed { session_id, user_id, closing } => {
             let reason = closing.reason.as_str();

@@ -4,7 +4,7 @@ use sojourn_core::{
     client::{Client, ClientStep},
     event::Event,
     handshake::Handshake,
-    id::{CommitId, InstanceId, MailId, Randomness, SignInTokenId, UserId},
+    id::{CommitId, InstanceId, MailId, Randomness, TicketId, UserId},
     session::Session,
     settings::Settings,
     sign_in::SignIn,
@@ -14,7 +14,7 @@ use sojourn_core::{
     user::User,
 };
 
-use crate::records::{Instance, Mail, SecretKey, SignInToken, SigningKey};
+use crate::records::{Instance, Mail, SecretKey, SigningKey, Ticket};
 
 /// All that one request changes: applied whole and durably, or refused.
 #[derive(Clone, Debug)]
@@ -79,12 +79,12 @@ pub enum Write {
     /// A nonce, by the SHA-256 of its text.
     Handshake([u8; 32], Handshake),
     /// A new ticket.
-    InsertSignInToken(SignInToken),
+    InsertTicket(Ticket),
     /// Pending to accepted. Single use: refused with `Conflict` when it is not
     /// pending any more.
-    AcceptSignInToken(SignInTokenId),
+    AcceptTicket(TicketId),
     /// Pending to revoked, as above.
-    RevokeSignInToken(SignInTokenId),
+    RevokeTicket(TicketId),
     /// A mail for the mailbox.
     Mail(Mail),
     /// Removes one mail.

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, path::Path, sync::Arc};
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -22,8 +22,7 @@ use crate::{
     memory::MemoryEngine,
     postgres::{PostgresEngine, ServerUrl},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
-        UserFilter,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
     sqlite::SqliteEngine,
 };
@@ -234,9 +233,9 @@ engine! {
         /// What a nonce stands for, by the SHA-256 of its text; also when it is too late.
         fn handshake(instance: InstanceId, nonce: [u8; 32]) -> Result<Option<Handshake>, StoreError>;
         /// A ticket by the SHA-256 of its text.
-        fn sign_in_token(instance: InstanceId, hash: [u8; 32]) -> Result<Option<SignInToken>, StoreError>;
+        fn ticket(instance: InstanceId, hash: [u8; 32]) -> Result<Option<Ticket>, StoreError>;
         /// A ticket by its id.
-        fn sign_in_token_by_id(instance: InstanceId, id: SignInTokenId) -> Result<Option<SignInToken>, StoreError>;
+        fn ticket_by_id(instance: InstanceId, id: TicketId) -> Result<Option<Ticket>, StoreError>;
 
         /// Mails, newest first; to one address (normalised) or all; at most `limit`.
         fn mails(instance: InstanceId, to: Option<&str>, limit: u32) -> Result<Vec<Mail>, StoreError>;

@@ -24,6 +24,6 @@ pub use memory::{ActivityBatch, MemoryEngine};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
     BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
-    SignInToken, SignInTokenStatus, SigningKey, StoredStatus, UserFilter, UserOrder,
+    SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
 };
 pub use sqlite::SqliteEngine;

@@ -18,7 +18,7 @@ use std::{
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -35,8 +35,8 @@ use crate::{
     change::{ChangeSet, Expect, Write},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
-        UserFilter, policy_of,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        policy_of,
     },
 };
 
@@ -320,19 +320,11 @@ impl Engine for MemoryEngine {
         self.read(instance, |tenant| tenant.handshakes.get(&nonce).cloned())
     }
 
-    async fn sign_in_token(
-        &self,
-        instance: InstanceId,
-        hash: [u8; 32],
-    ) -> Result<Option<SignInToken>, StoreError> {
+    async fn ticket(&self, instance: InstanceId, hash: [u8; 32]) -> Result<Option<Ticket>, StoreError> {
         self.read(instance, |tenant| tenant.tickets.get(tenant.tickets_by_hash.get(&hash)?).cloned())
     }
 
-    async fn sign_in_token_by_id(
-        &self,
-        instance: InstanceId,
-        id: SignInTokenId,
-    ) -> Result<Option<SignInToken>, StoreError> {
+    async fn ticket_by_id(&self, instance: InstanceId, id: TicketId) -> Result<Option<Ticket>, StoreError> {
         self.read(instance, |tenant| tenant.tickets.get(&id).cloned())
     }
 

@@ -25,8 +25,8 @@ fn data(event: &Event) -> Value {
         Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
             json!({"user_id": user_id})
         }
-        Event::SessionCreated { session_id, user_id, client_id } => {
-            json!({"session_id": session_id, "user_id": user_id, "client_id": client_id})
+        Event::SessionCreated { session_id, user_id, client_id, actor } => {
+            json!({"session_id": session_id, "user_id": user_id, "client_id": client_id, "actor": actor})
         }
         Event::SessionClosed { session_id, user_id, closing } => json!({
             "session_id": session_id,

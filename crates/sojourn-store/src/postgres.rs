@@ -25,7 +25,7 @@ use sojourn_core::{
     client::Browser,
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -53,8 +53,7 @@ use crate::{
     database::{Migrated, Older, Schema},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
-        UserFilter,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
     sql::{attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
@@ -311,19 +310,11 @@ impl Engine for PostgresEngine {
         self.shared.first(&attempts::handshake(instance, nonce)).await
     }
 
-    async fn sign_in_token(
-        &self,
-        instance: InstanceId,
-        hash: [u8; 32],
-    ) -> Result<Option<SignInToken>, StoreError> {
+    async fn ticket(&self, instance: InstanceId, hash: [u8; 32]) -> Result<Option<Ticket>, StoreError> {
         self.shared.first(&tickets::by_hash(instance, hash)).await
     }
 
-    async fn sign_in_token_by_id(
-        &self,
-        instance: InstanceId,
-        id: SignInTokenId,
-    ) -> Result<Option<SignInToken>, StoreError> {
+    async fn ticket_by_id(&self, instance: InstanceId, id: TicketId) -> Result<Option<Ticket>, StoreError> {
         self.shared.first(&tickets::get(instance, id)).await
     }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sojourn_core::{
     client::Browser,
-    id::{ClientId, EventId, InstanceId, MailId, SessionId, SignInTokenId, UserId},
+    id::{ClientId, EventId, InstanceId, MailId, SessionId, TicketId, UserId},
+    impersonation::Impersonation,
     policy::Policy,
     session::ClosedStatus,
     settings::Settings,
@@ -68,28 +69,30 @@ pub struct SecretKey {
     pub created_at: Timestamp,
 }
 
-/// A ticket: signs one user in, once.
+/// A ticket: signs one user in, once, or somebody who acts as them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignInToken {
+pub struct Ticket {
     /// Its id.
-    pub id: SignInTokenId,
+    pub id: TicketId,
     /// SHA-256 of its text.
     pub hash: [u8; 32],
     /// Whom it signs in.
     pub user_id: UserId,
     /// Whether it can still be used.
-    pub status: SignInTokenStatus,
+    pub status: TicketStatus,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its status last changed.
     pub updated_at: Timestamp,
     /// No longer good from then on.
     pub expires_at: Timestamp,
+    /// Set in the tickets of those who act as the user.
+    pub impersonation: Option<Impersonation>,
 }
 
 /// Whether a ticket can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignInTokenStatus {
+pub enum TicketStatus {
     /// It can.
     Pending,
     /// It was used.
@@ -98,7 +101,7 @@ pub enum SignInTokenStatus {
     Revoked,
 }
 
-impl SignInTokenStatus {
+impl TicketStatus {
     /// The word on the wire and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {

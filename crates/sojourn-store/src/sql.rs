@@ -6,6 +6,7 @@
 pub(crate) mod attempts;
 pub(crate) mod clients;
 pub(crate) mod clock;
+mod impersonation;
 pub(crate) mod instances;
 pub(crate) mod journal;
 mod list;

@@ -20,7 +20,7 @@ use sojourn_core::{
     client::Browser,
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -42,8 +42,7 @@ use crate::{
     database::{Migrated, Older, Schema},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SignInToken, SigningKey,
-        UserFilter,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
     sql::{Step, attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
@@ -265,19 +264,11 @@ impl Engine for SqliteEngine {
         self.readers.first(&attempts::handshake(instance, nonce))
     }
 
-    async fn sign_in_token(
-        &self,
-        instance: InstanceId,
-        hash: [u8; 32],
-    ) -> Result<Option<SignInToken>, StoreError> {
+    async fn ticket(&self, instance: InstanceId, hash: [u8; 32]) -> Result<Option<Ticket>, StoreError> {
         self.readers.first(&tickets::by_hash(instance, hash))
     }
 
-    async fn sign_in_token_by_id(
-        &self,
-        instance: InstanceId,
-        id: SignInTokenId,
-    ) -> Result<Option<SignInToken>, StoreError> {
+    async fn ticket_by_id(&self, instance: InstanceId, id: TicketId) -> Result<Option<Ticket>, StoreError> {
         self.readers.first(&tickets::get(instance, id))
     }
 

@@ -16,11 +16,11 @@ use std::{
 use common::{World, closed, moment};
 use rusqlite::Connection;
 use sojourn_core::{
-    id::{InstanceId, Randomness as _, SessionId, SignInTokenId, UserId},
+    id::{InstanceId, Randomness as _, SessionId, TicketId, UserId},
     session::ClosedStatus,
     testing::Dice,
 };
-use sojourn_store::{Engine as _, SignInTokenStatus, Store, Write};
+use sojourn_store::{Engine as _, Store, TicketStatus, Write};
 
 const CHILD: &str = "SOJOURN_TEST_KILL_DATABASE";
 const SEED: &str = "SOJOURN_TEST_KILL_SEED";
@@ -56,8 +56,8 @@ async fn work(store: Store, seed: u64) {
         tell(instance, format!("session {}", session.id));
         world.store.record_activity(instance, session.id, moment(secs + 100));
         let ticket = world.ticket(user.id, secs);
-        world.put(secs, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
-        world.put(secs, Write::AcceptSignInToken(ticket.id)).await.expect("accepted");
+        world.put(secs, Write::InsertTicket(ticket.clone())).await.expect("a ticket");
+        world.put(secs, Write::AcceptTicket(ticket.id)).await.expect("accepted");
         tell(instance, format!("accepted {}", ticket.id));
         if secs % 8 == 0 {
             world.store.flush_activity().await.expect("flushed");
@@ -95,10 +95,10 @@ async fn check(store: &Store, fact: &str) {
             assert!(active_at.since(session.created_at).as_secs() >= 100, "lost: {fact}");
         }
         "accepted" => {
-            let id: SignInTokenId = id.parse().expect("an id");
-            let ticket = store.sign_in_token_by_id(instance, id).await.expect("a load");
+            let id: TicketId = id.parse().expect("an id");
+            let ticket = store.ticket_by_id(instance, id).await.expect("a load");
             let status = ticket.map(|ticket| ticket.status);
-            assert_eq!(status, Some(SignInTokenStatus::Accepted), "usable again: {fact}");
+            assert_eq!(status, Some(TicketStatus::Accepted), "usable again: {fact}");
         }
         other => panic!("not a fact: {other}"),
     }

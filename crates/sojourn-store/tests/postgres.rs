@@ -133,8 +133,8 @@ async fn of_two_nodes_that_decide_at_once_one_wins() {
         assert_eq!(outcomes.iter().filter(|outcome| is_conflict(outcome)).count(), 1, "{outcomes:?}");
         assert_eq!(here.browser(client).await.browser.sessions.len(), 1);
         let ticket = here.ticket(ada.id, round);
-        here.put(round, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
-        let accept = |world: &mut World| world.set(round).write(Write::AcceptSignInToken(ticket.id));
+        here.put(round, Write::InsertTicket(ticket.clone())).await.expect("a ticket");
+        let accept = |world: &mut World| world.set(round).write(Write::AcceptTicket(ticket.id));
         let (first, second, third) = (accept(&mut here), accept(&mut there), accept(&mut here));
         let outcomes = tokio::join!(here.commit(first), there.commit(second), here.commit(third));
         let outcomes = [outcomes.0, outcomes.1, outcomes.2];

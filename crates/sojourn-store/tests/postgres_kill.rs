@@ -18,12 +18,10 @@ use common::{World, at, closed, moment};
 use postgres::{Database, Server};
 use sojourn_core::{
     client::{Client, SecretHash},
-    id::{ClientId, InstanceId, Randomness as _, SessionId, SignInTokenId, UserId},
+    id::{ClientId, InstanceId, Randomness as _, SessionId, TicketId, UserId},
     session::ClosedStatus,
 };
-use sojourn_store::{
-    ChangeSet, CommitError, Engine as _, Expect, SignInTokenStatus, Store, StoreError, Write,
-};
+use sojourn_store::{ChangeSet, CommitError, Engine as _, Expect, Store, StoreError, TicketStatus, Write};
 use tokio::time::{sleep, timeout};
 
 const TASKS: u64 = 6;
@@ -35,7 +33,7 @@ enum Fact {
     User(UserId),
     Session(SessionId),
     Closed(SessionId),
-    Accepted(SignInTokenId),
+    Accepted(TicketId),
 }
 
 #[derive(Debug, Default)]
@@ -86,8 +84,8 @@ impl Load {
             facts.push(Fact::Session(session.id));
             store.record_activity(world.instance, session.id, moment(secs + 100));
             let ticket = world.ticket(user.id, secs);
-            self.insist(&store, world.set(secs).write(Write::InsertSignInToken(ticket.clone()))).await;
-            self.insist(&store, world.set(secs).write(Write::AcceptSignInToken(ticket.id))).await;
+            self.insist(&store, world.set(secs).write(Write::InsertTicket(ticket.clone()))).await;
+            self.insist(&store, world.set(secs).write(Write::AcceptTicket(ticket.id))).await;
             facts.push(Fact::Accepted(ticket.id));
             if secs % 2 == 0 {
                 let revoked = closed(&session, secs, ClosedStatus::Revoked);
@@ -112,8 +110,8 @@ async fn check(store: &Store, instance: InstanceId, fact: Fact) {
             closing.is_some_and(|closing| closing.status == ClosedStatus::Revoked)
         }
         Fact::Accepted(id) => {
-            let ticket = store.sign_in_token_by_id(instance, id).await.expect("a load");
-            ticket.is_some_and(|ticket| ticket.status == SignInTokenStatus::Accepted)
+            let ticket = store.ticket_by_id(instance, id).await.expect("a load");
+            ticket.is_some_and(|ticket| ticket.status == TicketStatus::Accepted)
         }
     };
     assert!(there, "lost: {fact:?}");

@@ -12,7 +12,7 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_server::{App, keys};
-use sojourn_store::{Engine as _, SignInToken, SignInTokenStatus, Store, Write};
+use sojourn_store::{Engine as _, Store, Ticket, TicketStatus, Write};
 
 use crate::{
     Backend, Builder, FakeBrowser, ManualClock, PASSWORD, Request, answer::claims_of, builder::Frame, seed,
@@ -151,14 +151,15 @@ impl TestApp {
         let user = self.user(email).await;
         let now = self.server.moment().now;
         let text = keys::random_secret(&mut self.server.random());
-        self.write(Write::InsertSignInToken(SignInToken {
-            id: SignInTokenId::generate(now, &mut self.server.random()),
+        self.write(Write::InsertTicket(Ticket {
+            id: SignInTokenId::generate(now, &mut self.server.random()).into(),
             hash: keys::sha256(text.as_bytes()),
             user_id: user.id,
-            status: SignInTokenStatus::Pending,
+            status: TicketStatus::Pending,
             created_at: now,
             updated_at: now,
             expires_at: now + span,
+            impersonation: None,
         }))
         .await;
         text

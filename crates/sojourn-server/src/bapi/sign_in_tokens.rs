@@ -10,7 +10,7 @@ use sojourn_core::{
     id::{SignInTokenId, UserId},
     time::seconds,
 };
-use sojourn_store::{Engine as _, Expect, SignInToken, SignInTokenStatus, Write};
+use sojourn_store::{Engine as _, Expect, Ticket, TicketStatus, Write};
 
 use crate::{
     app::App,
@@ -25,7 +25,7 @@ const DEFAULT_SECONDS: u64 = 2_592_000;
 const MOST_SECONDS: u64 = 315_360_000;
 
 /// The ticket; its text is told when it is made and never again.
-fn object(ticket: &SignInToken, secret: Option<(&str, &str)>) -> Value {
+fn object(ticket: &Ticket, secret: Option<(&str, &str)>) -> Value {
     let mut object = json!({
         "object": "sign_in_token",
         "id": ticket.id,
@@ -59,21 +59,22 @@ pub async fn create_sign_in_token(
     let at = app.moment();
     let now = at.now;
     let token = random_secret(&mut app.random());
-    let ticket = SignInToken {
-        id: SignInTokenId::generate(now, &mut app.random()),
+    let ticket = Ticket {
+        id: SignInTokenId::generate(now, &mut app.random()).into(),
         hash: sha256(token.as_bytes()),
         user_id,
-        status: SignInTokenStatus::Pending,
+        status: TicketStatus::Pending,
         created_at: now,
         updated_at: now,
         expires_at: now + seconds(good_for),
+        impersonation: None,
     };
     app.settle(|| async {
         let user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;
         let changes = app
             .changes(at)
             .expect(Expect::User(user_id, user.version))
-            .write(Write::InsertSignInToken(ticket.clone()));
+            .write(Write::InsertTicket(ticket.clone()));
         Ok(app.commit(changes).await?)
     })
     .await?;
@@ -93,14 +94,14 @@ pub async fn revoke_sign_in_token(
     let at = app.moment();
     let now = at.now;
     app.settle(|| async {
-        let mut ticket = app.store().sign_in_token_by_id(app.instance_id(), id).await?.ok_or_else(missing)?;
-        if ticket.status != SignInTokenStatus::Pending {
+        let mut ticket = app.store().ticket_by_id(app.instance_id(), id.into()).await?.ok_or_else(missing)?;
+        if ticket.status != TicketStatus::Pending {
             return Err(ApiError::new(ErrorCode::SignInTokenCannotBeRevoked)
                 .why(format!("It is {} already.", ticket.status.as_str()))
                 .into());
         }
-        app.commit(app.changes(at).write(Write::RevokeSignInToken(id))).await?;
-        ticket.status = SignInTokenStatus::Revoked;
+        app.commit(app.changes(at).write(Write::RevokeTicket(id.into()))).await?;
+        ticket.status = TicketStatus::Revoked;
         ticket.updated_at = now;
         Ok(Json(object(&ticket, None)).into_response())
     })

@@ -21,7 +21,7 @@ use super::{
     sign_ins::{
         codes::{code_refused, hash_code, mail_code, new_code},
         refuse_banned,
-        ticket::{Ticket, examine},
+        ticket::{GoodTicket, examine},
     },
 };
 use crate::{
@@ -188,12 +188,12 @@ async fn change(
 /// A ticket on the sign-up page. The account behind a sign-in token exists, so
 /// there is nothing left to ask: the attempt is complete, and signs in.
 async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
-    let Ticket { user, .. } = examine(app, parts, ticket).await?;
+    let GoodTicket { user, .. } = examine(app, parts, ticket).await?;
     sign_ins::refuse_second(app, parts, Some(&user)).await?;
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now();
-        let Ticket { mut user, spend } = examine(app, parts, ticket).await?;
+        let GoodTicket { mut user, spend } = examine(app, parts, ticket).await?;
         refuse_banned(&user)?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let strategy = Strategy::Ticket.as_str();

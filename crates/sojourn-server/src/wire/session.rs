@@ -21,8 +21,7 @@ pub fn frontend_session(
     token: Option<&str>,
 ) -> Value {
     let mut object = backend_session(now, policy, session);
-    object["factor_verification_age"] =
-        json!([now.since(session.first_factor_verified_at).as_secs() / 60, -1]);
+    object["factor_verification_age"] = json!(session.factor_ages(now));
     object["user"] = user.map_or(Value::Null, |user| user_object(user, now, Audience::Browser));
     object["public_user_data"] = user.map_or(Value::Null, public_user_data);
     object["last_active_token"] = token.map_or(Value::Null, token_object);

@@ -6,6 +6,10 @@ ALTER TABLE sessions ADD COLUMN own_maximum BIGINT;
 ALTER TABLE sessions ADD COLUMN closed_by TEXT;
 ALTER TABLE sessions ADD COLUMN closed_deadline_at BIGINT;
 
+-- A ticket by which somebody acts as the account says so, too.
+ALTER TABLE sign_in_tokens ADD COLUMN actor TEXT;
+ALTER TABLE sign_in_tokens ADD COLUMN own_maximum BIGINT;
+
 -- Ended sessions leave by their age.
 CREATE INDEX sessions_closed ON sessions (instance_id, closed_at) WHERE closed_at IS NOT NULL;
 -- Those that are open are walked through in this order, group by group.

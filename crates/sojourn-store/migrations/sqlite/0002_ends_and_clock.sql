@@ -6,6 +6,10 @@ ALTER TABLE sessions ADD COLUMN own_maximum INTEGER;
 ALTER TABLE sessions ADD COLUMN closed_by TEXT;
 ALTER TABLE sessions ADD COLUMN closed_deadline_at INTEGER;
 
+-- A ticket by which somebody acts as the account says so, too.
+ALTER TABLE sign_in_tokens ADD COLUMN actor TEXT;
+ALTER TABLE sign_in_tokens ADD COLUMN own_maximum INTEGER;
+
 -- Ended sessions leave by their age.
 CREATE INDEX sessions_closed ON sessions (instance_id, closed_at) WHERE closed_at IS NOT NULL;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('sessions', 'sessions_closed', '800000 80000 1');

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sojourn_core::{
     client::Client,
     email::Email,
-    id::{SessionId, SignInTokenId, UserId},
+    id::{SessionId, TicketId, UserId},
     session::{ClosedStatus, Session},
     test_clock::TestClock,
     time::Timestamp,
@@ -17,7 +17,7 @@ use crate::{
     change::{ChangeSet, Expect, Write},
     engine::CommitError,
     outbox,
-    records::{SignInToken, SignInTokenStatus},
+    records::{Ticket, TicketStatus},
 };
 
 /// Takes one change back.
@@ -150,13 +150,13 @@ impl Application<'_> {
                 Ok(())
             }
             Write::Handshake(nonce, handshake) => unless(put!(self.handshakes[*nonce] = handshake.clone())),
-            Write::InsertSignInToken(ticket) => {
+            Write::InsertTicket(ticket) => {
                 let id_taken = put!(self.tickets[ticket.id] = ticket.clone());
                 let hash_taken = put!(self.tickets_by_hash[ticket.hash] = ticket.id);
                 unless(id_taken || hash_taken)
             }
-            Write::AcceptSignInToken(id) => self.ticket(changes, *id, SignInTokenStatus::Accepted),
-            Write::RevokeSignInToken(id) => self.ticket(changes, *id, SignInTokenStatus::Revoked),
+            Write::AcceptTicket(id) => self.ticket(changes, *id, TicketStatus::Accepted),
+            Write::RevokeTicket(id) => self.ticket(changes, *id, TicketStatus::Revoked),
             Write::Mail(mail) => unless(put!(self.mails[mail.id] = mail.clone())),
             Write::DeleteMail(id) => {
                 put!(self.mails.remove(*id));
@@ -331,15 +331,10 @@ impl Application<'_> {
         }
     }
 
-    fn ticket(
-        &mut self,
-        changes: &ChangeSet,
-        id: SignInTokenId,
-        status: SignInTokenStatus,
-    ) -> Result<(), CommitError> {
+    fn ticket(&mut self, changes: &ChangeSet, id: TicketId, status: TicketStatus) -> Result<(), CommitError> {
         match self.tenant.tickets.get(&id) {
-            Some(ticket) if ticket.status == SignInTokenStatus::Pending => {
-                let ticket = SignInToken { status, updated_at: changes.at.now, ..ticket.clone() };
+            Some(ticket) if ticket.status == TicketStatus::Pending => {
+                let ticket = Ticket { status, updated_at: changes.at.now, ..ticket.clone() };
                 put!(self.tickets[id] = ticket);
                 Ok(())
             }

@@ -6,7 +6,7 @@ use sojourn_core::{
     client::{Browser, Client},
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, MailId, SessionId, SignInId, SignInTokenId, SignUpId, UserId},
+    id::{ClientId, CommitId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -21,8 +21,8 @@ use super::COMMITS_KNOWN_FOR;
 use crate::{
     engine::StoreError,
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SignInToken,
-        SigningKey, StoredStatus, UserFilter, UserTime, policy_of, search_text,
+        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
+        StoredStatus, Ticket, UserFilter, UserTime, policy_of, search_text,
     },
 };
 
@@ -44,8 +44,8 @@ pub(super) struct Tenant {
     pub(super) sign_ins: BTreeMap<SignInId, SignIn>,
     pub(super) sign_ups: BTreeMap<SignUpId, SignUp>,
     pub(super) handshakes: BTreeMap<[u8; 32], Handshake>,
-    pub(super) tickets: BTreeMap<SignInTokenId, SignInToken>,
-    pub(super) tickets_by_hash: BTreeMap<[u8; 32], SignInTokenId>,
+    pub(super) tickets: BTreeMap<TicketId, Ticket>,
+    pub(super) tickets_by_hash: BTreeMap<[u8; 32], TicketId>,
     pub(super) mails: BTreeMap<MailId, Mail>,
     pub(super) outbox: Vec<OutboxEntry>,
     /// With the time on the wall.

@@ -1,17 +1,14 @@
 //! Sessions, and their activity in its narrow table.
 
-use std::time::Duration;
-
 use sojourn_core::{
     id::{ClientId, InstanceId, SessionId, UserId},
-    impersonation::Impersonation,
     session::{ClosedStatus, Closing, Device, EndReason, EndedBy, Session},
     time::Timestamp,
 };
 
 use super::{
-    Change, Conditions, Load, Page, Row, Step, Unreadable, Value, Want, json, params,
-    row::{document, number, parsed, text, time, time_if_any, word},
+    Change, Conditions, Load, Page, Row, Step, Unreadable, Value, Want, impersonation, params,
+    row::{number, parsed, text, time, time_if_any, word},
     statements,
 };
 use crate::{
@@ -62,13 +59,6 @@ fn session(row: &dyn Row) -> Result<Session, Unreadable> {
         }),
         None => None,
     };
-    let impersonation = match row.text(15)? {
-        Some(_) => Some(Impersonation {
-            actor: document(row, 15)?,
-            maximum: Duration::from_millis(number(row, 16)?),
-        }),
-        None => None,
-    };
     Ok(Session {
         id: parsed(row, 0)?,
         client_id: parsed(row, 1)?,
@@ -78,7 +68,7 @@ fn session(row: &dyn Row) -> Result<Session, Unreadable> {
         last_active_at: time(row, 5)?,
         first_factor_verified_at: time(row, 6)?,
         device: Device { user_agent: text(row, 7)?.to_owned(), ip_address: text(row, 8)?.to_owned() },
-        impersonation,
+        impersonation: impersonation::read(row, 15)?,
         closed,
     })
 }
@@ -179,7 +169,7 @@ pub(crate) fn none_open_of_user(instance: InstanceId, user: UserId) -> Step {
 
 /// Stores a session and its activity; its id has to be free.
 pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Step; 2], StoreError> {
-    let own = row.impersonation.as_ref();
+    let [actor, own_maximum] = impersonation::values("sessions", row.impersonation.as_ref())?;
     let params = params![
         instance,
         row.id,
@@ -196,8 +186,8 @@ pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Step; 2], S
         row.closed.map(|closing| closing.settings_version),
         row.closed.map(|closing| closing.by.as_str()),
         row.closed.map(|closing| closing.deadline_at),
-        own.map(|own| json("sessions", &own.actor)).transpose()?,
-        own.map(|own| own.maximum.as_millis() as u64),
+        actor,
+        own_maximum,
     ];
     let activity = params![instance, row.id, row.last_active_at];
     Ok([Step::one(&INSERT_SESSION, params), Step::one(&INSERT_ACTIVITY, activity)])

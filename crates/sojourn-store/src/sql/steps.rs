@@ -11,7 +11,7 @@ use crate::{
     change::{ChangeSet, Expect, Write},
     engine::CommitError,
     outbox,
-    records::SignInTokenStatus,
+    records::TicketStatus,
 };
 
 /// One statement of a set.
@@ -169,9 +169,9 @@ impl Steps<'_> {
                 instances::insert_settings(instance, row)?
             }
             Write::Handshake(nonce, row) => attempts::insert_handshake(instance, *nonce, row)?,
-            Write::InsertSignInToken(row) => tickets::insert(instance, row),
-            Write::AcceptSignInToken(id) => tickets::settle(instance, *id, SignInTokenStatus::Accepted, at),
-            Write::RevokeSignInToken(id) => tickets::settle(instance, *id, SignInTokenStatus::Revoked, at),
+            Write::InsertTicket(row) => tickets::insert(instance, row)?,
+            Write::AcceptTicket(id) => tickets::settle(instance, *id, TicketStatus::Accepted, at),
+            Write::RevokeTicket(id) => tickets::settle(instance, *id, TicketStatus::Revoked, at),
             Write::Mail(row) => mails::insert(instance, row)?,
             Write::DeleteMail(id) => mails::delete(instance, *id),
             Write::ClearMails => mails::clear(instance),

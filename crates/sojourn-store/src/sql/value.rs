@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use sojourn_core::{
-    id::{
-        ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignInTokenId, SignUpId, UserId,
-    },
+    id::{ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
     time::Timestamp,
 };
 
@@ -69,4 +67,4 @@ macro_rules! from_ids {
     };
 }
 
-from_ids! { ClientId CommitId EventId InstanceId MailId SessionId SignInId SignInTokenId SignUpId UserId }
+from_ids! { ClientId CommitId EventId InstanceId MailId SessionId SignInId SignUpId TicketId UserId }

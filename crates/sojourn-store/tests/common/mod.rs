@@ -13,8 +13,8 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_store::{
-    BrowserRecord, ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, SignInToken,
-    SignInTokenStatus, Store, Write,
+    BrowserRecord, ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, Store, Ticket,
+    TicketStatus, Write,
 };
 
 /// Some seconds after the story begins.
@@ -162,15 +162,16 @@ impl World {
         self.put(secs, Write::Settings(next)).await.expect("new settings");
     }
 
-    pub fn ticket(&mut self, user: UserId, secs: i64) -> SignInToken {
-        SignInToken {
-            id: SignInTokenId::generate(at(secs), &mut self.dice),
+    pub fn ticket(&mut self, user: UserId, secs: i64) -> Ticket {
+        Ticket {
+            id: SignInTokenId::generate(at(secs), &mut self.dice).into(),
             hash: self.dice.array(),
             user_id: user,
-            status: SignInTokenStatus::Pending,
+            status: TicketStatus::Pending,
             created_at: at(secs),
             updated_at: at(secs),
             expires_at: at(secs + 600),
+            impersonation: None,
         }
     }
 

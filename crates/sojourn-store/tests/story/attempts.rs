@@ -3,12 +3,13 @@
 use sojourn_core::{
     event::Event,
     handshake::Handshake,
-    id::{SignInId, SignUpId},
+    id::{ActorTokenId, SignInId, SignUpId},
+    impersonation::Impersonation,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::{Moment, days},
+    time::{Moment, days, minutes},
 };
-use sojourn_store::{Engine as _, SignInTokenStatus, Store, Write};
+use sojourn_store::{Engine as _, Store, Ticket, TicketStatus, Write};
 
 use crate::{
     common::{World, at},
@@ -20,10 +21,10 @@ pub async fn a_ticket_is_accepted_once_by_eight_at_a_time(store: Store) {
     let ada = world.user("Ada", 1).await;
     for _ in 0..10 {
         let ticket = world.ticket(ada.id, 2);
-        world.put(2, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
+        world.put(2, Write::InsertTicket(ticket.clone())).await.expect("a ticket");
         let attempts: Vec<_> = (0..8)
             .map(|_| {
-                let set = world.set(3).write(Write::AcceptSignInToken(ticket.id));
+                let set = world.set(3).write(Write::AcceptTicket(ticket.id));
                 let store = world.store.clone();
                 tokio::spawn(async move { store.commit(set).await })
             })
@@ -36,14 +37,37 @@ pub async fn a_ticket_is_accepted_once_by_eight_at_a_time(store: Store) {
             }
         }
         assert_eq!(accepted, 1);
-        let stored = world.store.sign_in_token(world.instance, ticket.hash).await;
+        let stored = world.store.ticket(world.instance, ticket.hash).await;
         let stored = stored.expect("a load").expect("the ticket is there");
-        assert_eq!((stored.status, stored.updated_at), (SignInTokenStatus::Accepted, at(3)));
-        let revoked = world.put(4, Write::RevokeSignInToken(ticket.id)).await;
+        assert_eq!((stored.status, stored.updated_at), (TicketStatus::Accepted, at(3)));
+        let revoked = world.put(4, Write::RevokeTicket(ticket.id)).await;
         assert!(is_conflict(&revoked), "{revoked:?}");
-        let by_id = world.store.sign_in_token_by_id(world.instance, ticket.id).await;
+        let by_id = world.store.ticket_by_id(world.instance, ticket.id).await;
         assert_eq!(by_id.expect("a load"), Some(stored));
     }
+}
+
+pub async fn a_ticket_remembers_who_will_act_as_the_account(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    let actor = serde_json::json!({"sub": "user_support", "why": {"case": 12}});
+    let serde_json::Value::Object(actor) = actor else { unreachable!("an object") };
+    let ticket = Ticket {
+        id: ActorTokenId::generate(at(2), &mut world.dice).into(),
+        impersonation: Some(Impersonation { actor, maximum: minutes(30) }),
+        ..world.ticket(ada.id, 2)
+    };
+    world.put(2, Write::InsertTicket(ticket.clone())).await.expect("a ticket");
+    let again = world.put(3, Write::InsertTicket(ticket.clone())).await;
+    assert!(is_conflict(&again), "{again:?}");
+    let (store, instance) = (world.store.clone(), world.instance);
+    assert_eq!(store.ticket(instance, ticket.hash).await.expect("a load"), Some(ticket.clone()));
+    assert_eq!(store.ticket_by_id(instance, ticket.id).await.expect("a load"), Some(ticket.clone()));
+    world.put(4, Write::AcceptTicket(ticket.id)).await.expect("used");
+    let again = world.put(5, Write::AcceptTicket(ticket.id)).await;
+    assert!(is_conflict(&again), "{again:?}");
+    let used = Ticket { status: TicketStatus::Accepted, updated_at: at(4), ..ticket };
+    assert_eq!(store.ticket_by_id(instance, used.id).await.expect("a load"), Some(used));
 }
 
 pub async fn what_is_over_is_purged(store: Store) {
@@ -54,7 +78,7 @@ pub async fn what_is_over_is_purged(store: Store) {
     let mut tickets = Vec::new();
     for secs in 10..20 {
         let ticket = world.ticket(ada.id, secs);
-        world.put(secs, Write::InsertSignInToken(ticket.clone())).await.expect("a ticket");
+        world.put(secs, Write::InsertTicket(ticket.clone())).await.expect("a ticket");
         tickets.push(ticket);
         let handshake = Handshake {
             client_id: Some(client),
@@ -71,9 +95,9 @@ pub async fn what_is_over_is_purged(store: Store) {
     }
     // Tickets end after 600 s; at their very end they are over.
     assert_eq!(world.store.purge(Moment::real(at(614)), 3).await.expect("purged"), 5 + 10);
-    let ended = world.store.sign_in_token_by_id(world.instance, tickets[4].id).await;
+    let ended = world.store.ticket_by_id(world.instance, tickets[4].id).await;
     assert_eq!(ended.expect("a load"), None);
-    let living = world.store.sign_in_token_by_id(world.instance, tickets[5].id).await;
+    let living = world.store.ticket_by_id(world.instance, tickets[5].id).await;
     assert!(living.expect("a load").is_some());
     assert_eq!(world.store.purge(Moment::real(at(614)), 3).await.expect("purged"), 0);
     assert_eq!(world.store.purge(Moment::real(at(4000)), 3).await.expect("purged"), 5 + 20);

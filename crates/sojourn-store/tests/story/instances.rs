@@ -95,7 +95,7 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     let key = SigningKey { kid: "k".to_owned(), sealed_private_key: vec![1], created_at: at(1) };
     let set = world
         .set(3)
-        .write(Write::InsertSignInToken(ticket.clone()))
+        .write(Write::InsertTicket(ticket.clone()))
         .write(Write::Mail(mail.clone()))
         .write(Write::InsertSecretKey(secret))
         .write(Write::InsertSigningKey(key.clone()));
@@ -104,8 +104,8 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     assert_eq!(store.user(there, ada.id).await.expect("a load"), None);
     assert_eq!(store.browser(there, client).await.expect("a load"), None);
     assert_eq!(store.session(there, session.id).await.expect("a load"), None);
-    assert_eq!(store.sign_in_token(there, ticket.hash).await.expect("a load"), None);
-    assert_eq!(store.sign_in_token_by_id(there, ticket.id).await.expect("a load"), None);
+    assert_eq!(store.ticket(there, ticket.hash).await.expect("a load"), None);
+    assert_eq!(store.ticket_by_id(there, ticket.id).await.expect("a load"), None);
     assert_eq!(store.secret_key(there, [7; 32]).await.expect("a load"), None);
     assert_eq!(store.signing_keys(there).await.expect("a load"), []);
     assert_eq!(store.mails(there, None, 9).await.expect("a load"), []);

@@ -80,6 +80,7 @@ stories! {
         a_closed_store_answers_nothing;
     attempts:
         a_ticket_is_accepted_once_by_eight_at_a_time
+        a_ticket_remembers_who_will_act_as_the_account
         what_is_over_is_purged
         mails_come_newest_first_and_go
         attempts_and_handshakes_come_back;

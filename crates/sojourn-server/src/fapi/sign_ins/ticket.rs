@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use sojourn_core::{sign_in::Strategy, user::User};
-use sojourn_store::{Engine as _, SignInTokenStatus, Write};
+use sojourn_store::{Engine as _, TicketStatus, Write};
 
 use super::{Along, Proof, complete, refuse_second};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 
 /// Signs in the user of the ticket.
 pub async fn sign_in(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
-    let Ticket { user, .. } = examine(app, parts, ticket).await?;
+    let GoodTicket { user, .. } = examine(app, parts, ticket).await?;
     refuse_second(app, parts, Some(&user)).await?;
     let proof = Proof { user, strategy: Strategy::Ticket, sign_in: None, identifier: None };
     complete(app, parts, proof, Along::Ticket(ticket.to_owned())).await
@@ -22,7 +22,7 @@ pub async fn sign_in(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
 
 /// A ticket that is good at this moment.
 #[derive(Clone, Debug)]
-pub struct Ticket {
+pub struct GoodTicket {
     /// Whom it signs in.
     pub user: User,
     /// Spends it, on condition that it is still good: of parallel uses one
@@ -34,15 +34,15 @@ pub struct Ticket {
 ///
 /// # Errors
 /// What is wrong with it.
-pub async fn examine(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Ticket> {
-    let token = app.store().sign_in_token(app.instance_id(), sha256(ticket.as_bytes())).await?;
+pub async fn examine(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<GoodTicket> {
+    let token = app.store().ticket(app.instance_id(), sha256(ticket.as_bytes())).await?;
     let token = token.ok_or_else(|| {
         ApiError::new(ErrorCode::TicketInvalid).why("The link is not one of ours. Ask for a new one.")
     })?;
     match token.status {
-        SignInTokenStatus::Pending => {}
-        SignInTokenStatus::Accepted => return Err(used()),
-        SignInTokenStatus::Revoked => {
+        TicketStatus::Pending => {}
+        TicketStatus::Accepted => return Err(used()),
+        TicketStatus::Revoked => {
             return Err(
                 ApiError::new(ErrorCode::TicketInvalid).why("The link was taken back. Ask for a new one.")
             );
@@ -55,7 +55,7 @@ pub async fn examine(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
     let user = user.ok_or_else(|| {
         ApiError::new(ErrorCode::TicketInvalid).why("The account of this link does not exist any more.")
     })?;
-    Ok(Ticket { user, spend: Write::AcceptSignInToken(token.id) })
+    Ok(GoodTicket { user, spend: Write::AcceptTicket(token.id) })
 }
 
 fn used() -> ApiError {

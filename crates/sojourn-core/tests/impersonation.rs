@@ -1,0 +1,192 @@
+//! A session in which somebody acts as the account: its own two limits, whatever
+//! the settings say, and tokens that name who acts.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use sojourn_core::{
+    activity::{Activity, Sign},
+    claims::{Minting, mint},
+    forecast::{WouldEnd, forecast},
+    id::{ClientId, SessionId, UserId},
+    impersonation::{INACTIVITY, Impersonation},
+    lifetime::Lifetime,
+    policy::{Policy, PolicyVersion},
+    session::{ClosedStatus, Device, EndReason, Happening, Session, Verdict, decide, transition},
+    settings::TokenSettings,
+    testing::Dice,
+    time::{Timestamp, days, minutes, seconds},
+    user::User,
+};
+
+const START: Timestamp = Timestamp::from_secs(1_700_000_000);
+const INSTANT: Duration = Duration::from_millis(1);
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().expect("an object")
+}
+
+/// A session that Sam holds for half an hour at most.
+fn acted_by_sam(maximum: Duration) -> Session {
+    let mut dice = Dice::new(1);
+    let actor = object(json!({"sub": "user_sam", "case": 12}));
+    Session {
+        id: SessionId::generate(START, &mut dice),
+        client_id: ClientId::generate(START, &mut dice),
+        user_id: UserId::generate(START, &mut dice),
+        created_at: START,
+        updated_at: START,
+        last_active_at: START,
+        first_factor_verified_at: START,
+        device: Device::default(),
+        impersonation: Some(Impersonation::new(actor, maximum).expect("accepted")),
+        closed: None,
+    }
+}
+
+fn version(version: u64, from: Timestamp, lifetime: Lifetime) -> PolicyVersion {
+    PolicyVersion {
+        version,
+        in_force_from: from,
+        lifetime,
+        multi_session: false,
+        activity: Activity::default(),
+    }
+}
+
+/// Policies that would end an ordinary session at very different times.
+fn policies() -> [Policy; 4] {
+    let of = |lifetime| Policy::new(version(1, START - days(1), lifetime));
+    let tightened =
+        of(Lifetime::DEFAULT).then(version(2, START + minutes(3), Lifetime::Inactivity(seconds(1))));
+    [
+        of(Lifetime::DEFAULT),
+        of(Lifetime::Both { inactivity: seconds(1), maximum: seconds(2) }),
+        of(Lifetime::Inactivity(days(100))),
+        tightened,
+    ]
+}
+
+fn end(now: Timestamp, policy: &Policy, session: &Session) -> Option<(Timestamp, ClosedStatus, EndReason)> {
+    match decide(now, policy, session) {
+        Verdict::Open { until, .. } => {
+            assert!(now < until);
+            None
+        }
+        Verdict::Closed(closing) => {
+            assert_eq!(closing.deadline_at, closing.at);
+            Some((closing.at, closing.status, closing.reason))
+        }
+    }
+}
+
+#[test]
+fn ses_21_ten_minutes_without_activity_end_it_sharp_whatever_the_settings() {
+    let session = acted_by_sam(minutes(30));
+    let deadline = START + INACTIVITY;
+    assert_eq!(deadline, START + minutes(10));
+    for policy in policies() {
+        assert_eq!(end(deadline - INSTANT, &policy, &session), None);
+        let over = Some((deadline, ClosedStatus::Abandoned, EndReason::ImpersonationOver));
+        assert_eq!(end(deadline, &policy, &session), over);
+        assert_eq!(end(deadline + days(9), &policy, &session), over);
+        assert_eq!(session.abandon_at(&policy), deadline);
+    }
+}
+
+#[test]
+fn ses_21_its_own_maximum_ends_it_sharp_whatever_the_activity_and_the_settings() {
+    let deadline = START + minutes(30);
+    let mut session = acted_by_sam(minutes(30));
+    session.last_active_at = deadline - INSTANT;
+    for policy in policies() {
+        assert_eq!(end(deadline - INSTANT, &policy, &session), None);
+        let over = Some((deadline, ClosedStatus::Expired, EndReason::ImpersonationOver));
+        assert_eq!(end(deadline, &policy, &session), over);
+        assert_eq!(session.expire_at(&policy), deadline);
+    }
+}
+
+#[test]
+fn ses_21_a_tie_of_both_limits_counts_as_the_maximum() {
+    for policy in policies() {
+        let over = Some((START + minutes(10), ClosedStatus::Expired, EndReason::ImpersonationOver));
+        assert_eq!(end(START + minutes(10), &policy, &acted_by_sam(minutes(10))), over);
+        assert_eq!(
+            end(START + minutes(9), &policy, &acted_by_sam(minutes(9))).map(|end| end.1),
+            over.map(|end| end.1)
+        );
+    }
+}
+
+#[test]
+fn ses_21_what_counts_as_its_activity_does_not_depend_on_the_settings() {
+    let visible = PolicyVersion { activity: Activity::Visible, ..version(1, START, Lifetime::DEFAULT) };
+    let hidden = Happening::Seen(Sign::Token { hidden: true });
+    let later = START + minutes(5);
+    let seen = |session: &Session| {
+        let step = transition(later, &Policy::new(visible), session, hidden).expect("it is open");
+        step.session.last_active_at
+    };
+    let session = acted_by_sam(minutes(30));
+    assert_eq!(seen(&session), later);
+    assert_eq!(seen(&Session { impersonation: None, ..session }), START);
+}
+
+#[test]
+fn ses_21_no_change_of_settings_ends_it_and_no_dry_run_counts_it() {
+    let policy = Policy::new(version(1, START, Lifetime::DEFAULT));
+    let now = START + minutes(5);
+    let next = version(2, now, Lifetime::Both { inactivity: seconds(1), maximum: seconds(1) });
+    let session = acted_by_sam(minutes(30));
+    let ordinary = Session { impersonation: None, ..session.clone() };
+    let sessions = [session, ordinary];
+    assert_eq!(forecast(now, &policy, next, &sessions[..1]), WouldEnd::default());
+    assert_eq!(forecast(now, &policy, next, &sessions), WouldEnd { now: 1, within_one_hour: 0 });
+}
+
+fn claims(settings: &TokenSettings, session: &Session, user: &User) -> Value {
+    let now = START + minutes(2);
+    let minting = Minting {
+        now,
+        wall: now,
+        issuer: "https://clerk.example.com",
+        origin: None,
+        jti: "00".to_owned(),
+        lifetime_seconds: None,
+    };
+    let policy = Policy::new(version(1, START, Lifetime::DEFAULT));
+    serde_json::to_value(mint(minting, &policy, settings, session, Some(user)).expect("in time"))
+        .expect("JSON")
+}
+
+#[test]
+fn ses_21_its_tokens_name_who_acts_and_claim_no_verified_factor() {
+    let session = acted_by_sam(minutes(30));
+    let mut settings = TokenSettings::default();
+    settings.claims =
+        object(json!({"by": "{{session.actor}}", "sub_of": "{{session.actor.sub || 'nobody'}}"}));
+    let user = User::new(session.user_id, START);
+    let token = claims(&settings, &session, &user);
+    assert_eq!(token["act"], json!({"sub": "user_sam", "case": 12}));
+    assert_eq!(token["fva"], json!([-1, -1]));
+    assert_eq!((&token["by"], &token["sub_of"]), (&token["act"], &json!("user_sam")));
+
+    let token = claims(&settings, &Session { impersonation: None, ..session }, &user);
+    assert!(token.get("act").is_none(), "{token}");
+    assert_eq!(token["fva"], json!([2, -1]));
+    assert_eq!((&token["by"], &token["sub_of"]), (&Value::Null, &json!("nobody")));
+}
+
+#[test]
+fn claims_of_ones_own_leave_room_for_the_actor() {
+    let mut session = acted_by_sam(minutes(30));
+    let mut settings = TokenSettings::default();
+    let user = User::new(session.user_id, START);
+    let large = object(json!({"sub": "user_sam", "note": "x".repeat(900)}));
+    settings.claims = object(json!({"mine": "y".repeat(1600)}));
+    assert_eq!(claims(&settings, &session, &user)["mine"], json!("y".repeat(1600)));
+    session.impersonation = Some(Impersonation::new(large.clone(), minutes(30)).expect("accepted"));
+    let token = claims(&settings, &session, &user);
+    assert_eq!((token.get("mine"), &token["act"]), (None, &Value::Object(large)));
+}
