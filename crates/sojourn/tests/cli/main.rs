@@ -3,7 +3,9 @@
 mod client_commands;
 mod crash;
 mod migrate;
+mod nodes;
 mod on_postgres;
+mod people;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
 mod process;
