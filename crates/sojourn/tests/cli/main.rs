@@ -4,7 +4,9 @@ mod client_commands;
 mod crash;
 mod logs;
 mod migrate;
+mod nodes;
 mod on_postgres;
+mod people;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
 mod process;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct Running {
     pub child: Child,
     pub ready: Value,
     stdout: BufReader<std::process::ChildStdout>,
+    /// Read from the start: a server that nobody listens to stops at a full pipe.
+    prose: Option<JoinHandle<String>>,
 }
 
 impl Running {
@@ -33,15 +36,19 @@ impl Running {
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut stderr = child.stderr.take().expect("piped");
+        let prose = std::thread::spawn(move || {
+            let mut prose = String::new();
+            stderr.read_to_string(&mut prose).expect("readable");
+            prose
+        });
         let mut line = String::new();
         stdout.read_line(&mut line).expect("readable");
         if line.is_empty() {
-            let mut prose = String::new();
-            child.stderr.take().expect("piped").read_to_string(&mut prose).expect("readable");
-            panic!("not ready: {prose}");
+            panic!("not ready: {}", prose.join().expect("read"));
         }
         let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a ready line: {line}"));
-        Self { child, ready, stdout }
+        Self { child, ready, stdout, prose: Some(prose) }
     }
 
     pub fn text(&self, name: &str) -> String {
@@ -55,10 +62,10 @@ impl Running {
     /// Waits for the end: the exit code, what else was on stdout, and stderr.
     pub fn wait(mut self) -> (Option<i32>, String, String) {
         let status = self.child.wait().expect("waited");
-        let (mut rest, mut prose) = (String::new(), String::new());
+        let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).expect("readable");
-        self.child.stderr.take().expect("piped").read_to_string(&mut prose).expect("readable");
-        (status.code(), rest, prose)
+        let prose = self.prose.take().map(|prose| prose.join().expect("read"));
+        (status.code(), rest, prose.unwrap_or_default())
     }
 }
 
