@@ -1,7 +1,7 @@
 //! The browser that held a session is told how it ended, and nobody else.
 
 use serde_json::{Value, json};
-use sojourn_testkit::{Answer, FakeBrowser, PASSWORD, START, TestApp, minutes, seconds};
+use sojourn_testkit::{Answer, FakeBrowser, PASSWORD, START, TestApp, days, minutes, seconds};
 
 /// Every door that is shut to a session that is over.
 async fn refusals(browser: &FakeBrowser, session: &str) -> [Answer; 6] {
@@ -108,4 +108,123 @@ async fn a_session_in_its_last_second_is_refused_without_an_end_because_it_has_n
     let refused = alice.token(&alice.session()).await;
     refused.assert_refused(401, "authentication_invalid");
     assert!(!refused.text().contains("session_end"), "{refused}");
+}
+
+/// The sentence on the page, with its marks taken out; `None` when there is none.
+async fn told(browser: &FakeBrowser, path: &str) -> Option<String> {
+    let page = browser.navigate(path).await;
+    let text = page.assert_ok().text();
+    let (_, rest) = text.split_once("id=\"ended\" role=\"status\">")?;
+    let (sentence, _) = rest.split_once("</p>").expect("a whole paragraph");
+    let plain = sentence.split('<').map(|part| part.rsplit('>').next().unwrap_or(part));
+    Some(plain.collect())
+}
+
+#[tokio::test]
+async fn the_sign_in_page_says_why_nobody_is_signed_in_any_more() {
+    let app = TestApp::new().inactivity(minutes(30)).start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    assert_eq!(told(&alice, "/sign-in").await, None, "she is signed in");
+    app.clock.advance(minutes(45));
+    let sentence = "You were signed out at 00:30 UTC after 30 minutes without activity.";
+    for path in ["/sign-in", "/sign-in/choose", "/sign-in/factor-one", "/sign-in?redirect_url=x"] {
+        assert_eq!(told(&alice, path).await.as_deref(), Some(sentence), "{path}");
+    }
+    assert_eq!(told(&alice, "/sign-up").await, None);
+    let page = alice.navigate("/sign-in").await;
+    assert!(page.text().contains("<time datetime=\"2026-01-01T00:30:00Z\">"), "{page}");
+    app.clock.advance(days(1) - minutes(15) - seconds(1));
+    let sentence = "You were signed out at 00:30 UTC on 1 January after 30 minutes without activity.";
+    assert_eq!(told(&alice, "/sign-in").await.as_deref(), Some(sentence), "the day, when it is over");
+    app.clock.advance(seconds(1));
+    assert_eq!(told(&alice, "/sign-in").await, None, "a day later it is no news");
+}
+
+#[tokio::test]
+async fn the_sign_in_page_tells_nobody_but_the_browser_that_held_the_session() {
+    let app = TestApp::new().inactivity(minutes(30)).start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let cookie = alice.client_cookie().expect("a cookie");
+    app.clock.advance(minutes(45));
+    assert!(told(&alice, "/sign-in").await.is_some());
+    assert_eq!(told(&app.browser(), "/sign-in").await, None, "a stranger");
+    let forged = format!("{}A{}", &cookie[..40], &cookie[41..]);
+    let name = alice.client_cookie_name();
+    for line in
+        [format!("{name}={forged}"), format!("{name}=nonsense"), format!("{name}={cookie}; {name}={forged}")]
+    {
+        let page = app.request("GET", "/sign-in").header("cookie", &line).send().await;
+        assert!(!page.assert_ok().text().contains("id=\"ended\""), "{line}");
+    }
+    let line = format!("{name}={cookie}");
+    let foreign = app.request("GET", "/sign-in").header("cookie", &line).header("origin", "https://evil.com");
+    let page = foreign.send().await;
+    assert!(!page.assert_ok().text().contains("id=\"ended\""), "a request of another site");
+}
+
+#[tokio::test]
+async fn the_sign_in_page_is_silent_again_once_somebody_signed_in_or_left_by_themselves() {
+    let app = TestApp::new().multi_session().start().await;
+    app.user("bob@example.com").await;
+    let browser = app.signed_in("alice@example.com").await;
+    revoke(&app, &browser.session()).await;
+    assert!(told(&browser, "/sign-in").await.is_some());
+    let bob = browser.sign_in("bob@example.com", PASSWORD).await.session_id();
+    assert_eq!(told(&browser, "/sign-in").await, None, "Bob is signed in");
+    app.clock.advance(minutes(1));
+    browser.sign_out(&bob).await.assert_ok();
+    assert_eq!(told(&browser, "/sign-in").await, None, "Bob left by himself");
+}
+
+#[tokio::test]
+async fn the_sign_in_page_has_words_for_every_end_that_a_user_did_not_want() {
+    let at = "You were signed out at 00:00 UTC";
+    let app = TestApp::new().maximum(days(7)).start().await;
+    let user = app.user("alice@example.com").await.id;
+    let alice = app.signed_in("alice@example.com").await;
+    revoke(&app, &alice.session()).await;
+    assert_eq!(told(&alice, "/sign-in").await, Some(format!("{at} by the application.")));
+
+    alice.sign_in("alice@example.com", PASSWORD).await.assert_ok();
+    let elsewhere = app.signed_in("alice@example.com").await;
+    elsewhere.post(&format!("/v1/me/sessions/{}/revoke", alice.session()), &[]).await.assert_ok();
+    assert_eq!(told(&alice, "/sign-in").await, Some(format!("{at} from another device.")));
+
+    alice.sign_in("alice@example.com", PASSWORD).await.assert_ok();
+    let other = json!({"password": "an entirely different passphrase", "sign_out_of_other_sessions": true});
+    app.backend().patch(&format!("/v1/users/{user}"), other).await.assert_ok();
+    let because = format!("{at} because the password of the account was changed.");
+    assert_eq!(told(&alice, "/sign-in").await, Some(because));
+
+    let bob = app.signed_in("bob@example.com").await;
+    let id = app.user("bob@example.com").await.id;
+    app.backend().post(&format!("/v1/users/{id}/ban"), json!({})).await.assert_ok();
+    let because = format!("{at} because the account was banned.");
+    assert_eq!(told(&bob, "/sign-in").await, Some(because));
+
+    let carol = app.signed_in("carol@example.com").await;
+    app.clock.advance(days(7));
+    let because = "You were signed out at 00:00 UTC because a sign-in lasts 7 days at most.";
+    assert_eq!(told(&carol, "/sign-in").await.as_deref(), Some(because));
+
+    carol.sign_in("carol@example.com", PASSWORD).await.assert_ok();
+    app.clock.advance(minutes(10));
+    let tighter = json!({"maximum_lifetime": {"duration_seconds": 60}});
+    app.backend().patch("/v1/instance/session_settings", tighter).await.assert_ok();
+    let because =
+        "You were signed out at 00:10 UTC because the time that people stay signed in was shortened.";
+    assert_eq!(told(&carol, "/sign-in").await.as_deref(), Some(because));
+}
+
+#[tokio::test]
+async fn who_deletes_their_own_account_is_not_told_of_it() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    alice.post_as("DELETE", "/v1/me", &[]).await.assert_ok();
+    assert_eq!(told(&alice, "/sign-in").await, None);
+    let bob = app.signed_in("bob@example.com").await;
+    let id = app.user("bob@example.com").await.id;
+    app.backend().delete(&format!("/v1/users/{id}")).await.assert_ok();
+    let because = "You were signed out at 00:00 UTC because the account was deleted.";
+    assert_eq!(told(&bob, "/sign-in").await.as_deref(), Some(because));
 }

@@ -213,6 +213,7 @@ async fn discover(app: &TestApp, browser: &FakeBrowser, reader: &str) {
         "a sign-out that is late" => _ = browser.sign_out(&session).await,
         "a sign-out of all that is late" => _ = browser.sign_out_all().await,
         "the account" => _ = browser.get("/v1/me").await,
+        "the sign-in page" => _ = browser.navigate("/sign-in").await,
         "a new sign-in" => _ = browser.sign_in("alice@example.com", PASSWORD).await,
         other => panic!("nobody reads by {other}"),
     }
@@ -220,7 +221,7 @@ async fn discover(app: &TestApp, browser: &FakeBrowser, reader: &str) {
     assert!(stored.closed.is_some(), "{reader} has found the end, so it is stored");
 }
 
-const READERS: [&str; 15] = [
+const READERS: [&str; 16] = [
     "the record",
     "a session by the backend",
     "a list",
@@ -235,6 +236,7 @@ const READERS: [&str; 15] = [
     "a sign-out that is late",
     "a sign-out of all that is late",
     "the account",
+    "the sign-in page",
     "a new sign-in",
 ];
 
