@@ -163,6 +163,23 @@ async fn the_sign_in_page_tells_nobody_but_the_browser_that_held_the_session() {
 }
 
 #[tokio::test]
+async fn the_sign_in_page_tells_nothing_to_a_secret_that_was_replaced() {
+    let app = TestApp::new().multi_session().start().await;
+    app.user("bob@example.com").await;
+    let browser = app.signed_in("alice@example.com").await;
+    let (alice, old) = (browser.session(), browser.client_cookie().expect("a cookie"));
+    app.clock.advance(seconds(1));
+    // In one request: the page is asked for before the new secret was seen.
+    let bob = browser.sign_in_at_once("bob@example.com", PASSWORD).await.session_id();
+    revoke(&app, &alice).await;
+    revoke(&app, &bob).await;
+    let line = format!("{}={old}", browser.client_cookie_name());
+    let page = app.request("GET", "/sign-in").header("cookie", &line).send().await;
+    assert!(!page.assert_ok().text().contains("id=\"ended\""), "{page}");
+    assert!(told(&browser, "/sign-in").await.is_some());
+}
+
+#[tokio::test]
 async fn the_sign_in_page_is_silent_again_once_somebody_signed_in_or_left_by_themselves() {
     let app = TestApp::new().multi_session().start().await;
     app.user("bob@example.com").await;
