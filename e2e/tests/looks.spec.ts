@@ -2,9 +2,9 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
-import { patchSessionSettings } from '../backend.ts'
+import { clerk, patchSessionSettings } from '../backend.ts'
 import { RESULTS } from '../folders.ts'
-import { clerkIsLoaded, signIn, user } from '../people.ts'
+import { clerkIsLoaded, currentSessionId, signIn, user } from '../people.ts'
 import { expect, test } from '../test.ts'
 import { openUserButton } from '../user-button.ts'
 
@@ -30,6 +30,13 @@ for (const { name, colorScheme, viewport } of WAYS) {
       await look(page, `${app}/accounts`, `app-accounts-signed-out-${name}`)
       await look(page, `${portal}/sign-in`, `portal-sign-in-${name}`)
       await look(page, `${portal}/sign-up`, `portal-sign-up-${name}`)
+    })
+
+    test(`every page can be looked at and used by everybody: signed out by the server, ${name}`, async ({ page, portal }) => {
+      await signIn(page, await user('alice'), portal)
+      await clerk().sessions.revokeSession((await currentSessionId(page))!)
+      await look(page, `${portal}/sign-in`, `portal-sign-in-ended-${name}`)
+      await expect(page.getByRole('status').filter({ hasText: 'You were signed out' })).toBeVisible()
     })
 
     test(`every page can be looked at and used by everybody: two accounts, ${name}`, async ({ page, apps, portal }) => {

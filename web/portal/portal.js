@@ -8,6 +8,9 @@
   const settings = JSON.parse(place.dataset.settings);
   const page = (path) => settings.origin + path;
 
+  const ended = document.getElementById('ended');
+  if (ended) tellWhen(ended.querySelector('time'));
+
   window.addEventListener('error', (event) => {
     // A chunk that a component asked for later; script errors do not bubble.
     if (event.target instanceof HTMLScriptElement) {
@@ -54,7 +57,10 @@
   }
 
   const views = {
-    'sign-in': (clerk) => show(() => clerk.mountSignIn(place, { routing: 'path', path: '/sign-in' })),
+    'sign-in': (clerk) => {
+      show(() => clerk.mountSignIn(place, { routing: 'path', path: '/sign-in' }));
+      if (ended) clerk.addListener(({ user }) => user && ended.remove());
+    },
     'sign-up': (clerk) => show(() => clerk.mountSignUp(place, { routing: 'path', path: '/sign-up' })),
     user: (clerk) => {
       if (!clerk.user) {
@@ -72,6 +78,15 @@
       });
     },
   };
+
+  // In the zone and the way of writing that the person is used to.
+  function tellWhen(time) {
+    const at = new Date(time.dateTime);
+    const clock = at.toLocaleTimeString([], { timeStyle: 'short' });
+    const isToday = at.toDateString() === new Date().toDateString();
+    const day = at.toLocaleDateString([], { day: 'numeric', month: 'long' });
+    time.textContent = isToday ? clock : `${clock} on ${day}`;
+  }
 
   function show(mount) {
     place.replaceChildren();

@@ -1,9 +1,14 @@
 //! How a session ended, why and by whom: the record that every end leaves.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Session, Verdict, decide};
-use crate::{policy::Policy, time::Timestamp};
+use crate::{
+    policy::Policy,
+    time::{Timestamp, days},
+};
 
 /// How a session ended. Final: a closed session never opens again (decision 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,32 @@ pub struct Closing {
     pub deadline_at: Timestamp,
     /// The version of the session settings by which it was judged.
     pub settings_version: u64,
+}
+
+/// How long after an end the browser that held the session is told of it on its
+/// own account: later it is no news.
+const NEWS_FOR: Duration = days(1);
+
+impl Closing {
+    /// Whether the person at the browser may wonder at `now` why they are signed
+    /// out: not when they did it themselves, nor a day later.
+    pub fn is_news(&self, now: Timestamp) -> bool {
+        let asked_for = match self.reason {
+            EndReason::SignedOut | EndReason::SignedOutEverywhere => true,
+            EndReason::UserDeleted => self.by == EndedBy::User,
+            EndReason::RevokedByBackend
+            | EndReason::RevokedByAdmin
+            | EndReason::RevokedByUser
+            | EndReason::InactivityTimeout
+            | EndReason::MaximumLifetime
+            | EndReason::Replaced
+            | EndReason::SettingsTightened
+            | EndReason::PasswordChanged
+            | EndReason::UserBanned
+            | EndReason::ImpersonationOver => false,
+        };
+        !asked_for && now < self.at + NEWS_FOR
+    }
 }
 
 /// Who ended a session.
@@ -179,3 +210,31 @@ words!(EndReason {
     UserDeleted => "user_deleted",
     ImpersonationOver => "impersonation_over",
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closing(reason: EndReason, by: EndedBy) -> Closing {
+        let at = Timestamp::from_secs(1000);
+        Closing { at, status: ClosedStatus::Revoked, reason, by, deadline_at: at, settings_version: 1 }
+    }
+
+    #[test]
+    fn an_end_is_news_for_a_day_to_whom_it_happened() {
+        let lapsed = closing(EndReason::InactivityTimeout, EndedBy::System);
+        assert!(lapsed.is_news(lapsed.at));
+        assert!(lapsed.is_news(lapsed.at + days(1) - Duration::from_millis(1)));
+        assert!(!lapsed.is_news(lapsed.at + days(1)));
+    }
+
+    #[test]
+    fn an_end_is_no_news_to_who_did_it() {
+        for reason in [EndReason::SignedOut, EndReason::SignedOutEverywhere, EndReason::UserDeleted] {
+            let own = closing(reason, EndedBy::User);
+            assert!(!own.is_news(own.at), "{reason:?}");
+        }
+        let deleted = closing(EndReason::UserDeleted, EndedBy::Backend);
+        assert!(deleted.is_news(deleted.at));
+    }
+}

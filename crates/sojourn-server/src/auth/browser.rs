@@ -240,6 +240,16 @@ impl Caller {
         matches!(self.identity, Identity::Predecessor { .. } | Identity::Superseded | Identity::Retired)
     }
 
+    /// Whether a session is or was this browser's, as far as the caller may know.
+    pub fn held(&self, session: &Session) -> bool {
+        let ours = self.record.as_ref().is_some_and(|record| record.browser.client.id == session.client_id);
+        match self.identity {
+            Identity::Current { .. } => ours,
+            Identity::Predecessor { admitted_before } => ours && session.created_at < admitted_before,
+            Identity::Superseded | Identity::Retired | Identity::Stranger => false,
+        }
+    }
+
     /// A fresh secret for a rotation of `client_id`; the answer carries it.
     pub fn rotate(&mut self, app: &App, client_id: ClientId) -> SecretHash {
         let credential = Credential::new(client_id, app, self.visit.at.wall);

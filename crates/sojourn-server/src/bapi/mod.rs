@@ -31,6 +31,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(handshake::get_handshake_payload))
         .routes(routes!(sessions::list_sessions, sessions::create_session))
         .routes(routes!(sessions::get_session))
+        .routes(routes!(sessions::get_session_end))
         .routes(routes!(sessions::revoke_session))
         .routes(routes!(tokens::verify_session))
         .routes(routes!(tokens::refresh_session))

@@ -32,7 +32,8 @@ fn object(now: Timestamp, policy: &Policy, session: &Session) -> Response {
 
 /// Sessions, newest first: of a user, of a browser, or all of the instance.
 /// Those that turn out to be over are recorded as such before they are told,
-/// so that statuses, filters and counts agree.
+/// so that statuses, filters and counts agree. With `include_end=true` each has
+/// the record of its `end`, null while it is open.
 #[utoipa::path(get, path = "/v1/sessions", tag = "Sessions", responses((status = 200, description = "Sessions, or {data, total_count} with paginated=true")))]
 pub async fn list_sessions(
     State(app): State<App>,
@@ -42,6 +43,7 @@ pub async fn list_sessions(
 ) -> ApiResult<Response> {
     let page = Page::of(&params)?;
     let paginated = params.flag("paginated")?.unwrap_or(false) && !wants_bare_lists(&headers);
+    let with_ends = params.flag("include_end")?.unwrap_or(false);
     let (client_id, user_id) = (params.text("client_id")?, params.text("user_id")?);
     let filter = Filter {
         client_id: client_id.as_deref().map(str::parse).transpose().ok(),
@@ -65,8 +67,15 @@ pub async fn list_sessions(
         // An id that cannot be one names no sessions.
         _ => (Vec::new(), 0),
     };
-    let objects: Vec<Value> =
-        sessions.iter().map(|session| wire::session::backend_session(now, &policy, session)).collect();
+    let object = |session: &Session| {
+        let mut object = wire::session::backend_session(now, &policy, session);
+        if with_ends {
+            let end = session.closed.map(|closing| wire::session_end::record(session, &closing));
+            object["end"] = end.into();
+        }
+        object
+    };
+    let objects: Vec<Value> = sessions.iter().map(object).collect();
     let answer = if paginated { json!({"data": objects, "total_count": total}) } else { objects.into() };
     Ok(Json(answer).into_response())
 }
@@ -153,6 +162,21 @@ pub async fn get_session(
     let now = at.now;
     let (session, policy) = ends::session(&app, at, &id).await?;
     Ok(object(now, &policy, &session))
+}
+
+/// How, why and by whom a session ended. An end that nobody noticed before is
+/// recorded first.
+#[utoipa::path(get, path = "/v1/sessions/{session_id}/end", tag = "Sessions", responses((status = 200, description = "The record of its end"), (status = 404, description = "The session is open, or unknown")))]
+pub async fn get_session_end(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let (session, _) = ends::session(&app, app.moment(), &id).await?;
+    let closing = session.closed.ok_or_else(|| {
+        ApiError::not_found("end").why("The session is open. Ask again when it is over, or revoke it.")
+    })?;
+    Ok(Json(wire::session_end::record(&session, &closing)).into_response())
 }
 
 /// Ends a session. One that is over stays as it ended.

@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 use sojourn_core::{
     claims::time_left,
     client::{Browser, ClientStep},
+    id::SessionId,
     session::Session,
     sign_in::SignIn,
     sign_up::SignUp,
     user::User,
 };
+use sojourn_store::Engine as _;
 
 use crate::{
     app::{App, Unsettled},
@@ -147,6 +149,24 @@ impl<'a> View<'a> {
 pub async fn refuse_gone<T>(app: &App, caller: &Caller, step: &ClientStep) -> Result<T, Unsettled> {
     caller.commit_settled(app, step).await?;
     Err(View::new(app, caller, &step.browser).refuse(signed_out()).into())
+}
+
+/// Refuses a request about a session that this browser does not hold open, with
+/// the client as it is. If the browser held it once, the refusal says how it
+/// ended; foreign and unknown ones are refused alike.
+///
+/// # Errors
+/// Always: a conflict, or the refusal.
+pub async fn refuse_session<T>(app: &App, caller: &Caller, id: SessionId) -> Result<T, Unsettled> {
+    let Some(step) = caller.settled() else { return refuse_caller(app, caller).await };
+    caller.commit_settled(app, &step).await?;
+    let session = app.store().session(app.instance_id(), id).await?.filter(|session| caller.held(session));
+    let ended = session.and_then(|session| Some(wire::session_end::notice(&session, &session.closed?)));
+    let refusal = match ended {
+        Some(notice) => signed_out().with_session_end(notice),
+        None => signed_out(),
+    };
+    Err(View::new(app, caller, &step.browser).refuse(refusal).into())
 }
 
 /// Refuses a request that is not a known browser's, or that left before a rotation.

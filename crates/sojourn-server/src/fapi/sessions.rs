@@ -12,7 +12,7 @@ use sojourn_core::{
     session::Ending,
 };
 
-use super::answer::{View, refuse_caller, refuse_gone};
+use super::answer::{View, refuse_caller, refuse_gone, refuse_session};
 use crate::{
     app::App,
     auth::CallerParts,
@@ -32,7 +32,7 @@ pub async fn get_session(
         let caller = parts.load(&app).await?;
         let Some(step) = caller.settled() else { return refuse_caller(&app, &caller).await };
         let Some(session) = step.browser.sessions.iter().find(|session| session.id == id) else {
-            return refuse_gone(&app, &caller, &step).await;
+            return refuse_session(&app, &caller, id).await;
         };
         caller.commit_settled(&app, &step).await?;
         let view = View::new(&app, &caller, &step.browser);
@@ -53,9 +53,9 @@ pub async fn touch_session(
     let id = named(&app, &parts, &id).await?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let Ok(browser) = caller.browser() else { return refuse_caller(&app, &caller).await };
+        let Ok(browser) = caller.browser() else { return refuse_session(&app, &caller, id).await };
         match switch(caller.visit.at, &caller.visit.policy, browser, id) {
-            Err(gone) => refuse_gone(&app, &caller, &gone.0).await,
+            Err(_) => refuse_session(&app, &caller, id).await,
             Ok(mut step) => {
                 caller.note_visit(&mut step);
                 app.commit(app.changes(caller.visit.at).browser(&step)).await?;
@@ -93,10 +93,10 @@ async fn sign_out_of_one(app: App, parts: CallerParts, id: &str, ending: Ending)
     let id = named(&app, &parts, id).await?;
     app.settle(|| async {
         let mut caller = parts.load(&app).await?;
-        let Ok(browser) = caller.browser().cloned() else { return refuse_caller(&app, &caller).await };
+        let Ok(browser) = caller.browser().cloned() else { return refuse_session(&app, &caller, id).await };
         let settled = settle(caller.visit.at, &caller.visit.policy, &browser);
         if !settled.browser.sessions.iter().any(|session| session.id == id) {
-            return refuse_gone(&app, &caller, &settled).await;
+            return refuse_session(&app, &caller, id).await;
         }
         let secret = caller.rotate(&app, browser.client.id);
         let step =
@@ -126,7 +126,7 @@ pub async fn create_session_token(
         let Some(record) = caller.record() else { return refuse_caller(&app, &caller).await };
         let visit = &caller.visit;
         let mut step = match refresh(visit.at, &visit.policy, &record.browser, id, Sign::Token { hidden }) {
-            Err(gone) => return refuse_gone(&app, &caller, &gone.0).await,
+            Err(_) => return refuse_session(&app, &caller, id).await,
             Ok(step) => step,
         };
         caller.note_visit(&mut step);

@@ -5,6 +5,7 @@
 //! routes that need the application's state are put around it elsewhere.
 
 pub mod bundles;
+mod ended;
 pub mod headers;
 pub mod mailbox;
 pub mod mailbox_page;
@@ -15,6 +16,7 @@ mod routes;
 pub mod static_files;
 
 pub use bundles::serve_bundle;
+pub use ended::EndedNotice;
 pub use headers::{fresh_nonce, portal_headers};
 pub use mailbox_page::{MailboxEntry, render_mailbox, render_mailbox_locked};
 pub use pages::{IndexPage, PortalPage, PortalView, render_index, render_portal};

@@ -4,7 +4,10 @@ use askama::Template;
 use serde_json::json;
 use url::Url;
 
-use super::bundles::{CLERK_JS, CLERK_UI, locked_version};
+use super::{
+    EndedNotice,
+    bundles::{CLERK_JS, CLERK_UI, locked_version},
+};
 
 /// What a portal page needs to know.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct PortalPage<'a> {
     /// Origins `redirect_url` may lead to, beside this server's and the home page's.
     pub allowed_redirect_origins: &'a [String],
     pub development: bool,
+    /// How the session ended that this browser held last, where that is news.
+    pub ended: Option<EndedNotice>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +140,7 @@ mod tests {
         home_url: "http://localhost:3000/home",
         allowed_redirect_origins: &[],
         development: true,
+        ended: None,
     };
 
     #[test]

@@ -11,12 +11,13 @@ use sojourn_core::{id::ClientId, settings::Settings};
 use sojourn_store::Engine as _;
 
 use super::{
-    IndexPage, MailboxEntry, PortalPage, PortalView, fresh_nonce, headers::mailbox_headers, portal_headers,
-    render_index, render_mailbox, render_mailbox_locked, render_portal,
+    EndedNotice, IndexPage, MailboxEntry, PortalPage, PortalView, ended::last_end, fresh_nonce,
+    headers::mailbox_headers, portal_headers, render_index, render_mailbox, render_mailbox_locked,
+    render_portal,
 };
 use crate::{
     app::App,
-    auth::browser::cookie_values,
+    auth::{CallerParts, browser::cookie_values},
     wire::{ApiError, ApiResult, Params},
 };
 
@@ -64,19 +65,33 @@ async fn show_index(State(app): State<App>) -> ApiResult<Response> {
     Ok((portal_headers(&fresh_nonce()), Html(html.map_err(ApiError::internal)?)).into_response())
 }
 
-async fn show_sign_in(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
-    show(&app, &headers, PortalView::SignIn).await
+async fn show_sign_in(
+    State(app): State<App>,
+    headers: HeaderMap,
+    parts: ApiResult<CallerParts>,
+) -> ApiResult<Response> {
+    // Whoever says nothing believable of themselves gets the page that strangers get.
+    let ended = match parts {
+        Ok(parts) => last_end(&app, &parts).await?,
+        Err(_) => None,
+    };
+    show(&app, &headers, PortalView::SignIn, ended).await
 }
 
 async fn show_sign_up(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
-    show(&app, &headers, PortalView::SignUp).await
+    show(&app, &headers, PortalView::SignUp, None).await
 }
 
 async fn show_user(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
-    show(&app, &headers, PortalView::User).await
+    show(&app, &headers, PortalView::User, None).await
 }
 
-async fn show(app: &App, headers: &HeaderMap, view: PortalView) -> ApiResult<Response> {
+async fn show(
+    app: &App,
+    headers: &HeaderMap,
+    view: PortalView,
+    ended: Option<EndedNotice>,
+) -> ApiResult<Response> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;
     let last_origin = last_origin(app, headers).await?;
     let nonce = fresh_nonce();
@@ -88,6 +103,7 @@ async fn show(app: &App, headers: &HeaderMap, view: PortalView) -> ApiResult<Res
             home_url: &home_url(app, &settings, last_origin.as_deref()),
             allowed_redirect_origins: &redirect_patterns(app, &settings),
             development: app.is_development(),
+            ended,
         },
         view,
         &nonce,

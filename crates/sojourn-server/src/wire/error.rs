@@ -127,7 +127,8 @@ struct Parts {
     message: Option<String>,
     long_message: Option<String>,
     meta: Map<String, Value>,
-    client: Option<Value>,
+    /// What stands beside the errors, for the browser as a whole.
+    beside: Map<String, Value>,
     cookies: Vec<HeaderValue>,
     retry_after_seconds: Option<u64>,
     /// Told to the log, never to the caller (LOG-03).
@@ -142,7 +143,7 @@ impl ApiError {
             message: None,
             long_message: None,
             meta: Map::new(),
-            client: None,
+            beside: Map::new(),
             cookies: Vec::new(),
             retry_after_seconds: None,
             cause: None,
@@ -193,8 +194,17 @@ impl ApiError {
     /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Base.ts
     #[must_use]
     pub fn with_client(mut self, client: Value, cookies: Vec<HeaderValue>) -> Self {
-        self.0.client = Some(client);
+        self.0.beside.insert("client".to_owned(), client);
         self.0.cookies = cookies;
+        self
+    }
+
+    /// How the session ended that was asked for, beside the client. Browsers take
+    /// nothing but `client` from there, so it disturbs none.
+    /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Base.ts _updateClient
+    #[must_use]
+    pub fn with_session_end(mut self, notice: Value) -> Self {
+        self.0.beside.insert("session_end".to_owned(), notice);
         self
     }
 
@@ -227,8 +237,8 @@ impl ApiError {
             }],
             "clerk_trace_id": trace_id,
         });
-        if let Some(client) = &self.0.client {
-            body["meta"] = json!({"client": client});
+        if !self.0.beside.is_empty() {
+            body["meta"] = self.0.beside.clone().into();
         }
         body
     }

@@ -7,6 +7,7 @@ pub mod environment;
 pub mod error;
 pub mod params;
 pub mod session;
+pub mod session_end;
 pub mod sign_in;
 pub mod sign_up;
 mod unread;

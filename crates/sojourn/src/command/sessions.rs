@@ -1,17 +1,21 @@
-//! `sojourn sessions`: who is signed in, and ending it.
+//! `sojourn sessions`: who is signed in, how it ended, and ending it.
+
+mod inspect;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::ServerArguments;
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub enum SessionsCommand {
     /// List sessions, of the whole instance or of one user or browser
     List(ListArguments),
+    /// Tell who it is, where from, since when, and when it ends or why it ended
+    Inspect(InspectArguments),
     /// End sessions; tokens already out live on for at most 60 s
     Revoke(RevokeArguments),
 }
@@ -41,6 +45,18 @@ pub struct ListArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// Such as sess_2kX…
+    #[arg(value_name = "ID")]
+    id: String,
+    /// One object: {"session":{…},"end":{…}}, with null for an end that is still to come
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
 pub struct RevokeArguments {
     /// Ids such as sess_2kX…
     #[arg(required = true, value_name = "ID")]
@@ -56,6 +72,7 @@ impl SessionsCommand {
     pub fn json(&self) -> bool {
         match self {
             Self::List(arguments) => arguments.json,
+            Self::Inspect(arguments) => arguments.json,
             Self::Revoke(arguments) => arguments.json,
         }
     }
@@ -64,6 +81,7 @@ impl SessionsCommand {
 pub async fn run(command: &SessionsCommand) -> Result<(), Failure> {
     match command {
         SessionsCommand::List(arguments) => list(arguments).await,
+        SessionsCommand::Inspect(arguments) => inspect::inspect(arguments).await,
         SessionsCommand::Revoke(arguments) => revoke(arguments).await,
     }
 }
@@ -72,6 +90,7 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
     let client = Client::find(&arguments.server)?;
     let mut query = vec![
         ("paginated", "true".to_owned()),
+        ("include_end", "true".to_owned()),
         ("limit", arguments.limit.to_string()),
         ("offset", arguments.offset.to_string()),
     ];
@@ -95,7 +114,7 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
         return Ok(());
     }
     let rows: Vec<Vec<String>> = sessions.iter().map(row).collect();
-    output::line(&output::table(&["ID", "STATUS", "USER", "LAST ACTIVE", "ENDS BY"], &rows))?;
+    output::line(&output::table(&["ID", "STATUS", "USER", "LAST ACTIVE", "END", "REASON"], &rows))?;
     let total = answer["total_count"].as_u64().unwrap_or_default();
     let seen = u64::from(arguments.offset) + sessions.len() as u64;
     if total > seen {
@@ -106,9 +125,38 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
 
 fn row(session: &Value) -> Vec<String> {
     let text = |name: &str| session[name].as_str().unwrap_or("-").to_owned();
-    // Whichever limit comes first; what the server shows for a limit that is off is far away.
-    let ends = [&session["expire_at"], &session["abandon_at"]].into_iter().filter_map(Value::as_i64).min();
-    vec![text("id"), text("status"), text("user_id"), time(session["last_active_at"].as_i64()), time(ends)]
+    let end = &session["end"];
+    // When it ended; until then, when it will if nothing happens.
+    let at = end["ended_at"].as_i64().or(ends_at(session).0);
+    vec![
+        text("id"),
+        text("status"),
+        text("user_id"),
+        time(session["last_active_at"].as_i64()),
+        time(at),
+        end["reason"].as_str().unwrap_or("-").to_owned(),
+    ]
+}
+
+/// When an open session ends, and by which limit: whichever comes first, a tie
+/// being the maximum's. What the server shows for a limit that is off is far away.
+fn ends_at(session: &Value) -> (Option<i64>, &'static str) {
+    match (session["expire_at"].as_i64(), session["abandon_at"].as_i64()) {
+        (Some(expires), Some(abandoned)) if abandoned < expires => {
+            (Some(abandoned), "inactivity timeout, without further activity")
+        }
+        (expires, _) => (expires, "maximum lifetime"),
+    }
+}
+
+/// An id is part of a path here, so it must not be able to name another one.
+fn checked(id: &str) -> Result<&str, Failure> {
+    if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok(id);
+    }
+    Err(Failure::new(Exit::Usage, "id_invalid", format!("\"{id}\" is not a session id"))
+        .because("session ids look like sess_2kX9bvq1…")
+        .next("sojourn sessions list"))
 }
 
 fn time(ms: Option<i64>) -> String {
@@ -120,17 +168,7 @@ async fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
     let client = Client::find(&arguments.server)?;
     let mut revoked = Vec::new();
     for id in &arguments.ids {
-        // An id is part of a path here, so it must not be able to name another one.
-        let whole = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if !whole || id.is_empty() {
-            return Err(Failure::new(
-                crate::failure::Exit::Usage,
-                "id_invalid",
-                format!("\"{id}\" is not a session id"),
-            )
-            .because("session ids look like sess_2kX9bvq1…")
-            .next("sojourn sessions list"));
-        }
+        let id = checked(id)?;
         let session = client
             .post(&format!("/v1/sessions/{id}/revoke"), &json!({}))
             .await

@@ -106,18 +106,62 @@ async fn answer(
             "paths": { "home_url": null },
         }),
         ("POST", "/v1/users") => json!({ "id": "user_1", "object": "user" }),
-        ("GET", "/v1/sessions") => json!({
-            "data": [{
-                "id": "sess_1", "status": "active", "user_id": "user_1",
-                "last_active_at": 1_790_000_000_000_i64,
-                "expire_at": 1_790_604_800_000_i64, "abandon_at": 2_105_000_000_000_i64,
-            }],
-            "total_count": 7,
+        ("GET", "/v1/users/user_1") => json!({
+            "id": "user_1", "primary_email_address_id": "idn_2",
+            "email_addresses": [
+                { "id": "idn_1", "email_address": "old@example.com" },
+                { "id": "idn_2", "email_address": "ada@example.com" },
+            ],
         }),
+        ("GET", "/v1/sessions") => {
+            let mut ended = ended_session();
+            ended["end"] = end();
+            json!({ "data": [open_session(), ended], "total_count": 7 })
+        }
+        ("GET", "/v1/sessions/sess_1") => open_session(),
+        ("GET", "/v1/sessions/sess_5") => {
+            let mut session = open_session();
+            session["abandon_at"] = 1_790_001_800_000_i64.into();
+            session
+        }
+        ("GET", "/v1/sessions/sess_9") => ended_session(),
+        ("GET", "/v1/sessions/sess_9/end") => end(),
         ("POST", "/v1/sessions/sess_1/revoke") => json!({ "id": "sess_1", "status": "revoked" }),
         _ => return refusal(StatusCode::NOT_FOUND, "resource_not_found", "No such session"),
     };
     (StatusCode::OK, axum::Json(document)).into_response()
+}
+
+fn open_session() -> Value {
+    json!({
+        "id": "sess_1", "status": "active", "user_id": "user_1", "client_id": "client_1", "actor": null,
+        "latest_activity": {
+            "device_type": "Linux", "browser_name": "Chrome", "browser_version": "150.0.0.0",
+            "ip_address": "203.0.113.7",
+        },
+        "created_at": 1_790_000_000_000_i64, "last_active_at": 1_790_000_000_000_i64,
+        "expire_at": 1_790_604_800_000_i64, "abandon_at": 2_105_000_000_000_i64,
+    })
+}
+
+fn ended_session() -> Value {
+    json!({
+        "id": "sess_9", "status": "removed", "user_id": "user_2", "client_id": "client_2",
+        "actor": { "sub": "user_support" },
+        "latest_activity": {
+            "device_type": null, "browser_name": null, "browser_version": null, "ip_address": "",
+        },
+        "created_at": 1_780_000_000_000_i64, "last_active_at": 1_780_000_060_000_i64,
+        "expire_at": 1_780_604_800_000_i64, "abandon_at": 1_780_001_860_000_i64,
+    })
+}
+
+fn end() -> Value {
+    json!({
+        "object": "session_end", "session_id": "sess_9", "status": "removed", "reason": "signed_out",
+        "ended_at": 1_780_000_120_000_i64, "deadline_at": 1_780_001_860_000_i64,
+        "actor": { "type": "user", "id": "user_support" }, "settings_version": 3,
+    })
 }
 
 fn refusal(status: StatusCode, code: &str, message: &str) -> axum::response::Response {
@@ -238,14 +282,15 @@ fn sessions_are_listed_and_revoked() {
     let list = server.run(&["sessions", "list", "--user", "user_1", "--status", "active"]);
     insta::assert_snapshot!(shown(&list), @"
     exit Some(0)
-    ID      STATUS  USER    LAST ACTIVE           ENDS BY
-    sess_1  active  user_1  2026-09-21T14:13:20Z  2026-09-28T14:13:20Z
+    ID      STATUS   USER    LAST ACTIVE           END                   REASON
+    sess_1  active   user_1  2026-09-21T14:13:20Z  2026-09-28T14:13:20Z  -
+    sess_9  removed  user_2  2026-05-28T20:27:40Z  2026-05-28T20:28:40Z  signed_out
     --
-    1 of 7; more: --offset 1
+    2 of 7; more: --offset 2
     ");
     assert_eq!(
         server.asked()[0].0,
-        "GET /v1/sessions?paginated=true&limit=50&offset=0&user_id=user_1&status=active"
+        "GET /v1/sessions?paginated=true&include_end=true&limit=50&offset=0&user_id=user_1&status=active"
     );
     let revoked = server.run(&["sessions", "revoke", "sess_1", "sess_2"]);
     insta::assert_snapshot!(shown(&revoked), @"
@@ -257,6 +302,51 @@ fn sessions_are_listed_and_revoked() {
       try: check the id: sojourn sessions list
     ");
     assert_eq!(server.run(&["sessions", "revoke", "../users/user_1"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_session_is_inspected_while_it_is_open_and_when_it_is_over() {
+    let server = Server::start();
+    insta::assert_snapshot!(shown(&server.run(&["sessions", "inspect", "sess_1"])), @"
+    exit Some(0)
+    session      sess_1
+    status       active
+    user         user_1 (ada@example.com)
+    browser      client_1
+    from         Chrome 150.0.0.0, Linux, 203.0.113.7
+    signed in    2026-09-21T14:13:20Z
+    last active  2026-09-21T14:13:20Z
+    ends         2026-09-28T14:13:20Z by the maximum lifetime
+    --
+    ");
+    assert_eq!(server.asked().len(), 2, "an open session has no end to ask for");
+    insta::assert_snapshot!(shown(&server.run(&["sessions", "inspect", "sess_9"])), @"
+    exit Some(0)
+    session      sess_9
+    status       removed
+    user         user_2 (deleted)
+    acted by     user_support
+    browser      client_2
+    from         -
+    signed in    2026-05-28T20:26:40Z
+    last active  2026-05-28T20:27:40Z
+    ended        2026-05-28T20:28:40Z
+    reason       signed_out
+    ended by     user user_support
+    deadline     2026-05-28T20:57:40Z
+    settings     version 3
+    --
+    ");
+    let idle = server.run(&["sessions", "inspect", "sess_5"]);
+    assert!(stdout(&idle).contains("2026-09-21T14:43:20Z by the inactivity timeout"), "{}", stdout(&idle));
+    let json = server.run(&["sessions", "inspect", "sess_9", "--json"]);
+    let told: Value = serde_json::from_str(&stdout(&json)).expect("JSON");
+    assert_eq!(told, json!({ "session": ended_session(), "end": end() }));
+    let json = server.run(&["sessions", "inspect", "sess_1", "--json"]);
+    let told: Value = serde_json::from_str(&stdout(&json)).expect("JSON");
+    assert_eq!(told, json!({ "session": open_session(), "end": null }));
+    assert_eq!(server.run(&["sessions", "inspect", "sess_2"]).status.code(), Some(3));
+    assert_eq!(server.run(&["sessions", "inspect", "../users/user_1"]).status.code(), Some(2));
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub mod sessions;
 use sojourn_core::{client::ClientStep, event::Event, session::Session, user::User};
 use sojourn_store::Write;
 
-use super::answer::{refuse_caller, refuse_gone};
+use super::answer::{refuse_caller, refuse_gone, refuse_session};
 use crate::{
     app::{App, Unsettled},
     auth::Caller,
@@ -26,14 +26,15 @@ async fn me(
     let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
     let step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, browser);
     let named = Params::from_form(query.unwrap_or(""))?.text("_clerk_session_id")?;
-    let session = match named {
-        Some(id) => step.browser.sessions.iter().find(|session| session.id.to_string() == id),
+    let session = match &named {
+        Some(id) => step.browser.sessions.iter().find(|session| session.id.to_string() == *id),
         None => step.browser.active_session(),
     };
     let found = session.and_then(|session| Some((session.clone(), caller.user_of(session)?.clone())));
-    match found {
-        Some((session, user)) => Ok((step, session, user)),
-        None => refuse_gone(app, caller, &step).await,
+    match (found, named.and_then(|id| id.parse().ok())) {
+        (Some((session, user)), _) => Ok((step, session, user)),
+        (None, Some(id)) => refuse_session(app, caller, id).await,
+        (None, None) => refuse_gone(app, caller, &step).await,
     }
 }
 

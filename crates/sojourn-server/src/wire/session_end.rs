@@ -1,0 +1,185 @@
+//! The end of a session on the wire, and in words for people.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sojourn_core::session::{Closing, EndReason, EndedBy, Session};
+
+use super::session::activity;
+
+/// The record of an end, for application servers (product.md).
+pub fn record(session: &Session, closing: &Closing) -> Value {
+    json!({
+        "object": "session_end",
+        "session_id": session.id,
+        "user_id": session.user_id,
+        "client_id": session.client_id,
+        "status": closing.status.as_str(),
+        "reason": closing.reason.as_str(),
+        "ended_at": closing.at,
+        "last_active_at": session.last_active_at,
+        "deadline_at": closing.deadline_at,
+        "actor": {"type": closing.by.as_str(), "id": actor_id(session, closing)},
+        "settings_version": closing.settings_version,
+        "activity": activity(session),
+    })
+}
+
+/// What the browser that held the session is told, with a sentence to show.
+pub fn notice(session: &Session, closing: &Closing) -> Value {
+    json!({
+        "object": "session_end",
+        "session_id": session.id,
+        "status": closing.status.as_str(),
+        "reason": closing.reason.as_str(),
+        "ended_at": closing.at,
+        "message": format!("{SIGNED_OUT}{}", because(session, closing)),
+    })
+}
+
+/// How every sentence about an end begins; the time may follow, then [`because`].
+pub const SIGNED_OUT: &str = "You were signed out";
+
+/// How the sentence goes on, to its full stop. The one place for these words.
+pub fn because(session: &Session, closing: &Closing) -> String {
+    let fixed = match closing.reason {
+        EndReason::SignedOut => ".",
+        EndReason::SignedOutEverywhere => " of all accounts in this browser.",
+        EndReason::RevokedByBackend => " by the application.",
+        EndReason::RevokedByAdmin => " by an administrator.",
+        EndReason::RevokedByUser => " from another device.",
+        EndReason::InactivityTimeout => {
+            let span = in_words(closing.deadline_at.since(session.last_active_at));
+            return format!(" after {} without activity.", span.as_deref().unwrap_or("some time"));
+        }
+        EndReason::MaximumLifetime => {
+            let span = in_words(closing.deadline_at.since(session.created_at));
+            return format!(" because a sign-in lasts {} at most.", span.as_deref().unwrap_or("some time"));
+        }
+        EndReason::Replaced => " because of a newer sign-in.",
+        EndReason::SettingsTightened => " because the time that people stay signed in was shortened.",
+        EndReason::PasswordChanged => " because the password of the account was changed.",
+        EndReason::UserBanned => " because the account was banned.",
+        EndReason::UserDeleted => " because the account was deleted.",
+        EndReason::ImpersonationOver => " because the time to act as this account was over.",
+    };
+    fixed.to_owned()
+}
+
+/// `30 minutes`, in the largest unit that divides it; `None` for what no
+/// setting can say.
+fn in_words(span: Duration) -> Option<String> {
+    let seconds = span.as_secs();
+    if seconds == 0 || span.subsec_nanos() != 0 {
+        return None;
+    }
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit))?;
+    let count = seconds / unit;
+    let plural = if count == 1 { "" } else { "s" };
+    Some(format!("{count} {name}{plural}"))
+}
+
+/// The account of who was signed in, or whoever acted as it: by an end on
+/// another device that is the account itself.
+fn actor_id(session: &Session, closing: &Closing) -> Value {
+    let here = matches!(closing.reason, EndReason::SignedOut | EndReason::SignedOutEverywhere);
+    match (closing.by, &session.impersonation) {
+        (EndedBy::User, Some(own)) if here => own.actor.get("sub").cloned().unwrap_or(Value::Null),
+        (EndedBy::User, _) => json!(session.user_id),
+        (EndedBy::Backend | EndedBy::Admin | EndedBy::System, _) => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sojourn_core::{
+        id::{ClientId, SessionId, UserId},
+        impersonation::Impersonation,
+        session::{ClosedStatus, Device},
+        testing::Dice,
+        time::{Timestamp, days, minutes, seconds},
+    };
+
+    use super::*;
+
+    const BEGAN: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+    fn session() -> Session {
+        let mut dice = Dice::new(1);
+        Session {
+            id: SessionId::generate(BEGAN, &mut dice),
+            client_id: ClientId::generate(BEGAN, &mut dice),
+            user_id: UserId::generate(BEGAN, &mut dice),
+            created_at: BEGAN,
+            updated_at: BEGAN,
+            last_active_at: BEGAN,
+            first_factor_verified_at: BEGAN,
+            device: Device::default(),
+            impersonation: None,
+            closed: None,
+        }
+    }
+
+    fn closing(reason: EndReason, by: EndedBy) -> Closing {
+        Closing {
+            at: BEGAN + days(7),
+            status: ClosedStatus::Revoked,
+            reason,
+            by,
+            deadline_at: BEGAN + days(7),
+            settings_version: 1,
+        }
+    }
+
+    #[test]
+    fn every_reason_has_its_sentence() {
+        let words = "signed_out signed_out_everywhere revoked_by_backend revoked_by_admin revoked_by_user \
+                     inactivity_timeout maximum_lifetime replaced settings_tightened password_changed \
+                     user_banned user_deleted impersonation_over";
+        let sentences: Vec<String> = words
+            .split_whitespace()
+            .map(|word| closing(EndReason::from_word(word).unwrap(), EndedBy::System))
+            .map(|closing| notice(&session(), &closing)["message"].as_str().unwrap().to_owned())
+            .collect();
+        insta::assert_snapshot!(sentences.join("\n"), @"
+        You were signed out.
+        You were signed out of all accounts in this browser.
+        You were signed out by the application.
+        You were signed out by an administrator.
+        You were signed out from another device.
+        You were signed out after 7 days without activity.
+        You were signed out because a sign-in lasts 7 days at most.
+        You were signed out because of a newer sign-in.
+        You were signed out because the time that people stay signed in was shortened.
+        You were signed out because the password of the account was changed.
+        You were signed out because the account was banned.
+        You were signed out because the account was deleted.
+        You were signed out because the time to act as this account was over.
+        ");
+    }
+
+    #[test]
+    fn who_acted_as_the_account_is_named_for_what_they_did_here_only() {
+        let mut session = session();
+        let user = json!(session.user_id);
+        assert_eq!(actor_id(&session, &closing(EndReason::SignedOut, EndedBy::User)), user);
+        let actor = json!({"sub": "user_support"}).as_object().unwrap().clone();
+        session.impersonation = Some(Impersonation { actor, maximum: minutes(30) });
+        assert_eq!(actor_id(&session, &closing(EndReason::SignedOut, EndedBy::User)), "user_support");
+        assert_eq!(actor_id(&session, &closing(EndReason::RevokedByUser, EndedBy::User)), user);
+        assert_eq!(actor_id(&session, &closing(EndReason::UserBanned, EndedBy::Backend)), Value::Null);
+    }
+
+    #[test]
+    fn a_span_is_said_in_its_largest_whole_unit() {
+        let said = |span| in_words(span).unwrap_or_default();
+        assert_eq!(said(minutes(30)), "30 minutes");
+        assert_eq!(said(minutes(60)), "1 hour");
+        assert_eq!(said(minutes(90)), "90 minutes");
+        assert_eq!(said(days(7)), "7 days");
+        assert_eq!(said(seconds(1)), "1 second");
+        assert_eq!(in_words(Duration::from_millis(1500)), None);
+        assert_eq!(in_words(Duration::ZERO), None);
+    }
+}
