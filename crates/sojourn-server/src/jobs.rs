@@ -16,11 +16,15 @@ const GROUP: u32 = 200;
 
 /// Runs until the server ends.
 pub async fn run(app: App) {
+    tokio::join!(purge_at_times(&app), crate::pins::keep(&app));
+}
+
+async fn purge_at_times(app: &App) {
     let mut timer = tokio::time::interval(PURGE_EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         timer.tick().await;
-        if let Err(error) = purge(&app, app.moment()).await {
+        if let Err(error) = purge(app, app.moment()).await {
             tracing::warn!(%error, "could not remove old attempts; trying again later");
         }
     }
