@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sojourn_core::{
     activity::{Activity, Sign},
-    forecast::{HORIZON, forecast},
+    forecast::{Forecast, HORIZON},
     id::{ClientId, SessionId, UserId},
     impersonation::{INACTIVITY, Impersonation},
     lifetime::Lifetime,
@@ -189,7 +189,9 @@ impl Both {
             life.pass(self.now + later);
             life.over().is_some()
         };
-        let told = forecast(at(self.now), &self.policy, next, [&self.session]);
+        let mut forecast = Forecast::new(at(self.now), self.policy.clone(), next);
+        forecast.see(&self.session);
+        let told = forecast.would_end();
         let (now, later) = (0, millis(HORIZON));
         let at_once = ends(true, now) && !ends(false, now);
         assert_eq!(told.now, u64::from(at_once));

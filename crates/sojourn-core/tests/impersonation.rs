@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sojourn_core::{
     activity::{Activity, Sign},
     claims::{Minting, mint},
-    forecast::{WouldEnd, forecast},
+    forecast::{Forecast, WouldEnd},
     id::{ClientId, SessionId, UserId},
     impersonation::{INACTIVITY, Impersonation},
     lifetime::Lifetime,
@@ -140,9 +140,11 @@ fn ses_21_no_change_of_settings_ends_it_and_no_dry_run_counts_it() {
     let next = version(2, now, Lifetime::Both { inactivity: seconds(1), maximum: seconds(1) });
     let session = acted_by_sam(minutes(30));
     let ordinary = Session { impersonation: None, ..session.clone() };
-    let sessions = [session, ordinary];
-    assert_eq!(forecast(now, &policy, next, &sessions[..1]), WouldEnd::default());
-    assert_eq!(forecast(now, &policy, next, &sessions), WouldEnd { now: 1, within_one_hour: 0 });
+    let mut forecast = Forecast::new(now, policy, next);
+    forecast.see(&session);
+    assert_eq!(forecast.would_end(), WouldEnd::default());
+    forecast.see(&ordinary);
+    assert_eq!(forecast.would_end(), WouldEnd { now: 1, within_one_hour: 0 });
 }
 
 fn claims(settings: &TokenSettings, session: &Session, user: &User) -> Value {
