@@ -23,25 +23,42 @@ pub struct WouldEnd {
     pub within_one_hour: u64,
 }
 
-/// Which of `sessions` the version `next`, in force from `now`, would end.
-pub fn forecast<'a>(
+/// Counts, session by session, whom the change to one version would end: as
+/// many sessions as there are pass through it without being held.
+#[derive(Clone, Debug)]
+pub struct Forecast {
     now: Timestamp,
-    policy: &Policy,
-    next: PolicyVersion,
-    sessions: impl IntoIterator<Item = &'a Session>,
-) -> WouldEnd {
-    let changed = policy.clone().then(next);
-    let later = now + HORIZON;
-    let mut would_end = WouldEnd::default();
-    for session in sessions {
-        let outlives = |at| decide(at, policy, session).is_open() && !decide(at, &changed, session).is_open();
-        if outlives(now) {
-            would_end.now += 1;
-        } else if outlives(later) {
-            would_end.within_one_hour += 1;
+    policy: Policy,
+    changed: Policy,
+    would_end: WouldEnd,
+}
+
+impl Forecast {
+    /// Of the version `next`, in force from `now`.
+    pub fn new(now: Timestamp, policy: Policy, next: PolicyVersion) -> Self {
+        let changed = policy.clone().then(next);
+        Self { now, policy, changed, would_end: WouldEnd::default() }
+    }
+
+    /// Looks at one session. A session that began after `now` is none of those
+    /// that the change is asked about.
+    pub fn see(&mut self, session: &Session) {
+        if session.created_at > self.now {
+            return;
+        }
+        let ended =
+            |at| decide(at, &self.policy, session).is_open() && !decide(at, &self.changed, session).is_open();
+        if ended(self.now) {
+            self.would_end.now += 1;
+        } else if ended(self.now + HORIZON) {
+            self.would_end.within_one_hour += 1;
         }
     }
-    would_end
+
+    /// What was counted so far.
+    pub const fn would_end(&self) -> WouldEnd {
+        self.would_end
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +67,7 @@ mod tests {
     use crate::{
         activity::Activity,
         id::{ClientId, SessionId, UserId},
+        impersonation::Impersonation,
         lifetime::Lifetime,
         session::Device,
         testing::Dice,
@@ -82,6 +100,12 @@ mod tests {
         }
     }
 
+    fn forecast(now: Timestamp, policy: &Policy, next: PolicyVersion, sessions: &[Session]) -> WouldEnd {
+        let mut forecast = Forecast::new(now, policy.clone(), next);
+        sessions.iter().for_each(|session| forecast.see(session));
+        forecast.would_end()
+    }
+
     #[test]
     fn a_change_answers_for_what_it_ends_and_not_for_what_ends_anyway() {
         let start = Timestamp::from_secs(1_700_000_000);
@@ -105,5 +129,22 @@ mod tests {
         let next = version(2, start + minutes(4), Lifetime::Maximum(days(1)));
         let sessions = [session(start, start)];
         assert_eq!(forecast(start + minutes(4), &policy, next, &sessions), WouldEnd::default());
+    }
+
+    #[test]
+    fn somebody_who_acts_as_an_account_is_no_matter_of_the_settings() {
+        let start = Timestamp::from_secs(1_700_000_000);
+        let policy = Policy::new(version(1, start, Lifetime::Maximum(days(7))));
+        let next =
+            version(2, start + minutes(9), Lifetime::Both { inactivity: minutes(5), maximum: minutes(8) });
+        let acting = Impersonation { actor: serde_json::Map::new(), maximum: minutes(30) };
+        let sessions = [Session { impersonation: Some(acting), ..session(start, start) }];
+        assert_eq!(forecast(start + minutes(9), &policy, next, &sessions), WouldEnd::default());
+        let sessions = [session(start, start)];
+        assert_eq!(
+            forecast(start + minutes(9), &policy, next, &sessions).now,
+            1,
+            "its account's own would end"
+        );
     }
 }

@@ -1,17 +1,24 @@
 //! The settings of an instance: what is stored of them, how a change is
 //! checked, and the warnings that an accepted change carries.
 
+mod config;
+mod warning;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::{
+    config::{Difference, differences},
+    warning::Warning,
+};
 use crate::{
     activity::Activity,
-    lifetime::{BROWSER_LIMIT, Bounds, Lifetime, LifetimeError, Limit},
+    lifetime::{Bounds, Lifetime, LifetimeError, Limit},
     policy::PolicyVersion,
     template::{self, TemplateError},
-    time::{Timestamp, days},
+    time::{Moment, Timestamp, days},
 };
 
 /// One stored version of all settings of an instance.
@@ -25,8 +32,11 @@ pub struct Settings {
     /// there was a test clock, when both were one.
     #[serde(default)]
     pub saved_at: Option<Timestamp>,
-    /// Who made it: `system`, `backend`, `file:…`, `env:…`.
+    /// Who made it: `system`, `backend`, `cli:…`, `file:…`, `env:…`.
     pub author: String,
+    /// The earlier version whose content this one brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u64>,
     /// How long sessions live and how many a browser holds.
     pub session: SessionSettings,
     /// The session token.
@@ -43,10 +53,30 @@ impl Settings {
             in_force_from: now,
             saved_at: Some(now),
             author: "system".to_owned(),
+            restores: None,
             session: SessionSettings::default(),
             token: TokenSettings::default(),
             instance: InstanceSettings::default(),
         }
+    }
+
+    /// The version after this one, with the content of `next`. It is in force
+    /// from now on, but never from before its predecessor.
+    #[must_use]
+    pub fn succeeded_by(&self, next: Self, at: Moment, author: impl Into<String>) -> Self {
+        Self {
+            version: self.version + 1,
+            in_force_from: at.now.max(self.in_force_from),
+            saved_at: Some(at.wall),
+            author: author.into(),
+            restores: None,
+            ..next
+        }
+    }
+
+    /// Whether both say the same, whoever said it when.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.session, &self.token, &self.instance) == (other.session, &other.token, &other.instance)
     }
 
     /// The part of it that judges sessions.
@@ -230,58 +260,6 @@ impl SessionSettings {
     }
 }
 
-/// Something to think about in settings that were accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Warning {
-    /// A stable name.
-    pub code: &'static str,
-    /// What it means, for people.
-    pub message: String,
-}
-
-impl Settings {
-    /// What an operator should know about these settings.
-    pub fn warnings(&self) -> Vec<Warning> {
-        let lifetime = self.session.lifetime;
-        let mut warnings = Vec::new();
-        let mut warn = |code, message: String| warnings.push(Warning { code, message });
-        if [lifetime.inactivity(), lifetime.maximum()].into_iter().flatten().any(|span| span > BROWSER_LIMIT)
-        {
-            warn(
-                "beyond_browser_limit",
-                "browsers keep no cookie longer than 400 days, so users who do not come back within that time are signed out whatever this setting says".to_owned(),
-            );
-        }
-        let token = Duration::from_secs(self.token.lifetime.into());
-        if lifetime.inactivity().is_some_and(|span| span < 2 * token) {
-            warn(
-                "inactivity_below_token_lifetime",
-                format!(
-                    "an open tab refreshes its token about every {} s; an inactivity timeout below twice that signs active users out",
-                    self.token.lifetime
-                ),
-            );
-        }
-        if self.token.lifetime > 60 {
-            warn(
-                "token_outlives_revocation",
-                format!(
-                    "a revoked session's token is accepted for up to {} s by applications that verify it on their own",
-                    self.token.lifetime
-                ),
-            );
-        }
-        if self.token.claims.contains_key("aud") {
-            warn(
-                "aud_claim",
-                "the Python and Rust SDKs refuse tokens with an aud claim unless they are told the audience"
-                    .to_owned(),
-            );
-        }
-        warnings
-    }
-}
-
 /// The session token's settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenSettings {
@@ -312,9 +290,10 @@ pub struct TokenSettingsPatch {
 }
 
 /// Why a change of the session token's settings is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenSettingsRefusal {
     /// The lifetime is out of bounds.
+    #[error("the session token's lifetime must be from {least} to {most} seconds")]
     Lifetime {
         /// Fewest seconds.
         least: u32,
@@ -322,12 +301,22 @@ pub enum TokenSettingsRefusal {
         most: u32,
     },
     /// The skew is above 300 s.
+    #[error("the allowed clock skew must be from 0 to 300 seconds")]
     ClockSkew,
     /// The claims are no template.
+    #[error("the claims cannot be used: {0}")]
     Claims(TemplateError),
 }
 
+/// The largest clock skew that can be allowed, in seconds.
+pub const MOST_CLOCK_SKEW: u32 = 300;
+
 impl TokenSettings {
+    /// Fewest and most seconds that a session token may be good for (decision 9).
+    pub const fn lifetime_bounds(development: bool) -> (u32, u32) {
+        (if development { 10 } else { 30 }, 300)
+    }
+
     /// The settings after `patch`.
     ///
     /// # Errors
@@ -342,11 +331,11 @@ impl TokenSettings {
             lifetime: patch.lifetime.unwrap_or(self.lifetime),
             allowed_clock_skew: patch.allowed_clock_skew.unwrap_or(self.allowed_clock_skew),
         };
-        let (least, most) = (if development { 10 } else { 30 }, 300);
+        let (least, most) = Self::lifetime_bounds(development);
         if !(least..=most).contains(&next.lifetime) {
             return Err(TokenSettingsRefusal::Lifetime { least, most });
         }
-        if next.allowed_clock_skew > 300 {
+        if next.allowed_clock_skew > MOST_CLOCK_SKEW {
             return Err(TokenSettingsRefusal::ClockSkew);
         }
         template::check(&next.claims).map_err(TokenSettingsRefusal::Claims)?;

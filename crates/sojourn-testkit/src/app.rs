@@ -9,9 +9,13 @@ use sojourn_core::{
     id::{EmailAddressId, SessionId, SignInTokenId, UserId},
     session::Session,
     settings::Settings,
+    testing::Dice,
     user::User,
 };
-use sojourn_server::{App, keys};
+use sojourn_server::{
+    App, StartError, keys,
+    pins::{Pin, Pins},
+};
 use sojourn_store::{Engine as _, Store, Ticket, TicketStatus, Write};
 
 use crate::{
@@ -49,6 +53,22 @@ impl TestApp {
     pub async fn restarted(&self) -> Self {
         self.server.close().await.expect("a clean stop");
         self.frame.clone().reopen(self.clock.clone()).await
+    }
+
+    /// Starts another node on the same store, with settings pinned there: each
+    /// pin is its path, its value and where it is pinned.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn another_node(&self, pins: &[(&str, Value, &str)]) -> Result<Self, StartError> {
+        let pin = |(path, value, origin): &(&str, Value, &str)| Pin {
+            path: (*path).to_owned(),
+            value: value.clone(),
+            origin: (*origin).to_owned(),
+        };
+        let pins = Pins(pins.iter().map(pin).collect());
+        let dice = Dice::new(2_000_003);
+        self.frame.clone().open_with(self.store().clone(), self.clock.clone(), dice, pins).await
     }
 
     /// The server itself.

@@ -34,6 +34,11 @@ impl Backend {
         self.request("PATCH", target).json(&body).send().await
     }
 
+    /// PUT with a JSON body.
+    pub async fn put(&self, target: &str, body: Value) -> Answer {
+        self.request("PUT", target).json(&body).send().await
+    }
+
     /// DELETE.
     pub async fn delete(&self, target: &str) -> Answer {
         self.request("DELETE", target).send().await

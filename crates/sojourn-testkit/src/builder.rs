@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use sojourn_core::{lifetime::Bounds, settings::Settings, testing::Dice};
-use sojourn_server::{App, Entropy, Options};
+use sojourn_server::{App, Entropy, Options, StartError, pins::Pins};
 use sojourn_store::{Environment, Store};
 
 use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, home::Home, seed};
@@ -196,6 +196,17 @@ pub(crate) struct Frame {
 
 impl Frame {
     async fn open(self, store: Store, clock: ManualClock, dice: Dice) -> TestApp {
+        self.open_with(store, clock, dice, Pins::default()).await.expect("the application starts")
+    }
+
+    /// Opens a store with settings that are pinned.
+    pub(crate) async fn open_with(
+        self,
+        store: Store,
+        clock: ManualClock,
+        dice: Dice,
+        pins: Pins,
+    ) -> Result<TestApp, StartError> {
         let server = App::open(Options {
             store,
             master_key: seed::master_key(),
@@ -206,11 +217,10 @@ impl Frame {
             allow_loopback: self.allow_loopback,
             rate_limits: self.rate_limits,
             exposed: self.exposed,
-            pins: sojourn_server::pins::Pins::default(),
+            pins,
         })
-        .await
-        .expect("the application starts");
-        TestApp::started(clock, server, self)
+        .await?;
+        Ok(TestApp::started(clock, server, self))
     }
 
     /// Opens the same database again.

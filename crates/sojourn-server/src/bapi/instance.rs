@@ -3,10 +3,10 @@
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sojourn_core::settings::Settings;
 use sojourn_store::Engine as _;
 
@@ -52,15 +52,15 @@ pub async fn get_instance(State(app): State<App>, _: ApplicationServer) -> ApiRe
 pub async fn update_instance(
     State(app): State<App>,
     _: ApplicationServer,
+    headers: HeaderMap,
     params: Params,
 ) -> ApiResult<StatusCode> {
     let fields = Fields::new(params.fields(), "", &KNOWN)?;
-    app.pins().allow("", &Value::Object(params.fields().clone()))?;
     // SDKs send null for what they leave alone.
     let given = |name: &str| !fields.is_null(name);
     let test_mode = if given("test_mode") { test_mode(&app, &fields)? } else { None };
     let origins = if given("allowed_origins") { exact_origins(&fields)? } else { None };
-    let terms = Terms { expected: None, dry_run: false, query: Params::default() };
+    let terms = Terms::of(&headers, None)?;
     change(&app, &terms, |settings| {
         let mut next: Settings = settings.clone();
         next.instance.test_mode = test_mode.unwrap_or(next.instance.test_mode);

@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sojourn_core::settings::Settings;
 use sojourn_store::Engine as _;
 use url::Url;
@@ -18,8 +18,10 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
-const MAX_NAME_CHARS: usize = 128;
-const MAX_ORIGINS: usize = 100;
+/// Longest name of an application.
+pub const MAX_NAME_CHARS: usize = 128;
+/// Most origins that the settings hold.
+pub const MAX_ORIGINS: usize = 100;
 
 fn document(settings: &Settings) -> Value {
     json!(settings.instance)
@@ -46,8 +48,7 @@ pub async fn update_instance_settings(
     params: Params,
 ) -> ApiResult<Response> {
     let terms = Terms::of(&headers, query.as_deref())?;
-    let patch = Patch::of(&app, &params)?;
-    app.pins().allow("", &Value::Object(params.fields().clone()))?;
+    let patch = InstancePatch::of(&app, params.fields())?;
     let changed = change(&app, &terms, |settings| Ok(patch.applied_to(settings))).await?;
     let mut answer = if terms.dry_run {
         json!({
@@ -62,7 +63,9 @@ pub async fn update_instance_settings(
     Ok(Json(answer).into_response())
 }
 
-struct Patch {
+/// A change of these settings that was read and can be.
+#[derive(Debug)]
+pub struct InstancePatch {
     application_name: Option<String>,
     verify_at_sign_up: Option<bool>,
     /// Given as null: taken away.
@@ -71,10 +74,16 @@ struct Patch {
     allowed_origins: Option<Vec<String>>,
 }
 
-impl Patch {
-    fn of(app: &App, params: &Params) -> ApiResult<Self> {
-        let known = ["application_name", "auth_email", "paths", "test_mode", "allowed_origins"];
-        let fields = Fields::new(params.fields(), "", &known)?;
+impl InstancePatch {
+    /// What it may hold.
+    pub const KNOWN: [&str; 5] = ["application_name", "auth_email", "paths", "test_mode", "allowed_origins"];
+
+    /// Reads the change.
+    ///
+    /// # Errors
+    /// An unknown field, or a value that cannot be.
+    pub fn of(app: &App, fields: &Map<String, Value>) -> ApiResult<Self> {
+        let fields = Fields::new(fields, "", &Self::KNOWN)?;
         let auth_email = fields.object("auth_email")?;
         let verify_at_sign_up = match auth_email {
             Some(object) => {
@@ -95,7 +104,8 @@ impl Patch {
         })
     }
 
-    fn applied_to(&self, settings: &Settings) -> Settings {
+    /// The settings after it.
+    pub fn applied_to(&self, settings: &Settings) -> Settings {
         let mut next = settings.clone();
         let instance = &mut next.instance;
         if let Some(name) = &self.application_name {

@@ -7,16 +7,15 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sojourn_core::{
     activity::Activity,
-    forecast::{WouldEnd, forecast},
     lifetime::{LifetimeError, Limit},
     settings::{LimitPatch, SessionSettingsDocument, SessionSettingsPatch, Settings},
 };
-use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
+use sojourn_store::Engine as _;
 
-use super::settings::{Changed, Fields, Terms, change, versioned, warnings};
+use super::settings::{Fields, Terms, change, versioned, warnings, would_end};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -52,13 +51,8 @@ pub async fn update_session_settings(
     params: Params,
 ) -> ApiResult<Response> {
     let terms = Terms::of(&headers, query.as_deref())?;
-    let patch = patch(&params)?;
-    app.pins().allow("session_settings", &Value::Object(params.fields().clone()))?;
-    let changed = change(&app, &terms, |settings| {
-        let session = settings.session.change(&patch, app.bounds()).map_err(refusal)?;
-        Ok(Settings { session, ..settings.clone() })
-    })
-    .await?;
+    let patch = SessionPatch::of(params.fields(), "")?;
+    let changed = change(&app, &terms, |settings| patch.applied_to(&app, settings)).await?;
     let mut answer = if terms.dry_run {
         json!({
             "object": "session_settings_dry_run",
@@ -73,56 +67,69 @@ pub async fn update_session_settings(
     Ok(Json(answer).into_response())
 }
 
-async fn would_end(app: &App, changed: &Changed) -> ApiResult<WouldEnd> {
-    if changed.after.version == changed.before.version {
-        return Ok(WouldEnd::default());
-    }
-    let filter =
-        SessionFilter { stored: Some(StoredStatus::Open), limit: u32::MAX, ..SessionFilter::default() };
-    let (sessions, _) = app.store().sessions(app.instance_id(), filter).await?;
-    Ok(forecast(changed.now, &changed.policy, changed.after.policy_version(), &sessions))
+/// A change of the session settings that was read, and where it stood.
+#[derive(Debug)]
+pub struct SessionPatch {
+    patch: SessionSettingsPatch,
+    place: String,
 }
 
-fn patch(params: &Params) -> ApiResult<SessionSettingsPatch> {
-    let fields = Fields::new(
-        params.fields(),
-        "",
-        &[
+impl SessionPatch {
+    /// Reads the change from the object at `place`.
+    ///
+    /// # Errors
+    /// An unknown field, or one of another type.
+    pub fn of(fields: &Map<String, Value>, place: &str) -> ApiResult<Self> {
+        const KNOWN: [&str; 5] = [
             "inactivity_timeout",
             "maximum_lifetime",
             "multi_session_enabled",
             "activity",
             "ended_sessions_kept_seconds",
-        ],
-    )?;
-    let activity = fields.text("activity")?.map(|word| {
-        let refuse = || fields.refuse(ErrorCode::FormParamValueInvalid, "activity", "token or visible");
-        Activity::from_word(word).ok_or_else(refuse)
-    });
-    let limit = |name: &str| {
-        let place = format!("{name}.");
-        let Some(object) = fields.object(name)? else { return Ok(None) };
-        let fields = Fields::new(object, &place, &["enabled", "duration_seconds"])?;
-        let enabled = fields.flag("enabled")?;
-        Ok::<_, ApiError>(Some(LimitPatch { enabled, duration_seconds: fields.seconds("duration_seconds")? }))
-    };
-    Ok(SessionSettingsPatch {
-        inactivity_timeout: limit("inactivity_timeout")?,
-        maximum_lifetime: limit("maximum_lifetime")?,
-        multi_session_enabled: fields.flag("multi_session_enabled")?,
-        activity: activity.transpose()?,
-        ended_sessions_kept_seconds: fields.seconds("ended_sessions_kept_seconds")?,
-    })
+        ];
+        let fields = Fields::new(fields, place, &KNOWN)?;
+        let activity = fields.text("activity")?.map(|word| {
+            let refuse = || fields.refuse(ErrorCode::FormParamValueInvalid, "activity", "token or visible");
+            Activity::from_word(word).ok_or_else(refuse)
+        });
+        let limit = |name: &str| {
+            let place = format!("{place}{name}.");
+            let Some(object) = fields.object(name)? else { return Ok(None) };
+            let fields = Fields::new(object, &place, &["enabled", "duration_seconds"])?;
+            let enabled = fields.flag("enabled")?;
+            let duration_seconds = fields.seconds("duration_seconds")?;
+            Ok::<_, ApiError>(Some(LimitPatch { enabled, duration_seconds }))
+        };
+        let patch = SessionSettingsPatch {
+            inactivity_timeout: limit("inactivity_timeout")?,
+            maximum_lifetime: limit("maximum_lifetime")?,
+            multi_session_enabled: fields.flag("multi_session_enabled")?,
+            activity: activity.transpose()?,
+            ended_sessions_kept_seconds: fields.seconds("ended_sessions_kept_seconds")?,
+        };
+        Ok(Self { patch, place: place.to_owned() })
+    }
+
+    /// The settings after it.
+    ///
+    /// # Errors
+    /// `session_lifetime_required` where neither limit would be on (S2), or a
+    /// duration that the instance does not accept.
+    pub fn applied_to(&self, app: &App, settings: &Settings) -> ApiResult<Settings> {
+        let refuse = |error| refusal(&self.place, error);
+        let session = settings.session.change(&self.patch, app.bounds()).map_err(refuse)?;
+        Ok(Settings { session, ..settings.clone() })
+    }
 }
 
-fn refusal(error: LifetimeError) -> ApiError {
+fn refusal(place: &str, error: LifetimeError) -> ApiError {
     let bound = |limit: Limit, bound: &str, seconds: u64| {
         let name = match limit {
             Limit::Inactivity => "inactivity_timeout.duration_seconds",
             Limit::Maximum => "maximum_lifetime.duration_seconds",
             Limit::Retention => "ended_sessions_kept_seconds",
         };
-        ApiError::param(ErrorCode::FormParamValueInvalid, name)
+        ApiError::param(ErrorCode::FormParamValueInvalid, &format!("{place}{name}"))
             .why(format!("The {limit} has to be {bound} {seconds} seconds on this instance."))
             .meta(bound.trim_start_matches("at "), seconds)
     };

@@ -15,7 +15,7 @@ use sojourn_core::{
 };
 use sojourn_store::Engine as _;
 
-use super::settings::{Fields, Terms, change, versioned, warnings};
+use super::settings::{Fields, Terms, change, refuse, versioned, warnings};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -52,15 +52,8 @@ pub async fn update_session_token(
     params: Params,
 ) -> ApiResult<Response> {
     let terms = Terms::of(&headers, query.as_deref())?;
-    let fields = Fields::new(params.fields(), "", &["claims", "lifetime", "allowed_clock_skew"])?;
-    let patch = patch(fields)?;
-    app.pins().allow("session", &Value::Object(params.fields().clone()))?;
-    let changed = change(&app, &terms, |settings| {
-        let refuse = |why| refusal(&fields, why);
-        let token = settings.token.change(&patch, app.is_development()).map_err(refuse)?;
-        Ok(Settings { token, ..settings.clone() })
-    })
-    .await?;
+    let patch = TokenPatch::of(params.fields(), "")?;
+    let changed = change(&app, &terms, |settings| patch.applied_to(&app, settings)).await?;
     let mut noted = warnings(&changed.after, &WARNINGS);
     if !terms.dry_run {
         let mut answer = object(&changed.after);
@@ -99,42 +92,69 @@ async fn rendered(app: &App, settings: &Settings, user_id: &str) -> ApiResult<Ve
     serde_json::to_vec(&claims).map_err(ApiError::internal)
 }
 
-fn patch(fields: Fields<'_>) -> ApiResult<TokenSettingsPatch> {
-    let seconds = |name: &str| {
-        // What does not fit is out of bounds, whichever they are.
-        Ok::<_, ApiError>(fields.seconds(name)?.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)))
-    };
-    let claims = match fields.is_null("claims") {
-        true => Some(Map::new()),
-        false => fields.object("claims")?.cloned(),
-    };
-    Ok(TokenSettingsPatch {
-        claims,
-        lifetime: seconds("lifetime")?,
-        allowed_clock_skew: seconds("allowed_clock_skew")?,
-    })
+/// A change of the session token's settings that was read, and where it stood.
+#[derive(Debug)]
+pub struct TokenPatch {
+    patch: TokenSettingsPatch,
+    place: String,
 }
 
-fn refusal(fields: &Fields<'_>, refusal: TokenSettingsRefusal) -> ApiError {
+impl TokenPatch {
+    /// Reads the change from the object at `place`.
+    ///
+    /// # Errors
+    /// An unknown field, or one of another type.
+    pub fn of(fields: &Map<String, Value>, place: &str) -> ApiResult<Self> {
+        let fields = Fields::new(fields, place, &["claims", "lifetime", "allowed_clock_skew"])?;
+        let seconds = |name: &str| {
+            // What does not fit is out of bounds, whichever they are.
+            Ok::<_, ApiError>(fields.seconds(name)?.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)))
+        };
+        let claims = match fields.is_null("claims") {
+            true => Some(Map::new()),
+            false => fields.object("claims")?.cloned(),
+        };
+        let patch = TokenSettingsPatch {
+            claims,
+            lifetime: seconds("lifetime")?,
+            allowed_clock_skew: seconds("allowed_clock_skew")?,
+        };
+        Ok(Self { patch, place: place.to_owned() })
+    }
+
+    /// The settings after it.
+    ///
+    /// # Errors
+    /// A value out of bounds, a reserved claim, or claims that are no template.
+    pub fn applied_to(&self, app: &App, settings: &Settings) -> ApiResult<Settings> {
+        let refuse = |why| refusal(&self.place, why);
+        let token = settings.token.change(&self.patch, app.is_development()).map_err(refuse)?;
+        Ok(Settings { token, ..settings.clone() })
+    }
+}
+
+fn refusal(place: &str, refusal: TokenSettingsRefusal) -> ApiError {
     let invalid = ErrorCode::FormParamValueInvalid;
+    let claims = format!("{place}claims");
     match refusal {
         TokenSettingsRefusal::Lifetime { least, most } => {
-            fields.refuse(invalid, "lifetime", &format!("from {least} to {most} seconds on this instance"))
+            let what = format!("from {least} to {most} seconds on this instance");
+            refuse(invalid, place, "lifetime", &what)
         }
         TokenSettingsRefusal::ClockSkew => {
-            fields.refuse(invalid, "allowed_clock_skew", "from 0 to 300 seconds")
+            refuse(invalid, place, "allowed_clock_skew", "from 0 to 300 seconds")
         }
         TokenSettingsRefusal::Claims(TemplateError::Reserved(name)) => {
             ApiError::new(ErrorCode::ReservedClaim)
                 .why(format!("The token sets {name} itself. Give the claim another name."))
                 .meta("name", name)
-                .meta("param_name", "claims")
+                .meta("param_name", claims)
         }
         TokenSettingsRefusal::Claims(error @ TemplateError::TooLarge(_)) => {
-            ApiError::param(ErrorCode::FormParamExceedsAllowedSize, "claims")
+            ApiError::param(ErrorCode::FormParamExceedsAllowedSize, &claims)
                 .why(format!("The claims cannot be used: {error}."))
         }
-        TokenSettingsRefusal::Claims(error) => ApiError::param(ErrorCode::FormParamFormatInvalid, "claims")
+        TokenSettingsRefusal::Claims(error) => ApiError::param(ErrorCode::FormParamFormatInvalid, &claims)
             .why(format!("The claims cannot be used: {error}.")),
     }
 }

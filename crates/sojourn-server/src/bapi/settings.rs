@@ -1,9 +1,15 @@
-//! What all settings documents share: versions, dry runs, and fields of which
-//! none is ignored.
+//! What all settings documents share: versions, authors, dry runs, and fields
+//! of which none is ignored.
 
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
-use sojourn_core::{event::Event, policy::Policy, settings::Settings, time::Timestamp};
+use sojourn_core::{
+    event::Event,
+    forecast::{Forecast, WouldEnd},
+    policy::Policy,
+    settings::Settings,
+    time::Timestamp,
+};
 use sojourn_store::{Engine as _, Write};
 
 use crate::{
@@ -19,6 +25,24 @@ pub fn versioned(name: &str, mut document: Value, settings: &Settings) -> Value 
     document
 }
 
+/// Sessions looked at together, so that a dry run holds few of them at a time.
+const GROUP: u32 = 1000;
+
+/// The header in which the command line names who types.
+const CLI_USER: &str = "sojourn-cli-user";
+const MAX_LABEL_CHARS: usize = 64;
+
+/// Who changes the settings, for the history. Only a label: the secret key is
+/// what allows it, and whoever has that may call themselves anything, but not
+/// `system`, a file or a variable.
+fn author(headers: &HeaderMap) -> String {
+    let Some(name) = headers.get(CLI_USER) else { return "backend".to_owned() };
+    let name = String::from_utf8_lossy(name.as_bytes());
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '_' };
+    let label: String = name.trim().chars().take(MAX_LABEL_CHARS).map(plain).collect();
+    format!("cli:{}", if label.is_empty() { "unknown" } else { &label })
+}
+
 /// On what terms a change is asked for.
 #[derive(Clone, Debug)]
 pub struct Terms {
@@ -26,6 +50,10 @@ pub struct Terms {
     pub expected: Option<u64>,
     /// Change nothing, say what would be.
     pub dry_run: bool,
+    /// Who asks: `backend`, or `cli:` and a name.
+    pub author: String,
+    /// The earlier version that is to be brought back.
+    pub restores: Option<u64>,
     /// The rest of the query.
     pub query: Params,
 }
@@ -48,7 +76,7 @@ impl Terms {
                 })?)
             }
         };
-        Ok(Self { expected, dry_run, query })
+        Ok(Self { expected, dry_run, author: author(headers), restores: None, query })
     }
 }
 
@@ -69,7 +97,8 @@ pub struct Changed {
 /// a change to what is in force already makes none. Nothing in a dry run.
 ///
 /// # Errors
-/// What `decide` says; `conflict` where another version is in force than expected.
+/// What `decide` says; `conflict` where another version is in force than
+/// expected; `setting_pinned` where a value would change that is pinned.
 pub async fn change(
     app: &App,
     terms: &Terms,
@@ -94,13 +123,15 @@ pub async fn change(
                     .meta("version", before.version),
             ));
         }
-        let mut after = decide(&before)?;
-        if after == before {
+        let after = decide(&before)?;
+        if after.says_the_same(&before) {
             return Ok(Changed { now, policy, after: before.clone(), before });
         }
-        after.version = before.version + 1;
-        after.in_force_from = now.max(before.in_force_from);
-        "backend".clone_into(&mut after.author);
+        app.pins().allow(&before.config(), &after.config())?;
+        let after = Settings {
+            restores: terms.restores,
+            ..before.succeeded_by(after, at, terms.author.as_str())
+        };
         if !terms.dry_run {
             let mut changes = app.changes(at).write(Write::Settings(after.clone()));
             if after.session != before.session {
@@ -113,10 +144,39 @@ pub async fn change(
     .await
 }
 
+/// How many of the sessions that live at the moment of asking the change would
+/// end: exact for what this node knows, activity in memory included.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn would_end(app: &App, changed: &Changed) -> ApiResult<WouldEnd> {
+    if changed.after.session == changed.before.session {
+        return Ok(WouldEnd::default());
+    }
+    let mut forecast = Forecast::new(changed.now, changed.policy.clone(), changed.after.policy_version());
+    let mut walked = None;
+    loop {
+        let group = app.store().open_sessions(app.instance_id(), walked, GROUP).await?;
+        group.iter().for_each(|session| forecast.see(session));
+        let Some(last) = group.last().filter(|last| last.created_at <= changed.now) else {
+            return Ok(forecast.would_end());
+        };
+        walked = Some((last.created_at, last.id));
+        // A million sessions take seconds; requests that sign somebody in do not wait for them.
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Warnings of `settings` about one of its documents.
 pub fn warnings(settings: &Settings, codes: &[&str]) -> Vec<Value> {
     let about = settings.warnings().into_iter().filter(|warning| codes.contains(&warning.code));
     about.map(|warning| serde_json::json!(warning)).collect()
+}
+
+/// Refuses the field `name` of the object at `place`, and says what it has to be.
+pub fn refuse(code: ErrorCode, place: &str, name: &str, what: &str) -> ApiError {
+    let path = format!("{place}{name}");
+    ApiError::param(code, &path).why(format!("{path} has to be {what}."))
 }
 
 /// The fields of one object of a document, all of them known.
@@ -145,8 +205,7 @@ impl<'a> Fields<'a> {
 
     /// Refuses the field `name`, and says what it has to be.
     pub fn refuse(&self, code: ErrorCode, name: &str, what: &str) -> ApiError {
-        let path = format!("{}{name}", self.place);
-        ApiError::param(code, &path).why(format!("{path} has to be {what}."))
+        refuse(code, self.place, name, what)
     }
 
     fn get<T>(&self, name: &str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> ApiResult<Option<T>> {

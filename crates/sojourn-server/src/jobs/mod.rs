@@ -28,19 +28,23 @@ const PURGE_EVERY: Duration = seconds(300);
 
 /// Runs until the server ends.
 pub async fn run(app: App) {
+    tokio::join!(tidy(&app), crate::pins::keep(&app));
+}
+
+async fn tidy(app: &App) {
     let holder = random_hex(&mut app.random(), 16);
     let mut timer = tokio::time::interval(TICK);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut schedule, mut purged_at) = (Schedule::default(), None);
     loop {
         timer.tick().await;
-        if let Err(error) = look(&app, &holder, &mut schedule).await {
+        if let Err(error) = look(app, &holder, &mut schedule).await {
             tracing::warn!(?error, "could not record the ends that are due; trying again");
         }
         let at = app.moment();
         if purged_at.is_none_or(|purged| at.wall.since(purged) >= PURGE_EVERY) {
             purged_at = Some(at.wall);
-            if let Err(error) = purge_alone(&app, &holder, at).await {
+            if let Err(error) = purge_alone(app, &holder, at).await {
                 tracing::warn!(?error, "could not remove what is long over; trying again later");
             }
         }
