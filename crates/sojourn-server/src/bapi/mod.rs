@@ -3,6 +3,9 @@
 //! 2026-05-12; the settings below `/v1/instance` are ours.
 
 mod clients;
+mod config;
+mod config_patch;
+mod config_schema;
 mod handshake;
 mod instance;
 mod instance_settings;
@@ -12,6 +15,7 @@ mod session_settings;
 mod session_token;
 mod sessions;
 mod settings;
+mod settings_history;
 mod sign_in_tokens;
 mod testing_tokens;
 mod tokens;
@@ -57,4 +61,9 @@ pub fn router() -> OpenApiRouter<App> {
         ))
         .routes(routes!(session_settings::get_session_settings, session_settings::update_session_settings))
         .routes(routes!(session_token::get_session_token, session_token::update_session_token))
+        .routes(routes!(settings_history::list_settings_versions))
+        .routes(routes!(settings_history::get_settings_version))
+        .routes(routes!(settings_history::rollback_settings))
+        .routes(routes!(config::get_config, config::update_config, config::replace_config))
+        .routes(routes!(config::get_config_schema))
 }
