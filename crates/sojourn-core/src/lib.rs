@@ -23,6 +23,7 @@ pub mod session;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod simulation;
 pub mod template;
 pub mod test_clock;
 pub mod testing;

@@ -1,0 +1,327 @@
+//! When a user would have to sign in again, and why: a pattern of use, judged by
+//! the same rule that judges sessions, plus what browsers do to cookies.
+
+mod habit;
+
+use std::{fmt, time::Duration};
+
+pub use self::habit::{Habit, HabitError, visits};
+use crate::{
+    activity::{Activity, Sign},
+    id::{ClientId, Randomness, SessionId, UserId},
+    lifetime::{BROWSER_LIMIT, Lifetime},
+    policy::{Policy, PolicyVersion},
+    session::{Device, EndReason, Happening, Refusal, Session, transition},
+    time::{Timestamp, days, seconds},
+};
+
+/// How often a browser in use gets its client cookie anew, with another 400 days.
+const COOKIE_RENEWED_AFTER: Duration = days(1);
+
+/// A time in which the application is open and in view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Visit {
+    /// It is opened.
+    pub from: Timestamp,
+    /// It is closed, or the machine sleeps.
+    pub until: Timestamp,
+}
+
+/// Who uses the application when, under which settings.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The limits.
+    pub lifetime: Lifetime,
+    /// How long a session token is good: that often an open application asks for
+    /// a new one, which is activity. More than zero.
+    pub token_lifetime: Duration,
+    /// In order and apart from each other, as [`visits`] makes them.
+    pub visits: Vec<Visit>,
+    /// When the user clears the browser's cookies.
+    pub cleared: Vec<Timestamp>,
+    /// Whether each visit is in a private window, which forgets its cookies.
+    pub private: bool,
+}
+
+/// Why a user has to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Nobody was signed in yet.
+    FirstVisit,
+    /// The maximum lifetime was over (S4).
+    MaximumLifetime,
+    /// The inactivity timeout was over (S3).
+    InactivityTimeout,
+    /// The browser kept the cookie for 400 days, and no longer (S7).
+    CookieExpired,
+    /// The user cleared the cookies (S7).
+    CookiesCleared,
+    /// The private window was closed (S7).
+    PrivateWindowClosed,
+}
+
+impl Cause {
+    /// A stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstVisit => "first_visit",
+            Self::MaximumLifetime => "maximum_lifetime",
+            Self::InactivityTimeout => "inactivity_timeout",
+            Self::CookieExpired => "cookie_expired",
+            Self::CookiesCleared => "cookies_cleared",
+            Self::PrivateWindowClosed => "private_window_closed",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FirstVisit => "first visit",
+            Self::MaximumLifetime => "maximum lifetime",
+            Self::InactivityTimeout => "inactivity timeout",
+            Self::CookieExpired => "browsers keep no cookie longer than 400 days",
+            Self::CookiesCleared => "cookies were cleared",
+            Self::PrivateWindowClosed => "the private window was closed",
+        })
+    }
+}
+
+/// One time that the user has to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// When the user finds out, and signs in.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: Cause,
+    /// Since when it was so.
+    pub since: Timestamp,
+    /// The last sign of the user before; none at the first visit.
+    pub last_active_at: Option<Timestamp>,
+}
+
+/// Plays the scenario and tells each time that the user has to sign in.
+pub fn simulate(scenario: &Scenario) -> Vec<SignIn> {
+    let mut sign_ins = Vec::new();
+    let Some(first) = scenario.visits.first() else { return sign_ins };
+    let policy = Policy::new(PolicyVersion {
+        version: 1,
+        in_force_from: first.from,
+        lifetime: scenario.lifetime,
+        multi_session: false,
+        activity: Activity::default(),
+    });
+    // A token of no length would be asked for without end.
+    let step = scenario.token_lifetime.max(seconds(1));
+    let mut browser: Option<Browser> = None;
+    for visit in &scenario.visits {
+        let mut now = visit.from;
+        let mut sign = Sign::PageLoad;
+        loop {
+            let lost = browser.as_mut().map(|browser| browser.ask(now, &policy, scenario, sign));
+            let sign_in = match (lost, &browser) {
+                (None, _) => {
+                    Some(SignIn { at: now, cause: Cause::FirstVisit, since: now, last_active_at: None })
+                }
+                (Some(Some((since, cause))), Some(browser)) => {
+                    let last_active_at = Some(browser.session.last_active_at);
+                    Some(SignIn { at: now, cause, since, last_active_at })
+                }
+                _ => None,
+            };
+            if let Some(sign_in) = sign_in {
+                sign_ins.push(sign_in);
+                browser = Some(Browser::signed_in(now));
+            }
+            (now, sign) = (now + step, Sign::Token { hidden: false });
+            if now >= visit.until {
+                break;
+            }
+        }
+        if let Some(browser) = browser.as_mut().filter(|_| scenario.private) {
+            browser.window_closed_at = Some(visit.until);
+        }
+    }
+    sign_ins
+}
+
+/// A browser that holds a session, as far as it still holds the cookie to it.
+struct Browser {
+    session: Session,
+    cookie_set_at: Timestamp,
+    window_closed_at: Option<Timestamp>,
+}
+
+impl Browser {
+    fn signed_in(now: Timestamp) -> Self {
+        let session = Session {
+            id: SessionId::generate(now, &mut Nothing),
+            client_id: ClientId::generate(now, &mut Nothing),
+            user_id: UserId::generate(now, &mut Nothing),
+            created_at: now,
+            updated_at: now,
+            last_active_at: now,
+            first_factor_verified_at: now,
+            device: Device::default(),
+            impersonation: None,
+            closed: None,
+        };
+        Self { session, cookie_set_at: now, window_closed_at: None }
+    }
+
+    /// Asks the server something; says since when and why it is not signed in any more.
+    fn ask(
+        &mut self,
+        now: Timestamp,
+        policy: &Policy,
+        scenario: &Scenario,
+        sign: Sign,
+    ) -> Option<(Timestamp, Cause)> {
+        let over = match transition(now, policy, &self.session, Happening::Seen(sign)) {
+            Ok(step) => {
+                self.session = step.session;
+                None
+            }
+            Err(Refusal::AlreadyClosed { closing, .. }) => Some((
+                closing.at,
+                match closing.reason {
+                    EndReason::MaximumLifetime => Cause::MaximumLifetime,
+                    _ => Cause::InactivityTimeout,
+                },
+            )),
+        };
+        // A cookie that is gone does not reach the server, however open the session is.
+        let cleared = scenario.cleared.iter().filter(|at| **at >= self.cookie_set_at).min();
+        let lost = [
+            over,
+            Some((self.cookie_set_at + BROWSER_LIMIT, Cause::CookieExpired)),
+            cleared.map(|at| (*at, Cause::CookiesCleared)),
+            self.window_closed_at.map(|at| (at, Cause::PrivateWindowClosed)),
+        ];
+        let lost = lost.into_iter().flatten().filter(|(at, _)| *at <= now).min();
+        if lost.is_none() && now.since(self.cookie_set_at) >= COOKIE_RENEWED_AFTER {
+            self.cookie_set_at = now;
+        }
+        lost
+    }
+}
+
+/// No randomness: the ids of a simulation are nobody's.
+struct Nothing;
+
+impl Randomness for Nothing {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::minutes;
+
+    /// A Monday, midnight.
+    const MONDAY: Timestamp = Timestamp::from_secs(1_767_571_200);
+
+    fn scenario(lifetime: Lifetime, habits: &[&str], length: Duration) -> Scenario {
+        let habits: Vec<Habit> = habits.iter().map(|text| text.parse().expect("a habit")).collect();
+        Scenario {
+            lifetime,
+            token_lifetime: minutes(1),
+            visits: visits(&habits, MONDAY, MONDAY + length),
+            cleared: Vec::new(),
+            private: false,
+        }
+    }
+
+    /// Hours after the first Monday's midnight, and why.
+    fn told(scenario: &Scenario) -> Vec<(f64, Cause)> {
+        let hours = |at: Timestamp| at.since(MONDAY).as_secs_f64() / 3600.0;
+        simulate(scenario).iter().map(|one| (hours(one.at), one.cause)).collect()
+    }
+
+    #[test]
+    fn s4_office_hours_under_seven_days_mean_a_sign_in_a_week_in_the_middle_of_the_morning() {
+        let office = scenario(Lifetime::Maximum(days(7)), &["mon-fri 9:00-17:00"], days(28));
+        assert_eq!(
+            told(&office),
+            [
+                (9.0, Cause::FirstVisit),
+                (9.0 + 168.0, Cause::MaximumLifetime),
+                (9.0 + 336.0, Cause::MaximumLifetime),
+                (9.0 + 504.0, Cause::MaximumLifetime),
+            ]
+        );
+    }
+
+    #[test]
+    fn s3_half_an_hour_means_a_sign_in_each_morning_and_after_lunch_and_says_since_when() {
+        let lifetime = Lifetime::Inactivity(minutes(30));
+        let day = scenario(lifetime, &["mon-fri 9:00-12:00", "mon-fri 13:00-17:00"], days(2));
+        let sign_ins = simulate(&day);
+        let hours: Vec<_> = told(&day).iter().map(|(at, _)| *at).collect();
+        assert_eq!(hours, [9.0, 13.0, 33.0, 37.0]);
+        let after_lunch = sign_ins[1];
+        assert_eq!(after_lunch.last_active_at, Some(MONDAY + minutes(11 * 60 + 59)));
+        assert_eq!(after_lunch.since, MONDAY + minutes(12 * 60 + 29));
+    }
+
+    #[test]
+    fn s3_a_weekend_is_a_gap_that_a_day_of_inactivity_does_not_survive_and_three_days_do() {
+        let office = |timeout| scenario(Lifetime::Inactivity(timeout), &["mon-fri 9:00-17:00"], days(21));
+        let mondays =
+            [(9.0, Cause::FirstVisit), (177.0, Cause::InactivityTimeout), (345.0, Cause::InactivityTimeout)];
+        assert_eq!(told(&office(days(1))), mondays);
+        assert_eq!(told(&office(days(3))), mondays[..1]);
+    }
+
+    #[test]
+    fn s5_the_earlier_of_both_limits_is_the_cause() {
+        let lifetime = Lifetime::Both { inactivity: days(1), maximum: days(2) };
+        let week = scenario(lifetime, &["mon-fri 9:00-17:00"], days(8));
+        let causes: Vec<_> = told(&week).iter().map(|(_, cause)| *cause).collect();
+        use Cause::{FirstVisit, InactivityTimeout, MaximumLifetime};
+        // Monday, Wednesday, Friday; the weekend is longer than a day.
+        assert_eq!(causes, [FirstVisit, MaximumLifetime, MaximumLifetime, InactivityTimeout]);
+    }
+
+    #[test]
+    fn s4_it_also_ends_in_the_middle_of_work_and_is_noticed_by_the_next_token() {
+        let lifetime = Lifetime::Maximum(minutes(90));
+        let open = scenario(lifetime, &["mon 9:00-12:30"], days(1));
+        assert_eq!(told(&open).iter().map(|(at, _)| *at).collect::<Vec<_>>(), [9.0, 10.5, 12.0]);
+    }
+
+    #[test]
+    fn s3_a_timeout_shorter_than_a_token_signs_out_whoever_is_at_work() {
+        let lifetime = Lifetime::Inactivity(seconds(45));
+        let busy = scenario(lifetime, &["mon 9:00-9:05"], days(1));
+        assert_eq!(told(&busy).len(), 5);
+    }
+
+    #[test]
+    fn s7_a_user_who_stays_away_for_400_days_is_signed_out_by_the_browser_and_one_who_returns_is_not() {
+        let lifetime = Lifetime::Maximum(days(3000));
+        let away = Scenario {
+            visits: visits(&[Habit::Every(days(400))], MONDAY, MONDAY + days(801)),
+            ..scenario(lifetime, &[], days(1))
+        };
+        assert_eq!(told(&away)[1..], [(9600.0, Cause::CookieExpired), (19_200.0, Cause::CookieExpired)]);
+        let returns = Scenario {
+            visits: visits(&[Habit::Every(days(399))], MONDAY, MONDAY + days(1600)),
+            ..away.clone()
+        };
+        assert_eq!(told(&returns), [(0.0, Cause::FirstVisit)]);
+    }
+
+    #[test]
+    fn s7_cleared_cookies_and_a_closed_private_window_mean_signing_in_again() {
+        let plain = scenario(Lifetime::DEFAULT, &["daily 10:00-10:10"], days(4));
+        assert_eq!(told(&plain).len(), 1);
+        let cleared = Scenario { cleared: vec![MONDAY + days(1)], ..plain.clone() };
+        assert_eq!(told(&cleared)[1..], [(34.0, Cause::CookiesCleared)]);
+        let private = Scenario { private: true, ..plain };
+        let causes: Vec<_> = told(&private).iter().map(|(_, cause)| *cause).collect();
+        assert_eq!(causes[1..], [Cause::PrivateWindowClosed; 3]);
+    }
+}
