@@ -68,6 +68,7 @@ impl Client {
         let http = http
             .timeout(TIMEOUT)
             .user_agent(concat!("sojourn/", env!("CARGO_PKG_VERSION")))
+            .default_headers(labels())
             // A secret key follows no redirect.
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -79,15 +80,27 @@ impl Client {
     }
 
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Refused> {
-        self.send(Method::GET, path, query, None).await
+        self.send(Method::GET, path, query, None, None).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Refused> {
-        self.send(Method::POST, path, &[], Some(body)).await
+        self.send(Method::POST, path, &[], None, Some(body)).await
     }
 
     pub async fn patch(&self, path: &str, query: &[(&str, String)], body: &Value) -> Result<Value, Refused> {
-        self.send(Method::PATCH, path, query, Some(body)).await
+        self.send(Method::PATCH, path, query, None, Some(body)).await
+    }
+
+    /// A change that is meant for one version of what it changes, and for no other.
+    pub async fn change_version(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        version: u64,
+        body: Option<&Value>,
+    ) -> Result<Value, Refused> {
+        self.send(method, path, query, Some(version), body).await
     }
 
     async fn send(
@@ -95,6 +108,7 @@ impl Client {
         method: Method,
         path: &str,
         query: &[(&str, String)],
+        version: Option<u64>,
         body: Option<&Value>,
     ) -> Result<Value, Refused> {
         let mut url = self.base_url.clone();
@@ -103,6 +117,9 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut request = self.http.request(method, url).bearer_auth(&self.secret_key);
+        if let Some(version) = version {
+            request = request.header(reqwest::header::IF_MATCH, version);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -129,6 +146,17 @@ impl Client {
             ),
         }
     }
+}
+
+/// Who types, for the history of the settings. A label; the key is what counts.
+fn labels() -> reqwest::header::HeaderMap {
+    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let name: String = name.unwrap_or_default().chars().filter(char::is_ascii_graphic).take(64).collect();
+    let value = reqwest::header::HeaderValue::from_str(if name.is_empty() { "unknown" } else { &name });
+    value
+        .into_iter()
+        .map(|value| (reqwest::header::HeaderName::from_static("sojourn-cli-user"), value))
+        .collect()
 }
 
 /// An answer that is not the one that was asked for.
@@ -179,6 +207,10 @@ fn next_for(code: &str, exit: Exit) -> Option<&'static str> {
             "sojourn settings set session_settings.inactivity_timeout=30d \
              session_settings.maximum_lifetime=off",
         ),
+        ("conflict", _) => {
+            Some("sojourn settings diff shows what is in force; sojourn settings pull takes it over")
+        }
+        ("setting_pinned", _) => Some("change it where it is pinned, and start the server again"),
         (_, Exit::NotAuthorised) => {
             Some("give the server's own --secret-key (sojourn env --for json shows it)")
         }

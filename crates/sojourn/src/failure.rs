@@ -13,6 +13,8 @@ pub enum Exit {
     NotAuthorised = 4,
     Rejected = 5,
     Unreachable = 6,
+    /// What was compared is not the same.
+    Differs = 9,
 }
 
 /// A failure in three parts, with a stable code for programs.

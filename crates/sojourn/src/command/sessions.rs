@@ -159,7 +159,7 @@ fn checked(id: &str) -> Result<&str, Failure> {
         .next("sojourn sessions list"))
 }
 
-fn time(ms: Option<i64>) -> String {
+pub(super) fn time(ms: Option<i64>) -> String {
     let timestamp = ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     timestamp.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }

@@ -1,5 +1,10 @@
 //! `sojourn settings`: the session settings, the session token and the rest.
 
+mod file;
+mod remote;
+mod simulate;
+mod versions;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +20,18 @@ pub enum SettingsCommand {
     Get(GetArguments),
     /// Change settings at once, such as session_settings.inactivity_timeout=30m
     Set(SetArguments),
+    /// Write all settings to a file, to edit and to keep in version control
+    Pull(versions::PullArguments),
+    /// Put the settings of a file into force, after showing what that does
+    Push(versions::PushArguments),
+    /// Compare a file or an earlier version with what is in force; exit 9 where they differ
+    Diff(versions::DiffArguments),
+    /// List who changed what and when, newest first
+    History(versions::HistoryArguments),
+    /// Put the content of an earlier version into force again, as a new version
+    Rollback(versions::RollbackArguments),
+    /// Say when and why a user has to sign in, given limits and a pattern of use
+    Simulate(simulate::SimulateArguments),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +65,12 @@ impl SettingsCommand {
         match self {
             Self::Get(arguments) => arguments.json,
             Self::Set(arguments) => arguments.json,
+            Self::Pull(_) => false,
+            Self::Push(arguments) => arguments.json(),
+            Self::Diff(arguments) => arguments.json,
+            Self::History(arguments) => arguments.json,
+            Self::Rollback(arguments) => arguments.terms.json,
+            Self::Simulate(arguments) => arguments.json,
         }
     }
 }
@@ -56,6 +79,12 @@ pub async fn run(command: &SettingsCommand) -> Result<(), Failure> {
     match command {
         SettingsCommand::Get(arguments) => get(arguments).await,
         SettingsCommand::Set(arguments) => set(arguments).await,
+        SettingsCommand::Pull(arguments) => versions::pull(arguments).await,
+        SettingsCommand::Push(arguments) => versions::push(arguments).await,
+        SettingsCommand::Diff(arguments) => versions::diff(arguments).await,
+        SettingsCommand::History(arguments) => versions::history(arguments).await,
+        SettingsCommand::Rollback(arguments) => versions::rollback(arguments).await,
+        SettingsCommand::Simulate(arguments) => simulate::simulate(arguments).await,
     }
 }
 
@@ -133,7 +162,7 @@ async fn set(arguments: &SetArguments) -> Result<(), Failure> {
             refused.while_doing(&format!("cannot change the settings{before}"))
         })?;
         if !arguments.json {
-            report(&answer, arguments.dry_run);
+            remote::report(&answer);
         }
         let name = document.path().rsplit('/').next().unwrap_or_default();
         done.push(name);
@@ -144,22 +173,6 @@ async fn set(arguments: &SetArguments) -> Result<(), Failure> {
     }
     output::note(if arguments.dry_run { "nothing was changed" } else { "changed" });
     Ok(())
-}
-
-/// Warnings, and what a dry run found, in words.
-fn report(answer: &Value, dry_run: bool) {
-    for warning in answer["warnings"].as_array().into_iter().flatten() {
-        let text = warning["message"].as_str().or(warning["code"].as_str()).unwrap_or("?");
-        output::note(&format!("warning: {text}"));
-    }
-    if dry_run && let Some(would_end) = answer["would_end"].as_object() {
-        let count = |name: &str| would_end.get(name).and_then(Value::as_u64).unwrap_or_default();
-        output::note(&format!(
-            "would end {} sessions now, and {} more within an hour without activity",
-            count("now"),
-            count("within_one_hour")
-        ));
-    }
 }
 
 /// Assignments as the bodies to send, one per document.
@@ -211,6 +224,9 @@ fn expand(path: &str, text: &str) -> Vec<(String, String)> {
     let limit = matches!(path, "session_settings.inactivity_timeout" | "session_settings.maximum_lifetime");
     let enabled = |switch: &str| (format!("{path}.enabled"), switch.to_owned());
     match (limit, text) {
+        (false, _) if path == "session_settings.ended_sessions_kept" => {
+            vec![(format!("{path}_seconds"), text.to_owned())]
+        }
         (false, _) => vec![(path.to_owned(), text.to_owned())],
         (true, "off") => vec![enabled("false")],
         (true, "on") => vec![enabled("true")],
@@ -269,6 +285,8 @@ mod tests {
             "auth_email.verify_at_sign_up=false",
             "session.claims={\"a\":\"{{user.id}}\"}",
             "session_settings.multi_session_enabled=true",
+            "session_settings.activity=visible",
+            "session_settings.ended_sessions_kept=30d",
             "paths.home_url=",
         ])
         .expect("valid");
@@ -281,6 +299,8 @@ mod tests {
                         "inactivity_timeout": { "enabled": true, "duration_seconds": 1800 },
                         "maximum_lifetime": { "enabled": false },
                         "multi_session_enabled": true,
+                        "activity": "visible",
+                        "ended_sessions_kept_seconds": 2_592_000,
                     })
                 ),
                 (

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sojourn_core::activity::Activity;
 use sojourn_store::{ServerUrl, StoreError};
 use url::{Host, Url};
 
@@ -133,6 +134,19 @@ pub fn application_name(name: Sourced<String>) -> Result<Sourced<String>, Failur
             .next("shorten it, or leave it out"));
     }
     Ok(name)
+}
+
+pub fn activity(word: Sourced<String>) -> Result<Sourced<String>, Failure> {
+    if Activity::from_word(&word.value).is_some() {
+        return Ok(word);
+    }
+    Err(refused(format!(
+        "session_settings.activity \"{}\" from {} is unknown",
+        word.value,
+        word.origin.in_words()
+    ))
+    .because("either every refresh of the token keeps a session alive, or none by a hidden tab")
+    .next("use token or visible"))
 }
 
 pub fn origins(list: Sourced<Vec<String>>) -> Result<Sourced<Vec<String>>, Failure> {

@@ -113,6 +113,8 @@ pub const KEYS: &[Key] = &[
         Document::SessionSettings,
     ),
     changeable("session_settings.multi_session_enabled", Kind::Switch, Document::SessionSettings),
+    changeable("session_settings.activity", Kind::Text, Document::SessionSettings),
+    changeable("session_settings.ended_sessions_kept_seconds", Kind::Seconds, Document::SessionSettings),
     changeable("session.claims", Kind::Object, Document::SessionToken),
     changeable("session.lifetime", Kind::Seconds, Document::SessionToken),
     changeable("session.allowed_clock_skew", Kind::Seconds, Document::SessionToken),

@@ -18,7 +18,7 @@ pub use self::check::is_loopback;
 pub use self::key::{Document, KEYS, Key, Kind, find, is_table, nearest};
 pub use self::layer::Flag;
 pub use self::origin::{Origin, Sourced};
-pub use self::value::{from_text, seconds};
+pub use self::value::{from_text, from_typed, seconds};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
@@ -71,6 +71,8 @@ pub struct Pins {
     pub maximum_lifetime_enabled: Option<Sourced<bool>>,
     pub maximum_lifetime_duration_seconds: Option<Sourced<u64>>,
     pub multi_session_enabled: Option<Sourced<bool>>,
+    pub activity: Option<Sourced<String>>,
+    pub ended_sessions_kept_seconds: Option<Sourced<u64>>,
     pub token_claims: Option<Sourced<Value>>,
     pub token_lifetime: Option<Sourced<u64>>,
     pub token_allowed_clock_skew: Option<Sourced<u64>>,
@@ -198,6 +200,8 @@ impl Pins {
             maximum_lifetime_enabled: layers.switch(&format!("{MAXIMUM}.enabled")),
             maximum_lifetime_duration_seconds: layers.number(&format!("{MAXIMUM}.duration_seconds")),
             multi_session_enabled: layers.switch("session_settings.multi_session_enabled"),
+            activity: layers.text("session_settings.activity").map(check::activity).transpose()?,
+            ended_sessions_kept_seconds: layers.number("session_settings.ended_sessions_kept_seconds"),
             token_claims: layers.object("session.claims"),
             token_lifetime: layers.number("session.lifetime"),
             token_allowed_clock_skew: layers.number("session.allowed_clock_skew"),
@@ -298,6 +302,8 @@ impl Pins {
                 self.maximum_lifetime_duration_seconds.as_ref(),
             ),
             pin("session_settings.multi_session_enabled", self.multi_session_enabled.as_ref()),
+            pin("session_settings.activity", self.activity.as_ref()),
+            pin("session_settings.ended_sessions_kept_seconds", self.ended_sessions_kept_seconds.as_ref()),
             pin("session.claims", self.token_claims.as_ref()),
             pin("session.lifetime", self.token_lifetime.as_ref()),
             pin("session.allowed_clock_skew", self.token_allowed_clock_skew.as_ref()),

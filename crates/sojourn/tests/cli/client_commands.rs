@@ -85,6 +85,8 @@ async fn answer(
             "inactivity_timeout": { "enabled": false, "duration_seconds": 1800 },
             "maximum_lifetime": { "enabled": true, "duration_seconds": 604_800 },
             "multi_session_enabled": false,
+            "activity": "token",
+            "ended_sessions_kept_seconds": 7_776_000,
             "version": 3,
             "would_end": { "now": 12, "within_one_hour": 40 },
             "warnings": if method == "PATCH" {
@@ -184,6 +186,8 @@ fn settings_get_prints_lines_or_one_value_or_json() {
     session_settings.maximum_lifetime.enabled = true
     session_settings.maximum_lifetime.duration_seconds = 604800
     session_settings.multi_session_enabled = false
+    session_settings.activity = "token"
+    session_settings.ended_sessions_kept_seconds = 7776000
     session.claims = { fullName = "{{user.full_name}}" }
     session.lifetime = 60
     session.allowed_clock_skew = 5

@@ -11,4 +11,5 @@ mod people;
 mod postgres;
 mod process;
 mod raw_http;
+mod settings_as_code;
 mod support;

@@ -1,0 +1,119 @@
+//! All settings of a running server as one document, and how a change of them is shown.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use reqwest::Method;
+use serde_json::{Map, Value};
+use sojourn_core::settings::{Difference, differences};
+
+use crate::client::Client;
+use crate::command::ServerArguments;
+use crate::failure::{Exit, Failure};
+use crate::output;
+
+/// The settings of one server.
+pub struct Remote {
+    pub client: Client,
+    path: String,
+}
+
+impl Remote {
+    pub async fn find(arguments: &ServerArguments) -> Result<Self, Failure> {
+        let client = Client::find(arguments)?;
+        let instance = client.get("/v1/instance", &[]).await.map_err(cannot_read)?;
+        let id = instance["id"].as_str().unwrap_or_default();
+        let path = format!("/v1/platform/applications/{id}/instances/{id}/config");
+        Ok(Self { client, path })
+    }
+
+    /// The version in force, and all that it says.
+    pub async fn config(&self) -> Result<(u64, Map<String, Value>), Failure> {
+        let mut config = self.client.get(&self.path, &[]).await.map_err(cannot_read)?;
+        let version = config["config_version"].take();
+        let version = version.as_str().and_then(|version| version.parse().ok());
+        match (version, config) {
+            (Some(version), Value::Object(mut config)) => {
+                config.remove("config_version");
+                Ok((version, config))
+            }
+            _ => Err(Failure::new(Exit::Other, "unexpected_answer", "cannot read the settings")
+                .because("the answer is not a configuration with its version")
+                .next("check that the address is a sojourn server of this version")),
+        }
+    }
+
+    pub async fn schema(&self) -> Result<Value, Failure> {
+        self.client.get(&format!("{}/schema", self.path), &[]).await.map_err(cannot_read)
+    }
+
+    /// Puts a whole configuration into force in the place of `version`.
+    pub async fn replace(
+        &self,
+        version: u64,
+        config: &Map<String, Value>,
+        dry_run: bool,
+    ) -> Result<Value, Failure> {
+        // The difference is shown before, with what is taken away.
+        let query = [("destructive", "true".to_owned()), ("dry_run", dry_run.to_string())];
+        let body = Value::Object(config.clone());
+        self.client
+            .change_version(Method::PUT, &self.path, &query, version, Some(&body))
+            .await
+            .map_err(|refused| refused.while_doing("cannot change the settings"))
+    }
+}
+
+fn cannot_read(refused: crate::client::Refused) -> Failure {
+    refused.while_doing("cannot read the settings")
+}
+
+/// What differs between two documents of an answer.
+pub fn between(before: &Value, after: &Value) -> Vec<Difference> {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => differences(before, after),
+        _ => Vec::new(),
+    }
+}
+
+/// A line for each difference.
+pub fn lines(changes: &[Difference]) -> String {
+    let lines: Vec<String> =
+        changes.iter().map(|one| format!("{}: {} -> {}", one.path, one.before, one.after)).collect();
+    lines.join("\n")
+}
+
+/// Warnings, and what a dry run found, in words.
+pub fn report(answer: &Value) {
+    for warning in answer["warnings"].as_array().into_iter().flatten() {
+        let text = warning["message"].as_str().or(warning["code"].as_str()).unwrap_or("?");
+        output::note(&format!("warning: {text}"));
+    }
+    if let Some(would_end) = answer["would_end"].as_object() {
+        let count = |name: &str| would_end.get(name).and_then(Value::as_u64).unwrap_or_default();
+        output::note(&format!(
+            "would end {} sessions now, and {} more within an hour without activity",
+            count("now"),
+            count("within_one_hour")
+        ));
+    }
+}
+
+/// Asks on a terminal; refuses where nobody can be asked.
+pub fn confirm(yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Err(Failure::new(Exit::Usage, "confirmation_required", "nothing was changed")
+            .because("the change has to be confirmed, and this is no terminal on which to ask")
+            .next("add --yes to change the settings, or --dry-run to see only what would happen"));
+    }
+    let mut stderr = io::stderr().lock();
+    let mut answer = String::new();
+    let asked = write!(stderr, "Change the settings? [y/N] ").and_then(|()| stderr.flush());
+    let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
+    match (read, answer.trim().to_ascii_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(Failure::new(Exit::Other, "not_confirmed", "nothing was changed")),
+    }
+}
