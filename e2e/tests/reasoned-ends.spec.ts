@@ -34,7 +34,6 @@ test.describe('in New York', () => {
     await stranger.close()
 
     await fillSignIn(page, alice)
-    await page.goto(`${portal}/sign-in`)
     await expect(told(page)).toHaveCount(0)
   })
 
@@ -65,10 +64,10 @@ test('reasoned ends — inactivity is told with its length', async ({ page, port
 
 test('reasoned ends — who signed out is told nothing', async ({ page, portal }) => {
   await signIn(page, await user('alice'), portal)
+
   await page.evaluate(() => (window.Clerk as any).signOut())
 
-  await page.goto(`${portal}/sign-in`)
-
+  await expect(page).toHaveURL(/\/sign-in/)
   await expect(page.locator('input[name="identifier"]:visible')).toBeVisible()
   await expect(told(page)).toHaveCount(0)
 })

@@ -202,11 +202,13 @@ async fn the_sign_in_page_has_words_for_every_end_that_a_user_did_not_want() {
     revoke(&app, &alice.session()).await;
     assert_eq!(told(&alice, "/sign-in").await, Some(format!("{at} by the application.")));
 
+    app.clock.advance(seconds(1));
     alice.sign_in("alice@example.com", PASSWORD).await.assert_ok();
     let elsewhere = app.signed_in("alice@example.com").await;
     elsewhere.post(&format!("/v1/me/sessions/{}/revoke", alice.session()), &[]).await.assert_ok();
     assert_eq!(told(&alice, "/sign-in").await, Some(format!("{at} from another device.")));
 
+    app.clock.advance(seconds(1));
     alice.sign_in("alice@example.com", PASSWORD).await.assert_ok();
     let other = json!({"password": "an entirely different passphrase", "sign_out_of_other_sessions": true});
     app.backend().patch(&format!("/v1/users/{user}"), other).await.assert_ok();
