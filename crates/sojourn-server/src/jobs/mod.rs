@@ -31,10 +31,7 @@ pub async fn run(app: App) {
     tokio::join!(tidy(&app), crate::pins::keep(&app));
 }
 
-<<<<<<< HEAD
 /// Sweeps and purges, when it is time.
-=======
->>>>>>> settings
 async fn tidy(app: &App) {
     let holder = random_hex(&mut app.random(), 16);
     let mut timer = tokio::time::interval(TICK);

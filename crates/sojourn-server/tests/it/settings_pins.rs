@@ -2,10 +2,7 @@
 //! on one store.
 
 use serde_json::{Value, json};
-<<<<<<< HEAD
-=======
 use sojourn_store::Store;
->>>>>>> settings
 use sojourn_testkit::{TestApp, seconds};
 
 const SESSION: &str = "/v1/instance/session_settings";
@@ -38,13 +35,10 @@ async fn decision_8_pins_become_a_version_by_the_file_or_variable_that_gave_them
 #[tokio::test]
 async fn decision_8_a_second_node_with_other_pins_refuses_to_start_and_one_with_the_same_does_not() {
     let first = node(&one_day()).await;
-<<<<<<< HEAD
-=======
     if matches!(first.store(), Store::Sqlite(_)) {
         // One process has the folder of an embedded database: there are no nodes.
         return;
     }
->>>>>>> settings
     let other = [(MAXIMUM, json!(3600), "env:SOJOURN_SESSION_SETTINGS__MAXIMUM_LIFETIME__DURATION_SECONDS")];
     for pins in [&other[..], &[]] {
         let refused = first.another_node(pins).await.expect_err("refused").to_string();
