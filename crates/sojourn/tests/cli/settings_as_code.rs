@@ -18,7 +18,7 @@ impl Place {
         let mut command = sojourn(home.path());
         command.args(["serve", "--port", "0", "--log-format", "json"]);
         configure(&mut command);
-        Self { _server: Running::start(command), home }
+        Self { _server: Running::start(&mut command), home }
     }
 
     fn run(&self, arguments: &str) -> Output {
