@@ -162,8 +162,7 @@ impl Store {
     /// `postgres://sojourn@localhost/sojourn`, and brings its schema up to this
     /// version. Call it in a Tokio runtime that lives as long as the store.
     ///
-    /// The connection is not encrypted yet: a host that is not this machine is
-    /// refused unless the URL says `sslmode=disable`.
+    /// How it is encrypted: [`ServerUrl::parse`].
     ///
     /// # Errors
     /// The URL cannot be read, the server is not there, takes no writes, has

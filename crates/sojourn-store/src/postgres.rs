@@ -12,6 +12,7 @@ mod shared;
 mod support;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod url;
 
 pub use url::ServerUrl;

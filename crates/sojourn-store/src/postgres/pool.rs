@@ -9,6 +9,7 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::TargetSessionAtt
 
 use super::{
     failure::{Failure, told},
+    tls,
     url::ServerUrl,
 };
 use crate::engine::StoreError;
@@ -25,11 +26,13 @@ const INTRODUCTION: &str = "SET statement_timeout = 4000; SET idle_in_transactio
 
 /// The pool of a server.
 pub(super) fn pool(server: &ServerUrl) -> Result<Pool, StoreError> {
-    let manager = Manager::from_config(
-        prepared(server.config()),
-        NoTls,
-        ManagerConfig { recycling_method: RecyclingMethod::Fast },
-    );
+    let unusable = |reason: String| StoreError::Unusable { path: server.to_string(), reason };
+    let (config, keep) =
+        (prepared(server.config()), ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let manager = match server.tls() {
+        Some(roots) => Manager::from_config(config, tls::connector(roots).map_err(unusable)?, keep),
+        None => Manager::from_config(config, NoTls, keep),
+    };
     Pool::builder(manager)
         .max_size(CONNECTIONS)
         .wait_timeout(Some(CONNECT))
@@ -38,7 +41,7 @@ pub(super) fn pool(server: &ServerUrl) -> Result<Pool, StoreError> {
         .runtime(Runtime::Tokio1)
         .post_create(Hook::async_fn(|client, _| Box::pin(introduce(client))))
         .build()
-        .map_err(|error| StoreError::Unusable { path: server.to_string(), reason: error.to_string() })
+        .map_err(|error| unusable(error.to_string()))
 }
 
 fn prepared(mut config: Config) -> Config {
@@ -84,11 +87,16 @@ fn unfit(synchronous_commit: &str, read_only: &str, encoding: &str) -> Option<&'
 
 /// A connection for the first time: says in full what is wrong with the server.
 pub(super) async fn first_connection(pool: &Pool, server: &ServerUrl) -> Result<Object, StoreError> {
-    pool.get().await.map_err(|error| match error {
-        PoolError::PostCreateHook(HookError::Message(reason)) => {
-            StoreError::Unusable { path: server.to_string(), reason: reason.into_owned() }
+    pool.get().await.map_err(|error| {
+        let reason = match &error {
+            PoolError::PostCreateHook(HookError::Message(reason)) => Some(reason.to_string()),
+            PoolError::Backend(error) => tls::distrust(error),
+            _ => None,
+        };
+        match reason {
+            Some(reason) => StoreError::Unusable { path: server.to_string(), reason },
+            None => unavailable(error),
         }
-        other => unavailable(other),
     })
 }
 

@@ -1,7 +1,9 @@
-//! Where a server is: read once, and never shown with its password.
+//! Where a server is, and how it is spoken to: read once, and never shown with
+//! its password.
 
-use std::fmt;
+use std::{fmt, net::IpAddr, path::PathBuf};
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::{
     Config,
     config::{Host, SslMode},
@@ -16,6 +18,16 @@ use crate::engine::StoreError;
 pub struct ServerUrl {
     config: Box<Config>,
     name: String,
+    tls: Option<Roots>,
+}
+
+/// Whose signature under a server's certificate is trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// That of the authorities that the system knows.
+    System,
+    /// That of the certificates in a PEM file.
+    In(PathBuf),
 }
 
 impl fmt::Display for ServerUrl {
@@ -33,16 +45,39 @@ impl fmt::Debug for ServerUrl {
 impl ServerUrl {
     /// Reads `url`. Nothing is connected to yet.
     ///
+    /// Another machine is spoken to with TLS, and its certificate is checked
+    /// in full, unless `sslmode=disable` says that the network is trusted. This
+    /// machine is spoken to with TLS where `sslmode` is `require` or
+    /// `verify-full`, which are the same here. `sslrootcert` names a file of
+    /// trusted certificates, instead of those that the system has.
+    ///
     /// # Errors
-    /// It cannot be understood, or asks for what would send secrets in plain
-    /// text to another machine. The error does not repeat it.
+    /// It cannot be understood. The error does not repeat it: what cannot be
+    /// read may hold a password anywhere.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
-        let unusable = |path: &str, reason: String| StoreError::Unusable { path: path.to_owned(), reason };
-        // What cannot be read may hold a password anywhere: it is not repeated.
-        let config: Config = url.parse().map_err(|error| unusable("the PostgreSQL URL", told(&error)))?;
-        let name = name(&config);
-        refuse_plain_text(&config).map_err(|reason| unusable(&name, reason))?;
-        Ok(Self { config: Box::new(config), name })
+        let unusable =
+            |reason: String| StoreError::Unusable { path: "the PostgreSQL URL".to_owned(), reason };
+        let (rest, asked) = without_tls_options(url).map_err(unusable)?;
+        let mut config: Config = rest.parse().map_err(|error| unusable(told(&error)))?;
+        let tls = match asked.mode.as_deref() {
+            Some("disable") => None,
+            None | Some("prefer") if is_this_machine(&config) => None,
+            None | Some("prefer" | "require" | "verify-full") => Some(asked.roots),
+            Some("verify-ca") => {
+                return Err(unusable(
+                    "sslmode=verify-ca would take any host's certificate for this one's; use verify-full"
+                        .to_owned(),
+                ));
+            }
+            Some(_) => return Err(unusable("sslmode is disable, prefer, require or verify-full".to_owned())),
+        };
+        config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
+        Ok(Self { name: name(&config), config: Box::new(config), tls })
+    }
+
+    /// Whom to trust, if TLS is spoken.
+    pub(super) fn tls(&self) -> Option<&Roots> {
+        self.tls.as_ref()
     }
 
     pub(super) fn config(&self) -> Config {
@@ -64,53 +99,109 @@ fn name(config: &Config) -> String {
     format!("postgres://{}/{database}", hosts.join(","))
 }
 
-/// This version speaks no TLS to the database. It says so, instead of sending
-/// secrets in plain text to another machine without being asked to.
-fn refuse_plain_text(config: &Config) -> Result<(), String> {
+struct Asked {
+    mode: Option<String>,
+    roots: Roots,
+}
+
+/// The options of TLS, which the driver does not know or reads in another way,
+/// and the address without them.
+fn without_tls_options(url: &str) -> Result<(String, Asked), String> {
+    // As the driver does: a password may hold a question mark.
+    let host = url.find('@').unwrap_or(0);
+    let mut asked = Asked { mode: None, roots: Roots::System };
+    let Some(query) = url[host..].find('?').map(|at| host + at) else {
+        return Ok((url.to_owned(), asked));
+    };
+    let mut rest = Vec::new();
+    for pair in url[query + 1..].split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = || match percent_decode_str(value).decode_utf8() {
+            Ok(value) => Ok(value.into_owned()),
+            Err(_) => Err(format!("{name} is not text")),
+        };
+        match name {
+            "sslmode" => asked.mode = Some(value()?),
+            "sslrootcert" => {
+                asked.roots = match value()?.as_str() {
+                    "system" => Roots::System,
+                    path => Roots::In(path.into()),
+                };
+            }
+            _ => rest.push(pair),
+        }
+    }
+    let mark = if rest.is_empty() { "" } else { "?" };
+    Ok((format!("{}{mark}{}", &url[..query], rest.join("&")), asked))
+}
+
+/// Whether what is sent stays on this machine.
+fn is_this_machine(config: &Config) -> bool {
     let local = |host: &Host| match host {
         Host::Unix(_) => true,
         Host::Tcp(name) => {
-            name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+            name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
         }
     };
-    let addresses_local = config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
-    match config.get_ssl_mode() {
-        SslMode::Disable => Ok(()),
-        SslMode::Prefer if addresses_local && config.get_hosts().iter().all(local) => Ok(()),
-        _ => Err("the connection would not be encrypted, which this version cannot do; add sslmode=disable to the URL if the network to the database is trusted, or connect through a tunnel on this machine".to_owned()),
-    }
+    config.get_hostaddrs().iter().all(IpAddr::is_loopback) && config.get_hosts().iter().all(local)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refusal(url: &str) -> Option<String> {
-        ServerUrl::parse(url).err().map(|error| error.to_string())
+    fn parse(url: &str) -> ServerUrl {
+        ServerUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
     #[test]
-    fn nothing_is_sent_in_plain_text_to_another_machine_unless_asked_for() {
-        for fine in [
+    fn another_machine_is_spoken_to_with_tls_unless_it_is_said_that_it_need_not_be() {
+        for plain in [
             "postgres://sojourn@localhost/sojourn",
-            "postgres://sojourn@127.0.0.1:5600/sojourn",
+            "postgres://sojourn@127.0.0.1:5600/sojourn?sslmode=prefer",
             "postgres://sojourn@%2Frun%2Fpostgresql/sojourn",
             "postgres://sojourn@db.example.com/sojourn?sslmode=disable",
+            "postgres://sojourn@10.0.0.7/sojourn?application_name=x&sslmode=disable",
         ] {
-            assert_eq!(refusal(fine), None, "{fine}");
+            assert_eq!(parse(plain).tls(), None, "{plain}");
         }
-        for plain in [
+        for encrypted in [
             "postgres://sojourn:hunter2@db.example.com/sojourn",
             "postgres://sojourn:hunter2@10.0.0.7/sojourn?sslmode=prefer",
             "postgres://sojourn:hunter2@localhost,db.example.com/sojourn",
             "postgres://sojourn:hunter2@localhost/sojourn?sslmode=require",
+            "postgres://sojourn:hunter2@localhost/sojourn?sslmode=verify%2Dfull",
             "postgres://sojourn:hunter2@localhost/sojourn?hostaddr=10.0.0.7",
+            // Once is not enough to hide it.
+            "postgres://sojourn@db.example.com/sojourn?sslmode=disable&sslmode=require",
         ] {
-            let reason = refusal(plain).unwrap_or_default();
-            assert!(reason.contains("encrypted") && !reason.contains("hunter2"), "{plain}: {reason}");
+            let server = parse(encrypted);
+            assert_eq!(server.tls(), Some(&Roots::System), "{encrypted}");
+            assert_eq!(server.config().get_ssl_mode(), SslMode::Require, "{encrypted}");
         }
-        let reason = refusal("postgres://sojourn:hunter2@localhost:port/sojourn").unwrap_or_default();
-        assert!(!reason.is_empty() && !reason.contains("hunter2"), "{reason}");
+    }
+
+    #[test]
+    fn the_file_of_trusted_certificates_is_taken_out_of_the_address() {
+        let server =
+            parse("postgres://a:b?c@db.example.com/x?sslrootcert=%2Fetc%2Fmy+ca.pem&connect_timeout=3");
+        assert_eq!(server.tls(), Some(&Roots::In("/etc/my+ca.pem".into())));
+        assert_eq!(server.config().get_password(), Some("b?c".as_bytes()));
+        assert_eq!(parse("postgres://db.example.com/x?sslrootcert=system").tls(), Some(&Roots::System));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_refused_without_repeating_it() {
+        for wrong in [
+            "postgres://sojourn:hunter2@localhost:port/sojourn",
+            "postgres://sojourn:hunter2@localhost/sojourn?schema=public",
+            "postgres://sojourn:hunter2@localhost/sojourn?sslmode=hunter2",
+            "postgres://sojourn:hunter2@localhost/sojourn?sslmode=verify-ca",
+            "postgres://sojourn:hunter2@localhost/sojourn?sslrootcert=%FF",
+        ] {
+            let reason = ServerUrl::parse(wrong).expect_err(wrong).to_string();
+            assert!(!reason.contains("hunter2"), "{reason}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     sync::{
@@ -18,12 +19,12 @@ use std::{
 /// What the server runs under: it obeys words on its standard input, and
 /// takes everything away when that ends.
 const KEEPER: &str = r#"
-bin=$1 folder=$2 fsync=$3
+bin=$1 folder=$2 fsync=$3 more=$4
 trap '' INT TERM HUP
 control() { "$bin/pg_ctl" -s -D "$folder/data" "$@" >>"$folder/log" 2>&1; }
 start() {
   control start -w -t 60 -l "$folder/server.log" \
-    -o "-k $folder -c listen_addresses='' -c max_connections=600 -c shared_buffers=64MB -c track_commit_timestamp=on -c fsync=$fsync"
+    -o "-k $folder -c listen_addresses='' -c max_connections=600 -c shared_buffers=64MB -c track_commit_timestamp=on -c fsync=$fsync $more"
 }
 tell() { if "$@"; then echo done; else tail -n 3 "$folder"/*log | tr '\n' ' '; echo; fi }
 "$bin/initdb" -D "$folder/data" -U sojourn -A trust -E UTF8 --locale=C --no-sync >>"$folder/log" 2>&1
@@ -43,6 +44,15 @@ rm -rf "$folder"
 pub struct Server {
     keeper: Mutex<(Child, BufReader<process::ChildStdout>)>,
     folder: PathBuf,
+    /// Where it listens beside its socket.
+    port: Option<u16>,
+}
+
+/// What a server shows of itself, as PEM.
+#[derive(Debug)]
+pub struct Identity {
+    pub certificate: String,
+    pub key: String,
 }
 
 impl Server {
@@ -51,6 +61,18 @@ impl Server {
     /// # Panics
     /// PostgreSQL is not installed, or does not start.
     pub fn start(durable: bool) -> Self {
+        Self::with(durable, None)
+    }
+
+    /// Starts one that listens on 127.0.0.1, with TLS if it has a certificate.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn on_the_network(identity: Option<&Identity>) -> Self {
+        Self::with(false, Some(identity))
+    }
+
+    fn with(durable: bool, network: Option<Option<&Identity>>) -> Self {
         let programs = programs().unwrap_or_else(|| {
             panic!(
                 "these tests need PostgreSQL: install the Debian package postgresql (scripts/install-postgresql), \
@@ -61,10 +83,28 @@ impl Server {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("sojourn-pg-{}-{number}", process::id()));
         fs::create_dir(&folder).expect("a folder");
+        let port = network.map(|_| free_port());
+        let mut more =
+            port.map(|port| format!("-c listen_addresses=127.0.0.1 -p {port}")).unwrap_or_default();
+        let mut files = vec![folder.clone()];
+        if let Some(identity) = network.flatten() {
+            let (certificate, key) = (folder.join("server.crt"), folder.join("server.key"));
+            fs::write(&certificate, &identity.certificate).expect("written");
+            fs::write(&key, &identity.key).expect("written");
+            fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("private");
+            more += &format!(
+                " -c ssl=on -c ssl_cert_file={} -c ssl_key_file={}",
+                certificate.display(),
+                key.display()
+            );
+            files.extend([certificate, key]);
+        }
         let mut command = match unprivileged() {
             // initdb refuses root.
             Some((user, group)) => {
-                std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("its folder");
+                for file in &files {
+                    std::os::unix::fs::chown(file, Some(user), Some(group)).expect("its own");
+                }
                 let mut command = Command::new("setpriv");
                 command.args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups"]);
                 command.args(["--", "sh"]);
@@ -75,7 +115,7 @@ impl Server {
         let mut keeper = command
             .args(["-c", KEEPER, "keeper"])
             .args([&programs, &folder])
-            .arg(if durable { "on" } else { "off" })
+            .args([if durable { "on" } else { "off" }, &more])
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -83,7 +123,7 @@ impl Server {
             .spawn()
             .expect("setpriv and sh");
         let answers = BufReader::new(keeper.stdout.take().expect("piped"));
-        let server = Self { keeper: Mutex::new((keeper, answers)), folder };
+        let server = Self { keeper: Mutex::new((keeper, answers)), folder, port };
         server.wait();
         server
     }
@@ -117,7 +157,17 @@ impl Server {
     /// Where it is.
     pub fn url(&self) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgres://sojourn@{folder}/postgres")
+        match self.port {
+            // The socket has the port in its name.
+            Some(port) => format!("postgres://sojourn@{folder}:{port}/postgres"),
+            None => format!("postgres://sojourn@{folder}/postgres"),
+        }
+    }
+
+    /// Where it is for those who come over the network by this name.
+    pub fn url_of(&self, host: &str) -> String {
+        let port = self.port.expect("it listens");
+        format!("postgres://sojourn@{host}:{port}/postgres")
     }
 }
 
@@ -127,6 +177,11 @@ impl Drop for Server {
         drop(keeper.0.stdin.take());
         let _ = keeper.0.wait();
     }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
 }
 
 /// Where `initdb` and `pg_ctl` are.

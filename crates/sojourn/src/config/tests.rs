@@ -71,7 +71,7 @@ fn a_password_in_an_address_that_cannot_be_used_is_not_repeated() {
     for address in [
         "mysql://u:hunter2@localhost/x",
         "postgres://u:hunter2@localhost:port/x",
-        "postgres://u:hunter2@db.example.com/x",
+        "postgres://u:hunter2@db.example.com/x?sslmode=allow",
         "postgres://localhost/x?password=hunter2&schema=public",
     ] {
         let failure = load("", &[("SOJOURN_DATABASE", address)], &[]).expect_err(address);
@@ -183,7 +183,7 @@ fn what_cannot_be_meant_is_refused_with_the_place_and_the_way_out() {
         ("application_name = \" \"", &[]),
         ("database = \"dev.db\"", &[]),
         ("database = \"postgres://localhost/x?schema=public\"", &[]),
-        ("", &[("SOJOURN_DATABASE", "postgres://u:p@db.example.com/x")]),
+        ("", &[("SOJOURN_DATABASE", "postgres://u:p@db.example.com/x?sslmode=verify-ca")]),
         ("", &[("SOJOURN_MASTER_KEY", "c2hvcnQ=")]),
         (
             "master_key_file = \"key\"",
