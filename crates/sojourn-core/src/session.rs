@@ -112,13 +112,18 @@ fn spans(policy: &Policy, session: &Session) -> impl Iterator<Item = Span> {
         from: session.created_at,
         until: None,
     });
-    let by_settings =
-        policy.spans().filter(|_| session.impersonation.is_none()).map(|(version, until)| Span {
+    let by_settings = policy.spans().enumerate().filter(|_| session.impersonation.is_none()).map(
+        |(index, (version, until))| Span {
             settings_version: version.version,
             lifetime: version.lifetime,
-            from: version.in_force_from.max(session.created_at),
+            // Nobody signed in before the first version, whatever the clocks of two nodes say.
+            from: match index {
+                0 => session.created_at,
+                _ => version.in_force_from.max(session.created_at),
+            },
             until,
-        });
+        },
+    );
     own.into_iter().chain(by_settings.filter(|span| span.until.is_none_or(|until| span.from < until)))
 }
 
@@ -159,8 +164,7 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
         return Verdict::Closed(closing);
     }
     let Some(due) = due(policy, session) else {
-        // Only a session created before the first version's beginning gets
-        // here, and `in_force_from.max(created_at)` admits it: kept total.
+        // The policy always has a version with a limit, so nothing gets here: kept total.
         return Verdict::Open { until: session.created_at + FAR, ends_as: Lapse::Maximum };
     };
     if now < due.at {

@@ -187,3 +187,13 @@ fn a_stricter_setting_acts_at_once_and_a_looser_one_gives_nothing_back() {
     let young = self::session(three_days - 10, three_days - 10);
     assert_eq!(young.expire_at(&policy(&versions)), at(three_days - 10) + days(1));
 }
+
+#[test]
+fn a_session_older_than_the_first_settings_lives_by_them_from_its_beginning() {
+    // Two nodes whose clocks differ, or a test clock that was reset while somebody signed in.
+    let policy = policy(&[(minutes(20).as_millis() as i64, Lifetime::Inactivity(minutes(5)))]);
+    let deadline = at(0) + minutes(5);
+    assert!(decide(deadline - Duration::from_millis(1), &policy, &session(0, 0)).is_open());
+    let Verdict::Closed(closing) = decide(deadline, &policy, &session(0, 0)) else { panic!("it is over") };
+    assert_eq!((closing.at, closing.reason), (deadline, EndReason::InactivityTimeout));
+}
