@@ -12,6 +12,7 @@ mod bapi_users;
 mod browsers;
 mod ends;
 mod fuzz;
+mod impersonation;
 mod lifetimes;
 mod malformed;
 mod me;

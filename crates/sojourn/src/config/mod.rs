@@ -17,7 +17,7 @@ pub use self::check::is_loopback;
 pub use self::key::{Document, KEYS, Key, Kind, find, is_table, nearest};
 pub use self::layer::Flag;
 pub use self::origin::{Origin, Sourced};
-pub use self::value::from_text;
+pub use self::value::{from_text, seconds};
 use crate::failure::{Exit, Failure};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
