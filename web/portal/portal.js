@@ -53,6 +53,8 @@
       routerPush: (to) => go(to, 'pushState', 'assign'),
       routerReplace: (to) => go(to, 'replaceState', 'replace'),
     });
+    // A link to act as somebody, in a browser that holds one account only.
+    if (settings.signsOutFirst && clerk.session) await clerk.signOut({ redirectUrl: location.href });
     views[settings.view](clerk);
   }
 

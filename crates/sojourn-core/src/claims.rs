@@ -110,8 +110,9 @@ pub fn mint(
         }
         _ => Map::new(),
     };
-    // A cookie above 4 KB is dropped by browsers, and nobody is signed in then.
-    let most = (template::MAX_BYTES * 3 / 5).saturating_sub(own.map_or(0, Impersonation::bytes));
+    // A cookie above 4 KB is dropped by browsers, and nobody is signed in then. As
+    // base64url, with the other claims and a signature, so much fits into one.
+    let most = (template::MAX_BYTES * 9 / 16).saturating_sub(own.map_or(0, Impersonation::bytes));
     let is_cut = serde_json::to_string(&custom).is_ok_and(|text| text.len() > most);
     Ok(SessionClaims {
         custom: if is_cut { Map::new() } else { custom },

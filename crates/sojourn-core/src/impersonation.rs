@@ -103,7 +103,8 @@ mod tests {
     use super::*;
 
     fn actor(value: Value) -> Map<String, Value> {
-        serde_json::from_value(value).expect("an object")
+        let Value::Object(actor) = value else { panic!("no object: {value}") };
+        actor
     }
 
     fn refused(value: Value) -> ImpersonationError {

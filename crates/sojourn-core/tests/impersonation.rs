@@ -23,7 +23,8 @@ const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 const INSTANT: Duration = Duration::from_millis(1);
 
 fn object(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().expect("an object")
+    let Value::Object(object) = value else { panic!("no object: {value}") };
+    object
 }
 
 /// A session that Sam holds for half an hour at most.
@@ -165,9 +166,8 @@ fn claims(settings: &TokenSettings, session: &Session, user: &User) -> Value {
 #[test]
 fn ses_21_its_tokens_name_who_acts_and_claim_no_verified_factor() {
     let session = acted_by_sam(minutes(30));
-    let mut settings = TokenSettings::default();
-    settings.claims =
-        object(json!({"by": "{{session.actor}}", "sub_of": "{{session.actor.sub || 'nobody'}}"}));
+    let template = json!({"by": "{{session.actor}}", "sub_of": "{{session.actor.sub || 'nobody'}}"});
+    let settings = TokenSettings { claims: object(template), ..TokenSettings::default() };
     let user = User::new(session.user_id, START);
     let token = claims(&settings, &session, &user);
     assert_eq!(token["act"], json!({"sub": "user_sam", "case": 12}));
@@ -183,10 +183,10 @@ fn ses_21_its_tokens_name_who_acts_and_claim_no_verified_factor() {
 #[test]
 fn claims_of_ones_own_leave_room_for_the_actor() {
     let mut session = acted_by_sam(minutes(30));
-    let mut settings = TokenSettings::default();
     let user = User::new(session.user_id, START);
     let large = object(json!({"sub": "user_sam", "note": "x".repeat(900)}));
-    settings.claims = object(json!({"mine": "y".repeat(1600)}));
+    let template = json!({"mine": "y".repeat(1600)});
+    let settings = TokenSettings { claims: object(template), ..TokenSettings::default() };
     assert_eq!(claims(&settings, &session, &user)["mine"], json!("y".repeat(1600)));
     session.impersonation = Some(Impersonation::new(large.clone(), minutes(30)).expect("accepted"));
     let token = claims(&settings, &session, &user);

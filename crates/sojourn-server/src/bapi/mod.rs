@@ -2,6 +2,7 @@
 //! `/v1`. Contract: the public OpenAPI document of the vendor's Backend API,
 //! 2026-05-12; the settings below `/v1/instance` are ours.
 
+mod actor_tokens;
 mod clients;
 mod config;
 mod config_patch;
@@ -18,6 +19,7 @@ mod settings;
 mod settings_history;
 mod sign_in_tokens;
 mod testing_tokens;
+mod tickets;
 mod tokens;
 mod users;
 
@@ -53,6 +55,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(users::password::remove_password))
         .routes(routes!(sign_in_tokens::create_sign_in_token))
         .routes(routes!(sign_in_tokens::revoke_sign_in_token))
+        .routes(routes!(actor_tokens::create_actor_token))
+        .routes(routes!(actor_tokens::revoke_actor_token))
         .routes(routes!(testing_tokens::create_testing_token))
         .routes(routes!(instance::get_instance, instance::update_instance))
         .routes(routes!(

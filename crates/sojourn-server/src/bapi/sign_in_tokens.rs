@@ -1,45 +1,23 @@
-//! Tickets: the application's server lets one user in, once.
+//! Tickets by which the application's server lets one user in, once.
 
 use axum::{
     Json,
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
-use sojourn_core::{
-    id::{SignInTokenId, UserId},
-    time::seconds,
-};
-use sojourn_store::{Engine as _, Expect, Ticket, TicketStatus, Write};
+use sojourn_core::id::SignInTokenId;
 
+use super::tickets::{self, Order};
 use crate::{
     app::App,
     auth::ApplicationServer,
-    keys::{random_secret, sha256},
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
-/// How long a ticket is good unless something else is asked for: 30 days.
+/// How long one is good unless something else is asked for: 30 days.
 const DEFAULT_SECONDS: u64 = 2_592_000;
 /// At most ten years.
 const MOST_SECONDS: u64 = 315_360_000;
-
-/// The ticket; its text is told when it is made and never again.
-fn object(ticket: &Ticket, secret: Option<(&str, &str)>) -> Value {
-    let mut object = json!({
-        "object": "sign_in_token",
-        "id": ticket.id,
-        "user_id": ticket.user_id,
-        "status": ticket.status.as_str(),
-        "created_at": ticket.created_at,
-        "updated_at": ticket.updated_at,
-    });
-    if let Some((token, url)) = secret {
-        object["token"] = token.into();
-        object["url"] = url.into();
-    }
-    object
-}
 
 /// A ticket for a user; `url` opens the portal with it.
 #[utoipa::path(post, path = "/v1/sign_in_tokens", tag = "Sign-in tokens", responses((status = 200, description = "The sign-in token with its secret"), (status = 404, description = "Unknown user")))]
@@ -48,38 +26,13 @@ pub async fn create_sign_in_token(
     _: ApplicationServer,
     params: Params,
 ) -> ApiResult<Response> {
-    let user_id = params.required("user_id")?;
-    let good_for = params.number("expires_in_seconds")?.unwrap_or(DEFAULT_SECONDS);
-    if !(1..=MOST_SECONDS).contains(&good_for) {
-        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "expires_in_seconds")
-            .why(format!("expires_in_seconds has to be from 1 to {MOST_SECONDS}.")));
-    }
     let missing = || ApiError::not_found("user");
-    let user_id: UserId = user_id.parse().map_err(|_| missing())?;
+    let user_id = tickets::user_id(&params, missing)?;
+    let good_for = tickets::seconds_of(&params, "expires_in_seconds", DEFAULT_SECONDS, 1..=MOST_SECONDS)?;
     let at = app.moment();
-    let now = at.now;
-    let token = random_secret(&mut app.random());
-    let ticket = Ticket {
-        id: SignInTokenId::generate(now, &mut app.random()).into(),
-        hash: sha256(token.as_bytes()),
-        user_id,
-        status: TicketStatus::Pending,
-        created_at: now,
-        updated_at: now,
-        expires_at: now + seconds(good_for),
-        impersonation: None,
-    };
-    app.settle(|| async {
-        let user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;
-        let changes = app
-            .changes(at)
-            .expect(Expect::User(user_id, user.version))
-            .write(Write::InsertTicket(ticket.clone()));
-        Ok(app.commit(changes).await?)
-    })
-    .await?;
-    let url = format!("{}/sign-in?__clerk_ticket={token}", app.own_origin());
-    Ok(Json(object(&ticket, Some((&token, &url)))).into_response())
+    let id = SignInTokenId::generate(at.now, &mut app.random()).into();
+    let order = Order { id, user_id, impersonation: None, good_for };
+    Ok(Json(tickets::create(&app, at, order, missing).await?).into_response())
 }
 
 /// Takes a ticket back that was not used.
@@ -89,21 +42,6 @@ pub async fn revoke_sign_in_token(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let missing = || ApiError::not_found("sign-in token");
-    let id: SignInTokenId = id.parse().map_err(|_| missing())?;
-    let at = app.moment();
-    let now = at.now;
-    app.settle(|| async {
-        let mut ticket = app.store().ticket_by_id(app.instance_id(), id.into()).await?.ok_or_else(missing)?;
-        if ticket.status != TicketStatus::Pending {
-            return Err(ApiError::new(ErrorCode::SignInTokenCannotBeRevoked)
-                .why(format!("It is {} already.", ticket.status.as_str()))
-                .into());
-        }
-        app.commit(app.changes(at).write(Write::RevokeTicket(id.into()))).await?;
-        ticket.status = TicketStatus::Revoked;
-        ticket.updated_at = now;
-        Ok(Json(object(&ticket, None)).into_response())
-    })
-    .await
+    let used = ErrorCode::SignInTokenCannotBeRevoked;
+    Ok(Json(tickets::revoke::<SignInTokenId>(&app, &id, "sign-in token", used).await?).into_response())
 }

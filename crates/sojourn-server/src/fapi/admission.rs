@@ -4,6 +4,7 @@
 use sojourn_core::{
     client::{Browser, ClientStep, Newcomer, Turned, admit},
     id::{SessionId, UserId},
+    impersonation::Impersonation,
 };
 
 use super::answer::View;
@@ -14,7 +15,8 @@ use crate::{
 };
 
 /// The browser with a session of `user_id` in it, its secret rotated and its
-/// unfinished attempts forgotten; and that session.
+/// unfinished attempts forgotten; and that session. `impersonation` says who it
+/// is that acts as the account, if it is not its owner.
 ///
 /// # Errors
 /// [`Turned`] says why the account is not admitted.
@@ -24,6 +26,7 @@ pub fn welcome(
     browser: &Browser,
     user_id: UserId,
     strategy: &str,
+    impersonation: Option<Impersonation>,
 ) -> Result<(ClientStep, SessionId), Turned> {
     let now = caller.visit.now();
     let session_id = SessionId::generate(now, &mut app.random());
@@ -31,7 +34,7 @@ pub fn welcome(
         session_id,
         user_id,
         device: caller.visit.device.clone(),
-        impersonation: None,
+        impersonation,
         strategy: strategy.to_owned(),
         secret: caller.rotate(app, browser.client.id),
     };

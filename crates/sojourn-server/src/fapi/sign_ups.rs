@@ -165,7 +165,7 @@ async fn change(
         }
         let user_id = UserId::generate(now, &mut app.random());
         let strategy = if sign_up.email_verified { "email_code" } else { "password" };
-        let (step, session_id) = match welcome(app, &mut caller, &browser, user_id, strategy) {
+        let (step, session_id) = match welcome(app, &mut caller, &browser, user_id, strategy, None) {
             Ok(welcomed) => welcomed,
             Err(turned) => return turn_away(app, parts, turned).await,
         };
@@ -188,16 +188,20 @@ async fn change(
 /// A ticket on the sign-up page. The account behind a sign-in token exists, so
 /// there is nothing left to ask: the attempt is complete, and signs in.
 async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
-    let GoodTicket { user, .. } = examine(app, parts, ticket).await?;
+    let GoodTicket { user, impersonation, .. } = examine(app, parts, ticket).await?;
+    if impersonation.is_some() {
+        return Err(ApiError::new(ErrorCode::ActorTokenNotInSignIn)
+            .why("Who acts as an account signs in. Open the link on the sign-in page."));
+    }
     sign_ins::refuse_second(app, parts, Some(&user)).await?;
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now();
-        let GoodTicket { mut user, spend } = examine(app, parts, ticket).await?;
+        let GoodTicket { mut user, spend, .. } = examine(app, parts, ticket).await?;
         refuse_banned(&user)?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let strategy = Strategy::Ticket.as_str();
-        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy) {
+        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy, None) {
             Ok(welcomed) => welcomed,
             Err(turned) => return turn_away(app, parts, turned).await,
         };

@@ -22,6 +22,8 @@ pub struct PortalPage<'a> {
     pub home_url: &'a str,
     /// Origins `redirect_url` may lead to, beside this server's and the home page's.
     pub allowed_redirect_origins: &'a [String],
+    /// Whoever is signed in leaves before the component is mounted.
+    pub signs_out_first: bool,
     pub development: bool,
     /// How the session ended that this browser held last, where that is news.
     pub ended: Option<EndedNotice>,
@@ -58,6 +60,7 @@ pub fn render_portal(page: &PortalPage, view: PortalView, nonce: &str) -> Result
             "origin": page.origin,
             "homeUrl": page.home_url,
             "allowedRedirectOrigins": redirect_origins(page),
+            "signsOutFirst": page.signs_out_first,
         })
         .to_string(),
     }
@@ -139,6 +142,7 @@ mod tests {
         origin: "http://localhost:4000",
         home_url: "http://localhost:3000/home",
         allowed_redirect_origins: &[],
+        signs_out_first: false,
         development: true,
         ended: None,
     };

@@ -2,13 +2,13 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use sojourn_core::{id::ClientId, settings::Settings};
-use sojourn_store::Engine as _;
+use sojourn_store::{Engine as _, TicketStatus};
 
 use super::{
     EndedNotice, IndexPage, MailboxEntry, PortalPage, PortalView, ended::last_end, fresh_nonce,
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     app::App,
     auth::{CallerParts, browser::cookie_values},
+    keys::sha256,
     wire::{ApiError, ApiResult, Params},
 };
 
@@ -67,6 +68,7 @@ async fn show_index(State(app): State<App>) -> ApiResult<Response> {
 
 async fn show_sign_in(
     State(app): State<App>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     parts: ApiResult<CallerParts>,
 ) -> ApiResult<Response> {
@@ -75,15 +77,34 @@ async fn show_sign_in(
         Ok(parts) => last_end(&app, &parts).await?,
         Err(_) => None,
     };
-    show(&app, &headers, PortalView::SignIn, ended).await
+    let signs_out_first = takes_the_place(&app, query.as_deref().unwrap_or("")).await?;
+    show(&app, &headers, PortalView::SignIn, ended, signs_out_first).await
+}
+
+/// Whether the address holds a link by which somebody acts as an account, and
+/// the browser has room for one session only: then the page signs out who is
+/// signed in, because the component would turn away from a browser that is
+/// taken. The page does it, not this request: no navigation changes anything
+/// (decision 13). Compat: the vendor's `url` of an actor token signs out, too;
+/// clerk-docs guides/users/impersonation.mdx
+async fn takes_the_place(app: &App, query: &str) -> ApiResult<bool> {
+    let (settings, _) = app.store().settings(app.instance_id()).await?;
+    let ticket = Params::from_form(query).ok().and_then(|params| params.text("__clerk_ticket").ok()?);
+    let Some(ticket) = ticket.filter(|_| !settings.session.multi_session()) else { return Ok(false) };
+    let ticket = app.store().ticket(app.instance_id(), sha256(ticket.as_bytes())).await?;
+    let now = app.moment().now;
+    Ok(ticket.is_some_and(|ticket| {
+        let is_good = ticket.status == TicketStatus::Pending && now < ticket.expires_at;
+        is_good && ticket.impersonation.is_some()
+    }))
 }
 
 async fn show_sign_up(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
-    show(&app, &headers, PortalView::SignUp, None).await
+    show(&app, &headers, PortalView::SignUp, None, false).await
 }
 
 async fn show_user(State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
-    show(&app, &headers, PortalView::User, None).await
+    show(&app, &headers, PortalView::User, None, false).await
 }
 
 async fn show(
@@ -91,6 +112,7 @@ async fn show(
     headers: &HeaderMap,
     view: PortalView,
     ended: Option<EndedNotice>,
+    signs_out_first: bool,
 ) -> ApiResult<Response> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;
     let last_origin = last_origin(app, headers).await?;
@@ -102,6 +124,7 @@ async fn show(
             origin: &app.own_origin(),
             home_url: &home_url(app, &settings, last_origin.as_deref()),
             allowed_redirect_origins: &redirect_patterns(app, &settings),
+            signs_out_first,
             development: app.is_development(),
             ended,
         },

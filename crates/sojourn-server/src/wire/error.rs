@@ -52,6 +52,7 @@ codes! {
     HostUnknown "host_invalid" MISDIRECTED_REQUEST "Unknown host";
     UserLocked "user_locked" FORBIDDEN "Your account is locked";
     UserBanned "user_banned" FORBIDDEN "Your account is banned";
+    AuthorizationInvalid "authorization_invalid" FORBIDDEN "You are not authorized to do this";
     // What they ask for
     ResourceNotFound "resource_not_found" NOT_FOUND "Not found";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
@@ -109,6 +110,11 @@ codes! {
     TicketUsed "sign_in_token_already_used_code" BAD_REQUEST "The ticket has been used";
     TicketExpired "ticket_expired_code" BAD_REQUEST "The ticket has expired";
     SignInTokenCannotBeRevoked "sign_in_token_cannot_be_revoked_code" BAD_REQUEST "The sign-in token cannot be revoked";
+    ActorTokenRevoked "actor_token_revoked_code" BAD_REQUEST "The actor token has been revoked";
+    ActorTokenUsed "actor_token_already_used_code" BAD_REQUEST "The actor token has been used";
+    ActorTokenNotInSignIn "actor_token_not_in_sign_in_code" BAD_REQUEST "An actor token is for signing in";
+    ActorTokenSubjectNotFound "actor_token_subject_not_found" NOT_FOUND "The user does not exist any more";
+    ActorTokenCannotBeRevoked "actor_token_cannot_be_revoked_code" BAD_REQUEST "The actor token cannot be revoked";
     ReservedClaim "jwt_template_reserved_claim" BAD_REQUEST "A reserved claim was used";
     SettingPinned "setting_pinned" CONFLICT "The setting is pinned";
     // Ours

@@ -15,6 +15,7 @@ mod credentials;
 mod end_notices;
 mod ends;
 mod fuzz;
+mod impersonation;
 mod lifetimes;
 mod malformed;
 mod me;

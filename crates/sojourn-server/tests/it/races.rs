@@ -182,6 +182,35 @@ async fn aut_10_a_ticket_used_by_twenty_at_once_opens_exactly_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn aut_10_an_actor_token_redeemed_and_revoked_by_many_at_once_is_one_or_the_other() {
+    let story = async |app: TestApp| {
+        let alice = app.user("alice@example.com").await;
+        for _ in 0..5 {
+            let body = serde_json::json!({"user_id": alice.id, "actor": {"sub": "user_sam"}});
+            let token = app.backend().post("/v1/actor_tokens", body).await.assert_ok().json();
+            let text = |name: &str| token[name].as_str().expect("a text").to_owned();
+            let (ticket, revoke) = (text("token"), format!("/v1/actor_tokens/{}/revoke", text("id")));
+            let before = open_sessions(&app).await;
+            let answers = at_once(12, |n| {
+                let (app, ticket, revoke) = (app.clone(), ticket.clone(), revoke.clone());
+                async move {
+                    match n % 4 {
+                        0 => app.backend().post(&revoke, serde_json::json!({})).await,
+                        _ => app.browser().sign_in_with_ticket(&ticket).await,
+                    }
+                }
+            })
+            .await;
+            assert_no_fault(&answers);
+            assert_eq!(signed_in(&answers), 1, "used once or revoked once");
+            let revoked = answers.iter().any(|answer| answer.status() == 200 && answer.asked_for("revoke"));
+            assert_eq!(open_sessions(&app).await, before + usize::from(!revoked));
+        }
+    };
+    both_engines(story, TestApp::new).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn aut_08_a_code_answered_by_many_at_once_signs_in_once() {
     let story = async |app: TestApp| {
         app.user("alice@example.com").await;

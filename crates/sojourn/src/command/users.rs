@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::ServerArguments;
 use crate::client::Client;
+use crate::config::seconds;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -12,6 +13,8 @@ use crate::output;
 pub enum UsersCommand {
     /// Create a user with a verified e-mail address
     Create(CreateArguments),
+    /// Print a one-time link by which somebody of your staff acts as a user
+    Impersonate(ImpersonateArguments),
 }
 
 #[derive(Debug, Args)]
@@ -36,10 +39,28 @@ pub struct CreateArguments {
     server: ServerArguments,
 }
 
+#[derive(Debug, Args)]
+pub struct ImpersonateArguments {
+    /// Id such as user_2kX…, or an e-mail address of the user
+    user: String,
+    /// Who really acts: an id or a name, told to the application and to the log
+    #[arg(long, value_name = "SUB")]
+    actor: String,
+    /// The longest that the session lives, such as 30m; 10 minutes without activity end it, too
+    #[arg(long = "for", value_name = "DURATION", default_value = "30m", value_parser = seconds)]
+    longest: u64,
+    /// The whole actor token as one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
 impl UsersCommand {
     pub fn json(&self) -> bool {
         match self {
             Self::Create(arguments) => arguments.json,
+            Self::Impersonate(arguments) => arguments.json,
         }
     }
 }
@@ -47,6 +68,7 @@ impl UsersCommand {
 pub async fn run(command: &UsersCommand) -> Result<(), Failure> {
     match command {
         UsersCommand::Create(arguments) => create(arguments).await,
+        UsersCommand::Impersonate(arguments) => impersonate(arguments).await,
     }
 }
 
@@ -79,6 +101,42 @@ async fn create(arguments: &CreateArguments) -> Result<(), Failure> {
     output::line(user["id"].as_str().unwrap_or_default())?;
     output::note(&format!("created {}", arguments.email));
     Ok(())
+}
+
+async fn impersonate(arguments: &ImpersonateArguments) -> Result<(), Failure> {
+    let ImpersonateArguments { user, actor, longest, .. } = arguments;
+    let client = Client::find(&arguments.server)?;
+    let body = json!({
+        "user_id": user_id(&client, user).await?,
+        "actor": { "sub": actor },
+        "session_max_duration_in_seconds": longest,
+    });
+    let token = client
+        .post("/v1/actor_tokens", &body)
+        .await
+        .map_err(|refused| refused.while_doing(&format!("cannot make a link to act as {user}")))?;
+    if arguments.json {
+        return output::line(&token.to_string());
+    }
+    output::line(token["url"].as_str().unwrap_or_default())?;
+    output::note(&format!("good once, within an hour; who opens it acts as {user} and is logged as {actor}"));
+    Ok(())
+}
+
+/// The id of the user that was named by it or by an address.
+async fn user_id(client: &Client, user: &str) -> Result<String, Failure> {
+    if !user.contains('@') {
+        return Ok(user.to_owned());
+    }
+    let found = client
+        .get("/v1/users", &[("email_address", user.to_owned())])
+        .await
+        .map_err(|refused| refused.while_doing(&format!("cannot look up {user}")))?;
+    found[0]["id"].as_str().map(str::to_owned).ok_or_else(|| {
+        Failure::new(Exit::NotFound, "user_not_found", format!("there is no user {user}"))
+            .because("no account of this instance has that e-mail address")
+            .next("check the address, or give the user's id")
+    })
 }
 
 fn first_line_of_stdin() -> Result<String, Failure> {

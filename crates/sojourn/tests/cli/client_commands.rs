@@ -108,6 +108,13 @@ async fn answer(
             "paths": { "home_url": null },
         }),
         ("POST", "/v1/users") => json!({ "id": "user_1", "object": "user" }),
+        ("GET", "/v1/users") if uri.query() == Some("email_address=ada%40example.com") => {
+            json!([{ "id": "user_1", "object": "user" }])
+        }
+        ("GET", "/v1/users") => json!([]),
+        ("POST", "/v1/actor_tokens") => json!({
+            "id": "act_1", "object": "actor_token", "url": "http://localhost:4000/sign-in?__clerk_ticket=t",
+        }),
         ("GET", "/v1/users/user_1") => json!({
             "id": "user_1", "primary_email_address_id": "idn_2",
             "email_addresses": [
@@ -278,6 +285,41 @@ fn users_create_prints_the_id() {
         "email_address": ["ada+clerk_test@example.com"], "password": "hunter2hunter2", "first_name": "Ada",
     });
     assert_eq!(server.asked(), [("POST /v1/users".to_owned(), body)]);
+}
+
+#[test]
+fn users_impersonate_prints_the_link_and_says_who_will_act() {
+    let server = Server::start();
+    let link = server.run(&["users", "impersonate", "user_1", "--actor", "user_sam", "--for", "1h"]);
+    insta::assert_snapshot!(shown(&link), @"
+    exit Some(0)
+    http://localhost:4000/sign-in?__clerk_ticket=t
+    --
+    good once, within an hour; who opens it acts as user_1 and is logged as user_sam
+    ");
+    let body =
+        json!({"user_id": "user_1", "actor": {"sub": "user_sam"}, "session_max_duration_in_seconds": 3600});
+    assert_eq!(server.asked(), [("POST /v1/actor_tokens".to_owned(), body.clone())]);
+
+    // By address, for half an hour.
+    let link = server.run(&["users", "impersonate", "ada@example.com", "--actor", "user_sam", "--json"]);
+    let token: Value = serde_json::from_str(&stdout(&link)).expect("JSON");
+    assert_eq!(token["id"], "act_1");
+    let mut half_an_hour = body;
+    half_an_hour["session_max_duration_in_seconds"] = json!(1800);
+    assert_eq!(server.asked()[1].1, half_an_hour);
+
+    let unknown = server.run(&["users", "impersonate", "bob@example.com", "--actor", "user_sam"]);
+    insta::assert_snapshot!(shown(&unknown), @"
+    exit Some(3)
+    --
+    error: there is no user bob@example.com
+      no account of this instance has that e-mail address
+      try: check the address, or give the user's id
+    ");
+    assert_eq!(server.run(&["users", "impersonate", "user_1"]).status.code(), Some(2), "who acts?");
+    let no_time = server.run(&["users", "impersonate", "user_1", "--actor", "sam", "--for", "soon"]);
+    assert_eq!(no_time.status.code(), Some(2));
 }
 
 #[test]

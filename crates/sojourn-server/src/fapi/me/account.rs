@@ -7,12 +7,12 @@ use axum::{
 use serde_json::json;
 use sojourn_core::{
     event::Event,
-    session::{EndReason, EndedBy, Ending},
+    session::{EndReason, EndedBy, Ending, Session},
     user::{User, merge_metadata},
 };
 use sojourn_store::{Expect, Write};
 
-use super::{me, store_user};
+use super::{me, owner, refuse_actor, store_user};
 use crate::{
     app::{App, Unsettled},
     auth::CallerParts,
@@ -47,14 +47,14 @@ pub async fn get_me(
 
 /// Changes names, unsafe metadata, and which address is the primary one.
 /// Nothing else of an account is the browser's to write (AUZ-05).
-#[utoipa::path(patch, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 401, description = "Not signed in"), (status = 422, description = "A field is not accepted")))]
+#[utoipa::path(patch, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account, and an address of it would change"), (status = 422, description = "A field is not accepted")))]
 pub async fn update_me(
     State(app): State<App>,
     parts: CallerParts,
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    change(&app, &parts, query.as_deref(), |user| {
+    change(&app, &parts, query.as_deref(), |session, user| {
         if params.has("first_name") {
             user.first_name = params.text("first_name")?;
         }
@@ -62,6 +62,7 @@ pub async fn update_me(
             user.last_name = params.text("last_name")?;
         }
         if let Some(id) = params.text("primary_email_address_id")? {
+            refuse_actor(session)?;
             let name = "primary_email_address_id";
             let missing = || {
                 ApiError::param(ErrorCode::FormResourceNotFound, name)
@@ -87,7 +88,7 @@ pub async fn merge_metadata_of_me(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    change(&app, &parts, query.as_deref(), |user| {
+    change(&app, &parts, query.as_deref(), |_, user| {
         if let Some(patch) = params.object("unsafe_metadata")? {
             merge_metadata(&mut user.unsafe_metadata, &patch);
             within_metadata_limit("unsafe_metadata", &user.unsafe_metadata)?;
@@ -101,12 +102,12 @@ async fn change(
     app: &App,
     parts: &CallerParts,
     query: Option<&str>,
-    decide: impl Fn(&mut User) -> ApiResult<()>,
+    decide: impl Fn(&Session, &mut User) -> ApiResult<()>,
 ) -> ApiResult<Response> {
     app.settle(|| async {
         let caller = parts.load(app).await?;
-        let (step, _, mut user) = me(app, &caller, query).await?;
-        decide(&mut user)?;
+        let (step, session, mut user) = me(app, &caller, query).await?;
+        decide(&session, &mut user)?;
         user.changed(caller.visit.now());
         store_user(app, &caller, &step, &user).await?;
         let view = View::new(app, &caller, &step.browser).with_user(&user);
@@ -117,7 +118,7 @@ async fn change(
 
 /// Deletes the account. Its sessions end in the same commit, here and in all
 /// other browsers; other accounts of this browser stay signed in (SES-06).
-#[utoipa::path(delete, path = "/v1/me", tag = "Me", responses((status = 200, description = "It is gone, and the client as it is then"), (status = 401, description = "Not signed in")))]
+#[utoipa::path(delete, path = "/v1/me", tag = "Me", responses((status = 200, description = "It is gone, and the client as it is then"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account")))]
 pub async fn delete_me(
     State(app): State<App>,
     parts: CallerParts,
@@ -126,7 +127,7 @@ pub async fn delete_me(
     let user_id = app
         .settle(|| async {
             let caller = parts.load(&app).await?;
-            let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
+            let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
             let changes = app.changes(caller.visit.at).expect(Expect::User(user.id, user.version));
             let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::User);
             let changes = revocation::of_user(&app, changes, user.id, None, ending).await?;

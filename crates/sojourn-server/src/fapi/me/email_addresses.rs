@@ -15,7 +15,7 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, Write};
 
-use super::{me, store_user};
+use super::{me, owner, store_user};
 use crate::{
     app::{App, Unsettled},
     auth::{Caller, CallerParts},
@@ -53,7 +53,7 @@ pub async fn list_email_addresses(
 }
 
 /// Adds an address. It names nobody until it is proved.
-#[utoipa::path(post, path = "/v1/me/email_addresses", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 422, description = "The address is not accepted")))]
+#[utoipa::path(post, path = "/v1/me/email_addresses", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "The address is not accepted")))]
 pub async fn create_email_address(
     State(app): State<App>,
     parts: CallerParts,
@@ -64,7 +64,7 @@ pub async fn create_email_address(
     let text = params.required("email_address")?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
+        let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         let now = caller.visit.now();
         let id = EmailAddressId::generate(now, &mut app.random());
         let email = free_email(&app, &text).await?;
@@ -96,7 +96,7 @@ pub async fn get_email_address(
 }
 
 /// Takes an address away. The primary one stays: another has to take its place first.
-#[utoipa::path(delete, path = "/v1/me/email_addresses/{email_address_id}", tag = "Me", responses((status = 200, description = "It is gone"), (status = 401, description = "Not signed in"), (status = 404, description = "Not an address of this account"), (status = 422, description = "It is the primary address")))]
+#[utoipa::path(delete, path = "/v1/me/email_addresses/{email_address_id}", tag = "Me", responses((status = 200, description = "It is gone"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 404, description = "Not an address of this account"), (status = 422, description = "It is the primary address")))]
 pub async fn delete_email_address(
     State(app): State<App>,
     parts: CallerParts,
@@ -105,7 +105,7 @@ pub async fn delete_email_address(
 ) -> ApiResult<Response> {
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
+        let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         user.remove_email(parsed(&id)?, caller.visit.now())
             .map_err(|refusal| refused(refusal, "email_address", no_address))?;
         store_user(&app, &caller, &step, &user).await?;
@@ -116,7 +116,7 @@ pub async fn delete_email_address(
 }
 
 /// Sends a code to an address that is not proved yet.
-#[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/prepare_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 422, description = "No code can be sent")))]
+#[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/prepare_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "No code can be sent")))]
 pub async fn prepare_email_address(
     State(app): State<App>,
     parts: CallerParts,
@@ -127,12 +127,12 @@ pub async fn prepare_email_address(
     only_email_code(&params)?;
     let id = parsed(&id)?;
     let caller = parts.load(&app).await?;
-    let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
+    let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
     // By account, not by address: removing one and adding it anew is no fresh start.
     app.limits().attempt(&parts.visit.device.ip_address, &format!("prepare {}", user.id))?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
+        let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         let (now, settings) = (caller.visit.now(), &caller.visit.settings);
         let email = user.email(id).ok_or_else(no_address)?.email.clone();
         let owner = app.store().user_by_email(app.instance_id(), &email).await?;
@@ -153,7 +153,7 @@ pub async fn prepare_email_address(
 }
 
 /// Takes an answer to the code. Each counts, in a durable write, before it is told.
-#[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/attempt_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "The account is locked"), (status = 422, description = "Not proved")))]
+#[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/attempt_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "The account is locked, or somebody acts as it"), (status = 422, description = "Not proved")))]
 pub async fn attempt_email_address(
     State(app): State<App>,
     parts: CallerParts,
@@ -164,11 +164,11 @@ pub async fn attempt_email_address(
     let id = parsed(&id)?;
     let answer = params.required("code")?;
     let caller = parts.load(&app).await?;
-    let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
+    let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
     app.limits().attempt(&parts.visit.device.ip_address, &format!("attempt {}", user.id))?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
+        let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         let now = caller.visit.now();
         refuse_locked(now, &user)?;
         let hash = hash_code(&app, &attempt(id, step.browser.client.id), answer.trim());

@@ -13,7 +13,7 @@ use super::answer::{refuse_caller, refuse_gone, refuse_session};
 use crate::{
     app::{App, Unsettled},
     auth::Caller,
-    wire::Params,
+    wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
 /// Whose `me` it is: the session named by `_clerk_session_id`, which has to be
@@ -36,6 +36,35 @@ async fn me(
         (None, Some(id)) => refuse_session(app, caller, id).await,
         (None, None) => refuse_gone(app, caller, &step).await,
     }
+}
+
+/// As [`me`], for what only the account's owner may do.
+async fn owner(
+    app: &App,
+    caller: &Caller,
+    query: Option<&str>,
+) -> Result<(ClientStep, Session, User), Unsettled> {
+    let (step, session, user) = me(app, caller, query).await?;
+    if let Err(refused) = refuse_actor(&session) {
+        caller.commit_settled(app, &step).await?;
+        return Err(refused.into());
+    }
+    Ok((step, session, user))
+}
+
+/// Refuses who only acts as the account: its credentials, its sessions elsewhere
+/// and its existence are its owner's alone (SES-21).
+///
+/// # Errors
+/// `authorization_invalid`: the vendor names no code for this, and this is its
+/// code for what a caller may not do. Never 401, which signs the browser out.
+fn refuse_actor(session: &Session) -> ApiResult<()> {
+    if session.impersonation.is_none() {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::AuthorizationInvalid)
+        .message("This is for the account's owner only")
+        .why("You are signed in as somebody else. Passwords, e-mail addresses, other sessions and the account itself can be changed by the account's owner only. Use the Backend API, or ask them."))
 }
 
 async fn store_user(app: &App, caller: &Caller, step: &ClientStep, user: &User) -> Result<(), Unsettled> {

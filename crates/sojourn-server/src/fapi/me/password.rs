@@ -12,7 +12,7 @@ use sojourn_core::{
 };
 use sojourn_store::Write;
 
-use super::{me, store_user};
+use super::{owner, store_user};
 use crate::{
     app::App,
     auth::CallerParts,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Sets a new password; who knows the old one may, within the lockout.
-#[utoipa::path(post, path = "/v1/me/change_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 422, description = "A password is not accepted")))]
+#[utoipa::path(post, path = "/v1/me/change_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "A password is not accepted")))]
 pub async fn change_password(
     State(app): State<App>,
     parts: CallerParts,
@@ -34,7 +34,7 @@ pub async fn change_password(
 ) -> ApiResult<Response> {
     app.limits().attempt(&parts.visit.device.ip_address, "change_password")?;
     let caller = parts.load(&app).await?;
-    let (_, session, known) = me(&app, &caller, query.as_deref()).await?;
+    let (_, session, known) = owner(&app, &caller, query.as_deref()).await?;
     let new = passwords::chosen(&params, "new_password")?;
     if known.password_hash.is_some() {
         prove_current(&app, &parts, &known, &params).await?;
@@ -43,7 +43,7 @@ pub async fn change_password(
     let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(false);
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
+        let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         refuse_changed(&known, &user)?;
         let now = caller.visit.now();
         user.set_password(hash.clone(), now);
@@ -64,7 +64,7 @@ pub async fn change_password(
 }
 
 /// Takes the password away, as long as a code by mail still leads into the account.
-#[utoipa::path(post, path = "/v1/me/remove_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 400, description = "There is none"), (status = 422, description = "The password is wrong, or the only way in")))]
+#[utoipa::path(post, path = "/v1/me/remove_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 403, description = "Somebody acts as the account"), (status = 400, description = "There is none"), (status = 422, description = "The password is wrong, or the only way in")))]
 pub async fn remove_password(
     State(app): State<App>,
     parts: CallerParts,
@@ -73,12 +73,12 @@ pub async fn remove_password(
 ) -> ApiResult<Response> {
     app.limits().attempt(&parts.visit.device.ip_address, "change_password")?;
     let caller = parts.load(&app).await?;
-    let (_, _, known) = me(&app, &caller, query.as_deref()).await?;
+    let (_, _, known) = owner(&app, &caller, query.as_deref()).await?;
     refuse_last_way_in(&known)?;
     prove_current(&app, &parts, &known, &params).await?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let (step, _, mut user) = me(&app, &caller, query.as_deref()).await?;
+        let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         refuse_changed(&known, &user)?;
         refuse_last_way_in(&user)?;
         user.remove_password(caller.visit.now());

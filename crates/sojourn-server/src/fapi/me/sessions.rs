@@ -13,7 +13,7 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 
-use super::me;
+use super::{me, owner};
 use crate::{
     app::App,
     auth::CallerParts,
@@ -80,7 +80,7 @@ async fn open_sessions(app: &App, user_id: UserId) -> ApiResult<Vec<Session>> {
 }
 
 /// Ends a session of the account on another device.
-#[utoipa::path(post, path = "/v1/me/sessions/{session_id}/revoke", tag = "Me", responses((status = 200, description = "The revoked session and the client"), (status = 404, description = "Not a session of this account")))]
+#[utoipa::path(post, path = "/v1/me/sessions/{session_id}/revoke", tag = "Me", responses((status = 200, description = "The revoked session and the client"), (status = 403, description = "Somebody acts as the account"), (status = 404, description = "Not a session of this account")))]
 pub async fn revoke_session(
     State(app): State<App>,
     parts: CallerParts,
@@ -91,7 +91,7 @@ pub async fn revoke_session(
     let id: SessionId = id.parse().map_err(|_| missing())?;
     app.settle(|| async {
         let caller = parts.load(&app).await?;
-        let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
+        let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
         let theirs = app.store().session(app.instance_id(), id).await?;
         theirs.filter(|session| session.user_id == user.id).ok_or_else(missing)?;
         let session =

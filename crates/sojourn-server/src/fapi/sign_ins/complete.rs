@@ -6,6 +6,7 @@ use sojourn_core::{
     email::Email,
     event::Event,
     id::SignInId,
+    impersonation::Impersonation,
     session::{EndReason, EndedBy, Ending},
     sign_in::{SignIn, Strategy},
     user::{PasswordHash, User},
@@ -45,7 +46,12 @@ pub enum Along {
     /// The password's hash is replaced by one of ours (AUT-03).
     RenewedHash(PasswordHash),
     /// The ticket that proved it is spent.
-    Ticket(String),
+    Ticket {
+        /// Its text.
+        text: String,
+        /// Who acts as the account, if the ticket is theirs.
+        impersonation: Option<Impersonation>,
+    },
     /// A new password is set.
     NewPassword {
         /// Its hash.
@@ -53,6 +59,15 @@ pub enum Along {
         /// Whether the account's sessions elsewhere end (SES-16).
         ends_others: bool,
     },
+}
+
+impl Along {
+    fn impersonation(&self) -> Option<Impersonation> {
+        match self {
+            Self::Ticket { impersonation, .. } => impersonation.clone(),
+            Self::Nothing | Self::RenewedHash(_) | Self::NewPassword { .. } => None,
+        }
+    }
 }
 
 /// Signs the account in, and does what goes along with it: both or neither.
@@ -81,17 +96,24 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
             sign_in
         });
         let strategy = proof.strategy.as_str();
-        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy) {
+        let impersonation = along.impersonation();
+        let acts_for_another = impersonation.is_some();
+        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy, impersonation) {
             Ok(welcomed) => welcomed,
             Err(turned) => return turn_away(app, parts, turned).await,
         };
         let proved = by_code.then(|| sign_in.proved_address()).flatten();
         sign_in.complete(proof.strategy, session_id);
-        user.signed_in(now);
         let mut changes = app
             .changes(caller.visit.at)
             .expect(Expect::Settings(caller.visit.settings.version))
             .browser(&step);
+        // Who acts as the account is not its owner: that is neither its last
+        // sign-in, nor does it forgive wrong answers (SES-21).
+        match acts_for_another {
+            true => changes = changes.expect(Expect::User(user.id, user.version)),
+            false => user.signed_in(now),
+        }
         if proved.is_some_and(|address| user.prove_email(address)) {
             changes = changes.event(Event::UserUpdated(user.id));
         }
@@ -99,7 +121,7 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
             Along::Nothing => {}
             Along::RenewedHash(hash) => user.renew_hash(hash.clone()),
             // Looked at again each time: who lost a race finds it used.
-            Along::Ticket(ticket) => changes.writes.push(examine(app, parts, ticket).await?.spend),
+            Along::Ticket { text, .. } => changes.writes.push(examine(app, parts, text).await?.spend),
             Along::NewPassword { hash, ends_others } => {
                 user.set_password(hash.clone(), now);
                 if *ends_others {
@@ -108,8 +130,10 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
                 }
             }
         }
-        let changes = changes.write(Write::SignIn(sign_in.clone())).write(Write::User(user.clone()));
-        app.commit(changes).await?;
+        if !acts_for_another {
+            changes = changes.write(Write::User(user.clone()));
+        }
+        app.commit(changes.write(Write::SignIn(sign_in.clone()))).await?;
         let view = View::new(app, &caller, &step.browser).with_user(&user);
         Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))))
     })
