@@ -88,7 +88,10 @@ async fn answer(
             "activity": "token",
             "ended_sessions_kept_seconds": 7_776_000,
             "version": 3,
-            "would_end": { "now": 12, "within_one_hour": 40 },
+            "would_end": match uri.query() {
+                Some(_) => json!({ "now": 12, "within_one_hour": 40 }),
+                None => Value::Null,
+            },
             "warnings": if method == "PATCH" {
                 json!([{ "code": "beyond_browser_limit", "message": "browsers keep cookies 400 days" }])
             } else {

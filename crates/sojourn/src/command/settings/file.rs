@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn object(value: Value) -> Map<String, Value> {
-        value.as_object().cloned().expect("an object")
+        serde_json::from_value(value).expect("an object")
     }
 
     fn config() -> Map<String, Value> {
