@@ -2,7 +2,7 @@
 //! and nobody else may change them (product.md, decision 8).
 
 use serde_json::{Map, Value};
-use sojourn_core::settings::{SessionSettingsPatch, Settings, TokenSettingsPatch};
+use sojourn_core::settings::{EnumerationProtection, SessionSettingsPatch, Settings, TokenSettingsPatch};
 use sojourn_store::{CommitError, Engine as _, Write};
 
 use crate::{
@@ -101,6 +101,13 @@ pub(crate) async fn apply(app: &App) -> Result<(), StartError> {
                         .as_bool()
                         .ok_or_else(|| refuse(format!("{} has to be true or false", pin.path)))?;
                 }
+                "auth_attack_protection.enumeration_protection" => {
+                    next.instance.auth_attack_protection.enumeration_protection = pin
+                        .value
+                        .as_str()
+                        .and_then(EnumerationProtection::from_word)
+                        .ok_or_else(|| refuse(format!("{} has to be off or strict", pin.path)))?;
+                }
                 "paths.home_url" => next.instance.paths.home_url = pin.value.as_str().map(str::to_owned),
                 "application_name" => {
                     next.instance.application_name = pin
@@ -139,6 +146,7 @@ mod tests {
         Pins(vec![
             pin("session_settings.maximum_lifetime.duration_seconds", json!(3600)),
             pin("paths.home_url", json!("https://example.com/")),
+            pin("auth_attack_protection.enumeration_protection", json!("strict")),
         ])
     }
 
@@ -148,6 +156,8 @@ mod tests {
         let other = json!({"maximum_lifetime": {"duration_seconds": 60}});
         assert_eq!(refuse("session_settings", other), ErrorCode::SettingPinned);
         assert_eq!(refuse("", json!({"paths": {"home_url": null}})), ErrorCode::SettingPinned);
+        let off = json!({"auth_attack_protection": {"enumeration_protection": "off"}});
+        assert_eq!(refuse("", off), ErrorCode::SettingPinned);
     }
 
     #[test]
