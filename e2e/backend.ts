@@ -71,6 +71,19 @@ export async function resetSettings(): Promise<void> {
     multi_session_enabled: false,
   })
   await patchSessionToken({ claims: {}, lifetime: 60 })
+  await patchEnumerationProtection('off')
+}
+
+/** Whether signing in and up tells which accounts exist. */
+export async function patchEnumerationProtection(enumeration_protection: 'off' | 'strict'): Promise<void> {
+  const patch = { auth_attack_protection: { enumeration_protection } }
+  succeeded(await request('PATCH', '/v1/instance/settings', patch))
+}
+
+/** The subjects of the mails to this address, newest first. */
+export async function mailedSubjects(to: string): Promise<string[]> {
+  const { body } = succeeded(await request('GET', `/dev/mailbox?to=${encodeURIComponent(to)}`))
+  return (body.data as Mail[]).map((mail) => mail.subject)
 }
 
 /** The code of the newest mail to this address; mail may arrive a moment after the page says it was sent. */

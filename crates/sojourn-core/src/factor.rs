@@ -69,6 +69,12 @@ impl SentCode {
         Self { email, email_address_id, hash, expires_at, attempts: 0, consumed: false }
     }
 
+    /// As a code that was sent, and answered by nothing: for an address that
+    /// gets none, where that must not show (AUT-13).
+    pub const fn unanswerable(now: Timestamp, email: Email) -> Self {
+        Self::new(now, email, None, CodeHash(String::new()))
+    }
+
     /// How it stands, in the words of the wire, while what it proves is not proved.
     pub fn status(&self, now: Timestamp) -> &'static str {
         if self.attempts >= CODE_ATTEMPTS {
@@ -92,8 +98,8 @@ impl SentCode {
             return Err(CodeRefusal::Expired);
         }
         self.attempts += 1;
-        // Both sides are keyed hashes: how far they agree tells nothing.
-        if self.hash != *answer {
+        // Both sides are keyed hashes: how far they agree tells nothing. An empty one is no hash.
+        if self.hash != *answer || answer.0.is_empty() {
             return Err(CodeRefusal::Incorrect);
         }
         self.consumed = true;
@@ -158,6 +164,17 @@ mod tests {
     fn sent() -> SentCode {
         let email = Email::parse("ada@example.com").expect("valid");
         SentCode::new(Timestamp::from_millis(0), email, None, hash("right"))
+    }
+
+    #[test]
+    fn aut_13_a_code_that_was_never_sent_counts_answers_like_any_other_and_takes_none() {
+        let email = Email::parse("ada@example.com").expect("valid");
+        let mut code = SentCode::unanswerable(Timestamp::from_millis(0), email);
+        let now = Timestamp::from_millis(5);
+        for answer in ["", "right", "", "000000", "x"] {
+            assert_eq!(code.answer(now, &hash(answer)), Err(CodeRefusal::Incorrect));
+        }
+        assert_eq!(code.answer(now, &hash("right")), Err(CodeRefusal::Spent));
     }
 
     #[test]

@@ -2,7 +2,12 @@
 //! checked, and the warnings that an accepted change carries.
 
 mod config;
+mod instance;
 mod warning;
+
+pub use instance::{
+    AttackProtectionSettings, EmailSettings, EnumerationProtection, InstanceSettings, PathSettings,
+};
 
 use std::time::Duration;
 
@@ -341,47 +346,6 @@ impl TokenSettings {
         template::check(&next.claims).map_err(TokenSettingsRefusal::Claims)?;
         Ok(next)
     }
-}
-
-/// The settings that concern neither sessions nor tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstanceSettings {
-    /// How the application calls itself, on the portal and in mail.
-    pub application_name: String,
-    /// E-mail addresses.
-    pub auth_email: EmailSettings,
-    /// Where people are sent.
-    pub paths: PathSettings,
-    /// Whether test addresses and their code work; development instances only.
-    pub test_mode: bool,
-    /// Origins that may call the Frontend API, beside those of the configuration.
-    pub allowed_origins: Vec<String>,
-}
-
-impl Default for InstanceSettings {
-    fn default() -> Self {
-        Self {
-            application_name: "My application".to_owned(),
-            auth_email: EmailSettings { verify_at_sign_up: true },
-            paths: PathSettings { home_url: None },
-            test_mode: true,
-            allowed_origins: Vec::new(),
-        }
-    }
-}
-
-/// The settings of e-mail addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EmailSettings {
-    /// Whether a sign-up has to prove its address before it is complete.
-    pub verify_at_sign_up: bool,
-}
-
-/// The settings of paths.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PathSettings {
-    /// Where the portal sends people who came from nowhere.
-    pub home_url: Option<String>,
 }
 
 #[cfg(test)]

@@ -33,6 +33,10 @@ pub struct SignIn {
     pub identifier: Option<Email>,
     /// The account behind the identifier.
     pub user_id: Option<UserId>,
+    /// Set where the attempt must not tell whether there is one (AUT-13): it
+    /// looks then as it would for any address, which is known by this id.
+    #[serde(default)]
+    pub veil: Option<EmailAddressId>,
     /// The first factor that is being proved or was.
     pub first_factor: Option<FirstFactor>,
     /// The session it led to.
@@ -129,6 +133,7 @@ impl SignIn {
             status: SignInStatus::NeedsIdentifier,
             identifier: None,
             user_id: None,
+            veil: None,
             first_factor: None,
             created_session_id: None,
         }
@@ -149,6 +154,15 @@ impl SignIn {
         self.status = SignInStatus::NeedsFirstFactor;
         self.identifier = Some(email);
         self.user_id = Some(user_id);
+        self.first_factor = None;
+    }
+
+    /// Names an address, and hides behind `veil` whose it is, if anybody's.
+    pub fn identify_veiled(&mut self, email: Email, user_id: Option<UserId>, veil: EmailAddressId) {
+        self.status = SignInStatus::NeedsFirstFactor;
+        self.identifier = Some(email);
+        self.user_id = user_id;
+        self.veil = Some(veil);
         self.first_factor = None;
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sojourn_core::{
     event::Event,
     lifetime::LifetimeError,
-    settings::{SessionSettingsPatch, Settings, TokenSettingsPatch},
+    settings::{EnumerationProtection, SessionSettingsPatch, Settings, TokenSettingsPatch},
     time::seconds,
 };
 use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
@@ -202,6 +202,13 @@ fn pinned(app: &App, settings: &Settings) -> Result<Settings, StartError> {
                     .as_bool()
                     .ok_or_else(|| refuse(format!("{} has to be true or false", pin.path)))?;
             }
+            "auth_attack_protection.enumeration_protection" => {
+                next.instance.auth_attack_protection.enumeration_protection = pin
+                    .value
+                    .as_str()
+                    .and_then(EnumerationProtection::from_word)
+                    .ok_or_else(|| refuse(format!("{} has to be off or strict", pin.path)))?;
+            }
             "paths.home_url" => next.instance.paths.home_url = pin.value.as_str().map(str::to_owned),
             "application_name" => {
                 next.instance.application_name = pin
@@ -227,6 +234,7 @@ mod tests {
         Pins(vec![
             pin("session_settings.maximum_lifetime.duration_seconds", json!(3600)),
             pin("paths.home_url", json!("https://example.com/")),
+            pin("auth_attack_protection.enumeration_protection", json!("strict")),
         ])
     }
 

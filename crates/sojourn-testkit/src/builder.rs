@@ -6,7 +6,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sojourn_core::{lifetime::Bounds, settings::Settings, testing::Dice};
+use sojourn_core::{
+    lifetime::Bounds,
+    settings::{EnumerationProtection, Settings},
+    testing::Dice,
+};
 use sojourn_server::{App, Entropy, Options, StartError, pins::Pins};
 use sojourn_store::{Environment, Store};
 
@@ -96,6 +100,13 @@ impl Builder {
     #[must_use]
     pub fn verify_at_sign_up(mut self, verify: bool) -> Self {
         self.settings.instance.auth_email.verify_at_sign_up = verify;
+        self
+    }
+
+    /// Nobody learns which accounts exist.
+    #[must_use]
+    pub fn hiding_accounts(mut self) -> Self {
+        self.settings.instance.auth_attack_protection.enumeration_protection = EnumerationProtection::Strict;
         self
     }
 

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
-use sojourn_core::settings::Settings;
+use sojourn_core::settings::{EnumerationProtection, Settings};
 use sojourn_store::Engine as _;
 use url::Url;
 
@@ -68,6 +68,7 @@ pub async fn update_instance_settings(
 pub struct InstancePatch {
     application_name: Option<String>,
     verify_at_sign_up: Option<bool>,
+    enumeration_protection: Option<EnumerationProtection>,
     /// Given as null: taken away.
     home_url: Option<Option<String>>,
     test_mode: Option<bool>,
@@ -76,7 +77,8 @@ pub struct InstancePatch {
 
 impl InstancePatch {
     /// What it may hold.
-    pub const KNOWN: [&str; 5] = ["application_name", "auth_email", "paths", "test_mode", "allowed_origins"];
+    pub const KNOWN: [&str; 6] =
+        ["application_name", "auth_email", "auth_attack_protection", "paths", "test_mode", "allowed_origins"];
 
     /// Reads the change.
     ///
@@ -91,6 +93,10 @@ impl InstancePatch {
             }
             None => None,
         };
+        let enumeration_protection = match fields.object("auth_attack_protection")? {
+            Some(object) => enumeration_protection(object)?,
+            None => None,
+        };
         let home_url = match fields.object("paths")? {
             Some(object) => home_url(&Fields::new(object, "paths.", &["home_url"])?)?,
             None => None,
@@ -98,6 +104,7 @@ impl InstancePatch {
         Ok(Self {
             application_name: application_name(&fields)?,
             verify_at_sign_up,
+            enumeration_protection,
             home_url,
             test_mode: test_mode(app, &fields)?,
             allowed_origins: exact_origins(&fields)?,
@@ -113,6 +120,9 @@ impl InstancePatch {
         }
         instance.auth_email.verify_at_sign_up =
             self.verify_at_sign_up.unwrap_or(instance.auth_email.verify_at_sign_up);
+        if let Some(protection) = self.enumeration_protection {
+            instance.auth_attack_protection.enumeration_protection = protection;
+        }
         if let Some(home_url) = &self.home_url {
             instance.paths.home_url.clone_from(home_url);
         }
@@ -133,6 +143,16 @@ fn application_name(fields: &Fields<'_>) -> ApiResult<Option<String>> {
         return Err(fields.refuse(ErrorCode::FormParamFormatInvalid, "application_name", &what));
     }
     Ok(Some(name.to_owned()))
+}
+
+fn enumeration_protection(object: &Map<String, Value>) -> ApiResult<Option<EnumerationProtection>> {
+    const NAME: &str = "enumeration_protection";
+    let fields = Fields::new(object, "auth_attack_protection.", &[NAME])?;
+    let Some(word) = fields.text(NAME)? else { return Ok(None) };
+    match EnumerationProtection::from_word(word) {
+        Some(protection) => Ok(Some(protection)),
+        None => Err(fields.refuse(ErrorCode::FormParamValueInvalid, NAME, "off or strict")),
+    }
 }
 
 fn home_url(fields: &Fields<'_>) -> ApiResult<Option<Option<String>>> {

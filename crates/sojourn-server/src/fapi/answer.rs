@@ -104,7 +104,7 @@ impl<'a> View<'a> {
         let sign_in = self
             .sign_in
             .map_or(Value::Null, |sign_in| wire::sign_in::sign_in(now, sign_in, known(sign_in.user_id)));
-        let verify_email = visit.settings.instance.auth_email.verify_at_sign_up;
+        let verify_email = visit.settings.instance.verifies_at_sign_up();
         let sign_up =
             self.sign_up.map_or(Value::Null, |sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
         wire::client::frontend_client(self.caller.cookie_expires_at(), browser, sessions, sign_in, sign_up)

@@ -7,19 +7,20 @@ use axum::{
 use sojourn_core::{
     email::Email,
     event::Event,
-    factor::SentCode,
+    factor::{CodeRefusal, SentCode},
     id::{EmailAddressId, SignUpId, UserId},
+    settings::Settings,
     sign_in::Strategy,
     sign_up::{SignUp, SignUpFields},
     user::PasswordHash,
 };
-use sojourn_store::{Engine as _, Expect, Write};
+use sojourn_store::{CommitError, Engine as _, Expect, Write};
 
 use super::{
     admission::{turn_away, welcome},
     answer::{View, refuse_caller},
     sign_ins::{
-        codes::{code_refused, hash_code, mail_code, new_code},
+        codes::{code_refused, hash_code, mail_code, mail_notice, new_code},
         refuse_banned,
         ticket::{GoodTicket, examine},
     },
@@ -28,7 +29,7 @@ use crate::{
     app::{App, Unsettled},
     auth::{Caller, CallerParts},
     fapi::sign_ins,
-    mail::Occasion,
+    mail::{Notice, Occasion},
     passwords,
     wire::{self, ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
 };
@@ -91,12 +92,19 @@ pub async fn prepare_verification(
         let (now, settings) = (caller.visit.now(), &caller.visit.settings);
         let email = sign_up.fields.email.clone();
         let email = email.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "email_address"))?;
-        let code = new_code(&app, settings, &email);
-        sign_up.code =
-            Some(SentCode::new(now, email.clone(), None, hash_code(&app, &sign_up.id.to_string(), &code)));
+        let (sent, mail) = if is_taken(&app, settings, &email).await? {
+            let mail = mail_notice(&app, settings, &email, Notice::AccountExists, now)?;
+            (SentCode::unanswerable(now, email), mail)
+        } else {
+            let code = new_code(&app, settings, &email);
+            let mail = mail_code(&app, settings, &email, Occasion::SignUp, &code, now)?;
+            let hash = hash_code(&app, &sign_up.id.to_string(), &code);
+            (SentCode::new(now, email, None, hash), mail)
+        };
+        sign_up.code = Some(sent);
         let Some(step) = caller.settled() else { return refuse_caller(&app, &caller).await };
         let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::SignUp(sign_up.clone()));
-        changes.writes.extend(mail_code(&app, settings, &email, Occasion::SignUp, &code, now)?);
+        changes.writes.extend(mail);
         app.commit(changes).await?;
         let view = View::new(&app, &caller, &step.browser).with_sign_up(&sign_up);
         Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))))
@@ -178,11 +186,29 @@ async fn change(
             .event(Event::UserCreated(user_id))
             .browser(&step)
             .write(Write::SignUp(sign_up.clone()));
-        app.commit(changes).await?;
+        app.commit(changes).await.map_err(|error| unless_hidden(&caller.visit.settings, error))?;
         let view = View::new(app, &caller, &step.browser).with_user(&user);
         Ok(view.changed(&wire::sign_up::sign_up(now, &sign_up, verify_email(&caller))))
     })
     .await
+}
+
+/// Whether somebody has the address who is not to be told of to others. Who has
+/// it where accounts do not hide was told when the address was given.
+async fn is_taken(app: &App, settings: &Settings, email: &Email) -> ApiResult<bool> {
+    let hides = settings.instance.hides_accounts();
+    Ok(hides && app.store().user_by_email(app.instance_id(), email).await?.is_some())
+}
+
+/// An address that was proved but is somebody else's since: where accounts hide,
+/// its code is as good as used.
+pub(super) fn unless_hidden(settings: &Settings, error: CommitError) -> Unsettled {
+    match error {
+        CommitError::Taken("email_address") if settings.instance.hides_accounts() => {
+            code_refused(CodeRefusal::Spent).into()
+        }
+        error => error.into(),
+    }
 }
 
 /// A ticket on the sign-up page. The account behind a sign-in token exists, so
@@ -224,14 +250,14 @@ async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
     .await
 }
 
-const fn verify_email(caller: &Caller) -> bool {
-    caller.visit.settings.instance.auth_email.verify_at_sign_up
+fn verify_email(caller: &Caller) -> bool {
+    caller.visit.settings.instance.verifies_at_sign_up()
 }
 
 /// The fields that a browser may set; everything else is ignored (AUZ-05).
 async fn fields(app: &App, parts: &CallerParts, params: &Params) -> ApiResult<SignUpFields> {
     let email = match params.text("email_address")? {
-        Some(text) => Some(free_email(app, &text).await?),
+        Some(text) => Some(free_email(app, &parts.visit.settings, &text).await?),
         None => None,
     };
     let password_hash: Option<PasswordHash> = match params.text("password")? {
@@ -252,15 +278,16 @@ async fn fields(app: &App, parts: &CallerParts, params: &Params) -> ApiResult<Si
     })
 }
 
-/// An address that nobody has yet. That it is still free when the account is
-/// made is a condition of that commit.
-pub(super) async fn free_email(app: &App, text: &str) -> ApiResult<Email> {
+/// An address that nobody has yet, or of which that is not told. That it is
+/// still free when the account is made is a condition of that commit.
+pub(super) async fn free_email(app: &App, settings: &Settings, text: &str) -> ApiResult<Email> {
     let email = Email::parse(text).map_err(|_| {
         ApiError::param(ErrorCode::FormParamFormatInvalid, "email_address")
             .message("Email address must be a valid email address.")
             .why("Enter an e-mail address such as name@example.com.")
     })?;
-    if app.store().user_by_email(app.instance_id(), &email).await?.is_some() {
+    let hides = settings.instance.hides_accounts();
+    if !hides && app.store().user_by_email(app.instance_id(), &email).await?.is_some() {
         return Err(ApiError::param(ErrorCode::FormIdentifierExists, "email_address"));
     }
     Ok(email)

@@ -22,7 +22,7 @@ pub struct Environment<'a> {
 /// without asking. Compat: clerk/javascript packages/clerk-js/src/core/resources/Environment.ts
 pub fn environment(environment: Environment<'_>) -> Value {
     let Environment { instance_id, settings, development, portal, home_url } = environment;
-    let verify_email = settings.instance.auth_email.verify_at_sign_up;
+    let verify_email = settings.instance.verifies_at_sign_up();
     json!({
         "object": "environment",
         "id": format!("env_{instance_id}"),
@@ -116,7 +116,7 @@ pub fn environment(environment: Environment<'_>) -> Value {
                 },
                 "pii": {"enabled": true},
                 "email_link": {"require_same_client": true},
-                "enumeration_protection": {"enabled": false},
+                "enumeration_protection": {"enabled": settings.instance.hides_accounts()},
             },
             "passkey_settings": {"allow_autofill": false, "show_sign_in_button": false},
         },

@@ -83,6 +83,7 @@ codes! {
     FormIdentifierExists "form_identifier_exists" UNPROCESSABLE_ENTITY "That email address is taken. Please try another.";
     FormIdentifierNotFound "form_identifier_not_found" UNPROCESSABLE_ENTITY "Couldn't find your account.";
     FormPasswordIncorrect "form_password_incorrect" UNPROCESSABLE_ENTITY "Password is incorrect. Try again, or use another method.";
+    FormPasswordOrIdentifierIncorrect "form_password_or_identifier_incorrect" UNPROCESSABLE_ENTITY "Password or email address is incorrect. Try again, or use another method.";
     FormPasswordTooShort "form_password_length_too_short" UNPROCESSABLE_ENTITY "Passwords must be 8 characters or more.";
     FormPasswordTooLong "form_password_length_too_long" UNPROCESSABLE_ENTITY "Passwords must be 72 characters or fewer.";
     FormPasswordValidationFailed "form_password_validation_failed" UNPROCESSABLE_ENTITY "Password cannot be used";

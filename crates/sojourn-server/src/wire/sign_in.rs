@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use sojourn_core::{
+    email::Email,
     factor::SentCode,
+    id::EmailAddressId,
     sign_in::{SignIn, SignInStatus, Strategy},
     time::Timestamp,
     user::User,
@@ -18,10 +20,13 @@ pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> Value {
         "id": sign_in.id,
         "status": sign_in.status.as_str(),
         "supported_identifiers": ["email_address"],
-        "identifier": sign_in.identifier.as_ref().map(sojourn_core::email::Email::as_str),
+        "identifier": sign_in.identifier.as_ref().map(Email::as_str),
         // Who knows an address shall not learn whose it is (AUT-14).
         "user_data": user.filter(|_| sign_in.status == SignInStatus::Complete).map(user_data),
-        "supported_first_factors": user.map(|user| first_factors(sign_in, user)),
+        "supported_first_factors": match (sign_in.veil, user) {
+            (Some(veil), _) if sign_in.status != SignInStatus::Complete => Some(veiled_factors(sign_in, veil)),
+            (_, user) => user.map(|user| first_factors(sign_in, user)),
+        },
         "supported_second_factors": null,
         "first_factor_verification": factor.map(|factor| {
             verification(now, factor.strategy.as_str(), factor.verified, factor.code.as_ref())
@@ -44,20 +49,33 @@ fn first_factors(sign_in: &SignIn, user: &User) -> Value {
     let typed =
         user.identifying_emails().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
     for address in typed {
-        // Without the reset strategy "Forgot password" leads nowhere.
-        for strategy in [Strategy::EmailCode, Strategy::ResetPasswordEmailCode] {
-            factors.push(json!({
-                "strategy": strategy.as_str(),
-                "email_address_id": address.id,
-                "safe_identifier": address.email.as_str(),
-                "primary": user.primary_email_address_id == Some(address.id),
-            }));
-        }
+        let primary = user.primary_email_address_id == Some(address.id);
+        factors.extend(codes(Some(&address.email), address.id, primary));
     }
     if sign_in.status == SignInStatus::Complete && factors.is_empty() {
         factors.push(json!({"strategy": Strategy::Ticket.as_str()}));
     }
     factors.into()
+}
+
+/// What any address is offered, whether or not there is an account, and
+/// whatever it has (AUT-13).
+fn veiled_factors(sign_in: &SignIn, veil: EmailAddressId) -> Value {
+    let mut factors = vec![json!({"strategy": Strategy::Password.as_str()})];
+    factors.extend(codes(sign_in.identifier.as_ref(), veil, true));
+    factors.into()
+}
+
+/// Without the reset strategy "Forgot password" leads nowhere.
+fn codes(email: Option<&Email>, id: EmailAddressId, primary: bool) -> impl Iterator<Item = Value> {
+    [Strategy::EmailCode, Strategy::ResetPasswordEmailCode].into_iter().map(move |strategy| {
+        json!({
+            "strategy": strategy.as_str(),
+            "email_address_id": id,
+            "safe_identifier": email.map(Email::as_str),
+            "primary": primary,
+        })
+    })
 }
 
 /// A verification object. Its `error` stays null: anything else makes the

@@ -253,6 +253,7 @@ async fn the_rest_of_the_settings_changes_by_any_subset() {
         settings,
         json!({
             "object": "instance_settings", "application_name": "Acme", "auth_email": {"verify_at_sign_up": false},
+            "auth_attack_protection": {"enumeration_protection": "off"},
             "paths": {"home_url": "https://app.example.com/home"}, "test_mode": true,
             "allowed_origins": ["https://app.example.com"], "version": 2, "updated_at": app.clock.now().as_millis(),
         })

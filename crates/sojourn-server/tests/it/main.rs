@@ -14,6 +14,7 @@ mod clock;
 mod credentials;
 mod end_notices;
 mod ends;
+mod enumeration;
 mod fuzz;
 mod impersonation;
 mod lifetimes;

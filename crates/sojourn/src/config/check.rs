@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sojourn_core::activity::Activity;
+use sojourn_core::settings::EnumerationProtection;
 use sojourn_store::{ServerUrl, StoreError};
 use url::{Host, Url};
 
@@ -125,6 +126,19 @@ pub fn home_url(text: Sourced<String>) -> Result<Sourced<String>, Failure> {
     Err(refused(format!("paths.home_url \"{}\" from {} cannot be used", text.value, text.origin.in_words()))
         .because("people are sent there after signing in, so it must be an address or a path")
         .next("give an address such as http://localhost:3000/ or a path such as /user"))
+}
+
+pub fn enumeration_protection(word: Sourced<String>) -> Result<Sourced<String>, Failure> {
+    if EnumerationProtection::from_word(&word.value).is_some() {
+        return Ok(word);
+    }
+    Err(refused(format!(
+        "auth_attack_protection.enumeration_protection \"{}\" from {} is unknown",
+        word.value,
+        word.origin.in_words()
+    ))
+    .because("either strangers may learn which accounts exist, or they may not")
+    .next("use off or strict"))
 }
 
 pub fn application_name(name: Sourced<String>) -> Result<Sourced<String>, Failure> {

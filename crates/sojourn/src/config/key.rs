@@ -99,6 +99,7 @@ pub const KEYS: &[Key] = &[
     fixed("allowed_origins.loopback", Kind::Switch),
     changeable("application_name", Kind::Text, Document::Instance),
     changeable("auth_email.verify_at_sign_up", Kind::Switch, Document::Instance),
+    changeable("auth_attack_protection.enumeration_protection", Kind::Text, Document::Instance),
     changeable("paths.home_url", Kind::Text, Document::Instance),
     changeable("session_settings.inactivity_timeout.enabled", Kind::Switch, Document::SessionSettings),
     changeable(

@@ -65,6 +65,7 @@ pub struct Config {
 pub struct Pins {
     pub application_name: Option<Sourced<String>>,
     pub verify_at_sign_up: Option<Sourced<bool>>,
+    pub enumeration_protection: Option<Sourced<String>>,
     pub home_url: Option<Sourced<String>>,
     pub inactivity_timeout_enabled: Option<Sourced<bool>>,
     pub inactivity_timeout_duration_seconds: Option<Sourced<u64>>,
@@ -194,6 +195,10 @@ impl Pins {
         Ok(Self {
             application_name: layers.text("application_name").map(check::application_name).transpose()?,
             verify_at_sign_up: layers.switch("auth_email.verify_at_sign_up"),
+            enumeration_protection: layers
+                .text("auth_attack_protection.enumeration_protection")
+                .map(check::enumeration_protection)
+                .transpose()?,
             home_url: layers.text("paths.home_url").map(check::home_url).transpose()?,
             inactivity_timeout_enabled: layers.switch(&format!("{INACTIVITY}.enabled")),
             inactivity_timeout_duration_seconds: layers.number(&format!("{INACTIVITY}.duration_seconds")),
@@ -290,6 +295,7 @@ impl Pins {
         [
             pin("application_name", self.application_name.as_ref()),
             pin("auth_email.verify_at_sign_up", self.verify_at_sign_up.as_ref()),
+            pin("auth_attack_protection.enumeration_protection", self.enumeration_protection.as_ref()),
             pin("paths.home_url", self.home_url.as_ref()),
             pin("session_settings.inactivity_timeout.enabled", self.inactivity_timeout_enabled.as_ref()),
             pin(

@@ -108,6 +108,7 @@ async fn answer(
             "object": "instance_settings",
             "application_name": "My application",
             "auth_email": { "verify_at_sign_up": true },
+            "auth_attack_protection": { "enumeration_protection": "off" },
             "paths": { "home_url": null },
         }),
         ("POST", "/v1/users") => json!({ "id": "user_1", "object": "user" }),
@@ -203,6 +204,7 @@ fn settings_get_prints_lines_or_one_value_or_json() {
     session.allowed_clock_skew = 5
     application_name = "My application"
     auth_email.verify_at_sign_up = true
+    auth_attack_protection.enumeration_protection = "off"
     # paths.home_url is not set
     "#);
     let one = server.run(&["settings", "get", "session.lifetime"]);

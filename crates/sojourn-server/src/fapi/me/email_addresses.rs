@@ -22,10 +22,10 @@ use crate::{
     fapi::{
         answer::View,
         sign_ins::{
-            codes::{code_refused, hash_code, mail_code, new_code},
+            codes::{code_refused, gets_mail, hash_code, mail_code, new_code},
             refuse_locked,
         },
-        sign_ups::{free_email, only_email_code},
+        sign_ups::{free_email, only_email_code, unless_hidden},
     },
     mail::Occasion,
     wire::{
@@ -67,7 +67,7 @@ pub async fn create_email_address(
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         let now = caller.visit.now();
         let id = EmailAddressId::generate(now, &mut app.random());
-        let email = free_email(&app, &text).await?;
+        let email = free_email(&app, &caller.visit.settings, &text).await?;
         user.add_unverified_email(id, email, now)
             .map_err(|refusal| refused(refusal, "email_address", no_address))?;
         store_user(&app, &caller, &step, &user).await?;
@@ -136,16 +136,24 @@ pub async fn prepare_email_address(
         let (now, settings) = (caller.visit.now(), &caller.visit.settings);
         let email = user.email(id).ok_or_else(no_address)?.email.clone();
         let owner = app.store().user_by_email(app.instance_id(), &email).await?;
-        if owner.is_some_and(|owner| owner.id != user.id) {
+        let is_taken = owner.is_some_and(|owner| owner.id != user.id);
+        if is_taken && !settings.instance.hides_accounts() {
             return Err(ApiError::param(ErrorCode::FormIdentifierExists, "email_address").into());
         }
-        let code = new_code(&app, settings, &email);
-        let hash = hash_code(&app, &attempt(id, step.browser.client.id), &code);
-        user.send_email_code(id, SentCode::new(now, email.clone(), Some(id), hash))
-            .map_err(|refusal| refused(refusal, "email_address", no_address))?;
+        let (sent, mail) = if is_taken {
+            // Its owner is not told either: whoever is signed in here would write to strangers.
+            gets_mail(&app, settings, &email)?;
+            (SentCode::unanswerable(now, email), None)
+        } else {
+            let code = new_code(&app, settings, &email);
+            let mail = mail_code(&app, settings, &email, Occasion::NewAddress, &code, now)?;
+            let hash = hash_code(&app, &attempt(id, step.browser.client.id), &code);
+            (SentCode::new(now, email, Some(id), hash), mail)
+        };
+        user.send_email_code(id, sent).map_err(|refusal| refused(refusal, "email_address", no_address))?;
         user.changed(now);
         let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::User(user.clone()));
-        changes.writes.extend(mail_code(&app, settings, &email, Occasion::NewAddress, &code, now)?);
+        changes.writes.extend(mail);
         app.commit(changes).await?;
         shown(&app, &caller, &step, &user, id)
     })
@@ -178,7 +186,7 @@ pub async fn attempt_email_address(
             changes = changes.event(Event::UserUpdated(user.id));
         }
         // That nobody else proved the address is a condition of this commit.
-        app.commit(changes).await?;
+        app.commit(changes).await.map_err(|error| unless_hidden(&caller.visit.settings, error))?;
         result.map_err(|refusal| refused(refusal, "email_address", no_address))?;
         shown(&app, &caller, &step, &user, id)
     })

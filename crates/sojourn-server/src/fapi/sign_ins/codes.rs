@@ -8,18 +8,18 @@ use axum::{
 use sojourn_core::{
     email::Email,
     factor::{CodeHash, CodeRefusal, SentCode},
-    id::{EmailAddressId, SignInId},
+    id::SignInId,
     settings::Settings,
     sign_in::{SignInStatus, StepRefusal, Strategy},
 };
 use sojourn_store::Write;
 
-use super::{Along, Proof, complete, out_of_order, own_sign_in, password::book, strategy};
+use super::{Along, Proof, complete, out_of_order, own_sign_in, password::book, strategy, veil};
 use crate::{
     app::App,
     auth::CallerParts,
     fapi::answer::View,
-    mail::Occasion,
+    mail::{Notice, Occasion},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -49,28 +49,44 @@ pub async fn prepare_first_factor(
     app.settle(|| async {
         let caller = parts.load(&app).await?;
         let (mut sign_in, user) = own_sign_in(&app, &caller, &id).await?;
-        let user = user.ok_or_else(out_of_order)?;
+        let email = sign_in.identifier.clone().ok_or_else(out_of_order)?;
+        if user.is_none() && sign_in.veil.is_none() {
+            return Err(out_of_order().into());
+        }
         let (now, settings) = (caller.visit.now(), &caller.visit.settings);
         // Only addresses that were typed: the others stay secret.
-        let typed =
-            user.identifying_emails().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
-        let wanted = |id: EmailAddressId| address_id.as_ref().is_none_or(|wanted| *wanted == id.to_string());
-        let address = typed.into_iter().find(|address| wanted(address.id));
-        let address =
-            address.ok_or_else(|| ApiError::param(ErrorCode::FormParamValueInvalid, "email_address_id"))?;
-        let code = new_code(&app, settings, &address.email);
-        let hash = hash_code(&app, &sign_in.id.to_string(), &code);
-        let sent = SentCode::new(now, address.email.clone(), Some(address.id), hash);
+        let address = user.as_ref().and_then(|user| {
+            user.identifying_emails().find(|address| address.email == email).map(|address| address.id)
+        });
+        let shown = sign_in.veil.or(address).map(|id| id.to_string());
+        if shown.is_none() || address_id.as_ref().is_some_and(|wanted| Some(wanted) != shown.as_ref()) {
+            return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "email_address_id").into());
+        }
+        let (sent, mail) = match address {
+            Some(id) => {
+                let code = new_code(&app, settings, &email);
+                let hash = hash_code(&app, &sign_in.id.to_string(), &code);
+                let mail = mail_code(&app, settings, &email, occasion, &code, now)?;
+                (SentCode::new(now, email, Some(id), hash), mail)
+            }
+            None => {
+                let mail = mail_notice(&app, settings, &email, Notice::NoAccount, now)?;
+                (SentCode::unanswerable(now, email), mail)
+            }
+        };
         if !sign_in.is_open(now) {
             return Err(out_of_order().into());
         }
         sign_in.send_code(strategy, sent).map_err(|_| out_of_order())?;
         let step = caller.settled().ok_or_else(out_of_order)?;
         let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::SignIn(sign_in.clone()));
-        changes.writes.extend(mail_code(&app, settings, &address.email, occasion, &code, now)?);
+        changes.writes.extend(mail);
         app.commit(changes).await?;
-        let view = View::new(&app, &caller, &step.browser).with_user(&user).with_sign_in(&sign_in);
-        Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))))
+        let mut view = View::new(&app, &caller, &step.browser).with_sign_in(&sign_in);
+        if let Some(user) = &user {
+            view = view.with_user(user);
+        }
+        Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, user.as_ref())))
     })
     .await
 }
@@ -89,8 +105,8 @@ pub(super) async fn attempt(
         .settle(|| async {
             let caller = parts.load(app).await?;
             let (mut sign_in, user) = own_sign_in(app, &caller, &id.to_string()).await?;
-            let user = user.ok_or_else(out_of_order)?;
-            if !sign_in.is_open(now) {
+            let is_unknown = user.is_none() && sign_in.veil.is_none();
+            if is_unknown || !sign_in.is_open(now) {
                 return Err(out_of_order().into());
             }
             let before = sign_in.clone();
@@ -103,9 +119,16 @@ pub(super) async fn attempt(
         })
         .await?;
     if let Err(refusal) = result {
-        tracing::info!(event = "sign_in.failed", user_id = %user.id, strategy = strategy.as_str(), "not proved");
+        let user_id = user.as_ref().map(|user| user.id.to_string());
+        tracing::info!(event = "sign_in.failed", user_id, strategy = strategy.as_str(), "not proved");
         if refusal == StepRefusal::Code(CodeRefusal::Incorrect) {
-            book(app, parts.visit.at, &user).await?;
+            match &user {
+                _ if sign_in.veil.is_some() => {
+                    veil::book(app, parts, user.as_ref()).await?;
+                }
+                Some(user) => book(app, parts.visit.at, user, None).await?,
+                None => {}
+            }
         }
         return Err(match refusal {
             StepRefusal::OutOfOrder => {
@@ -114,8 +137,10 @@ pub(super) async fn attempt(
             StepRefusal::Code(refusal) => code_refused(refusal),
         });
     }
+    // Who answers rightly reads the account's mail, and may know that it is locked.
+    let user = user.ok_or_else(out_of_order)?;
     if user.lockout.is_locked(now) {
-        book(app, parts.visit.at, &user).await?;
+        book(app, parts.visit.at, &user, None).await?;
     }
     if sign_in.status == SignInStatus::NeedsNewPassword {
         let shown = app.settle(|| async {
@@ -168,12 +193,37 @@ pub(in crate::fapi) fn mail_code(
     code: &str,
     now: sojourn_core::time::Timestamp,
 ) -> ApiResult<Option<Write>> {
-    if is_test(app, settings, to) {
+    if !gets_mail(app, settings, to)? {
         return Ok(None);
     }
-    app.limits().mail(to.as_str())?;
     let name = &settings.instance.application_name;
     app.mailer().code(now, name, to, occasion, code, &mut app.random()).map(Some).map_err(ApiError::internal)
+}
+
+/// The mail that says why there is no code; none for test addresses.
+pub(in crate::fapi) fn mail_notice(
+    app: &App,
+    settings: &Settings,
+    to: &Email,
+    notice: Notice,
+    now: sojourn_core::time::Timestamp,
+) -> ApiResult<Option<Write>> {
+    if !gets_mail(app, settings, to)? {
+        return Ok(None);
+    }
+    let name = &settings.instance.application_name;
+    app.mailer().notice(now, name, to, notice, &mut app.random()).map(Some).map_err(ApiError::internal)
+}
+
+/// Whether a mail to this address is written, which counts as one (AUT-08).
+///
+/// # Errors
+/// `too_many_requests`.
+pub(in crate::fapi) fn gets_mail(app: &App, settings: &Settings, to: &Email) -> ApiResult<bool> {
+    if is_test(app, settings, to) {
+        return Ok(false);
+    }
+    app.limits().mail(to.as_str()).map(|()| true)
 }
 
 fn is_test(app: &App, settings: &Settings, to: &Email) -> bool {

@@ -144,7 +144,7 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
 /// was changed in the meantime proves nothing.
 async fn current(app: &App, proof: &Proof) -> ApiResult<User> {
     let user = app.store().user(app.instance_id(), proof.user.id).await?;
-    let user = user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
+    let user = user.ok_or_else(out_of_order)?;
     if proof.strategy == Strategy::Password && !user.has_password_of(&proof.user) {
         return Err(ApiError::param(ErrorCode::FormPasswordIncorrect, "password"));
     }

@@ -5,6 +5,7 @@ mod complete;
 mod password;
 pub mod reset;
 pub mod ticket;
+mod veil;
 
 pub(in crate::fapi) use complete::refuse_banned;
 pub use complete::{Along, Proof, complete};
@@ -17,7 +18,7 @@ use axum::{
 use sojourn_core::{
     client::Browser,
     email::Email,
-    id::SignInId,
+    id::{EmailAddressId, SignInId},
     sign_in::{SignIn, Strategy},
     user::User,
 };
@@ -62,18 +63,30 @@ pub async fn create_sign_in(
         }
         return begin(&app, &parts, None).await;
     };
-    let user = find_user(&app, &identifier).await?;
-    match password {
-        Some(password) => {
-            refuse_second(&app, &parts, Some(&user.1)).await?;
-            password::prove(&app, &parts, &user.1, &password).await?;
-            let along = password::renewal(&app, &user.1, &password).await;
-            let proof =
-                Proof { user: user.1, strategy: Strategy::Password, sign_in: None, identifier: Some(user.0) };
-            complete(&app, &parts, proof, along).await
-        }
-        None => begin(&app, &parts, Some(user)).await,
+    let hides = parts.visit.settings.instance.hides_accounts();
+    let (email, user) = find_user(&app, hides, &identifier).await?;
+    let Some(password) = password else { return begin(&app, &parts, Some((email, user))).await };
+    refuse_second(&app, &parts, user.as_ref()).await?;
+    let user = prove(&app, &parts, hides, user, &password).await?;
+    let along = password::renewal(&app, &user, &password).await;
+    let proof = Proof { user, strategy: Strategy::Password, sign_in: None, identifier: Some(email) };
+    complete(&app, &parts, proof, along).await
+}
+
+/// Whoever it is by the password.
+async fn prove(
+    app: &App,
+    parts: &CallerParts,
+    hides: bool,
+    user: Option<User>,
+    password: &str,
+) -> ApiResult<User> {
+    if hides {
+        return veil::prove(app, parts, user, password).await;
     }
+    let user = user.ok_or_else(out_of_order)?;
+    password::prove(app, parts, &user, password).await?;
+    Ok(user)
 }
 
 /// The attempt, as long as it is this browser's.
@@ -106,7 +119,10 @@ pub async fn attempt_first_factor(
     let strategy = strategy(&params)?;
     let caller = parts.load(&app).await?;
     let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
-    let user = user.ok_or_else(out_of_order)?;
+    let hides = sign_in.veil.is_some();
+    if user.is_none() && !hides {
+        return Err(out_of_order());
+    }
     match strategy {
         Strategy::Password => {
             if sign_in.status != sojourn_core::sign_in::SignInStatus::NeedsFirstFactor
@@ -115,7 +131,7 @@ pub async fn attempt_first_factor(
                 return Err(out_of_order());
             }
             let password = params.required("password")?;
-            password::prove(&app, &parts, &user, &password).await?;
+            let user = prove(&app, &parts, hides, user, &password).await?;
             let along = password::renewal(&app, &user, &password).await;
             let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };
             complete(&app, &parts, proof, along).await
@@ -128,15 +144,21 @@ pub async fn attempt_first_factor(
 }
 
 /// Stores a new attempt; it is what a reload of the page continues.
-async fn begin(app: &App, parts: &CallerParts, user: Option<(Email, User)>) -> ApiResult<Response> {
-    refuse_second(app, parts, user.as_ref().map(|(_, user)| user)).await?;
+async fn begin(app: &App, parts: &CallerParts, named: Option<(Email, Option<User>)>) -> ApiResult<Response> {
+    let user = named.as_ref().and_then(|(_, user)| user.as_ref());
+    refuse_second(app, parts, user).await?;
     app.settle(|| async {
         let mut caller = parts.load(app).await?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let now = caller.visit.now();
         let mut sign_in = SignIn::new(SignInId::generate(now, &mut app.random()), browser.client.id, now);
-        if let Some((email, user)) = &user {
-            sign_in.identify(email.clone(), user.id);
+        match (&named, user) {
+            (Some((email, _)), _) if caller.visit.settings.instance.hides_accounts() => {
+                let veil = EmailAddressId::generate(now, &mut app.random());
+                sign_in.identify_veiled(email.clone(), user.map(|user| user.id), veil);
+            }
+            (Some((email, _)), Some(user)) => sign_in.identify(email.clone(), user.id),
+            _ => {}
         }
         let mut step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, &browser);
         caller.note_visit(&mut step);
@@ -144,7 +166,6 @@ async fn begin(app: &App, parts: &CallerParts, user: Option<(Email, User)>) -> A
         step.browser.client.changed(now);
         step.client_changed = true;
         app.commit(app.changes(caller.visit.at).browser(&step).write(Write::SignIn(sign_in.clone()))).await?;
-        let user = user.as_ref().map(|(_, user)| user);
         let mut view = View::new(app, &caller, &step.browser).with_sign_in(&sign_in);
         if let Some(user) = user {
             view = view.with_user(user);
@@ -176,7 +197,8 @@ pub(super) async fn refuse_second(app: &App, parts: &CallerParts, user: Option<&
     .await
 }
 
-async fn find_user(app: &App, identifier: &str) -> ApiResult<(Email, User)> {
+/// The account that is named; that there is none is told, unless accounts hide.
+async fn find_user(app: &App, hides: bool, identifier: &str) -> ApiResult<(Email, Option<User>)> {
     let unknown = || {
         ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier")
             .why("There is no account with this e-mail address. Check it, or sign up.")
@@ -186,8 +208,8 @@ async fn find_user(app: &App, identifier: &str) -> ApiResult<(Email, User)> {
             .message("Identifier is invalid.")
             .why("Enter an e-mail address such as name@example.com.")
     })?;
-    let user = app.store().user_by_email(app.instance_id(), &email).await?.ok_or_else(unknown)?;
-    Ok((email, user))
+    let user = app.store().user_by_email(app.instance_id(), &email).await?;
+    if user.is_none() && !hides { Err(unknown()) } else { Ok((email, user)) }
 }
 
 /// An attempt of the calling browser, still open, with its account.

@@ -8,7 +8,7 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, Write};
 
-use super::{Along, complete::refuse_banned};
+use super::{Along, complete::refuse_banned, out_of_order};
 use crate::{
     app::App,
     auth::CallerParts,
@@ -22,7 +22,7 @@ use crate::{
 /// `user_locked`, `strategy_for_user_invalid`, `form_password_incorrect`.
 pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) -> ApiResult<()> {
     refuse_banned(user)?;
-    book(app, parts.visit.at, user).await?;
+    book(app, parts.visit.at, user, None).await?;
     let hash = user.password_hash.clone();
     let has_password = hash.is_some();
     let is_right = app.passwords().verify(Password::present(password), hash).await?;
@@ -47,18 +47,20 @@ pub async fn renewal(app: &App, user: &User, password: &str) -> Along {
     app.passwords().hash(Password::present(password)).await.map_or(Along::Nothing, Along::RenewedHash)
 }
 
-/// Counts one attempt of an account, in one durable write. The right answer
-/// forgives the count when it signs in.
+/// Counts one attempt of an account, in one durable write, with `notice` when
+/// it locks the account. The right answer forgives the count when it signs in.
 ///
 /// # Errors
 /// `user_locked`.
-pub async fn book(app: &App, at: Moment, user: &User) -> ApiResult<()> {
+pub async fn book(app: &App, at: Moment, user: &User, notice: Option<Write>) -> ApiResult<()> {
     app.settle(|| async {
-        let user = app.store().user(app.instance_id(), user.id).await?;
-        let mut user =
-            user.ok_or_else(|| ApiError::param(ErrorCode::FormIdentifierNotFound, "identifier"))?;
+        let mut user = app.store().user(app.instance_id(), user.id).await?.ok_or_else(out_of_order)?;
         user.lockout.book(at.now).map_err(|until| locked(at.now, until))?;
-        Ok(app.commit(app.changes(at).write(Write::User(user))).await?)
+        let mut changes = app.changes(at);
+        if user.lockout.is_locked(at.now) {
+            changes.writes.extend(notice.clone());
+        }
+        Ok(app.commit(changes.write(Write::User(user))).await?)
     })
     .await
 }
