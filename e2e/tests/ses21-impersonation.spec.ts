@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test'
 import { clerk, patchSessionSettings, sessionStatus } from '../backend.ts'
-import { currentSessionId, signIn, user, type User } from '../people.ts'
+import { clerkIsLoaded, currentSessionId, signIn, user, type User } from '../people.ts'
 import { expect, test } from '../test.ts'
 
 test('SES-21 — an actor token is made and taken back by @clerk/backend', async ({ page }) => {
@@ -35,6 +35,7 @@ test('SES-21 — its link signs the staff in as the user, and the app’s server
     act: { sub: sam.id },
     fva: [-1, -1],
   })
+  await clerkIsLoaded(page)
   expect(await page.evaluate(() => (window.Clerk!.session as any).actor)).toEqual({ sub: sam.id })
   await expect(page.locator('.cl-impersonationFab')).toBeVisible()
   const session = await clerk().sessions.getSession((await currentSessionId(page))!)
@@ -53,6 +54,7 @@ test('SES-21 — in multi-session mode the staff’s own account stays signed in
 
   expect(await sessionStatus(own)).toBe('active')
   expect(await claimsOnTheServer(page, apps['with-prop'])).toMatchObject({ sub: alice.id, act: { sub: sam.id } })
+  await clerkIsLoaded(page)
   await page.evaluate((session) => (window.Clerk as any).setActive({ session }), own)
   const claims = await claimsOnTheServer(page, apps['with-prop'])
   expect(claims.sub).toBe(sam.id)

@@ -160,6 +160,7 @@ fn paths(session: &str, sign_in: &str, sign_up: &str, user: &str) -> Vec<String>
         "/v1/instance/session_settings",
         "/v1/instance/session_token",
         "/v1/sign_in_tokens",
+        "/v1/actor_tokens",
         "/v1/clients",
         "/v1/clients/verify",
         "/v1/clients/handshake_payload",
