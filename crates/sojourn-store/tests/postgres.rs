@@ -5,7 +5,7 @@ mod common;
 #[path = "support/postgres.rs"]
 mod postgres;
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use common::{World, at, closed, moment};
 use postgres::Database;
@@ -164,8 +164,9 @@ async fn a_decision_holds_while_another_node_changes_what_it_rests_on() {
     let database = Database::new().await;
     let mut here = World::new(open(&database).await, 1).await;
     let mut there = other_node(&here, &database, 2).await;
-    let (mut signed_in, mut refused) = (0, 0);
-    for round in 1..60 {
+    let (signed_in, refused) = (Cell::new(0), Cell::new(0));
+    // At least so often, and until both have happened.
+    for round in (1..600).take_while(|round| *round < 60 || signed_in.get() == 0 || refused.get() == 0) {
         let ada = here.user(&format!("Ada{round}"), round).await;
         let client = here.client(round).await;
         let settings = here.store.settings(here.instance).await.expect("settings").0.version;
@@ -185,11 +186,16 @@ async fn a_decision_holds_while_another_node_changes_what_it_rests_on() {
             there.set(round).write(Write::Settings(next))
         };
         let changed = change.id;
-        let outcomes = tokio::join!(here.commit(sign_in), there.commit(change));
+        // Now the one is a little ahead, now the other.
+        let late = async {
+            tokio::time::sleep(Duration::from_micros(500 * (round % 7) as u64)).await;
+            there.commit(change).await
+        };
+        let outcomes = tokio::join!(here.commit(sign_in), late);
         outcomes.1.expect("nothing speaks against it");
         match outcomes.0 {
             Ok(()) => {
-                signed_in += 1;
+                signed_in.set(signed_in.get() + 1);
                 // Both were committed, so the decision came first.
                 let order = format!(
                     "SELECT COUNT(*) FROM commits a, commits b WHERE a.id = '{id}' AND b.id = '{changed}' AND CASE WHEN current_setting('track_commit_timestamp') = 'on' THEN pg_xact_commit_timestamp(a.xmin) < pg_xact_commit_timestamp(b.xmin) ELSE TRUE END"
@@ -197,13 +203,13 @@ async fn a_decision_holds_while_another_node_changes_what_it_rests_on() {
                 assert_eq!(database.number(&order).await, 1);
             }
             Err(CommitError::Conflict) => {
-                refused += 1;
+                refused.set(refused.get() + 1);
                 assert_eq!(here.browser(client).await.browser.sessions, []);
             }
             Err(other) => panic!("{other:?}"),
         }
     }
-    assert!(signed_in > 0 && refused > 0, "both happen: {signed_in}, {refused}");
+    assert!(signed_in.get() > 0 && refused.get() > 0, "both happen: {signed_in:?}, {refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -113,6 +113,7 @@ mod tests {
             [
                 "allowed_origins",
                 "application_name",
+                "auth_attack_protection",
                 "auth_email",
                 "paths",
                 "session",

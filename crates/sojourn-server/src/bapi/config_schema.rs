@@ -43,6 +43,12 @@ pub fn schema(bounds: Bounds, development: bool) -> Value {
             "auth_email": object("E-mail addresses.", json!({
                 "verify_at_sign_up": flag("A sign-up has to prove its address by a code sent there."),
             })),
+            "auth_attack_protection": object("Protection against guessing.", json!({
+                "enumeration_protection": {
+                    "type": "string", "enum": ["off", "strict"],
+                    "description": "Whether the sign-in pages hide which addresses have an account. strict answers alike for every address.",
+                },
+            })),
             "paths": object("Where people are sent.", json!({
                 "home_url": {
                     "type": ["string", "null"], "format": "uri",

@@ -170,7 +170,7 @@ impl Tenant {
     pub(super) fn last_ended_session(&self, client: ClientId) -> Option<Session> {
         let ids = self.sessions_by_client.get(&client).into_iter().flatten();
         let ended = ids.filter_map(|id| self.sessions.get(id)).filter(|session| session.closed.is_some());
-        ended.max_by_key(|session| session.closed.map(|closing| closing.at)).cloned()
+        ended.max_by_key(|session| (session.closed.map(|closing| closing.at), session.id)).cloned()
     }
 
     /// Removes up to `limit` sessions that ended at `before` or earlier.
