@@ -111,7 +111,8 @@ fn comment(text: &mut String, description: &Value) {
 /// `1800` as `30m`; nothing where seconds say it as well.
 pub fn short(seconds: u64) -> Option<String> {
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    let (length, unit) = units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length))?;
+    let (length, unit) =
+        units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length))?;
     Some(format!("{}{unit}", seconds / length))
 }
 
