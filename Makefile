@@ -19,9 +19,10 @@ run: tools bundles ## Build and run the server; ARGS="--port 4100" passes flags 
 test: tools bundles chromium postgresql e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
 	cargo test --workspace --locked
 	@# The stories over HTTP again, each on a database of its own. As the whole workspace, or cargo
-	@# would build the dependencies anew with fewer features.
-	SOJOURN_TEST_ENGINE=sqlite cargo test --workspace --locked --test it
-	SOJOURN_TEST_ENGINE=postgres cargo test --workspace --locked --test it
+	@# would build the dependencies anew with fewer features. Left out: half a minute's random search
+	@# for settings that a rule of the core would judge wrongly, wherever they are stored.
+	SOJOURN_TEST_ENGINE=sqlite cargo test --workspace --locked --test it -- --skip a_dry_run_counts_exactly
+	SOJOURN_TEST_ENGINE=postgres cargo test --workspace --locked --test it -- --skip a_dry_run_counts_exactly
 	@cargo build --locked --package sojourn
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
 
