@@ -3,7 +3,7 @@
 
 use sojourn_core::{
     event::Event,
-    forecast::{HORIZON, WouldEnd, forecast},
+    forecast::{Forecast, HORIZON, WouldEnd},
     policy::Policy,
     session::{Closing, EndReason, Session},
     settings::Settings,
@@ -44,7 +44,9 @@ impl World {
             Some(Plant::WrongForecast) => Policy::new(*policy.current()),
             _ => policy,
         };
-        let dry_run = forecast(at.now, &judged_by, after.policy_version(), &open);
+        let mut forecast = Forecast::new(at.now, judged_by, after.policy_version());
+        open.iter().for_each(|session| forecast.see(session));
+        let dry_run = forecast.would_end();
         let expected = self.would_end(at.now, &after, &open);
         let version = after.version;
         let set = ChangeSet::new(self.instance, at, &mut self.dice)

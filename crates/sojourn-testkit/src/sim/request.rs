@@ -148,7 +148,7 @@ impl World {
             && let Some(ticket) = self.planned_ticket.take()
         {
             let spend = ChangeSet::new(self.instance, request.at, &mut self.dice);
-            self.truth.commit(place, &spend.write(Write::AcceptSignInToken(ticket)))?;
+            self.truth.commit(place, &spend.write(Write::AcceptTicket(ticket)))?;
         }
         if let Some(secret) = decision.confirms.and_then(|client| self.truth.newest_secret(client)) {
             let now = request.at.now.as_millis();

@@ -8,7 +8,7 @@ use sojourn_core::{
         switch,
     },
     handshake::{Handshake, NONCE_LIFETIME},
-    id::{ClientId, Randomness as _, SessionId, SignInTokenId, UserId},
+    id::{ClientId, Randomness as _, SessionId, TicketId, UserId},
     impersonation::Impersonation,
     policy::Policy,
     session::{Device, EndReason, EndedBy, Ending, Session},
@@ -16,7 +16,7 @@ use sojourn_core::{
     time::{Moment, minutes},
     user::User,
 };
-use sojourn_store::{ChangeSet, Engine as _, Expect, SignInTokenStatus, Write};
+use sojourn_store::{ChangeSet, Engine as _, Expect, TicketStatus, Write};
 
 use super::{
     Broken, Plant, hold,
@@ -303,10 +303,9 @@ impl World {
     fn sign_in_with_ticket(&mut self, request: &Request, ticket: usize) -> Result<Decision, Broken> {
         let Some(id) = self.ticket(ticket) else { return Ok(self.refused(request)) };
         let engine = &self.nodes[request.node].engine;
-        let ticket = ready(engine.sign_in_token_by_id(self.instance, id)).map_err(unexpected)?;
-        let good = ticket.filter(|ticket| {
-            ticket.status == SignInTokenStatus::Pending && request.at.now < ticket.expires_at
-        });
+        let ticket = ready(engine.ticket_by_id(self.instance, id)).map_err(unexpected)?;
+        let good = ticket
+            .filter(|ticket| ticket.status == TicketStatus::Pending && request.at.now < ticket.expires_at);
         let Some(ticket) = good else { return Ok(self.refused(request)) };
         self.sign_in(request, ticket.user_id, None, Some(id))
     }
@@ -316,7 +315,7 @@ impl World {
         request: &Request,
         user: UserId,
         impersonation: Option<Impersonation>,
-        ticket: Option<SignInTokenId>,
+        ticket: Option<TicketId>,
     ) -> Result<Decision, Broken> {
         let user = self.load_user(request, user)?.filter(|user| !user.banned);
         let Some(mut user) = user else { return Ok(self.refused(request)) };
@@ -361,7 +360,7 @@ impl World {
         decision.changes = decision.changes.expect(Expect::Settings(version)).write(Write::User(user));
         match self.plant {
             Some(Plant::TicketNotSpent) => {}
-            _ => decision.changes.writes.extend(ticket.map(Write::AcceptSignInToken)),
+            _ => decision.changes.writes.extend(ticket.map(Write::AcceptTicket)),
         }
         self.planned_ticket = ticket.or(self.planned_ticket);
         decision.answer.cookie = Some((loaded.browser.client.id, secret));

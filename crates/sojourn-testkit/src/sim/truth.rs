@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sojourn_core::{
     client::SecretHash,
-    id::{ClientId, SessionId, SignInTokenId, UserId},
+    id::{ClientId, SessionId, TicketId, UserId},
     impersonation::INACTIVITY,
     policy::Policy,
     session::{Closing, Session, Verdict, decide},
@@ -27,7 +27,7 @@ pub struct Truth {
     pub multi_session: bool,
     pub sessions: BTreeMap<SessionId, Known>,
     pub clients: BTreeMap<ClientId, Vec<Secret>>,
-    pub tickets: BTreeMap<SignInTokenId, u32>,
+    pub tickets: BTreeMap<TicketId, u32>,
     /// Runs of nodes that cannot write activity for now.
     pub stalled: BTreeSet<u64>,
     /// Counts commits.
@@ -269,7 +269,7 @@ impl Truth {
                         secrets.push(Secret { hash: client.secret, since, order, seen_at: None });
                     }
                 }
-                Write::AcceptSignInToken(id) => {
+                Write::AcceptTicket(id) => {
                     let uses = self.tickets.entry(*id).or_default();
                     *uses += 1;
                     let once = *uses == 1;

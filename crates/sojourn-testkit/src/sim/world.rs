@@ -9,7 +9,7 @@ use std::{
 
 use sojourn_core::{
     activity::Activity,
-    id::{ClientId, InstanceId, Randomness as _, SessionId, SignInTokenId, UserId},
+    id::{ClientId, InstanceId, Randomness as _, SessionId, SignInTokenId, TicketId, UserId},
     session::Session,
     settings::{SessionSettings, SessionSettingsDocument, Settings},
     testing::Dice,
@@ -17,8 +17,8 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_store::{
-    ChangeSet, Engine as _, Environment, Instance, MemoryEngine, SessionFilter, SignInToken,
-    SignInTokenStatus, StoredStatus, Write,
+    ChangeSet, Engine as _, Environment, Instance, MemoryEngine, SessionFilter, StoredStatus, Ticket,
+    TicketStatus, Write,
 };
 
 use super::{
@@ -65,14 +65,14 @@ pub struct World {
     /// Sessions that a planted bug opened again.
     pub revived: BTreeSet<SessionId>,
     /// The ticket of the sign-in under decision.
-    pub planned_ticket: Option<SignInTokenId>,
+    pub planned_ticket: Option<TicketId>,
     /// Milliseconds, on a clock that is never wrong.
     pub real: i64,
     /// Counts the runs of all nodes.
     pub runs: u64,
     users: Vec<UserId>,
     pub profiles: Vec<Profile>,
-    tickets: Vec<SignInTokenId>,
+    tickets: Vec<TicketId>,
     pub under_way: Vec<UnderWay>,
     /// What happened, for people.
     pub story: Vec<String>,
@@ -237,17 +237,18 @@ impl World {
 
     fn make_ticket(&mut self, user: usize) -> Result<(), Broken> {
         let (user_id, at) = (self.user(user), self.moment(0));
-        let id = SignInTokenId::generate(at.now, &mut self.dice);
-        let ticket = SignInToken {
+        let id = SignInTokenId::generate(at.now, &mut self.dice).into();
+        let ticket = Ticket {
             id,
             hash: self.dice.array(),
             user_id,
-            status: SignInTokenStatus::Pending,
+            status: TicketStatus::Pending,
             created_at: at.now,
             updated_at: at.now,
             expires_at: at.now + minutes(30),
+            impersonation: None,
         };
-        let set = ChangeSet::new(self.instance, at, &mut self.dice).write(Write::InsertSignInToken(ticket));
+        let set = ChangeSet::new(self.instance, at, &mut self.dice).write(Write::InsertTicket(ticket));
         self.tickets.push(id);
         self.tell(&format!("a ticket for user {}", user % self.users.len()));
         ready(self.nodes[0].engine.commit(set)).map_err(unexpected)
@@ -257,7 +258,7 @@ impl World {
         self.users[index % self.users.len()]
     }
 
-    pub(super) fn ticket(&self, index: usize) -> Option<SignInTokenId> {
+    pub(super) fn ticket(&self, index: usize) -> Option<TicketId> {
         self.tickets.get(index % self.tickets.len().max(1)).copied()
     }
 
