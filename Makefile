@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generate build example e2e bundles tools chromium postgresql bench
+.PHONY: help run test lint generate build example e2e bundles tools chromium postgresql bench simulate
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
@@ -29,6 +29,9 @@ test: tools bundles chromium postgresql e2e/node_modules/.package-lock.json exam
 e2e: tools bundles chromium e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Only the tests in a browser
 	@cargo build --locked --package sojourn
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
+
+simulate: tools bundles ## Many simulated worlds; SEEDS=1000000, or one again: FROM=42 SEEDS=1
+	@SEEDS=$(SEEDS) FROM=$(FROM) cargo run --quiet --release --locked --package sojourn-testkit --bin simulate
 
 lint: ## Formatting, clippy without warnings, dependencies (installs cargo-deny for that)
 	cargo fmt --all --check

@@ -61,6 +61,11 @@ impl ActivityBatch {
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whose activity it is.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.0.iter().map(|((_, session), _)| *session)
+    }
 }
 
 #[derive(Debug, Default)]

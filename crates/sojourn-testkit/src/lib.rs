@@ -27,6 +27,7 @@ mod jar;
 mod postgres;
 mod request;
 mod seed;
+pub mod sim;
 
 pub use answer::Answer;
 pub use app::TestApp;

@@ -1,0 +1,217 @@
+//! What is looked at in every decision (what remains open, how what ended did,
+//! the times of every token), before every answer, and after every step.
+
+use sojourn_core::{
+    claims::{self, Minting, time_left},
+    client::{Browser, ClientStep},
+    id::SessionId,
+    policy::Policy,
+    session::{Ending, Session},
+    settings::Settings,
+    time::{Moment, Timestamp},
+};
+use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
+
+use super::{
+    Broken, Plant, broken, hold,
+    shell::{Decision, Loaded, Request},
+    truth::{fate, told},
+    world::{World, ready, unexpected},
+};
+
+impl World {
+    /// The moment by which a decision is taken.
+    pub(super) fn judged_at(&self, at: Moment) -> Moment {
+        match self.plant {
+            Some(Plant::ClosedInterval) => {
+                Moment { now: Timestamp::from_millis(at.now.as_millis() - 1), ..at }
+            }
+            _ => at,
+        }
+    }
+
+    /// Looks at a step about a browser as it was loaded: what remains is open,
+    /// what was closed ended as it should have.
+    pub(super) fn check_step(
+        &self,
+        at: Moment,
+        before: &Browser,
+        step: &ClientStep,
+        ending: Option<Ending>,
+    ) -> Result<(), Broken> {
+        let settings = &self.truth.settings;
+        let was = |id: SessionId| before.sessions.iter().find(|session| session.id == id);
+        for session in &step.browser.sessions {
+            let Some(was) = was(session.id) else { continue };
+            let fate = fate(settings, was);
+            let is_open = at.now.as_millis() < fate.at && !self.is_known_over(session.id);
+            hold(is_open, "nothing that is over is taken for open", || format!("{fate:?} at {:?}", at.now))?;
+        }
+        for session in &step.closed {
+            let (Some(was), Some(closing)) = (was(session.id), session.closed) else { continue };
+            let fate = fate(settings, was);
+            let mut expected = fate;
+            if at.now.as_millis() < fate.at {
+                let Some(ending) = ending else {
+                    return broken("only what is over is ended by limits", format!("{closing:?}, {fate:?}"));
+                };
+                expected.at = at.now.as_millis();
+                expected.deadline = fate.at;
+                expected.version = self.truth.newest().version;
+                expected.status = ending.status.as_str();
+                expected.reason = ending.reason.as_str();
+                expected.by = ending.by.as_str();
+            }
+            hold(told(closing) == expected, "an end says how, when, why and by whom", || {
+                format!("{closing:?} instead of {expected:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn is_known_over(&self, id: SessionId) -> bool {
+        self.truth.sessions.get(&id).is_some_and(|known| known.closing.is_some())
+    }
+
+    /// Tokens for all sessions that a browser is shown.
+    pub(super) fn tokens(
+        &mut self,
+        at: Moment,
+        loaded: &Loaded,
+        browser: &Browser,
+    ) -> Result<Vec<SessionId>, Broken> {
+        let shown = browser.sessions.iter().filter(|one| time_left(at.now, &loaded.policy, one).is_some());
+        let mut minted = Vec::new();
+        for session in shown {
+            if self.mint(at, &loaded.policy, &loaded.settings, session, None)? {
+                minted.push(session.id);
+            }
+        }
+        Ok(minted)
+    }
+
+    /// Whether there is a token for a session, its times checked.
+    pub(super) fn mint(
+        &mut self,
+        at: Moment,
+        policy: &Policy,
+        settings: &Settings,
+        session: &Session,
+        lifetime_seconds: Option<u32>,
+    ) -> Result<bool, Broken> {
+        let minting = Minting {
+            now: at.now,
+            wall: at.wall,
+            issuer: "https://clerk.example.com",
+            origin: None,
+            jti: String::new(),
+            lifetime_seconds,
+        };
+        let minted = claims::mint(minting, policy, &settings.token, session, None);
+        let left = fate(&self.truth.settings, session).at - at.now.as_millis();
+        let Ok(claims) = minted else {
+            return hold(left < 1000, "an open session gets its token", || format!("{left} ms are left"))
+                .map(|()| false);
+        };
+        let lifetime = i64::from(lifetime_seconds.unwrap_or(settings.token.lifetime));
+        let end = (at.wall.as_secs() + lifetime).min((at.wall.as_millis() + left).div_euclid(1000));
+        hold(left >= 1000 && claims.expires_at() == end, "no token outlives its session", || {
+            format!("exp {} instead of {end}, {left} ms are left at {at:?}", claims.expires_at())
+        })?;
+        self.sights.tokens += 1;
+        Ok(true)
+    }
+
+    /// Before an answer is told: no token for what was over when the request
+    /// began, and every end that it found is stored.
+    pub(super) fn check_told(&mut self, request: &Request, decision: &Decision) -> Result<(), Broken> {
+        self.sights.refused += u64::from(decision.answer.is_refused);
+        for id in &decision.answer.tokens {
+            let ended = self.truth.sessions.get(id).and_then(|known| known.closing);
+            let is_late = ended.is_some_and(|(_, order)| order <= request.begun);
+            hold(!is_late, "I2: no token after an end that was acknowledged", || format!("{id}: {ended:?}"))?;
+        }
+        for id in &decision.found_over {
+            let row = self.row(*id)?;
+            let is_stored = row.is_none_or(|row| row.closed.is_some());
+            hold(is_stored, "an end is stored before it is told", || format!("{id}"))?;
+        }
+        Ok(())
+    }
+
+    fn row(&self, id: SessionId) -> Result<Option<Session>, Broken> {
+        ready(self.rows.session(self.instance, id)).map_err(unexpected)
+    }
+
+    /// After an admission: one session in single-session mode, one per account otherwise.
+    pub(super) fn check_admission(&self, changes: &ChangeSet) -> Result<(), Broken> {
+        for write in &changes.writes {
+            let Write::InsertSession(admitted) = write else { continue };
+            let filter = SessionFilter {
+                client_id: Some(admitted.client_id),
+                stored: Some(StoredStatus::Open),
+                limit: u32::MAX,
+                ..SessionFilter::default()
+            };
+            let (open, _) = ready(self.rows.sessions(self.instance, filter)).map_err(unexpected)?;
+            let multi_session = self.truth.multi_session;
+            hold(
+                multi_session || open.len() == 1,
+                "I3: single-session mode never admits a second session",
+                || format!("{open:?}"),
+            )?;
+            let same = open.iter().filter(|one| one.user_id == admitted.user_id).count();
+            hold(same == 1, "I3: an account is signed in once in a browser", || format!("{open:?}"))?;
+            let user = ready(self.rows.user(self.instance, admitted.user_id)).map_err(unexpected)?;
+            let is_banned = user.is_some_and(|user| user.banned);
+            hold(!is_banned, "a banned user is not admitted", || format!("{}", admitted.user_id))?;
+        }
+        Ok(())
+    }
+
+    /// After every step: what is over is stored so and stays so, what is not is open.
+    pub(super) fn check_rows(&mut self) -> Result<(), Broken> {
+        let ids: Vec<SessionId> = self.truth.sessions.keys().copied().collect();
+        for id in ids {
+            let (closing, is_purged) = {
+                let known = &self.truth.sessions[&id];
+                (known.closing.map(|(closing, _)| closing), known.is_purged)
+            };
+            let row = self.row(id)?;
+            let Some(row) = row else {
+                hold(is_purged, "a session leaves only when its time after the end is over", || {
+                    format!("{id}")
+                })?;
+                continue;
+            };
+            hold(row.closed == closing, "I1: what is over stays over", || {
+                format!("{id} is stored as {:?} instead of {closing:?}", row.closed)
+            })?;
+            let stays = row.closed.is_none() || self.stays_as_it_ended(&row);
+            hold(stays, "I1: what is over stays as it ended", || format!("{row:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// At the end: every admission and every end was told exactly once, as it was.
+    pub(super) fn check_events(&self) -> Result<(), Broken> {
+        let told = ready(self.rows.outbox(self.instance, None, u32::MAX)).map_err(unexpected)?;
+        for (id, known) in &self.truth.sessions {
+            let text = id.to_string();
+            let of_this = told.iter().filter(|entry| entry.data.to_string().contains(&text));
+            let (created, ended): (Vec<_>, Vec<_>) =
+                of_this.partition(|entry| entry.name == "session.created");
+            hold(created.len() == 1, "every admission is told once", || format!("{id}: {created:?}"))?;
+            let is_right = match (known.closing, ended.as_slice()) {
+                (None, []) => true,
+                (Some((closing, _)), [entry]) => {
+                    entry.name == format!("session.{}", closing.status.as_str())
+                        && entry.data.to_string().contains(closing.reason.as_str())
+                }
+                _ => false,
+            };
+            hold(is_right, "every end is told once", || format!("{:?} as {ended:?}", known.closing))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! What can happen in a simulated world, as plain data: made from a seed, told
+//! to people, left out one by one when a run is made shorter.
+
+use sojourn_core::testing::Dice;
+
+/// A world and what happens in it.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// What it was made from.
+    pub seed: u64,
+    /// How many nodes serve the instance. With one node, requests come one after
+    /// the other and everything has to be exact.
+    pub nodes: usize,
+    /// Whether a browser may hold several accounts at the beginning.
+    pub multi_session: bool,
+    /// The limits at the beginning, in milliseconds.
+    pub limits: Choice,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// Session settings to put into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Seconds of the inactivity timeout.
+    pub idle: Option<u64>,
+    /// Seconds of the maximum lifetime.
+    pub longest: Option<u64>,
+    /// Several accounts per browser; `None` leaves it.
+    pub multi_session: Option<bool>,
+    /// Only visible tabs count as activity.
+    pub visible: bool,
+}
+
+/// One thing that happens. Numbers name things modulo how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Time passes.
+    Wait { millis: i64 },
+    /// Time passes up to the end of an open session, give or take.
+    WaitFor { session: usize, off: i64 },
+    /// Somebody asks something of a node.
+    Asked { node: usize, browser: usize, ask: Ask, way: Way },
+    /// A request that is under way goes on: it commits, or its answer arrives.
+    Go { request: usize },
+    /// The settings change. An audit counts what the change then ends.
+    Settings { node: usize, choice: Choice, audit: bool },
+    /// The test clock is moved.
+    Clock { node: usize, turn: Turn },
+    /// A node is gone with all it had in memory, and starts again.
+    Crash { node: usize },
+    /// A node is stopped cleanly, and starts again.
+    Restart { node: usize },
+    /// A machine's clock is wrong by so much from now on.
+    Skew { node: usize, millis: i64 },
+    /// A node's activity is taken to be written, and does not arrive for now.
+    HoldActivity { node: usize },
+    /// It arrives after all.
+    WriteHeld { node: usize },
+    /// The browser has no cookies any more.
+    LoseCookies { browser: usize },
+    /// The browser has the cookie of before again: a restored profile.
+    OldCookie { browser: usize, age: usize },
+    /// The application's server makes a ticket.
+    Ticket { user: usize },
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A browser signs in; with `acting`, somebody else as that user.
+    SignIn { user: usize, acting: bool },
+    /// A browser signs in with a ticket.
+    SignInWithTicket { ticket: usize },
+    /// A tab asks for a token.
+    Token { session: usize, hidden: bool },
+    /// A tab comes to the front.
+    Touch { session: usize },
+    /// A page loads.
+    Load,
+    /// A navigation fetches a nonce.
+    Handshake,
+    /// A tab reads its session.
+    Read { session: usize },
+    /// Out of one.
+    SignOut { session: usize },
+    /// Out of one, which stays known.
+    End { session: usize },
+    /// Out of all.
+    SignOutAll,
+    /// The application redeems a nonce.
+    Redeem { nonce: usize },
+    /// The application asks for a token.
+    Mint { session: usize },
+    /// The application revokes a session.
+    Revoke { session: usize },
+    /// The application looks at a session.
+    Look { session: usize },
+    /// The application bans a user.
+    Ban { user: usize },
+    /// And lifts the ban.
+    Unban { user: usize },
+    /// A user changes the password and ends the sessions elsewhere.
+    Password { session: usize },
+    /// The sweeper records what is over.
+    Sweep,
+    /// Ended sessions leave after their time.
+    Purge { minutes: i64 },
+}
+
+/// How a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Decided, committed, answered.
+    AtOnce,
+    /// Decided; it goes on later.
+    Held,
+    /// As at once, but the answer never arrives.
+    AnswerLost,
+    /// As at once, but the outcome of the commit was lost, and the same set is sent again.
+    SentTwice,
+}
+
+/// What is done to the test clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Forward.
+    Advance { seconds: u64 },
+    /// It stands still.
+    Freeze,
+    /// It goes on.
+    Resume,
+    /// It shows the wall again.
+    Reset,
+}
+
+const IDLES: [Option<u64>; 6] = [None, None, Some(5), Some(60), Some(300), Some(1800)];
+const LONGESTS: [Option<u64>; 6] = [None, Some(20), Some(600), Some(3600), Some(86_400), Some(604_800)];
+
+fn any(dice: &mut Dice) -> usize {
+    usize::try_from(dice.below(1 << 16)).expect("small")
+}
+
+fn one_in(dice: &mut Dice, n: u64) -> bool {
+    dice.below(n) == 0
+}
+
+fn pick<T: Copy>(dice: &mut Dice, from: &[T]) -> T {
+    from[any(dice) % from.len()]
+}
+
+impl Choice {
+    fn roll(dice: &mut Dice) -> Self {
+        let (idle, longest) = (pick(dice, &IDLES), pick(dice, &LONGESTS));
+        let longest = if idle.is_none() { longest.or(Some(600)) } else { longest };
+        let multi_session = pick(dice, &[None, None, Some(true), Some(false)]);
+        Self { idle, longest, multi_session, visible: one_in(dice, 4) }
+    }
+}
+
+impl Story {
+    /// The story of a seed: always the same.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ 0x5eed);
+        let nodes = pick(&mut dice, &[1, 1, 2, 2, 3]);
+        let multi_session = dice.below(3) > 0;
+        let limits = Choice::roll(&mut dice);
+        let length = 20 + any(&mut dice) % 50;
+        let mut steps = Vec::new();
+        while steps.len() < length {
+            match nodes > 1 && one_in(&mut dice, 20) {
+                true => steps.extend(Step::race(&mut dice)),
+                false => steps.push(Step::roll(&mut dice, nodes)),
+            }
+        }
+        Self { seed, nodes, multi_session, limits, steps }
+    }
+}
+
+impl Step {
+    /// Somebody is there just before the end, somebody else finds the end, and
+    /// neither is written yet.
+    fn race(dice: &mut Dice) -> [Self; 6] {
+        let (session, node, browser) = (any(dice), any(dice), any(dice));
+        let there = Ask::Token { session: 0, hidden: false };
+        let finds = pick(dice, &[Ask::Sweep, Ask::Sweep, Ask::Look { session }, Ask::Load]);
+        [
+            Self::WaitFor { session, off: pick(dice, &[-1500, -1, -1]) },
+            Self::Asked { node, browser, ask: there, way: Way::Held },
+            Self::WaitFor { session, off: 0 },
+            Self::Asked { node: node + any(dice) % 2, browser: any(dice), ask: finds, way: Way::Held },
+            Self::Go { request: any(dice) },
+            Self::Go { request: any(dice) },
+        ]
+    }
+
+    fn roll(dice: &mut Dice, nodes: usize) -> Self {
+        let (node, browser) = (any(dice), any(dice));
+        match dice.below(100) {
+            0..55 => Self::Asked { node, browser, ask: Ask::roll(dice), way: Way::roll(dice, nodes) },
+            55..68 => {
+                Self::WaitFor { session: any(dice), off: pick(dice, &[-1001, -1000, -1, 0, 0, 1, 1000]) }
+            }
+            68..78 => {
+                let most = pick(dice, &[3, 900, 5000, 60_000, 3_600_000, 90_000_000]);
+                Self::Wait { millis: i64::try_from(dice.below(most)).expect("small") }
+            }
+            78..84 if nodes > 1 => Self::Go { request: any(dice) },
+            78..88 => Self::Settings { node, choice: Choice::roll(dice), audit: one_in(dice, 3) },
+            88 => Self::Clock {
+                node,
+                turn: match dice.below(6) {
+                    0 => Turn::Freeze,
+                    1 => Turn::Resume,
+                    2 => Turn::Reset,
+                    _ => Turn::Advance { seconds: pick(dice, &[1, 59, 1860, 86_400]) },
+                },
+            },
+            89 if nodes > 1 => Self::Crash { node },
+            89 | 90 => Self::Restart { node },
+            91 => {
+                let far = pick(dice, &[500, 3000, 3_600_000]);
+                let by = i64::try_from(dice.below(2 * far)).expect("small");
+                Self::Skew { node, millis: by - i64::try_from(far).expect("small") }
+            }
+            92 if nodes > 1 => Self::HoldActivity { node },
+            93 if nodes > 1 => Self::WriteHeld { node },
+            94 => Self::LoseCookies { browser },
+            95 => Self::OldCookie { browser, age: 1 + any(dice) % 3 },
+            _ => Self::Ticket { user: any(dice) },
+        }
+    }
+}
+
+impl Ask {
+    fn roll(dice: &mut Dice) -> Self {
+        let (user, session) = (any(dice), any(dice));
+        match dice.below(100) {
+            0..25 => Self::SignIn { user, acting: one_in(dice, 6) },
+            25..30 => Self::SignInWithTicket { ticket: session },
+            30..48 => Self::Token { session, hidden: one_in(dice, 4) },
+            48..56 => Self::Touch { session },
+            56..63 => Self::Load,
+            63..66 => Self::Handshake,
+            66..68 => Self::Read { session },
+            68..71 => Self::SignOut { session },
+            71..73 => Self::End { session },
+            73..75 => Self::SignOutAll,
+            75..80 => Self::Redeem { nonce: session },
+            80..83 => Self::Mint { session },
+            83..86 => Self::Revoke { session },
+            86..90 => Self::Look { session },
+            90 => Self::Ban { user },
+            91..93 => Self::Unban { user },
+            93..95 => Self::Password { session },
+            95..99 => Self::Sweep,
+            _ => Self::Purge { minutes: pick(dice, &[0, 1, 60, 10_000]) },
+        }
+    }
+
+    /// Which session it names.
+    pub const fn session(self) -> Option<usize> {
+        match self {
+            Self::Token { session, .. }
+            | Self::Touch { session }
+            | Self::Read { session }
+            | Self::SignOut { session }
+            | Self::End { session }
+            | Self::Mint { session }
+            | Self::Revoke { session }
+            | Self::Look { session }
+            | Self::Password { session } => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Whether a browser asks it.
+    pub const fn is_of_a_browser(self) -> bool {
+        matches!(
+            self,
+            Self::SignIn { .. }
+                | Self::SignInWithTicket { .. }
+                | Self::Token { .. }
+                | Self::Touch { .. }
+                | Self::Load
+                | Self::Handshake
+                | Self::Read { .. }
+                | Self::SignOut { .. }
+                | Self::End { .. }
+                | Self::SignOutAll
+                | Self::Password { .. }
+        )
+    }
+}
+
+impl Way {
+    fn roll(dice: &mut Dice, nodes: usize) -> Self {
+        match dice.below(10) {
+            0 => Self::AnswerLost,
+            1 => Self::SentTwice,
+            2..5 if nodes > 1 => Self::Held,
+            _ => Self::AtOnce,
+        }
+    }
+}

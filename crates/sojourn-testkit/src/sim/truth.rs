@@ -1,0 +1,344 @@
+//! What really happened in a simulated world, kept beside the server and by
+//! other means: what was acknowledged, what was seen, what is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sojourn_core::{
+    client::SecretHash,
+    id::{ClientId, SessionId, TicketId, UserId},
+    impersonation::INACTIVITY,
+    policy::Policy,
+    session::{Closing, Session, Verdict, decide},
+    settings::Settings,
+    testing::oracle::{Life, Limits, Over},
+    time::{Moment, Timestamp},
+};
+use sojourn_store::{ChangeSet, Write};
+
+use super::{Broken, broken, hold};
+
+/// What is known of everything.
+#[derive(Debug, Default)]
+pub struct Truth {
+    /// One node, one request at a time: nothing may be off by a millisecond.
+    pub is_exact: bool,
+    pub settings: Vec<Limits>,
+    /// Whether a browser may hold several accounts, by the newest settings.
+    pub multi_session: bool,
+    pub sessions: BTreeMap<SessionId, Known>,
+    pub clients: BTreeMap<ClientId, Vec<Secret>>,
+    pub tickets: BTreeMap<TicketId, u32>,
+    /// Runs of nodes that cannot write activity for now.
+    pub stalled: BTreeSet<u64>,
+    /// Counts commits.
+    pub order: u64,
+}
+
+/// A session that was admitted.
+#[derive(Debug)]
+pub struct Known {
+    pub client: ClientId,
+    pub user: UserId,
+    admitted: u64,
+    noted: Vec<Noted>,
+    /// How it ended, and with which commit.
+    pub closing: Option<(Closing, u64)>,
+    pub is_purged: bool,
+    life: Option<Life>,
+}
+
+/// Activity that was answered.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    at: i64,
+    /// When, on a clock that is never wrong.
+    real: i64,
+    node: u64,
+    /// How coarsely it was to be stored.
+    coarse: i64,
+    /// The node was gone before it had time to write it.
+    is_lost: bool,
+}
+
+/// A secret that a browser was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Secret {
+    pub hash: SecretHash,
+    /// By the session clock.
+    pub since: i64,
+    order: u64,
+    /// When it came back, by the clock of the node that saw it: from then on the
+    /// one before is good for nothing.
+    pub seen_at: Option<i64>,
+}
+
+/// Where and when something is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub at: Moment,
+    /// On a clock that is never wrong.
+    pub real: i64,
+    /// Which run of which node.
+    pub node: u64,
+}
+
+fn millis(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// Limits as plain numbers.
+pub fn limits_of(settings: &Settings) -> Limits {
+    let lifetime = settings.session.lifetime();
+    Limits {
+        version: settings.version,
+        from: settings.in_force_from.as_millis(),
+        idle: lifetime.inactivity().map(millis),
+        longest: lifetime.maximum().map(millis),
+    }
+}
+
+/// A closing as plain numbers and words.
+pub fn told(closing: Closing) -> Over {
+    Over {
+        at: closing.at.as_millis(),
+        status: closing.status.as_str(),
+        reason: closing.reason.as_str(),
+        by: closing.by.as_str(),
+        deadline: closing.deadline_at.as_millis(),
+        version: closing.settings_version,
+    }
+}
+
+/// How a session ends by what is stored of it, if nothing happens any more.
+pub fn fate(settings: &[Limits], session: &Session) -> Over {
+    let (created, active) = (session.created_at.as_millis(), session.last_active_at.as_millis());
+    match &session.impersonation {
+        None => Life::fate(created, active, settings),
+        Some(own) => {
+            let version = settings.last().map_or(0, |limits| limits.version);
+            Life::fate_of_impersonation(created, active, millis(INACTIVITY), millis(own.maximum), version)
+        }
+    }
+}
+
+impl Truth {
+    /// The newest settings.
+    pub fn newest(&self) -> Limits {
+        *self.settings.last().expect("settings")
+    }
+
+    /// Settings are in force.
+    pub fn change(&mut self, settings: &Settings) {
+        let mut limits = limits_of(settings);
+        limits.from = self.settings.last().map_or(limits.from, |last| limits.from.max(last.from));
+        self.multi_session = settings.session.multi_session();
+        self.settings.push(limits);
+        for known in self.sessions.values_mut().filter(|known| known.closing.is_none()) {
+            if let Some(life) = &mut known.life {
+                life.change(limits);
+            }
+        }
+    }
+
+    /// The policy that a node loaded is the one that is stored.
+    pub fn check_policy(&self, policy: &Policy) -> Result<(), Broken> {
+        let seen = policy.spans().map(|(version, _)| (version.version, version.in_force_from.as_millis()));
+        let stored = self.settings.iter().map(|limits| (limits.version, limits.from));
+        hold(seen.eq(stored), "every request reads the newest settings", || {
+            format!("{policy:?} instead of {:?}", self.settings)
+        })
+    }
+
+    /// A session as a node loaded it: the rule agrees with the oracle on what is
+    /// stored, and what is stored is not staler than it may be.
+    pub fn check_session(&self, place: Place, policy: &Policy, session: &Session) -> Result<(), Broken> {
+        let id = session.id;
+        let Some(known) = self.sessions.get(&id) else {
+            return broken("no session comes from nowhere", format!("{id}"));
+        };
+        if let Some((closing, _)) = known.closing {
+            return hold(session.closed == Some(closing), "I1: what is over stays over", || {
+                format!("{id} ended with {closing:?} and is {:?}", session.closed)
+            });
+        }
+        hold(session.closed.is_none(), "an end has a record", || format!("{id}: {:?}", session.closed))?;
+        let (now, fate) = (place.at.now, fate(&self.settings, session));
+        let verdict = decide(now, policy, session);
+        let agrees = match verdict {
+            Verdict::Open { until, .. } => now < until && until.as_millis() == fate.at,
+            Verdict::Closed(closing) => fate.at <= now.as_millis() && told(closing) == fate,
+        };
+        hold(agrees, "the rule agrees with the oracle", || {
+            format!("{verdict:?} at {now:?}, but {fate:?} of {session:?} under {:?}", self.settings)
+        })?;
+        self.check_activity(place, known, session)?;
+        self.check_life(now, known, session, verdict)
+    }
+
+    /// Activity is exact on the node that saw it; elsewhere it is known within a
+    /// second, but for the coarseness with which it is stored.
+    fn check_activity(&self, place: Place, known: &Known, session: &Session) -> Result<(), Broken> {
+        let seen = session.last_active_at.as_millis();
+        let least = known.noted.iter().filter_map(|noted| {
+            let had_time = noted.real + 1000 <= place.real && !self.stalled.contains(&noted.node);
+            match noted.node == place.node {
+                true => Some(noted.at),
+                false => (had_time && !noted.is_lost).then_some(noted.at - noted.coarse),
+            }
+        });
+        let (least, most) = (least.max(), known.noted.iter().map(|noted| noted.at).max());
+        let is_known = least.is_none_or(|least| least <= seen);
+        hold(is_known && most.is_none_or(|most| seen <= most), "activity is known in time", || {
+            format!("{} was last active at {seen}, but it is {least:?} to {most:?}", session.id)
+        })
+    }
+
+    /// With one node, the whole history says the same as what is stored.
+    fn check_life(
+        &self,
+        now: Timestamp,
+        known: &Known,
+        session: &Session,
+        verdict: Verdict,
+    ) -> Result<(), Broken> {
+        let Some(life) = &known.life else { return Ok(()) };
+        let mut life = life.clone();
+        life.pass(now.as_millis());
+        let agrees = match (verdict, life.over()) {
+            (Verdict::Open { until, .. }, None) => until.as_millis() == life.due().at,
+            (Verdict::Closed(closing), Some(mut over)) => {
+                if session.impersonation.is_some() {
+                    over.version = closing.settings_version;
+                }
+                told(closing) == over
+            }
+            _ => false,
+        };
+        hold(agrees, "the rule agrees with the history", || format!("{verdict:?}, but {life:?}"))
+    }
+
+    /// A node is gone: what it had less than a second to write may be lost.
+    pub fn crash(&mut self, node: u64, real: i64) {
+        let was_stalled = self.stalled.remove(&node);
+        for noted in self.noted_by(node) {
+            noted.is_lost |= was_stalled || real < noted.real + 1000;
+        }
+    }
+
+    /// A node's activity does not arrive in the rows, until it does.
+    pub fn stall(&mut self, node: u64, real: i64, is_stalled: bool) {
+        if is_stalled {
+            self.stalled.insert(node);
+        } else if self.stalled.remove(&node) {
+            // From now on it has the second that it always has.
+            self.noted_by(node).for_each(|noted| noted.real = real);
+        }
+    }
+
+    fn noted_by(&mut self, node: u64) -> impl Iterator<Item = &mut Noted> {
+        let noted = self.sessions.values_mut().flat_map(|known| &mut known.noted);
+        noted.filter(move |noted| noted.node == node)
+    }
+
+    /// Activity was answered, by a node that knows the settings from `version` on:
+    /// that is how coarsely it stores it.
+    pub fn note(&mut self, place: Place, id: SessionId, version: u64) {
+        let known = self.settings.iter().filter(|limits| limits.version >= version);
+        let coarse = known.map(|limits| limits.idle.map_or(60_000, |idle| (idle / 20).min(60_000)));
+        let coarse = coarse.max().unwrap_or(60_000);
+        let Some(known) = self.sessions.get_mut(&id) else { return };
+        let at = place.at.now.as_millis();
+        known.noted.push(Noted { at, real: place.real, node: place.node, coarse, is_lost: false });
+        if let Some(life) = &mut known.life {
+            life.activity(at);
+        }
+    }
+
+    /// A set was committed.
+    pub fn commit(&mut self, place: Place, changes: &ChangeSet) -> Result<(), Broken> {
+        self.order += 1;
+        for write in &changes.writes {
+            match write {
+                Write::InsertSession(session) => self.admit(place, session),
+                Write::CloseSession(session) => self.close(session),
+                Write::Client(client) => {
+                    let secrets = self.clients.entry(client.id).or_default();
+                    if secrets.last().is_none_or(|last| last.hash != client.secret) {
+                        let since = changes.at.now.as_millis();
+                        let order = self.order;
+                        secrets.push(Secret { hash: client.secret, since, order, seen_at: None });
+                    }
+                }
+                Write::AcceptTicket(id) => {
+                    let uses = self.tickets.entry(*id).or_default();
+                    *uses += 1;
+                    let once = *uses == 1;
+                    hold(once, "I4: what is good for one use is used once", || format!("{id}"))?;
+                }
+                Write::Settings(settings) => self.change(settings),
+                Write::ShiftOpen(by) => self.shift(*by),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, place: Place, session: &Session) {
+        let own = session.impersonation.as_ref().map(|own| millis(own.maximum));
+        let at = session.last_active_at.as_millis();
+        let newest = self.newest();
+        let life = self.is_exact.then(|| match own {
+            Some(longest) => Life::begin_impersonation(at, millis(INACTIVITY), longest, newest.version),
+            None => Life::begin(at, newest),
+        });
+        // What comes with the sign-in itself is stored at once.
+        let noted = Noted { at, real: place.real - 1000, node: place.node, coarse: 0, is_lost: false };
+        let known = Known {
+            client: session.client_id,
+            user: session.user_id,
+            admitted: self.order,
+            noted: vec![noted],
+            closing: None,
+            is_purged: false,
+            life,
+        };
+        self.sessions.insert(session.id, known);
+    }
+
+    fn close(&mut self, session: &Session) {
+        let (order, closing) = (self.order, session.closed);
+        if let (Some(known), Some(closing)) = (self.sessions.get_mut(&session.id), closing) {
+            known.closing.get_or_insert((closing, order));
+        }
+    }
+
+    fn shift(&mut self, by: i64) {
+        self.settings.iter_mut().for_each(|limits| limits.from += by);
+        self.clients.values_mut().flatten().for_each(|secret| {
+            secret.since += by;
+            secret.seen_at = secret.seen_at.map(|at| at + by);
+        });
+        for known in self.sessions.values_mut().filter(|known| known.closing.is_none()) {
+            known.noted.iter_mut().for_each(|noted| noted.at += by);
+            if let Some(life) = &mut known.life {
+                life.shift(by);
+            }
+        }
+    }
+
+    /// How many secrets were given out since this one; `None` for one that was not.
+    pub fn age(&self, client: ClientId, hash: &SecretHash) -> Option<usize> {
+        self.clients.get(&client)?.iter().rev().position(|secret| secret.hash == *hash)
+    }
+
+    /// The newest secret of a browser.
+    pub fn newest_secret(&mut self, client: ClientId) -> Option<&mut Secret> {
+        self.clients.get_mut(&client)?.last_mut()
+    }
+
+    /// Whether a session was admitted before the secret of its browser last rotated.
+    pub fn was_there_before_rotation(&self, id: SessionId) -> bool {
+        let rotated = |known: &Known| self.clients.get(&known.client)?.last().map(|secret| secret.order);
+        self.sessions.get(&id).is_some_and(|known| Some(known.admitted) < rotated(known))
+    }
+}
