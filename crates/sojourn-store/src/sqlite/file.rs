@@ -135,7 +135,9 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
-    db.pragma_update(None, "cache_size", -8_000)?;
+    // Filled as pages are read: enough for the inner pages of a million sessions and
+    // for the sessions of those who are active. A page that is not there is a system call.
+    db.pragma_update(None, "cache_size", -64_000)?;
     keep_statements(&db)?;
     Ok(db)
 }

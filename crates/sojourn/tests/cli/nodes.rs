@@ -149,6 +149,38 @@ async fn settings_changed_on_one_node_judge_on_the_other_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_clock_moved_on_one_node_is_moved_on_all_and_stays_so_after_a_restart() {
+    const DAYS_LATER: u64 = 7 * 86_400 - 100;
+    let database = Database::new().await;
+    let (a, b) = (Process::start(&database.url()), Process::start(&database.url()));
+    let (here, there) = (a.node.clone(), b.node.clone());
+    there.user("ada@example.com").await;
+    let mut browser = there.browser();
+    let session = browser.sign_in("ada@example.com").await.expect("signed in");
+    let post = async |node: &Node, what: &str, body| {
+        let answer = node.backend(Method::POST, &format!("/dev/clock/{what}"), Some(body)).await;
+        answer.expect("answered").1
+    };
+    let offset = async |node: &Node| {
+        node.backend(Method::GET, "/dev/clock", None).await.expect("answered").1["offset_ms"].clone()
+    };
+    post(&here, "advance", json!({ "seconds": DAYS_LATER })).await;
+    assert_eq!(there.token(&session, &browser.cookie).await, 200);
+    assert_eq!(offset(&there).await, DAYS_LATER * 1000);
+
+    let restarted = a.kill();
+    let again = Process::start_in(restarted.0, &restarted.1);
+    assert_eq!(offset(&again.node).await, DAYS_LATER * 1000);
+    let ended = post(&again.node, "advance", json!({ "seconds": 100 })).await;
+    assert_eq!(ended["effects"][0]["type"], "session.expired", "{ended}");
+    assert_eq!(there.token(&session, &browser.cookie).await, 401);
+
+    post(&there, "reset", json!({})).await;
+    assert_eq!(offset(&again.node).await, 0);
+    assert_eq!(again.node.status(&session).await, "expired");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_killed_takes_nothing_with_it_and_comes_back_to_what_happened_meanwhile() {
     let database = Database::new().await;
     let (a, b) = (Process::start(&database.url()), Process::start(&database.url()));
