@@ -1,6 +1,6 @@
 //! The application under test, and what a story may do to it from outside.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use serde_json::Value;
@@ -69,6 +69,22 @@ impl TestApp {
         let pins = Pins(pins.iter().map(pin).collect());
         let dice = Dice::new(2_000_003);
         self.frame.clone().open_with(self.store().clone(), self.clock.clone(), dice, pins).await
+    }
+
+    /// Starts another node of the same instance: on the same rows, with activity
+    /// in a memory of its own, which [`sojourn_store::Engine::flush_activity`] writes.
+    ///
+    /// # Panics
+    /// It does not start, or is on SQLite, which one process has for itself.
+    pub async fn neighbour(&self) -> Self {
+        let frame = self.frame.clone();
+        let store = match self.store() {
+            Store::Memory(engine) => Store::Memory(Arc::new(engine.node())),
+            Store::Postgres(_) => frame.home.open().await,
+            Store::Sqlite(_) => panic!("nodes share no SQLite database"),
+        };
+        let opened = frame.open_with(store, self.clock.clone(), Dice::new(3_000_017), Pins(Vec::new()));
+        opened.await.expect("the node starts")
     }
 
     /// The server itself.

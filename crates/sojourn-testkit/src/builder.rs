@@ -202,7 +202,7 @@ pub(crate) struct Frame {
     exposed: bool,
     pub(crate) page: &'static str,
     pub(crate) secret_key: String,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 impl Frame {

@@ -16,6 +16,7 @@ mod end_notices;
 mod ends;
 mod enumeration;
 mod fuzz;
+mod histories;
 mod impersonation;
 mod lifetimes;
 mod malformed;
