@@ -1,6 +1,8 @@
 //! Every history of one browser over a tiny clock, up to a length: sign-ins of
-//! two accounts, switches, sign-outs, changed settings, passing time. What must
-//! never happen is looked for after each step of each history.
+//! two accounts and of somebody who acts as one, switches, sign-outs, a
+//! revocation, settings that go there and back, retention, passing time. What
+//! must never happen is looked for after each step of each history, and every
+//! end is held against a machine that lives through the same.
 
 use std::time::Duration;
 
@@ -10,38 +12,53 @@ use sojourn_core::{
         Browser, Client, Identity, Leaving, Newcomer, SecretHash, Turned, admit, leave, settle, switch,
     },
     id::{ClientId, SessionId, UserId},
+    impersonation::{INACTIVITY, Impersonation},
     lifetime::Lifetime,
     policy::{Policy, PolicyVersion},
-    session::{Closing, Device, Ending, decide},
-    testing::Dice,
+    session::{Closing, Device, EndReason, EndedBy, Ending, Session, decide},
+    testing::{
+        Dice,
+        oracle::{Life, Limits, Over},
+    },
     time::{Moment, Timestamp},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     SignIn(usize),
+    /// Somebody who acts as the first account.
+    SignInActing,
     SwitchTo(usize),
     SignOut(usize),
     SignOutAll,
+    /// The application's server ends it.
+    Revoke(usize),
     /// Stricter limits.
     Tighten,
     /// Looser limits.
     Loosen,
+    /// Stricter limits for a moment.
+    Jump,
     /// Several accounts on or off.
     ToggleMulti,
+    /// What ended a while ago leaves.
+    Purge,
     Wait(i64),
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 14] = [
     Step::SignIn(0),
     Step::SignIn(1),
+    Step::SignInActing,
     Step::SwitchTo(0),
-    Step::SwitchTo(1),
     Step::SignOut(0),
     Step::SignOutAll,
+    Step::Revoke(1),
     Step::Tighten,
     Step::Loosen,
+    Step::Jump,
     Step::ToggleMulti,
+    Step::Purge,
     Step::Wait(1),
     Step::Wait(3),
 ];
@@ -52,7 +69,10 @@ struct World {
     policy: Policy,
     browser: Browser,
     users: [UserId; 2],
+    /// Every session that ever was, as it should be; and whether its end was recorded.
+    lives: Vec<(SessionId, Life, bool)>,
     ended: Vec<(SessionId, Closing)>,
+    purged: Vec<SessionId>,
     secrets: Vec<SecretHash>,
     dice: Dice,
     steps: Vec<Step>,
@@ -60,6 +80,35 @@ struct World {
 
 fn lifetime(inactivity: u64, maximum: u64) -> Lifetime {
     Lifetime::Both { inactivity: Duration::from_millis(inactivity), maximum: Duration::from_millis(maximum) }
+}
+
+/// How long what ended is kept.
+const KEPT: Duration = Duration::from_millis(2);
+/// Longest that somebody acts as an account.
+const ACTS_FOR: Duration = Duration::from_millis(3);
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).expect("small")
+}
+
+fn limits(version: &PolicyVersion) -> Limits {
+    Limits {
+        version: version.version,
+        from: version.in_force_from.as_millis(),
+        idle: version.lifetime.inactivity().map(millis),
+        longest: version.lifetime.maximum().map(millis),
+    }
+}
+
+fn told(closing: Closing) -> Over {
+    Over {
+        at: closing.at.as_millis(),
+        status: closing.status.as_str(),
+        reason: closing.reason.as_str(),
+        by: closing.by.as_str(),
+        deadline: closing.deadline_at.as_millis(),
+        version: closing.settings_version,
+    }
 }
 
 impl World {
@@ -81,7 +130,9 @@ impl World {
                 sessions: Vec::new(),
             },
             users: [UserId::generate(now, &mut dice), UserId::generate(now, &mut dice)],
+            lives: Vec::new(),
             ended: Vec::new(),
+            purged: Vec::new(),
             secrets: vec![secret],
             dice,
             steps: Vec::new(),
@@ -94,6 +145,8 @@ impl World {
     }
 
     fn set(&mut self, lifetime: Lifetime, multi_session: bool) {
+        // Of two versions of one moment the first was never in force.
+        self.now = self.now.max(self.policy.current().in_force_from + Duration::from_millis(1));
         let version = self.policy.current().version + 1;
         let next = PolicyVersion {
             version,
@@ -103,6 +156,32 @@ impl World {
             activity: Activity::default(),
         };
         self.policy = self.policy.clone().then(next);
+        for (_, life, _) in self.lives.iter_mut().filter(|(_, _, is_recorded)| !is_recorded) {
+            life.change(limits(&next));
+        }
+    }
+
+    fn newcomer(&mut self, user: usize, acts: bool, secret: SecretHash) -> Newcomer {
+        let impersonation = acts.then(|| Impersonation { actor: serde_json::Map::new(), maximum: ACTS_FOR });
+        Newcomer {
+            session_id: SessionId::generate(self.now, &mut self.dice),
+            user_id: self.users[user],
+            device: Device::default(),
+            impersonation,
+            strategy: "password".to_owned(),
+            secret,
+        }
+    }
+
+    fn life(&mut self, id: SessionId) -> &mut Life {
+        let found = self.lives.iter_mut().find(|(other, _, _)| *other == id);
+        &mut found.expect("it was admitted").1
+    }
+
+    /// Ends it in the machine as well.
+    fn ends(&mut self, id: SessionId, status: &'static str, reason: &'static str, by: &'static str) {
+        let (now, version) = (self.now.as_millis(), self.policy.current().version);
+        assert!(self.life(id).end(now, status, reason, by, version), "{self:?}");
     }
 
     fn take(&mut self, step: Step) {
@@ -110,6 +189,7 @@ impl World {
         let current = *self.policy.current();
         let before = self.browser.clone();
         let secret = SecretHash([u8::try_from(self.steps.len()).expect("few steps"); 32]);
+        let at = Moment::real(self.now);
         let result = match step {
             Step::Wait(millis) => {
                 self.now = self.now + Duration::from_millis(millis.unsigned_abs());
@@ -117,68 +197,85 @@ impl World {
             }
             Step::Tighten => return self.set(lifetime(2, 5), current.multi_session),
             Step::Loosen => return self.set(lifetime(6, 12), current.multi_session),
+            Step::Jump => {
+                self.set(lifetime(2, 5), current.multi_session);
+                return self.set(current.lifetime, current.multi_session);
+            }
             Step::ToggleMulti => return self.set(current.lifetime, !current.multi_session),
-            Step::SignIn(user) => {
-                let held = self.open_of(user);
-                let newcomer = Newcomer {
-                    session_id: SessionId::generate(self.now, &mut self.dice),
-                    user_id: self.users[user],
-                    device: Device::default(),
-                    impersonation: None,
-                    strategy: "password".to_owned(),
-                    secret,
+            Step::Purge => {
+                let before = Timestamp::from_millis(self.now.as_millis() - millis(KEPT));
+                let gone = self.ended.iter().filter(|(_, closing)| closing.at <= before).map(|(id, _)| *id);
+                self.purged.extend(gone);
+                self.ended.retain(|(_, closing)| closing.at > before);
+                return;
+            }
+            Step::SignIn(_) | Step::SignInActing => {
+                let (user, acts) = match step {
+                    Step::SignIn(user) => (user, false),
+                    _ => (0, true),
                 };
-                match admit(Moment::real(self.now), &self.policy, &self.browser, newcomer) {
+                let (held, open) = (self.open_of(user), before_open(&before, self));
+                let newcomer = self.newcomer(user, acts, secret);
+                let id = newcomer.session_id;
+                match admit(at, &self.policy, &self.browser, newcomer) {
                     Ok(step) => {
                         self.secrets.push(secret);
-                        assert!(
-                            current.multi_session || before_open(&before, self).is_empty(),
-                            "I3: {self:?}"
-                        );
+                        assert!(current.multi_session || open.is_empty(), "I3: {self:?}");
+                        let life = match acts {
+                            false => Life::begin(self.now.as_millis(), limits(&current)),
+                            true => {
+                                let (now, version) = (self.now.as_millis(), current.version);
+                                Life::begin_impersonation(now, millis(INACTIVITY), millis(ACTS_FOR), version)
+                            }
+                        };
+                        self.lives.push((id, life, false));
                         step
                     }
                     Err(Turned::AlreadySignedIn(id)) => {
                         assert_eq!(Some(id), held, "{self:?}");
-                        settle(Moment::real(self.now), &self.policy, &self.browser)
+                        settle(at, &self.policy, &self.browser)
                     }
                     Err(Turned::SessionExists | Turned::TooManySessions) => {
-                        assert!(!before_open(&before, self).is_empty(), "{self:?}");
-                        settle(Moment::real(self.now), &self.policy, &self.browser)
+                        assert!(!open.is_empty(), "{self:?}");
+                        settle(at, &self.policy, &self.browser)
                     }
                 }
             }
             Step::SwitchTo(user) => match self.open_of(user) {
                 Some(id) => {
-                    switch(Moment::real(self.now), &self.policy, &self.browser, id).expect("it is open")
+                    let now = self.now.as_millis();
+                    assert!(self.life(id).activity(now), "{self:?}");
+                    switch(at, &self.policy, &self.browser, id).expect("it is open")
                 }
-                None => settle(Moment::real(self.now), &self.policy, &self.browser),
+                None => settle(at, &self.policy, &self.browser),
             },
             Step::SignOut(user) => match self.open_of(user) {
                 Some(id) => {
                     self.secrets.push(secret);
-                    leave(
-                        Moment::real(self.now),
-                        &self.policy,
-                        &self.browser,
-                        Leaving::One(id),
-                        Ending::SIGNED_OUT,
-                        Some(secret),
-                    )
+                    self.ends(id, "removed", "signed_out", "user");
+                    let (one, ending) = (Leaving::One(id), Ending::SIGNED_OUT);
+                    leave(at, &self.policy, &self.browser, one, ending, Some(secret))
                 }
-                None => settle(Moment::real(self.now), &self.policy, &self.browser),
+                None => settle(at, &self.policy, &self.browser),
+            },
+            Step::Revoke(user) => match self.open_of(user) {
+                Some(id) => {
+                    self.ends(id, "revoked", "revoked_by_backend", "backend");
+                    let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
+                    leave(at, &self.policy, &self.browser, Leaving::One(id), ending, None)
+                }
+                None => settle(at, &self.policy, &self.browser),
             },
             Step::SignOutAll => {
-                if !before_open(&before, self).is_empty() {
+                let open = before_open(&before, self);
+                if !open.is_empty() {
                     self.secrets.push(secret);
                 }
-                leave(
-                    Moment::real(self.now),
-                    &self.policy,
-                    &self.browser,
-                    Leaving::All,
-                    Ending::SIGNED_OUT_EVERYWHERE,
-                    Some(secret),
-                )
+                for id in open {
+                    self.ends(id, "removed", "signed_out_everywhere", "user");
+                }
+                let ending = Ending::SIGNED_OUT_EVERYWHERE;
+                leave(at, &self.policy, &self.browser, Leaving::All, ending, Some(secret))
             }
         };
         assert!(result.browser.client.updated_at >= before.client.updated_at, "{self:?}");
@@ -188,7 +285,28 @@ impl World {
         for closed in &result.closed {
             self.ended.push((closed.id, closed.closed.expect("closed")));
         }
+        self.check_ends(&result.closed);
         self.browser = result.browser;
+    }
+
+    /// What was closed is what the machine says is over, each as it says.
+    fn check_ends(&mut self, closed: &[Session]) {
+        let now = self.now.as_millis();
+        for index in 0..self.lives.len() {
+            let (id, life, is_recorded) = &mut self.lives[index];
+            life.pass(now);
+            let (id, over, was_recorded) = (*id, life.over(), *is_recorded);
+            *is_recorded |= over.is_some();
+            let found = closed.iter().find(|session| session.id == id);
+            assert_eq!(found.is_some(), over.is_some() && !was_recorded, "{id} {over:?} {self:?}");
+            if let (Some(session), Some(mut over)) = (found, over) {
+                let closing = session.closed.expect("closed");
+                if session.impersonation.is_some() {
+                    over.version = closing.settings_version;
+                }
+                assert_eq!(told(closing), over, "{self:?}");
+            }
+        }
     }
 
     fn check(&self) {
@@ -198,6 +316,20 @@ impl World {
             assert!(!self.browser.sessions.iter().any(|session| session.id == *id), "{self:?}");
             assert_eq!(self.ended.iter().filter(|(other, _)| other == id).count(), 1, "{self:?}");
         }
+        for id in &self.purged {
+            assert!(!self.browser.sessions.iter().any(|session| session.id == *id), "{self:?}");
+        }
+        // What is open is what the machine says is.
+        let open = self.lives.iter().filter(|(_, life, _)| {
+            let mut life = life.clone();
+            life.pass(self.now.as_millis());
+            life.over().is_none()
+        });
+        let mut open: Vec<SessionId> = open.map(|(id, _, _)| *id).collect();
+        let mut found: Vec<SessionId> = settled.browser.sessions.iter().map(|session| session.id).collect();
+        open.sort();
+        found.sort();
+        assert_eq!(open, found, "{self:?}");
         // One account once.
         let mut users: Vec<_> = settled.browser.sessions.iter().map(|session| session.user_id).collect();
         users.sort();

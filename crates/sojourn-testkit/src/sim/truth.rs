@@ -58,6 +58,8 @@ struct Noted {
     coarse: i64,
     /// The node was gone before it had time to write it.
     is_lost: bool,
+    /// It is in the rows, to the millisecond.
+    is_stored: bool,
 }
 
 /// A secret that a browser was given.
@@ -181,7 +183,7 @@ impl Truth {
         let seen = session.last_active_at.as_millis();
         let least = known.noted.iter().filter_map(|noted| {
             let had_time = noted.real + 1000 <= place.real && !self.stalled.contains(&noted.node);
-            match noted.node == place.node {
+            match noted.node == place.node || noted.is_stored {
                 true => Some(noted.at),
                 false => (had_time && !noted.is_lost).then_some(noted.at - noted.coarse),
             }
@@ -235,6 +237,12 @@ impl Truth {
         }
     }
 
+    /// A node has written all that it knew: it was stopped cleanly, or it changed
+    /// the settings, before which those who were active are known to everybody.
+    pub fn flushed(&mut self, node: u64) {
+        self.noted_by(node).for_each(|noted| noted.is_stored = true);
+    }
+
     fn noted_by(&mut self, node: u64) -> impl Iterator<Item = &mut Noted> {
         let noted = self.sessions.values_mut().flat_map(|known| &mut known.noted);
         noted.filter(move |noted| noted.node == node)
@@ -248,7 +256,14 @@ impl Truth {
         let coarse = coarse.max().unwrap_or(60_000);
         let Some(known) = self.sessions.get_mut(&id) else { return };
         let at = place.at.now.as_millis();
-        known.noted.push(Noted { at, real: place.real, node: place.node, coarse, is_lost: false });
+        known.noted.push(Noted {
+            at,
+            real: place.real,
+            node: place.node,
+            coarse,
+            is_lost: false,
+            is_stored: false,
+        });
         if let Some(life) = &mut known.life {
             life.activity(at);
         }
@@ -275,8 +290,14 @@ impl Truth {
                     let once = *uses == 1;
                     hold(once, "I4: what is good for one use is used once", || format!("{id}"))?;
                 }
-                Write::Settings(settings) => self.change(settings),
-                Write::ShiftOpen(by) => self.shift(*by),
+                Write::Settings(settings) => {
+                    self.flushed(place.node);
+                    self.change(settings);
+                }
+                Write::ShiftOpen(by) => {
+                    self.flushed(place.node);
+                    self.shift(*by);
+                }
                 _ => {}
             }
         }
@@ -292,7 +313,8 @@ impl Truth {
             None => Life::begin(at, newest),
         });
         // What comes with the sign-in itself is stored at once.
-        let noted = Noted { at, real: place.real - 1000, node: place.node, coarse: 0, is_lost: false };
+        let noted =
+            Noted { at, real: place.real, node: place.node, coarse: 0, is_lost: false, is_stored: true };
         let known = Known {
             client: session.client_id,
             user: session.user_id,

@@ -167,11 +167,10 @@ impl World {
                 let node = node % self.nodes.len();
                 self.tell(&format!("node {node} is started again"));
                 self.write_held(node);
-                ready(self.nodes[node].engine.flush_activity()).map_err(unexpected)?;
-                ready(
-                    self.nodes[node].engine.raise_high_water(Timestamp::from_millis(self.nodes[node].latest)),
-                )
-                .map_err(unexpected)?;
+                let Node { engine, latest, run, .. } = &self.nodes[node];
+                ready(engine.flush_activity()).map_err(unexpected)?;
+                ready(engine.raise_high_water(Timestamp::from_millis(*latest))).map_err(unexpected)?;
+                self.truth.flushed(*run);
                 self.start_again(node);
                 Ok(())
             }
