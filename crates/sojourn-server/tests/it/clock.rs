@@ -1,6 +1,8 @@
 //! The test clock and what it makes due (product.md, "The test clock").
 
 use serde_json::{Value, json};
+use sojourn_core::{activity::Sign, client::refresh};
+use sojourn_store::Engine as _;
 use sojourn_testkit::{Answer, TestApp, days, minutes, seconds};
 
 async fn clock(app: &TestApp, what: &str, body: Value) -> Answer {
@@ -245,4 +247,20 @@ async fn s3_a_hidden_tab_is_no_activity_where_the_setting_says_so() {
         let answer = alice.post(&tokens, &[("tab_state", "focused")]).await;
         assert_eq!(answer.status() == 200, lives, "{activity}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_was_on_its_way_during_a_reset_is_no_activity_of_a_time_to_come() {
+    let app = TestApp::new().inactivity(minutes(30)).start().await;
+    advance(&app, 86_400).await;
+    let alice = app.signed_in("alice@example.com").await;
+    let stored = app.stored_session(&alice.session()).await;
+    let record = app.store().browser(app.server().instance_id(), stored.client_id).await;
+    let record = record.expect("a store that answers").expect("a browser");
+    let at = app.server().moment();
+    let step = refresh(at, &record.policy, &record.browser, stored.id, Sign::Touch).expect("it is open");
+    clock(&app, "reset", json!({})).await;
+    app.server().note_activity(&step, at);
+    app.clock.advance(minutes(30));
+    alice.token(&alice.session()).await.assert_refused(401, "authentication_invalid");
 }
