@@ -10,6 +10,9 @@ use std::{
 
 use sojourn_testkit::sim::campaign;
 
+/// Seconds between two lines of progress.
+const TOLD_EVERY: u64 = 5;
+
 /// A number from the environment.
 fn number(name: &str, otherwise: u64) -> Result<u64, String> {
     match std::env::var(name).as_deref() {
@@ -30,7 +33,9 @@ fn main() -> ExitCode {
     let (begun, told) = (Instant::now(), AtomicU64::new(0));
     let outcome = campaign(first..first.saturating_add(count), |outcome| {
         let seconds = begun.elapsed().as_secs();
-        if told.fetch_max(seconds, Ordering::Relaxed) + 5 <= seconds {
+        let last = told.load(Ordering::Relaxed);
+        let is_time = last + TOLD_EVERY <= seconds;
+        if is_time && told.compare_exchange(last, seconds, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             println!("{:>9} seeds, {} a second", outcome.runs, outcome.runs / seconds.max(1));
         }
     });
