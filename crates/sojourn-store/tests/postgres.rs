@@ -186,12 +186,19 @@ async fn a_decision_holds_while_another_node_changes_what_it_rests_on() {
             there.set(round).write(Write::Settings(next))
         };
         let changed = change.id;
-        // Now the one is a little ahead, now the other.
-        let late = async {
-            tokio::time::sleep(Duration::from_micros(500 * (round % 7) as u64)).await;
-            there.commit(change).await
-        };
-        let outcomes = tokio::join!(here.commit(sign_in), late);
+        // Now the one is ahead by up to 6 ms, now the other, whichever is the slower
+        // statement on this machine.
+        let ahead = |of: i64| Duration::from_millis(if round / 7 % 2 == of { (round % 7) as u64 } else { 0 });
+        let outcomes = tokio::join!(
+            async {
+                tokio::time::sleep(ahead(0)).await;
+                here.commit(sign_in).await
+            },
+            async {
+                tokio::time::sleep(ahead(1)).await;
+                there.commit(change).await
+            }
+        );
         outcomes.1.expect("nothing speaks against it");
         match outcomes.0 {
             Ok(()) => {
