@@ -23,6 +23,7 @@ pub struct Population {
     browsers: Vec<(ClientId, SessionId)>,
 }
 
+const ORIGIN: &str = "http://localhost:3000";
 const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
 impl Population {
@@ -44,6 +45,8 @@ impl Population {
                 let hash = SecretHash(sha256(SECRET.as_bytes()));
                 let mut row = Client::new(client, hash, app.server().moment());
                 row.last_active_session_id = Some(session);
+                // As the sign-in left it: a first visit from elsewhere is written down.
+                row.last_origin = Some(ORIGIN.to_owned());
                 changes = changes.write(Write::Client(row)).write(Write::InsertSession(Session {
                     id: session,
                     client_id: client,
@@ -81,7 +84,7 @@ impl Population {
         let cookie = format!("{name}={client}.{SECRET}.{wall}; {}={wall}; {}={wall}", uat[0], uat[1]);
         self.app
             .request("POST", &format!("/v1/client/sessions/{session}/tokens"))
-            .header("origin", "http://localhost:3000")
+            .header("origin", ORIGIN)
             .header("cookie", &cookie)
             .form(&[("organization_id", ""), ("tab_state", "focused")])
     }

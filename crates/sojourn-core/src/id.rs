@@ -38,10 +38,14 @@ pub struct InvalidId {
 /// KSUID counts seconds from this moment (2014-05-13T16:53:20Z).
 const EPOCH_SECS: i64 = 1_400_000_000;
 const BODY_LEN: usize = 27;
+/// So many digits are one number below 2³².
+const DIGITS: usize = 5;
+const DIGITS_BASE: u64 = 62_u64.pow(DIGITS as u32);
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The 20 bytes behind every id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(Debug))]
 struct Body([u8; 20]);
 
 impl Body {
@@ -53,43 +57,70 @@ impl Body {
         Self(bytes)
     }
 
+    /// Several digits with each division: ids are written many times per request.
     fn encode(self) -> [u8; BODY_LEN] {
         let mut digits = [b'0'; BODY_LEN];
-        let mut rest = self.0;
-        for digit in digits.iter_mut().rev() {
-            let mut remainder = 0u32;
-            for byte in &mut rest {
-                let value = (remainder << 8) | u32::from(*byte);
-                *byte = (value / 62) as u8;
-                remainder = value % 62;
+        let mut limbs = self.limbs();
+        for group in digits.rchunks_mut(DIGITS) {
+            let mut remainder = 0_u64;
+            for limb in &mut limbs {
+                let value = (remainder << 32) | u64::from(*limb);
+                *limb = (value / DIGITS_BASE) as u32;
+                remainder = value % DIGITS_BASE;
             }
-            *digit = ALPHABET[remainder as usize];
+            for digit in group.iter_mut().rev() {
+                *digit = ALPHABET[(remainder % 62) as usize];
+                remainder /= 62;
+            }
         }
         digits
+    }
+
+    fn limbs(self) -> [u32; 5] {
+        let mut limbs = [0; 5];
+        for (limb, bytes) in limbs.iter_mut().zip(self.0.as_chunks::<4>().0) {
+            *limb = u32::from_be_bytes(*bytes);
+        }
+        limbs
     }
 
     fn decode(text: &[u8]) -> Option<Self> {
         if text.len() != BODY_LEN {
             return None;
         }
-        let mut bytes = [0u8; 20];
-        for character in text {
-            let mut carry = match character {
-                b'0'..=b'9' => character - b'0',
-                b'A'..=b'Z' => character - b'A' + 10,
-                b'a'..=b'z' => character - b'a' + 36,
-                _ => return None,
-            } as u32;
-            for byte in bytes.iter_mut().rev() {
-                let value = u32::from(*byte) * 62 + carry;
-                *byte = (value & 0xff) as u8;
-                carry = value >> 8;
+        let mut limbs = [0_u32; 5];
+        // The first group is the short one, as in writing.
+        let (first, groups) = text.split_at(BODY_LEN % DIGITS);
+        for group in std::iter::once(first).chain(groups.chunks(DIGITS)) {
+            let mut carry = 0_u64;
+            let mut base = 1_u64;
+            for character in group {
+                carry = carry * 62 + u64::from(digit(*character)?);
+                base *= 62;
+            }
+            for limb in limbs.iter_mut().rev() {
+                let value = u64::from(*limb) * base + carry;
+                *limb = (value & u64::from(u32::MAX)) as u32;
+                carry = value >> 32;
             }
             if carry != 0 {
                 return None;
             }
         }
+        let mut bytes = [0; 20];
+        for (bytes, limb) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(limbs) {
+            *bytes = limb.to_be_bytes();
+        }
         Some(Self(bytes))
+    }
+}
+
+const fn digit(character: u8) -> Option<u8> {
+    match character {
+        b'0'..=b'9' => Some(character - b'0'),
+        b'A'..=b'Z' => Some(character - b'A' + 10),
+        b'a'..=b'z' => Some(character - b'a' + 36),
+        _ => None,
     }
 }
 
@@ -113,7 +144,7 @@ macro_rules! ids {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let digits = self.0.encode();
                 f.write_str(concat!($prefix, "_"))?;
-                digits.iter().try_for_each(|digit| fmt::Write::write_char(f, char::from(*digit)))
+                f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -286,5 +317,10 @@ mod tests {
         let body = Body::decode(b"0ujtsYcgvSTl8PAuAdqWYSMnLOv").expect("27 characters");
         assert_eq!(u32::from_be_bytes(body.0[..4].try_into().expect("four")), 107_608_047);
         assert_eq!(&body.encode(), b"0ujtsYcgvSTl8PAuAdqWYSMnLOv");
+        // The least and the greatest, and one more than that.
+        assert_eq!(&Body([0; 20]).encode(), b"000000000000000000000000000");
+        assert_eq!(&Body([0xff; 20]).encode(), b"aWgEPTl1tmebfsQzFP4bxwgy80V");
+        assert_eq!(Body::decode(b"aWgEPTl1tmebfsQzFP4bxwgy80V"), Some(Body([0xff; 20])));
+        assert_eq!(Body::decode(b"aWgEPTl1tmebfsQzFP4bxwgy80W"), None);
     }
 }

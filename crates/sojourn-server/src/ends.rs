@@ -42,6 +42,8 @@ pub async fn record_ends(app: &App, at: Moment, clients: BTreeSet<ClientId>) -> 
                     changes = changes.browser(&step);
                     closed.extend(step.closed);
                 }
+                // Who came in the meantime is served first.
+                tokio::task::yield_now().await;
             }
             app.commit(changes).await?;
             Ok(closed)

@@ -21,8 +21,11 @@ use crate::change::{ChangeSet, Write};
 
 /// The coarsest that stored activity may be (performance.md 4).
 const COARSEST: Duration = seconds(60);
-/// Idle for so long, an entry may be dropped once it is stored.
-const KEPT_IDLE: Duration = minutes(2);
+/// Idle for so long, an entry is written to the last second.
+const WRITTEN_IDLE: Duration = minutes(2);
+/// Idle for so long, an entry that is stored leaves memory; whoever comes back later
+/// is read from the database again.
+const KEPT_IDLE: Duration = minutes(15);
 const SHARDS: usize = 32;
 
 type Key = (InstanceId, SessionId);
@@ -136,10 +139,21 @@ impl Activity {
     /// Notes that the table holds `at` or later.
     pub(crate) fn stored(&self, key: Key, at: Moment) {
         self.saw(at.wall);
+        self.see_stored(key, at);
+    }
+
+    fn see_stored(&self, key: Key, at: Moment) {
         let mut shard = self.shard(&key);
         let entry = shard.entries.entry(key).or_insert(Entry::new(at));
         entry.see(at);
         entry.stored = entry.stored.max(Some(at.now));
+    }
+
+    /// Notes that the table held `at` when it was read. As long as the entry is here,
+    /// nothing newer is stored than it says.
+    pub(crate) fn read(&self, key: Key, at: Timestamp) {
+        let wall = self.newest().unwrap_or(at);
+        self.see_stored(key, Moment { now: at, wall });
     }
 
     /// Forgets all of an instance: the test clock was reset, and what is known
@@ -215,14 +229,14 @@ impl Activity {
         self.make_due(|_| true);
     }
 
-    /// Makes due what is idle, and drops what is idle and stored.
+    /// Makes due what is idle, and drops what is idle for long and stored.
     pub(crate) fn tidy(&self) {
         let Some(newest) = self.newest() else { return };
-        let idle = |entry: &Entry| entry.seen + KEPT_IDLE < newest;
+        let idle = |entry: &Entry, so_long: Duration| entry.seen + so_long < newest;
         for shard in &self.shards {
-            lock(shard).entries.retain(|_, entry| !(idle(entry) && entry.is_stored()));
+            lock(shard).entries.retain(|_, entry| !(idle(entry, KEPT_IDLE) && entry.is_stored()));
         }
-        self.make_due(idle);
+        self.make_due(|entry| idle(entry, WRITTEN_IDLE));
     }
 
     fn make_due(&self, wanted: impl Fn(&Entry) -> bool) {
@@ -313,7 +327,7 @@ mod tests {
         activity.set_coarseness(idle.0, COARSEST);
         activity.stored(idle, Moment::real(at(0)));
         activity.record(idle, Moment::real(at(30)));
-        activity.record(busy, Moment::real(at(500)));
+        activity.record(busy, Moment::real(at(1000)));
         activity.written(&activity.take_due(9));
         activity.tidy();
         let batch = activity.take_due(9);
@@ -321,6 +335,6 @@ mod tests {
         activity.written(&batch);
         activity.tidy();
         assert_eq!(activity.get(&idle), None);
-        assert_eq!(activity.get(&busy), Some(at(500)));
+        assert_eq!(activity.get(&busy), Some(at(1000)));
     }
 }

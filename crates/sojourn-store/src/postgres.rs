@@ -140,7 +140,7 @@ impl PostgresEngine {
         sessions::oldest_first(&mut sessions);
         Ok(Some(LoadedBrowser {
             browser: Browser { client, sessions },
-            users: holders.read(&users)?,
+            users: holders.read(&users)?.into_iter().map(Arc::new).collect(),
             sign_in: sign_ins.read(&sign_in)?.pop(),
             sign_up: sign_ups.read(&sign_up)?.pop(),
             newest_settings: settings.read(&newest)?.pop(),
@@ -156,7 +156,7 @@ impl PostgresEngine {
 
 struct LoadedBrowser {
     browser: Browser,
-    users: Vec<User>,
+    users: Vec<Arc<User>>,
     sign_in: Option<SignIn>,
     sign_up: Option<SignUp>,
     newest_settings: Option<instances::Newest>,

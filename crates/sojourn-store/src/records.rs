@@ -1,12 +1,14 @@
 //! Rows that the core has no rules for.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sojourn_core::{
     client::Browser,
     id::{ClientId, EventId, InstanceId, MailId, SessionId, TicketId, UserId},
     impersonation::Impersonation,
     policy::Policy,
-    session::ClosedStatus,
+    session::{ClosedStatus, Session},
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
@@ -153,7 +155,7 @@ pub struct BrowserRecord {
     /// the newest activity known.
     pub browser: Browser,
     /// The users of those sessions.
-    pub users: Vec<User>,
+    pub users: Vec<Arc<User>>,
     /// The unfinished attempt to sign in that the client names.
     pub sign_in: Option<SignIn>,
     /// The unfinished attempt to sign up that the client names.
@@ -167,8 +169,16 @@ pub struct BrowserRecord {
 impl BrowserRecord {
     /// The user of a session of this browser.
     pub fn user(&self, id: UserId) -> Option<&User> {
-        self.users.iter().find(|user| user.id == id)
+        self.users.iter().map(Arc::as_ref).find(|user| user.id == id)
     }
+}
+
+/// Whose these sessions are, each once.
+pub(crate) fn users_of(sessions: &[Session]) -> Vec<UserId> {
+    let mut ids: Vec<UserId> = sessions.iter().map(|session| session.user_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// Which sessions to list.

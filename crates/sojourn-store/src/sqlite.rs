@@ -3,6 +3,7 @@
 mod apply;
 mod db;
 mod file;
+mod hot;
 mod migrate;
 mod readers;
 mod writer;
@@ -33,6 +34,7 @@ use sojourn_core::{
 use tokio::sync::oneshot;
 
 use self::{
+    hot::Hot,
     readers::Readers,
     writer::{Answer, Job, Work, Writer},
 };
@@ -43,6 +45,7 @@ use crate::{
     engine::{CommitError, Engine, StoreError},
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        users_of,
     },
     sql::{Step, attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
@@ -61,6 +64,7 @@ pub(crate) fn migrate(path: &Path) -> Result<Migrated, StoreError> {
 #[derive(Debug)]
 pub struct SqliteEngine {
     readers: Readers,
+    hot: Arc<Hot>,
     activity: Arc<Activity>,
     jobs: Sender<Job>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -79,12 +83,19 @@ impl SqliteEngine {
         }
         let high_water = db::first(&db, &journal::high_water())?;
         let (jobs, queue) = mpsc::channel();
-        let writer = Writer { db, activity: Arc::clone(&activity), jobs: queue, high_water };
+        let hot = Arc::new(Hot::new());
+        let writer = Writer::new(db, Arc::clone(&activity), Arc::clone(&hot), queue, high_water)?;
         let writer = thread::Builder::new()
             .name("sojourn-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { readers: Readers::new(path.to_owned()), activity, jobs, writer: Mutex::new(Some(writer)) })
+        Ok(Self {
+            readers: Readers::new(path.to_owned()),
+            hot,
+            activity,
+            jobs,
+            writer: Mutex::new(Some(writer)),
+        })
     }
 
     /// Has the writer do something. It is done also when nobody waits for the answer.
@@ -149,7 +160,10 @@ impl Engine for SqliteEngine {
     }
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
-        self.readers.many(|db| self.readers.settings(db, instance))
+        match self.hot.settings(instance) {
+            Some(known) => Ok(known),
+            None => self.readers.many(|db| self.readers.settings(db, instance)),
+        }
     }
 
     async fn settings_history(&self, instance: InstanceId) -> Result<Vec<Settings>, StoreError> {
@@ -165,21 +179,19 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         client: ClientId,
     ) -> Result<Option<BrowserRecord>, StoreError> {
-        self.readers.many(|db| {
+        if let Some(known) = self.hot.browser(instance, client, &self.activity) {
+            return Ok(Some(known));
+        }
+        let quiet = self.hot.quiet();
+        let stored = self.readers.many(|db| {
             let Some(client) = db::first(db, &clients::get(instance, client))? else {
                 return Ok(None);
             };
             let mut sessions = db::all(db, &sessions::open_of_client(instance, client.id))?;
             sessions::oldest_first(&mut sessions);
-            for session in &mut sessions {
-                self.activity.merge(instance, session);
-            }
-            let mut ids: Vec<UserId> = sessions.iter().map(|session| session.user_id).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            let mut users = Vec::with_capacity(ids.len());
-            for id in ids {
-                users.extend(db::first(db, &users::get(instance, id))?);
+            let mut users = Vec::new();
+            for id in users_of(&sessions) {
+                users.extend(db::first(db, &users::get(instance, id))?.map(Arc::new));
             }
             let sign_in = match client.sign_in_id {
                 Some(id) => db::first(db, &attempts::sign_in(instance, id))?,
@@ -192,7 +204,13 @@ impl Engine for SqliteEngine {
             let (settings, policy) = self.readers.settings(db, instance)?;
             let browser = Browser { client, sessions };
             Ok(Some(BrowserRecord { browser, users, sign_in, sign_up, settings, policy }))
-        })
+        });
+        let Some(mut record) = stored? else { return Ok(None) };
+        self.hot.keep(quiet, instance, &record, &self.activity);
+        for session in &mut record.browser.sessions {
+            self.activity.merge(instance, session);
+        }
+        Ok(Some(record))
     }
 
     async fn session(&self, instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError> {

@@ -22,8 +22,9 @@ pub struct Closing {
     pub reason: EndReason,
     /// Who ended it.
     pub by: EndedBy,
-    /// When it would have been over at the latest without further activity:
-    /// what the limits said before anybody or a stricter setting ended it.
+    /// Where a limit ended it, the deadline by that limit: `at`, or earlier when the
+    /// limit came into force after it had passed (`settings_tightened`). Where somebody
+    /// ended it, when it would have been over without further activity.
     pub deadline_at: Timestamp,
     /// The version of the session settings by which it was judged.
     pub settings_version: u64,

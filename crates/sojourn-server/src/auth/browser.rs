@@ -1,6 +1,8 @@
 //! The browser behind a Frontend API request: its client cookie, what the
 //! store knows of it, and the cookies and client object of the answer.
 
+use std::sync::Arc;
+
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, header, request::Parts},
@@ -160,7 +162,7 @@ impl CallerParts {
             // Whom an attempt is for: its page needs the ways in after a reload.
             let attempted = record.sign_in.as_ref().and_then(|sign_in| sign_in.user_id);
             if let Some(id) = attempted.filter(|id| record.user(*id).is_none()) {
-                record.users.extend(app.store().user(app.instance_id(), id).await?);
+                record.users.extend(app.store().user(app.instance_id(), id).await?.map(Arc::new));
             }
         }
         Ok(Caller {

@@ -1,6 +1,6 @@
 //! The rows of one instance, and how they are read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use sojourn_core::{
     client::{Browser, Client},
@@ -22,7 +22,7 @@ use crate::{
     engine::StoreError,
     records::{
         BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
-        StoredStatus, Ticket, UserFilter, UserTime, policy_of, search_text,
+        StoredStatus, Ticket, UserFilter, UserTime, policy_of, search_text, users_of,
     },
 };
 
@@ -143,12 +143,10 @@ impl Tenant {
             ..SessionFilter::default()
         };
         let (sessions, _) = self.sessions(&filter);
-        let mut users: Vec<UserId> = sessions.iter().map(|session| session.user_id).collect();
-        users.sort_unstable();
-        users.dedup();
+        let users = users_of(&sessions);
         let (settings, policy) = self.settings()?;
         Ok(Some(BrowserRecord {
-            users: users.iter().filter_map(|id| self.users.get(id)).cloned().collect(),
+            users: users.iter().filter_map(|id| self.users.get(id)).cloned().map(Arc::new).collect(),
             sign_in: client.sign_in_id.and_then(|id| self.sign_ins.get(&id)).cloned(),
             sign_up: client.sign_up_id.and_then(|id| self.sign_ups.get(&id)).cloned(),
             browser: Browser { client, sessions },

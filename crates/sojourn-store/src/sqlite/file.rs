@@ -135,9 +135,9 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
-    // Filled as pages are read: enough for the inner pages of a million sessions and
-    // for the sessions of those who are active. A page that is not there is a system call.
-    db.pragma_update(None, "cache_size", -64_000)?;
+    // Those who are active are kept as rows, not as pages; and every commit of the
+    // writer empties this cache.
+    db.pragma_update(None, "cache_size", -16_000)?;
     keep_statements(&db)?;
     Ok(db)
 }
@@ -154,6 +154,8 @@ fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "cache_size", -32_000)?;
+    // What a savepoint may have to take back stays in memory: else a file is made for it.
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     // The log is moved into the file every 4 MB, and does not keep more than 64.
     db.pragma_update(None, "wal_autocheckpoint", 1_000)?;
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;

@@ -17,6 +17,7 @@ use super::{
     apply::apply,
     db::{self, failed},
     file,
+    hot::Hot,
 };
 use crate::{
     activity::{Activity, Batch},
@@ -65,6 +66,16 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// Whether something is written that is kept in memory as well.
+    fn changes_what_is_known(&self) -> bool {
+        match self {
+            Self::Commit(_) | Self::Purge { .. } => true,
+            // Leases, and sessions that ended long ago: nobody keeps those.
+            Self::Changes(_) => false,
+            Self::FlushActivity | Self::RaiseHighWater(_) | Self::Close => false,
+        }
+    }
+
     /// Whether all activity has to be stored before this is done. Settings are
     /// among it: those who were active under the old ones are judged so.
     fn wants_all_activity(&self) -> bool {
@@ -78,13 +89,27 @@ impl Work {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    pub(super) db: Connection,
-    pub(super) activity: Arc<Activity>,
-    pub(super) jobs: Receiver<Job>,
-    pub(super) high_water: Option<Timestamp>,
+    db: Connection,
+    activity: Arc<Activity>,
+    hot: Arc<Hot>,
+    jobs: Receiver<Job>,
+    high_water: Option<Timestamp>,
+    /// Changes when somebody else writes to the file.
+    data_version: i64,
 }
 
 impl Writer {
+    pub(super) fn new(
+        db: Connection,
+        activity: Arc<Activity>,
+        hot: Arc<Hot>,
+        jobs: Receiver<Job>,
+        high_water: Option<Timestamp>,
+    ) -> Result<Self, StoreError> {
+        let data_version = data_version(&db)?;
+        Ok(Self { db, activity, hot, jobs, high_water, data_version })
+    }
+
     /// Works until it is closed or nobody can send any more.
     #[expect(clippy::disallowed_methods, reason = "a waiting timer, not the time of anything that is stored")]
     pub(super) fn run(mut self) {
@@ -106,6 +131,9 @@ impl Writer {
                 group.push(job);
             }
             let flush = Instant::now() >= next_flush;
+            if flush {
+                self.look_for_others();
+            }
             let mut batch = Batch::new();
             if group.iter().any(|job| job.work.wants_all_activity()) {
                 self.activity.make_all_due();
@@ -136,6 +164,7 @@ impl Writer {
         match self.transact(&group, batch, flush) {
             Ok(outcomes) => {
                 self.activity.written(batch);
+                self.forget_changed(&group, &outcomes);
                 let last = group.iter().any(Job::is_last);
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     if let (Work::Commit(changes), Ok(_)) = (&job.work, &outcome) {
@@ -148,6 +177,8 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, jobs = group.len(), "nothing could be written");
                 self.activity.put_back(batch);
+                // A COMMIT that failed may be durable all the same.
+                self.hot.clear();
                 if !self.db.is_autocommit()
                     && let Err(error) = self.db.execute_batch("ROLLBACK")
                 {
@@ -160,6 +191,38 @@ impl Writer {
                     tell(job, Err(CommitError::Store(again(&error))));
                 }
                 last
+            }
+        }
+    }
+
+    /// Nobody was told yet that it is durable.
+    fn forget_changed(&self, group: &[Job], outcomes: &[Answer]) {
+        let mut done = Vec::new();
+        let mut purged = false;
+        for (job, outcome) in group.iter().zip(outcomes) {
+            match (&job.work, outcome) {
+                (Work::Commit(changes), Ok(_)) => done.push(&**changes),
+                (Work::Purge { .. }, Ok(rows)) => purged |= *rows > 0,
+                _ => {}
+            }
+        }
+        self.hot.committed(done.into_iter(), purged);
+    }
+
+    /// The file is ours alone, but an operator with a shell may mend a row.
+    fn look_for_others(&mut self) {
+        match data_version(&self.db) {
+            Ok(found) if found == self.data_version => {}
+            Ok(found) => {
+                self.data_version = found;
+                self.hot.clear();
+                tracing::warn!(
+                    "another program wrote to the database; what was kept of it in memory is read anew"
+                );
+            }
+            Err(error) => {
+                self.hot.clear();
+                tracing::error!(%error, "the database cannot tell whether another program wrote to it");
             }
         }
     }
@@ -201,6 +264,9 @@ impl Writer {
         let newest = newest.filter(|now| lags(*now, Duration::ZERO));
         if let Some(now) = newest {
             db::change(&self.db, &journal::raise_high_water(now))?;
+        }
+        if group.iter().any(|job| job.work.changes_what_is_known()) {
+            self.hot.committing();
         }
         self.control("COMMIT")?;
         self.high_water = self.high_water.max(newest);
@@ -248,6 +314,12 @@ impl Writer {
         let run = || self.db.prepare_cached(statement)?.execute([]);
         run().map(drop).map_err(failed("transaction"))
     }
+}
+
+fn data_version(db: &Connection) -> Result<i64, StoreError> {
+    db.prepare_cached("PRAGMA data_version")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .map_err(failed("file"))
 }
 
 fn tell(job: Job, outcome: Answer) {
@@ -298,8 +370,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         let (_jobs, queue) = mpsc::channel();
-        let activity = Arc::new(Activity::new());
-        let mut writer = Writer { db, activity, jobs: queue, high_water: None };
+        let (activity, hot) = (Arc::new(Activity::new()), Arc::new(Hot::new()));
+        let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
         let mut dice = Dice::new(3);
         let instance = InstanceId::generate(at(0), &mut dice);
         let row = Instance {
@@ -333,8 +405,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         let (_jobs, queue) = mpsc::channel();
-        let activity = Arc::new(Activity::new());
-        let mut writer = Writer { db, activity, jobs: queue, high_water: None };
+        let (activity, hot) = (Arc::new(Activity::new()), Arc::new(Hot::new()));
+        let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
         let mut dice = Dice::new(4);
         let mut outcomes = Vec::new();
         let mut group = Vec::new();
