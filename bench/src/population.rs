@@ -54,6 +54,7 @@ impl Population {
                     created_at: now,
                     updated_at: now,
                     last_active_at: now,
+                    settings_version: 1,
                     first_factor_verified_at: now,
                     device: Device {
                         user_agent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0"

@@ -283,6 +283,7 @@ pub fn admit(
         created_at: at.now,
         updated_at: at.now,
         last_active_at: at.now,
+        settings_version: policy.current().version,
         first_factor_verified_at: at.now,
         device: newcomer.device,
         impersonation: newcomer.impersonation,

@@ -81,6 +81,7 @@ mod tests {
             lifetime,
             multi_session: false,
             activity: Activity::default(),
+            ends_all: false,
         }
     }
 
@@ -93,6 +94,7 @@ mod tests {
             created_at,
             updated_at: created_at,
             last_active_at,
+            settings_version: 1,
             first_factor_verified_at: created_at,
             device: Device::default(),
             impersonation: None,

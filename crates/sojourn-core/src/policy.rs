@@ -15,6 +15,8 @@ pub struct PolicyVersion {
     pub multi_session: bool,
     /// What keeps a session from being inactive (S3).
     pub activity: Activity,
+    /// Whether everybody was signed out the moment it came into force (SES-17).
+    pub ends_all: bool,
 }
 
 /// All versions of the session settings that may matter, oldest first.
@@ -52,8 +54,25 @@ impl Policy {
     /// Each version with the moment its successor took over (`None` for the
     /// current one), oldest first.
     pub fn spans(&self) -> impl Iterator<Item = (&PolicyVersion, Option<Timestamp>)> {
+        self.spans_up_to(self.current.version)
+    }
+
+    /// The versions as they were when `last` was the newest.
+    pub fn spans_up_to(&self, last: u64) -> impl Iterator<Item = (&PolicyVersion, Option<Timestamp>)> {
         let ends = self.past.iter().skip(1).chain([&self.current]).map(|next| Some(next.in_force_from));
-        self.past.iter().chain([&self.current]).zip(ends.take(self.past.len()).chain([None]))
+        self.versions()
+            .zip(ends.take(self.past.len()).chain([None]))
+            .take_while(move |(version, _)| version.version <= last)
+            .map(move |(version, until)| (version, until.filter(|_| version.version < last)))
+    }
+
+    /// The first version after `version` that signed out everybody.
+    pub fn ends_all_since(&self, version: u64) -> Option<&PolicyVersion> {
+        self.versions().find(|later| later.ends_all && later.version > version)
+    }
+
+    fn versions(&self) -> impl Iterator<Item = &PolicyVersion> {
+        self.past.iter().chain([&self.current])
     }
 }
 
@@ -69,6 +88,7 @@ mod tests {
             lifetime: Lifetime::Both { inactivity: minutes(version), maximum: days(1) },
             multi_session: false,
             activity: Activity::default(),
+            ends_all: false,
         }
     }
 
@@ -78,6 +98,9 @@ mod tests {
         let spans: Vec<_> =
             policy.spans().map(|(v, end)| (v.version, end.map(Timestamp::as_millis))).collect();
         assert_eq!(spans, [(1, Some(10)), (2, Some(30)), (3, None)]);
+        let earlier: Vec<_> =
+            policy.spans_up_to(2).map(|(v, end)| (v.version, end.map(Timestamp::as_millis))).collect();
+        assert_eq!(earlier, [(1, Some(10)), (2, None)]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     id::{ClientId, SessionId, UserId},
     impersonation::Impersonation,
     lifetime::{FAR, Lifetime},
-    policy::Policy,
+    policy::{Policy, PolicyVersion},
     time::Timestamp,
 };
 
@@ -32,6 +32,10 @@ pub struct Session {
     pub created_at: Timestamp,
     /// Grows strictly with every change that a browser can see.
     pub updated_at: Timestamp,
+    /// The version of the settings under which it began. Whether it was there when
+    /// everybody was signed out is told by this and by no clock. 0 in rows that are
+    /// older than the question.
+    pub settings_version: u64,
     /// The newest activity (S3); the inactivity timeout counts from here.
     pub last_active_at: Timestamp,
     /// When the first factor was last verified: feeds the `fva` claim.
@@ -103,16 +107,16 @@ struct Span {
     until: Option<Timestamp>,
 }
 
-/// The limits under which a session lives. Those of somebody who acts as the
+/// The limits under which a session lives, up to the version `last`. Those of somebody who acts as the
 /// account are fixed at sign-in and do not depend on the settings.
-fn spans(policy: &Policy, session: &Session) -> impl Iterator<Item = Span> {
+fn spans(policy: &Policy, last: u64, session: &Session) -> impl Iterator<Item = Span> {
     let own = session.impersonation.as_ref().map(|impersonation| Span {
-        settings_version: policy.current().version,
+        settings_version: last,
         lifetime: impersonation.lifetime(),
         from: session.created_at,
         until: None,
     });
-    let by_settings = policy.spans().enumerate().filter(|_| session.impersonation.is_none()).map(
+    let by_settings = policy.spans_up_to(last).enumerate().filter(|_| session.impersonation.is_none()).map(
         |(index, (version, until))| Span {
             settings_version: version.version,
             lifetime: version.lifetime,
@@ -132,8 +136,8 @@ fn spans(policy: &Policy, session: &Session) -> impl Iterator<Item = Span> {
 /// A maximum lifetime binds from the moment it is in force until the end of
 /// time: loosening it gives nothing back. An inactivity timeout binds only
 /// while it is in force. Both act at the earliest when they come into force.
-fn due(policy: &Policy, session: &Session) -> Option<Due> {
-    spans(policy, session)
+fn due(policy: &Policy, last: u64, session: &Session) -> Option<Due> {
+    spans(policy, last, session)
         .flat_map(|span| {
             let end = |deadline: Timestamp, lapse| Due {
                 at: deadline.max(span.from),
@@ -163,10 +167,20 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
     if let Some(closing) = session.closed {
         return Verdict::Closed(closing);
     }
-    let Some(due) = due(policy, session) else {
+    // Who was there when everybody was signed out is judged by nothing that came later.
+    let ends_all = policy.ends_all_since(session.settings_version);
+    let last = ends_all.unwrap_or(policy.current()).version;
+    let Some(due) = due(policy, last, session) else {
         // The policy always has a version with a limit, so nothing gets here: kept total.
         return Verdict::Open { until: session.created_at + FAR, ends_as: Lapse::Maximum };
     };
+    if let Some(version) = ends_all {
+        // Never before it began, whatever the clocks of two nodes say.
+        let at = version.in_force_from.max(session.created_at);
+        if at < due.at {
+            return signed_out_with_all(now, at, version, &due);
+        }
+    }
     if now < due.at {
         return Verdict::Open { until: due.at, ends_as: due.lapse };
     }
@@ -186,6 +200,22 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
         by: EndedBy::System,
         deadline_at: due.deadline,
         settings_version: due.settings_version,
+    })
+}
+
+/// Of a session that lived until everybody was signed out.
+fn signed_out_with_all(now: Timestamp, at: Timestamp, version: &PolicyVersion, due: &Due) -> Verdict {
+    if now < at {
+        // By the clock of another node, which is ahead of this one.
+        return Verdict::Open { until: at, ends_as: due.lapse };
+    }
+    Verdict::Closed(Closing {
+        at,
+        status: ClosedStatus::Revoked,
+        reason: EndReason::RevokedByAdmin,
+        by: EndedBy::Admin,
+        deadline_at: due.at,
+        settings_version: version.version,
     })
 }
 
@@ -299,7 +329,7 @@ impl Session {
     /// The hard end by the maximum lifetimes in force since sign-in, for the
     /// wire; ten years after sign-in where there was none (decision 12).
     pub fn expire_at(&self, policy: &Policy) -> Timestamp {
-        spans(policy, self)
+        spans(policy, policy.current().version, self)
             .filter_map(|span| Some((self.created_at + span.lifetime.maximum()?).max(span.from)))
             .min()
             .unwrap_or(self.created_at + FAR)

@@ -42,6 +42,10 @@ pub struct Settings {
     /// The earlier version whose content this one brought back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<u64>,
+    /// Whether everybody was signed out with this version. Of the version itself, and
+    /// no setting: the next one does not have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_all_sessions: bool,
     /// How long sessions live and how many a browser holds.
     pub session: SessionSettings,
     /// The session token.
@@ -59,6 +63,7 @@ impl Settings {
             saved_at: Some(now),
             author: "system".to_owned(),
             restores: None,
+            ends_all_sessions: false,
             session: SessionSettings::default(),
             token: TokenSettings::default(),
             instance: InstanceSettings::default(),
@@ -75,6 +80,7 @@ impl Settings {
             saved_at: Some(at.wall),
             author: author.into(),
             restores: None,
+            ends_all_sessions: false,
             ..next
         }
     }
@@ -92,6 +98,7 @@ impl Settings {
             lifetime: self.session.lifetime,
             multi_session: self.session.multi_session,
             activity: self.session.activity,
+            ends_all: self.ends_all_sessions,
         }
     }
 }

@@ -110,6 +110,7 @@ pub fn simulate(scenario: &Scenario) -> Vec<SignIn> {
         lifetime: scenario.lifetime,
         multi_session: false,
         activity: Activity::default(),
+        ends_all: false,
     });
     // A token of no length would be asked for without end.
     let step = scenario.token_lifetime.max(seconds(1));
@@ -161,6 +162,7 @@ impl Browser {
             created_at: now,
             updated_at: now,
             last_active_at: now,
+            settings_version: 1,
             first_factor_verified_at: now,
             device: Device::default(),
             impersonation: None,

@@ -18,7 +18,7 @@ use sojourn_core::{
     session::{Closing, Device, EndReason, EndedBy, Ending, Session, decide},
     testing::{
         Dice,
-        oracle::{Life, Limits, Over},
+        oracle::{Life, Limits, Over, millis},
     },
     time::{Moment, Timestamp},
 };
@@ -41,12 +41,14 @@ enum Step {
     Jump,
     /// Several accounts on or off.
     ToggleMulti,
+    /// Everybody is signed out.
+    EndAll,
     /// What ended a while ago leaves.
     Purge,
     Wait(i64),
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step::SignIn(0),
     Step::SignIn(1),
     Step::SignInActing,
@@ -58,6 +60,7 @@ const STEPS: [Step; 14] = [
     Step::Loosen,
     Step::Jump,
     Step::ToggleMulti,
+    Step::EndAll,
     Step::Purge,
     Step::Wait(1),
     Step::Wait(3),
@@ -87,30 +90,6 @@ const KEPT: Duration = Duration::from_millis(2);
 /// Longest that somebody acts as an account.
 const ACTS_FOR: Duration = Duration::from_millis(3);
 
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).expect("small")
-}
-
-fn limits(version: &PolicyVersion) -> Limits {
-    Limits {
-        version: version.version,
-        from: version.in_force_from.as_millis(),
-        idle: version.lifetime.inactivity().map(millis),
-        longest: version.lifetime.maximum().map(millis),
-    }
-}
-
-fn told(closing: Closing) -> Over {
-    Over {
-        at: closing.at.as_millis(),
-        status: closing.status.as_str(),
-        reason: closing.reason.as_str(),
-        by: closing.by.as_str(),
-        deadline: closing.deadline_at.as_millis(),
-        version: closing.settings_version,
-    }
-}
-
 impl World {
     fn new() -> Self {
         let (now, mut dice) = (Timestamp::from_millis(1000), Dice::new(9));
@@ -120,6 +99,7 @@ impl World {
             lifetime: lifetime(4, 8),
             multi_session: true,
             activity: Activity::default(),
+            ends_all: false,
         };
         let secret = SecretHash([0; 32]);
         Self {
@@ -145,6 +125,10 @@ impl World {
     }
 
     fn set(&mut self, lifetime: Lifetime, multi_session: bool) {
+        self.put(lifetime, multi_session, false);
+    }
+
+    fn put(&mut self, lifetime: Lifetime, multi_session: bool, ends_all: bool) {
         // Of two versions of one moment the first was never in force.
         self.now = self.now.max(self.policy.current().in_force_from + Duration::from_millis(1));
         let version = self.policy.current().version + 1;
@@ -154,10 +138,11 @@ impl World {
             lifetime,
             multi_session,
             activity: Activity::default(),
+            ends_all,
         };
         self.policy = self.policy.clone().then(next);
         for (_, life, _) in self.lives.iter_mut().filter(|(_, _, is_recorded)| !is_recorded) {
-            life.change(limits(&next));
+            life.change(Limits::from(&next));
         }
     }
 
@@ -201,6 +186,7 @@ impl World {
                 self.set(lifetime(2, 5), current.multi_session);
                 return self.set(current.lifetime, current.multi_session);
             }
+            Step::EndAll => return self.put(current.lifetime, current.multi_session, true),
             Step::ToggleMulti => return self.set(current.lifetime, !current.multi_session),
             Step::Purge => {
                 let before = Timestamp::from_millis(self.now.as_millis() - millis(KEPT));
@@ -222,10 +208,10 @@ impl World {
                         self.secrets.push(secret);
                         assert!(current.multi_session || open.is_empty(), "I3: {self:?}");
                         let life = match acts {
-                            false => Life::begin(self.now.as_millis(), limits(&current)),
+                            false => Life::begin(self.now.as_millis(), Limits::from(&current)),
                             true => {
-                                let (now, version) = (self.now.as_millis(), current.version);
-                                Life::begin_impersonation(now, millis(INACTIVITY), millis(ACTS_FOR), version)
+                                let (now, settings) = (self.now.as_millis(), Limits::from(&current));
+                                Life::begin_impersonation(now, millis(INACTIVITY), millis(ACTS_FOR), settings)
                             }
                         };
                         self.lives.push((id, life, false));
@@ -304,7 +290,7 @@ impl World {
                 if session.impersonation.is_some() {
                     over.version = closing.settings_version;
                 }
-                assert_eq!(told(closing), over, "{self:?}");
+                assert_eq!(Over::from(closing), over, "{self:?}");
             }
         }
     }

@@ -12,12 +12,11 @@ use sojourn_core::{
     lifetime::Lifetime,
     policy::{Policy, PolicyVersion},
     session::{
-        Closing, Device, EndReason, EndedBy, Ending, Happening, Refusal, Session, Verdict, close, decide,
-        transition,
+        Device, EndReason, EndedBy, Ending, Happening, Refusal, Session, Verdict, close, decide, transition,
     },
     testing::{
         Dice,
-        oracle::{Life, Limits, Over},
+        oracle::{Life, Limits, Over, millis},
     },
     time::Timestamp,
 };
@@ -34,39 +33,24 @@ enum Happens {
     SignOut,
     /// The application's server revokes it.
     Revoke,
+    /// Everybody is signed out.
+    EndAll,
 }
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).expect("small")
-}
-
-fn limits(version: &PolicyVersion) -> Limits {
-    Limits {
-        version: version.version,
-        from: version.in_force_from.as_millis(),
-        idle: version.lifetime.inactivity().map(millis),
-        longest: version.lifetime.maximum().map(millis),
-    }
-}
-
-fn told(closing: Closing) -> Over {
-    Over {
-        at: closing.at.as_millis(),
-        status: closing.status.as_str(),
-        reason: closing.reason.as_str(),
-        by: closing.by.as_str(),
-        deadline: closing.deadline_at.as_millis(),
-        version: closing.settings_version,
-    }
-}
-
 fn version(version: u64, from: i64, lifetime: Lifetime) -> PolicyVersion {
     let activity = Activity::default();
-    PolicyVersion { version, in_force_from: at(from), lifetime, multi_session: false, activity }
+    PolicyVersion {
+        version,
+        in_force_from: at(from),
+        lifetime,
+        multi_session: false,
+        activity,
+        ends_all: false,
+    }
 }
 
 fn session(created: i64, impersonation: Option<Impersonation>) -> Session {
@@ -78,6 +62,7 @@ fn session(created: i64, impersonation: Option<Impersonation>) -> Session {
         created_at: at(created),
         updated_at: at(created),
         last_active_at: at(created),
+        settings_version: 1,
         first_factor_verified_at: at(created),
         device: Device::default(),
         impersonation,
@@ -101,6 +86,7 @@ fn happenings(unit: i64) -> impl Strategy<Value = Vec<(i64, Happens)>> {
         3 => Just(Happens::Look),
         1 => Just(Happens::SignOut),
         1 => Just(Happens::Revoke),
+        1 => Just(Happens::EndAll),
     ];
     prop::collection::vec(((0i64..12).prop_map(move |n| n * unit), happens), 0..14)
 }
@@ -117,8 +103,13 @@ impl Both {
     fn begin(now: i64, lifetime: Lifetime, impersonation: Option<Impersonation>) -> Self {
         let policy = Policy::new(version(1, 0, lifetime));
         let life = match &impersonation {
-            Some(own) => Life::begin_impersonation(now, millis(INACTIVITY), millis(own.maximum), 1),
-            None => Life::begin(now, limits(policy.current())),
+            Some(own) => Life::begin_impersonation(
+                now,
+                millis(INACTIVITY),
+                millis(own.maximum),
+                policy.current().into(),
+            ),
+            None => Life::begin(now, policy.current().into()),
         };
         Self { now, policy, session: session(now, impersonation), life }
     }
@@ -140,7 +131,7 @@ impl Both {
 
     fn take(&mut self, gap: i64, happens: Happens) {
         self.now += gap;
-        if !matches!(happens, Happens::Change(_)) {
+        if !matches!(happens, Happens::Change(_) | Happens::EndAll) {
             self.life.pass(self.now);
         }
         let version_now = self.policy.current().version;
@@ -164,16 +155,20 @@ impl Both {
                     self.life.end(self.now, "revoked", "revoked_by_backend", "backend", version_now);
                 assert_eq!(ended, expected);
             }
-            Happens::Change(lifetime) => {
-                // Two versions of one moment: the first was never in force.
-                self.now = self.now.max(self.policy.current().in_force_from.as_millis() + 1);
-                self.life.pass(self.now - 1);
-                let next = version(version_now + 1, self.now, lifetime);
-                self.forecasts(next);
-                self.life.change(limits(&next));
-                self.policy = self.policy.clone().then(next);
-            }
+            Happens::Change(lifetime) => self.change(lifetime, false),
+            Happens::EndAll => self.change(self.policy.current().lifetime, true),
         }
+    }
+
+    fn change(&mut self, lifetime: Lifetime, ends_all: bool) {
+        // Two versions of one moment: the first was never in force.
+        self.now = self.now.max(self.policy.current().in_force_from.as_millis() + 1);
+        self.life.pass(self.now - 1);
+        let number = self.policy.current().version + 1;
+        let next = PolicyVersion { ends_all, ..version(number, self.now, lifetime) };
+        self.forecasts(next);
+        self.life.change(Limits::from(&next));
+        self.policy = self.policy.clone().then(next);
     }
 
     /// The dry run says what then happens, to the letter.
@@ -184,7 +179,7 @@ impl Both {
         let ends = |change: bool, later: i64| {
             let mut life = self.life.clone();
             if change {
-                life.change(limits(&next));
+                life.change(Limits::from(&next));
             }
             life.pass(self.now + later);
             life.over().is_some()
@@ -207,7 +202,7 @@ impl Both {
                     // By no version of the settings: told is the one in force when it was noticed.
                     (closing.settings_version, over.version) = (0, 0);
                 }
-                assert_eq!(told(closing), over);
+                assert_eq!(Over::from(closing), over);
             }
             (Verdict::Open { until, .. }, None) => assert_eq!(until.as_millis(), self.life.due().at),
             (found, expected) => panic!("{found:?}, but {expected:?}"),
@@ -216,19 +211,22 @@ impl Both {
             return;
         }
         // From what is stored alone, as a node that was not there.
-        let settings: Vec<Limits> = self.policy.spans().map(|(version, _)| limits(version)).collect();
+        let settings: Vec<Limits> = self.policy.spans().map(|(version, _)| Limits::from(version)).collect();
         let (created, active) =
             (self.session.created_at.as_millis(), self.session.last_active_at.as_millis());
+        let under = self.session.settings_version;
         let fate = match &self.session.impersonation {
-            None => Life::fate(created, active, &settings),
-            Some(own) => {
-                let version = self.policy.current().version;
-                Life::fate_of_impersonation(created, active, millis(INACTIVITY), millis(own.maximum), version)
-            }
+            None => Life::fate(created, active, under, &settings),
+            Some(own) => Life::fate_of_impersonation(
+                (created, active, under),
+                millis(INACTIVITY),
+                millis(own.maximum),
+                &settings,
+            ),
         };
         match found {
             Verdict::Open { until, .. } => assert_eq!(until.as_millis(), fate.at),
-            Verdict::Closed(closing) => assert_eq!(told(closing), fate),
+            Verdict::Closed(closing) => assert_eq!(Over::from(closing), fate),
         }
     }
 }

@@ -38,6 +38,7 @@ fn acted_by_sam(maximum: Duration) -> Session {
         created_at: START,
         updated_at: START,
         last_active_at: START,
+        settings_version: 1,
         first_factor_verified_at: START,
         device: Device::default(),
         impersonation: Some(Impersonation::new(actor, maximum).expect("accepted")),
@@ -52,6 +53,7 @@ fn version(version: u64, from: Timestamp, lifetime: Lifetime) -> PolicyVersion {
         lifetime,
         multi_session: false,
         activity: Activity::default(),
+        ends_all: false,
     }
 }
 

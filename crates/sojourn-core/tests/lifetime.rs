@@ -27,6 +27,7 @@ fn session(created: i64, last_active: i64) -> Session {
         created_at: at(created),
         updated_at: at(created),
         last_active_at: at(last_active),
+        settings_version: 1,
         first_factor_verified_at: at(created),
         device: Device::default(),
         impersonation: None,
@@ -41,6 +42,7 @@ fn version(version: u64, from: i64, lifetime: Lifetime) -> PolicyVersion {
         lifetime,
         multi_session: false,
         activity: Activity::default(),
+        ends_all: false,
     }
 }
 

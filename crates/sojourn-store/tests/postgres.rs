@@ -53,7 +53,7 @@ async fn a_newer_schema_and_tables_of_others_are_refused() {
     open(&database).await.close().await.expect("closed");
     database.run("UPDATE schema_version SET version = 99").await;
     match Store::postgres(&database.url()).await {
-        Err(StoreError::NewerSchema { found: 99, known: 2 }) => {}
+        Err(StoreError::NewerSchema { found: 99, known: 3 }) => {}
         other => panic!("{other:?}"),
     }
     let database = Database::new().await;
@@ -82,7 +82,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
             let store = start.await.expect("no panic").expect("a database");
             assert_eq!(store.instances().await.expect("a load"), []);
         }
-        assert_eq!(database.number("SELECT version FROM schema_version").await, 2);
+        assert_eq!(database.number("SELECT version FROM schema_version").await, 3);
     }
 }
 

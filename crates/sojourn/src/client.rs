@@ -87,6 +87,11 @@ impl Client {
         self.send(Method::POST, path, &[], None, Some(body)).await
     }
 
+    /// A POST that may be a dry run.
+    pub async fn post_or_try(&self, path: &str, dry_run: bool, body: &Value) -> Result<Value, Refused> {
+        self.send(Method::POST, path, &[("dry_run", dry_run.to_string())], None, Some(body)).await
+    }
+
     pub async fn patch(&self, path: &str, query: &[(&str, String)], body: &Value) -> Result<Value, Refused> {
         self.send(Method::PATCH, path, query, None, Some(body)).await
     }

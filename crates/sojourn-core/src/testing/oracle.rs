@@ -5,6 +5,10 @@
 //!
 //! All numbers are milliseconds.
 
+use std::time::Duration;
+
+use crate::{policy::PolicyVersion, session::Closing};
+
 /// One version of the settings, as far as it ends sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -16,6 +20,8 @@ pub struct Limits {
     pub idle: Option<i64>,
     /// The maximum lifetime, if it is on.
     pub longest: Option<i64>,
+    /// Everybody is signed out when it comes into force.
+    pub ends_all: bool,
 }
 
 /// How a session ended.
@@ -39,6 +45,8 @@ pub struct Over {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Life {
     created: i64,
+    /// The version of the settings under which it began.
+    under: u64,
     active: i64,
     now: i64,
     limits: Limits,
@@ -49,28 +57,70 @@ pub struct Life {
     over: Option<Over>,
 }
 
+impl From<&PolicyVersion> for Limits {
+    fn from(version: &PolicyVersion) -> Self {
+        Self {
+            version: version.version,
+            from: version.in_force_from.as_millis(),
+            idle: version.lifetime.inactivity().map(millis),
+            longest: version.lifetime.maximum().map(millis),
+            ends_all: version.ends_all,
+        }
+    }
+}
+
+impl From<Closing> for Over {
+    fn from(closing: Closing) -> Self {
+        Self {
+            at: closing.at.as_millis(),
+            status: closing.status.as_str(),
+            reason: closing.reason.as_str(),
+            by: closing.by.as_str(),
+            deadline: closing.deadline_at.as_millis(),
+            version: closing.settings_version,
+        }
+    }
+}
+
+/// A span in milliseconds.
+pub fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(EVER)
+}
+
+/// The settings up to those that sign out whoever began under `under`, and those.
+fn until_signed_out(under: u64, settings: &[Limits]) -> (&[Limits], Option<Limits>) {
+    let signs_out = |limits: &Limits| limits.ends_all && limits.version > under;
+    match settings.iter().position(signs_out) {
+        Some(last) => (&settings[..=last], Some(settings[last])),
+        None => (settings, None),
+    }
+}
+
 /// Longer than anything lives.
 const EVER: i64 = i64::MAX / 4;
 
 impl Life {
     /// Somebody signs in at `now`, under limits that are in force.
     pub fn begin(now: i64, limits: Limits) -> Self {
-        let hard = limits.longest.map(|longest| (longest, limits.version));
-        Self { created: now, active: now, now, limits, hard, is_impersonation: false, over: None }
+        let (under, hard) = (limits.version, limits.longest.map(|longest| (longest, limits.version)));
+        Self { created: now, under, active: now, now, limits, hard, is_impersonation: false, over: None }
     }
 
-    /// Somebody signs in as somebody else, under limits that never change.
-    pub fn begin_impersonation(now: i64, idle: i64, longest: i64, version: u64) -> Self {
-        let limits = Limits { version, from: now, idle: Some(idle), longest: Some(longest) };
-        Self { is_impersonation: true, ..Self::begin(now, limits) }
+    /// Somebody signs in as somebody else, under limits that never change, while
+    /// `settings` are in force.
+    pub fn begin_impersonation(now: i64, idle: i64, longest: i64, settings: Limits) -> Self {
+        let own = Limits { idle: Some(idle), longest: Some(longest), ends_all: false, ..settings };
+        Self { is_impersonation: true, ..Self::begin(now, own) }
     }
 
-    /// The whole life of a session that was last active at `active` and at which
-    /// nothing happens any more but what `settings` say, oldest first.
-    pub fn fate(created: i64, active: i64, settings: &[Limits]) -> Over {
+    /// The whole life of a session that began under the version `under`, was last
+    /// active at `active`, and at which nothing happens any more but what `settings`
+    /// say, oldest first.
+    pub fn fate(created: i64, active: i64, under: u64, settings: &[Limits]) -> Over {
+        let (settings, signs_out) = until_signed_out(under, settings);
         let in_force = settings.iter().rev().find(|limits| limits.from <= created);
         let first = *in_force.or(settings.first()).expect("settings");
-        let mut life = Self { active, ..Self::begin(created, first) };
+        let mut life = Self { active, under, ..Self::begin(created, first) };
         let later = settings.iter().filter(|limits| limits.version > first.version);
         for (limits, next) in later.clone().zip(later.skip(1).map(Some).chain([None])) {
             // What was replaced the moment it came was never in force.
@@ -78,13 +128,26 @@ impl Life {
                 life.change(*limits);
             }
         }
+        if let Some(limits) = signs_out {
+            life.sign_out_by(limits);
+        }
         life.pass(EVER);
         life.over.expect("nothing lives for ever")
     }
 
     /// As [`Self::fate`], of somebody who acts as somebody else.
-    pub fn fate_of_impersonation(created: i64, active: i64, idle: i64, longest: i64, version: u64) -> Over {
-        let mut life = Self { active, ..Self::begin_impersonation(created, idle, longest, version) };
+    pub fn fate_of_impersonation(
+        (created, active, under): (i64, i64, u64),
+        idle: i64,
+        longest: i64,
+        settings: &[Limits],
+    ) -> Over {
+        let (settings, signs_out) = until_signed_out(under, settings);
+        let last = *settings.last().expect("settings");
+        let mut life = Self { active, under, ..Self::begin_impersonation(created, idle, longest, last) };
+        if let Some(limits) = signs_out {
+            life.change(limits);
+        }
         life.pass(EVER);
         life.over.expect("nothing lives for ever")
     }
@@ -109,6 +172,20 @@ impl Life {
 
     /// Other settings are in force, from `limits.from` on.
     pub fn change(&mut self, limits: Limits) {
+        self.take(limits);
+        self.sign_out_by(limits);
+    }
+
+    fn sign_out_by(&mut self, limits: Limits) {
+        if limits.ends_all && self.over.is_none() && self.under < limits.version {
+            let deadline = self.due().at;
+            let (at, version) = (limits.from.max(self.created), limits.version);
+            let (status, reason) = ("revoked", "revoked_by_admin");
+            self.over = Some(Over { at, status, reason, by: "admin", deadline, version });
+        }
+    }
+
+    fn take(&mut self, limits: Limits) {
         if self.is_impersonation {
             self.limits.version = limits.version;
             self.pass(limits.from);
@@ -116,7 +193,7 @@ impl Life {
         }
         // In force from the moment it began, these are the only ones that ever were.
         if limits.from <= self.created && self.over.is_none() {
-            *self = Self { active: self.active, ..Self::begin(self.created, limits) };
+            *self = Self { active: self.active, under: self.under, ..Self::begin(self.created, limits) };
             return;
         }
         // Up to the last moment before, the old ones are.

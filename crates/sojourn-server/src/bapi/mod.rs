@@ -12,6 +12,7 @@ mod instance;
 mod instance_settings;
 mod jwks;
 mod page;
+mod session_revocations;
 mod session_settings;
 mod session_token;
 mod sessions;
@@ -39,6 +40,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(sessions::get_session))
         .routes(routes!(sessions::get_session_end))
         .routes(routes!(sessions::revoke_session))
+        .routes(routes!(session_revocations::revoke_sessions))
         .routes(routes!(tokens::verify_session))
         .routes(routes!(tokens::refresh_session))
         .routes(routes!(tokens::create_session_token))

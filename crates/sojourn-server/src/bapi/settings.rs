@@ -54,6 +54,8 @@ pub struct Terms {
     pub author: String,
     /// The earlier version that is to be brought back.
     pub restores: Option<u64>,
+    /// Sign out everybody, whether the settings change or not.
+    pub ends_all_sessions: bool,
     /// The rest of the query.
     pub query: Params,
 }
@@ -76,7 +78,14 @@ impl Terms {
                 })?)
             }
         };
-        Ok(Self { expected, dry_run, author: author(headers), restores: None, query })
+        Ok(Self {
+            expected,
+            dry_run,
+            author: author(headers),
+            restores: None,
+            ends_all_sessions: false,
+            query,
+        })
     }
 }
 
@@ -94,7 +103,8 @@ pub struct Changed {
 }
 
 /// Puts what `decide` makes of the settings into force, as a version of its own;
-/// a change to what is in force already makes none. Nothing in a dry run.
+/// a change to what is in force already makes none, unless it signs out everybody.
+/// Nothing in a dry run.
 ///
 /// # Errors
 /// What `decide` says; `conflict` where another version is in force than
@@ -124,12 +134,13 @@ pub async fn change(
             ));
         }
         let after = decide(&before)?;
-        if after.says_the_same(&before) {
+        if after.says_the_same(&before) && !terms.ends_all_sessions {
             return Ok(Changed { now, policy, after: before.clone(), before });
         }
         app.pins().allow(&before.config(), &after.config())?;
         let after = Settings {
             restores: terms.restores,
+            ends_all_sessions: terms.ends_all_sessions,
             ..before.succeeded_by(after, at, terms.author.as_str())
         };
         if !terms.dry_run {
@@ -150,7 +161,7 @@ pub async fn change(
 /// # Errors
 /// The store does not answer.
 pub async fn would_end(app: &App, changed: &Changed) -> ApiResult<WouldEnd> {
-    if changed.after.session == changed.before.session {
+    if changed.after.session == changed.before.session && !changed.after.ends_all_sessions {
         return Ok(WouldEnd::default());
     }
     let mut forecast = Forecast::new(changed.now, changed.policy.clone(), changed.after.policy_version());

@@ -30,6 +30,7 @@ fn object(version: &Settings, before: Option<&Settings>) -> Value {
         "version": version.version,
         "author": version.author,
         "restores": version.restores,
+        "ended_all_sessions": version.ends_all_sessions,
         "saved_at": version.saved_at.unwrap_or(version.in_force_from),
         "in_force_from": version.in_force_from,
         "changes": changes.unwrap_or_default(),

@@ -114,6 +114,7 @@ mod tests {
             created_at: BEGAN,
             updated_at: BEGAN,
             last_active_at: BEGAN,
+            settings_version: 1,
             first_factor_verified_at: BEGAN,
             device: Device::default(),
             impersonation: None,

@@ -186,7 +186,8 @@ impl History {
                 self.numbers.push(another);
             }
             81 if self.passing == (Passing::TestClock { resets: true }) => self.reset().await,
-            81..87 => self.change().await,
+            81 => self.end_all().await,
+            82..87 => self.change().await,
             87..94 => {
                 let open: Vec<i64> = self.due();
                 let off = [-1000, -999, -1, 0, 0, 1][self.below(6)];

@@ -28,6 +28,7 @@ mod races;
 mod redirects;
 mod secrets;
 mod session_ends;
+mod session_revocations;
 mod settings_config;
 mod settings_forecast;
 mod settings_history;

@@ -28,7 +28,7 @@ async fn the_history_names_author_moment_and_difference_of_each_version_newest_f
     let version = |version: u64, author: &str, changes: Value| {
         let at = start + (i64::try_from(version).expect("small") - 1) * 60_000;
         json!({
-            "object": "settings_version", "version": version, "author": author, "restores": null,
+            "object": "settings_version", "version": version, "author": author, "restores": null, "ended_all_sessions": false,
             "saved_at": at, "in_force_from": at, "changes": changes,
         })
     };

@@ -16,14 +16,14 @@ use crate::{
     records::{SessionFilter, SessionOrder, StoredStatus},
 };
 
-const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum";
+const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version";
 const FROM: &str = "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
 
 statements! { "sessions";
-    SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
-    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL";
+    SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
+    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL";
     OPEN_OF_USER = "SELECT 1 FROM sessions WHERE instance_id = $1 AND user_id = $2 AND closed_at IS NULL LIMIT 1";
-    INSERT_SESSION = "INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at, first_factor_verified_at, user_agent, ip_address, closed_at, closed_status, closed_reason, closed_settings_version, closed_by, closed_deadline_at, actor, own_maximum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
+    INSERT_SESSION = "INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at, first_factor_verified_at, user_agent, ip_address, closed_at, closed_status, closed_reason, closed_settings_version, closed_by, closed_deadline_at, actor, own_maximum, settings_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING";
     INSERT_ACTIVITY = sqlite "INSERT INTO activity (instance_id, session_id, last_active_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING" postgres "INSERT INTO activity (instance_id, session_id, last_active_at, closed) SELECT $1, $2, $3, closed_at IS NOT NULL FROM sessions WHERE instance_id = $1 AND id = $2 ON CONFLICT DO NOTHING";
     CLOSE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, closed_at = $4, closed_status = $5, closed_reason = $6, closed_settings_version = $7, closed_by = $8, closed_deadline_at = $9 WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
     UPDATE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, first_factor_verified_at = CASE WHEN first_factor_verified_at < $4 THEN $4 ELSE first_factor_verified_at END WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
@@ -35,8 +35,8 @@ statements! { "sessions";
     // What is to be closed has to be there. PostgreSQL keeps its activity from others until the commit.
     SESSION_EXISTS = sqlite "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2" postgres "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2 FOR UPDATE";
     // Walked through group by group: $2 and $3 are the last of the group before.
-    OPEN_AFTER = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.closed_at IS NULL AND (s.created_at, s.id) > ($2, $3) ORDER BY s.created_at, s.id LIMIT $4";
-    LAST_ENDED_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NOT NULL ORDER BY s.closed_at DESC, s.id DESC LIMIT 1";
+    OPEN_AFTER = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.closed_at IS NULL AND (s.created_at, s.id) > ($2, $3) ORDER BY s.created_at, s.id LIMIT $4";
+    LAST_ENDED_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NOT NULL ORDER BY s.closed_at DESC, s.id DESC LIMIT 1";
     // One statement where another could see other rows than the first.
     PURGE_ACTIVITY = sqlite "DELETE FROM activity WHERE instance_id = $1 AND session_id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at, id LIMIT $3)";
     PURGE_SESSIONS = sqlite "DELETE FROM sessions WHERE instance_id = $1 AND id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at, id LIMIT $3)" postgres "WITH gone AS (DELETE FROM sessions WHERE instance_id = $1 AND id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at LIMIT $3) RETURNING id) DELETE FROM activity WHERE instance_id = $1 AND session_id IN (SELECT id FROM gone)";
@@ -66,6 +66,7 @@ fn session(row: &dyn Row) -> Result<Session, Unreadable> {
         created_at: time(row, 3)?,
         updated_at: time(row, 4)?,
         last_active_at: time(row, 5)?,
+        settings_version: row.int(17)?.map_or(0, i64::unsigned_abs),
         first_factor_verified_at: time(row, 6)?,
         device: Device { user_agent: text(row, 7)?.to_owned(), ip_address: text(row, 8)?.to_owned() },
         impersonation: impersonation::read(row, 15)?,
@@ -188,6 +189,7 @@ pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Step; 2], S
         row.closed.map(|closing| closing.deadline_at),
         actor,
         own_maximum,
+        row.settings_version,
     ];
     let activity = params![instance, row.id, row.last_active_at];
     Ok([Step::one(&INSERT_SESSION, params), Step::one(&INSERT_ACTIVITY, activity)])

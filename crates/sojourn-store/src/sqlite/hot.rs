@@ -270,6 +270,7 @@ mod tests {
             created_at: at,
             updated_at: at,
             last_active_at: at,
+            settings_version: 1,
             first_factor_verified_at: at,
             device: Device { user_agent: "Firefox".to_owned(), ip_address: "::1".to_owned() },
             impersonation: None,

@@ -7,6 +7,7 @@ use sojourn_core::{
     policy::Policy,
     session::{Closing, EndReason, Session},
     settings::Settings,
+    testing::oracle::Limits,
     time::{Moment, Timestamp, minutes, seconds},
 };
 use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
@@ -15,7 +16,7 @@ use super::{
     Broken, Plant, hold,
     shell::Request,
     step::{Ask, Choice, Turn, Way},
-    truth::{fate, limits_of},
+    truth::fate,
     world::{World, ready, session_settings, unexpected},
 };
 
@@ -37,6 +38,7 @@ impl World {
         let engine = &self.nodes[node].engine;
         let (before, policy) = ready(engine.settings(self.instance)).map_err(unexpected)?;
         let mut after = Settings { version: before.version + 1, ..before.clone() };
+        after.ends_all_sessions = choice.ends_all;
         after.session = session_settings(&before, choice, choice.multi_session);
         after.in_force_from = at.now.max(before.in_force_from);
         let open = self.open()?;
@@ -62,7 +64,7 @@ impl World {
     /// What a dry run has to say, and how many end within the hour in all.
     fn would_end(&self, now: Timestamp, after: &Settings, open: &[Session]) -> (WouldEnd, u64) {
         let mut changed = self.truth.settings.clone();
-        changed.push(limits_of(after));
+        changed.push(Limits::from(&after.policy_version()));
         let (now, later) = (now.as_millis(), (now + HORIZON).as_millis());
         let mut would_end = WouldEnd::default();
         let mut all = 0;
@@ -201,8 +203,9 @@ fn told_choice(choice: Choice) -> String {
     let span = |span: Option<u64>| span.map_or("off".to_owned(), |seconds| format!("{seconds} s"));
     let multi_session = choice.multi_session.map_or("as before".to_owned(), |on| on.to_string());
     format!(
-        "settings: inactivity {}, maximum {}, several accounts {multi_session}",
+        "settings: inactivity {}, maximum {}, several accounts {multi_session}{}",
         span(choice.idle),
-        span(choice.longest)
+        span(choice.longest),
+        if choice.ends_all { ", everybody signed out" } else { "" }
     )
 }

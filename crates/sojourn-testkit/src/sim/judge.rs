@@ -8,6 +8,7 @@ use sojourn_core::{
     policy::Policy,
     session::{Ending, Session},
     settings::Settings,
+    testing::oracle::Over,
     time::{Moment, Timestamp},
 };
 use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
@@ -15,7 +16,7 @@ use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
 use super::{
     Broken, Plant, broken, hold,
     shell::{Decision, Loaded, Request},
-    truth::{fate, told},
+    truth::fate,
     world::{World, ready, unexpected},
 };
 
@@ -62,7 +63,7 @@ impl World {
                 expected.reason = ending.reason.as_str();
                 expected.by = ending.by.as_str();
             }
-            hold(told(closing) == expected, "an end says how, when, why and by whom", || {
+            hold(Over::from(closing) == expected, "an end says how, when, why and by whom", || {
                 format!("{closing:?} instead of {expected:?}")
             })?;
         }

@@ -30,6 +30,8 @@ pub struct Choice {
     pub multi_session: Option<bool>,
     /// Only visible tabs count as activity.
     pub visible: bool,
+    /// Everybody is signed out with it.
+    pub ends_all: bool,
 }
 
 /// One thing that happens. Numbers name things modulo how many there are.
@@ -154,7 +156,7 @@ impl Choice {
         let (idle, longest) = (pick(dice, &IDLES), pick(dice, &LONGESTS));
         let longest = if idle.is_none() { longest.or(Some(600)) } else { longest };
         let multi_session = pick(dice, &[None, None, Some(true), Some(false)]);
-        Self { idle, longest, multi_session, visible: one_in(dice, 4) }
+        Self { idle, longest, multi_session, visible: one_in(dice, 4), ends_all: one_in(dice, 8) }
     }
 }
 

@@ -10,7 +10,7 @@ use sojourn_core::{
     policy::Policy,
     session::{Closing, Session, Verdict, decide},
     settings::Settings,
-    testing::oracle::{Life, Limits, Over},
+    testing::oracle::{Life, Limits, Over, millis},
     time::{Moment, Timestamp},
 };
 use sojourn_store::{ChangeSet, Write};
@@ -84,42 +84,18 @@ pub struct Place {
     pub node: u64,
 }
 
-fn millis(span: std::time::Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4)
-}
-
-/// Limits as plain numbers.
-pub fn limits_of(settings: &Settings) -> Limits {
-    let lifetime = settings.session.lifetime();
-    Limits {
-        version: settings.version,
-        from: settings.in_force_from.as_millis(),
-        idle: lifetime.inactivity().map(millis),
-        longest: lifetime.maximum().map(millis),
-    }
-}
-
-/// A closing as plain numbers and words.
-pub fn told(closing: Closing) -> Over {
-    Over {
-        at: closing.at.as_millis(),
-        status: closing.status.as_str(),
-        reason: closing.reason.as_str(),
-        by: closing.by.as_str(),
-        deadline: closing.deadline_at.as_millis(),
-        version: closing.settings_version,
-    }
-}
-
 /// How a session ends by what is stored of it, if nothing happens any more.
 pub fn fate(settings: &[Limits], session: &Session) -> Over {
     let (created, active) = (session.created_at.as_millis(), session.last_active_at.as_millis());
+    let under = session.settings_version;
     match &session.impersonation {
-        None => Life::fate(created, active, settings),
-        Some(own) => {
-            let version = settings.last().map_or(0, |limits| limits.version);
-            Life::fate_of_impersonation(created, active, millis(INACTIVITY), millis(own.maximum), version)
-        }
+        None => Life::fate(created, active, under, settings),
+        Some(own) => Life::fate_of_impersonation(
+            (created, active, under),
+            millis(INACTIVITY),
+            millis(own.maximum),
+            settings,
+        ),
     }
 }
 
@@ -131,7 +107,7 @@ impl Truth {
 
     /// Settings are in force.
     pub fn change(&mut self, settings: &Settings) {
-        let mut limits = limits_of(settings);
+        let mut limits = Limits::from(&settings.policy_version());
         limits.from = self.settings.last().map_or(limits.from, |last| limits.from.max(last.from));
         self.multi_session = settings.session.multi_session();
         self.settings.push(limits);
@@ -168,7 +144,7 @@ impl Truth {
         let verdict = decide(now, policy, session);
         let agrees = match verdict {
             Verdict::Open { until, .. } => now < until && until.as_millis() == fate.at,
-            Verdict::Closed(closing) => fate.at <= now.as_millis() && told(closing) == fate,
+            Verdict::Closed(closing) => fate.at <= now.as_millis() && Over::from(closing) == fate,
         };
         hold(agrees, "the rule agrees with the oracle", || {
             format!("{verdict:?} at {now:?}, but {fate:?} of {session:?} under {:?}", self.settings)
@@ -212,7 +188,7 @@ impl Truth {
                 if session.impersonation.is_some() {
                     over.version = closing.settings_version;
                 }
-                told(closing) == over
+                Over::from(closing) == over
             }
             _ => false,
         };
@@ -309,7 +285,7 @@ impl Truth {
         let at = session.last_active_at.as_millis();
         let newest = self.newest();
         let life = self.is_exact.then(|| match own {
-            Some(longest) => Life::begin_impersonation(at, millis(INACTIVITY), longest, newest.version),
+            Some(longest) => Life::begin_impersonation(at, millis(INACTIVITY), longest, newest),
             None => Life::begin(at, newest),
         });
         // What comes with the sign-in itself is stored at once.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod clock;
+mod confirm;
 mod env;
 mod mailbox;
 mod migrate;

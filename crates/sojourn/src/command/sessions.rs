@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::ServerArguments;
+use super::confirm::confirm;
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -57,11 +58,24 @@ pub struct InspectArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("whose").required(true).args(["ids", "user", "all"]))]
 pub struct RevokeArguments {
     /// Ids such as sess_2kX…
-    #[arg(required = true, value_name = "ID")]
+    #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// One object: {"data":[…]}
+    /// All sessions of this user
+    #[arg(long, value_name = "USER_ID")]
+    user: Option<String>,
+    /// All sessions of everybody
+    #[arg(long)]
+    all: bool,
+    /// End none of --user or --all; say how many it would be
+    #[arg(long, conflicts_with = "ids")]
+    dry_run: bool,
+    /// Do not ask before --all
+    #[arg(long, conflicts_with = "ids")]
+    yes: bool,
+    /// As one JSON object; of ids {"data":[…]}
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -166,6 +180,11 @@ pub(super) fn time(ms: Option<i64>) -> String {
 
 async fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
     let client = Client::find(&arguments.server)?;
+    match (&arguments.user, arguments.all) {
+        (Some(user), _) => return revoke_many(&client, arguments, &json!({ "user_id": user })).await,
+        (None, true) => return revoke_many(&client, arguments, &json!({ "all": true })).await,
+        (None, false) => {}
+    }
     let mut revoked = Vec::new();
     for id in &arguments.ids {
         let id = checked(id)?;
@@ -182,6 +201,34 @@ async fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
         output::line(&json!({ "data": revoked }).to_string())?;
     }
     Ok(())
+}
+
+/// All sessions of a user, or of everybody.
+async fn revoke_many(client: &Client, arguments: &RevokeArguments, whose: &Value) -> Result<(), Failure> {
+    let send = async |dry_run: bool| {
+        let answer = client.post_or_try("/v1/sessions/revoke", dry_run, whose).await;
+        answer.map_err(|refused| refused.while_doing("cannot end the sessions"))
+    };
+    let told = |answer: &Value, text: String| {
+        if arguments.json { output::line(&answer.to_string()) } else { output::line(&text) }
+    };
+    if arguments.dry_run || (arguments.all && !arguments.yes) {
+        let dry = send(true).await?;
+        let would = format!("would end {} sessions", dry["would_end"]);
+        if arguments.dry_run {
+            return told(&dry, would);
+        }
+        output::note(&would);
+        confirm(arguments.yes, "Sign everybody out?")?;
+    }
+    let answer = send(false).await?;
+    let text = match answer["revoked"].as_u64() {
+        Some(count) => format!("{count} sessions ended"),
+        None => {
+            format!("everybody who was signed in at {} is signed out", time(answer["revoked_at"].as_i64()))
+        }
+    };
+    told(&answer, text)
 }
 
 fn so_far(revoked: &[Value]) -> String {

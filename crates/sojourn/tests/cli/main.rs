@@ -12,4 +12,5 @@ mod postgres;
 mod process;
 mod raw_http;
 mod settings_as_code;
+mod stand_in;
 mod support;

@@ -28,7 +28,7 @@ impl Document {
     fn limits(&self, version: u64, from: i64) -> Limits {
         let millis =
             |(enabled, seconds): (bool, u64)| enabled.then(|| i64::try_from(seconds).expect("small") * 1000);
-        Limits { version, from, idle: millis(self.idle), longest: millis(self.longest) }
+        Limits { version, from, idle: millis(self.idle), longest: millis(self.longest), ends_all: false }
     }
 }
 
@@ -153,7 +153,7 @@ impl Model {
     pub fn admit(&mut self, browser: usize, user: usize, id: String, longest: Option<i64>) -> usize {
         let now = self.now();
         let life = match longest {
-            Some(longest) => Life::begin_impersonation(now, 600_000, longest, self.settings.version),
+            Some(longest) => Life::begin_impersonation(now, 600_000, longest, self.settings),
             None => Life::begin(now, self.settings),
         };
         let acts = longest.is_some();
@@ -221,9 +221,19 @@ impl Model {
             return;
         }
         self.document = document;
-        self.settings = document.limits(self.settings.version + 1, self.now());
+        self.put(document.limits(self.settings.version + 1, self.now()));
+    }
+
+    /// Everybody is signed out.
+    pub fn end_all(&mut self) {
+        let next = self.document.limits(self.settings.version + 1, self.now());
+        self.put(Limits { ends_all: true, ..next });
+    }
+
+    fn put(&mut self, settings: Limits) {
+        self.settings = settings;
         for held in self.sessions.iter_mut().filter(|held| !held.is_recorded) {
-            held.life.change(self.settings);
+            held.life.change(settings);
         }
     }
 

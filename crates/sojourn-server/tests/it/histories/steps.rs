@@ -214,6 +214,21 @@ impl History {
         self.agree("a version", &version, &Some(self.model.settings.version), &answer);
     }
 
+    /// Everybody is signed out; the dry run says how many.
+    pub(super) async fn end_all(&mut self) {
+        self.wait(1).await;
+        self.tell("everybody is signed out");
+        let (backend, all) = (self.app().backend(), json!({"all": true}));
+        let dry_run = backend.post("/v1/sessions/revoke?dry_run=true", all.clone()).await;
+        let open = self.due().len() as u64;
+        self.agree("a dry run", &dry_run.assert_ok().json()["would_end"].as_u64(), &Some(open), &dry_run);
+        let answer = backend.post("/v1/sessions/revoke", all).await;
+        self.model.end_all();
+        let version = answer.assert_ok().json()["version"].as_u64();
+        self.agree("a version", &version, &Some(self.model.settings.version), &answer);
+        self.agree("nobody is left", &self.due().len(), &0, &answer);
+    }
+
     /// Every session has the status it should, and every end its record.
     pub(super) async fn check_ends(&mut self) {
         self.tell("all sessions and ends are looked at");

@@ -1,7 +1,5 @@
 //! All settings of a running server as one document, and how a change of them is shown.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-
 use reqwest::Method;
 use serde_json::{Map, Value};
 use sojourn_core::settings::{Difference, differences};
@@ -95,25 +93,5 @@ pub fn report(answer: &Value) {
             count("now"),
             count("within_one_hour")
         ));
-    }
-}
-
-/// Asks on a terminal; refuses where nobody can be asked.
-pub fn confirm(yes: bool) -> Result<(), Failure> {
-    if yes {
-        return Ok(());
-    }
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::new(Exit::Usage, "confirmation_required", "nothing was changed")
-            .because("the change has to be confirmed, and this is no terminal on which to ask")
-            .next("add --yes to change the settings, or --dry-run to see only what would happen"));
-    }
-    let mut stderr = io::stderr().lock();
-    let mut answer = String::new();
-    let asked = write!(stderr, "Change the settings? [y/N] ").and_then(|()| stderr.flush());
-    let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
-    match (read, answer.trim().to_ascii_lowercase().as_str()) {
-        (Ok(_), "y" | "yes") => Ok(()),
-        _ => Err(Failure::new(Exit::Other, "not_confirmed", "nothing was changed")),
     }
 }

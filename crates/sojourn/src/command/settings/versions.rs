@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use sojourn_core::settings::{Difference, differences};
 
 use super::file;
-use super::remote::{Remote, between, confirm, lines, report};
+use super::remote::{Remote, between, lines, report};
 use crate::client::Client;
 use crate::command::ServerArguments;
+use crate::command::confirm::confirm;
 use crate::command::sessions::time;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -188,7 +189,7 @@ fn propose(dry: &Value, changes: &[Difference], terms: &TermsArguments) -> Resul
         output::note("nothing was changed");
         return Ok(false);
     }
-    confirm(terms.yes)?;
+    confirm(terms.yes, "Change the settings?")?;
     Ok(true)
 }
 
@@ -273,6 +274,9 @@ fn rows_of(version: &Value) -> Vec<Vec<String>> {
         .collect();
     if let Some(earlier) = version["restores"].as_u64() {
         told.insert(0, format!("(back to version {earlier})"));
+    }
+    if version["ended_all_sessions"] == true {
+        told.insert(0, "(everybody signed out)".to_owned());
     }
     if told.is_empty() {
         told.push("-".to_owned());

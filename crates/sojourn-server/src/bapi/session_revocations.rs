@@ -1,0 +1,97 @@
+//! Ending many sessions at once: all of a user, or all there are (SES-17).
+
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use sojourn_core::{
+    id::UserId,
+    session::{EndReason, EndedBy, Ending},
+};
+use sojourn_store::{Engine as _, Write};
+
+use super::settings::{Fields, Terms, change, would_end};
+use crate::{
+    app::App,
+    auth::ApplicationServer,
+    revocation,
+    wire::{ApiError, ApiResult, ErrorCode, Params},
+};
+
+/// Ends all sessions of a user (`{"user_id": "user_…"}`), or of everybody
+/// (`{"all": true}`). All who were signed in before the answer are signed out with
+/// it, however many they are; tokens already out live on for at most their lifetime.
+/// Everybody is signed out by a version of the settings that changes none of them,
+/// so the history says who did it, and `If-Match` is heeded. `?dry_run=true` only
+/// counts.
+#[utoipa::path(post, path = "/v1/sessions/revoke", tag = "Sessions", responses((status = 200, description = "What was ended, or in a dry run would be"), (status = 404, description = "Unknown user"), (status = 409, description = "Another version of the settings is in force"), (status = 422, description = "Neither a user nor all")))]
+pub async fn revoke_sessions(
+    State(app): State<App>,
+    _: ApplicationServer,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    params: Params,
+) -> ApiResult<Response> {
+    let terms = Terms::of(&headers, query.as_deref())?;
+    // The query is read with the body.
+    let fields = Fields::new(params.fields(), "", &["all", "user_id", "dry_run"])?;
+    match (params.flag("all")?.unwrap_or(false), fields.text("user_id")?) {
+        (true, None) => of_everybody(&app, terms).await,
+        (false, Some(user_id)) => of_user(&app, &terms, user_id).await,
+        _ => Err(ApiError::param(ErrorCode::FormParamMissing, "user_id")
+            .why("Say whose sessions to end: either user_id, or all with the value true.")),
+    }
+}
+
+async fn of_everybody(app: &App, terms: Terms) -> ApiResult<Response> {
+    let terms = Terms { ends_all_sessions: true, ..terms };
+    let changed = change(app, &terms, |settings| Ok(settings.clone())).await?;
+    let version = if terms.dry_run { &changed.before } else { &changed.after };
+    let mut answer = json!({
+        "object": "session_revocation",
+        "user_id": null,
+        "dry_run": terms.dry_run,
+        "version": version.version,
+    });
+    if terms.dry_run {
+        answer["would_end"] = would_end(app, &changed).await?.now.into();
+    } else {
+        answer["revoked_at"] = changed.after.in_force_from.as_millis().into();
+    }
+    Ok(Json(answer).into_response())
+}
+
+async fn of_user(app: &App, terms: &Terms, user_id: &str) -> ApiResult<Response> {
+    let no_user = || ApiError::not_found("user");
+    let user_id: UserId = user_id.parse().map_err(|_| no_user())?;
+    let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
+    let (at, ended) = app
+        .settle(|| async {
+            app.store().user(app.instance_id(), user_id).await?.ok_or_else(no_user)?;
+            let at = app.moment();
+            let changes = revocation::of_user(app, app.changes(at), user_id, None, ending).await?;
+            let is_its_doing = |write: &&Write| match write {
+                Write::CloseSession(session) => {
+                    session.closed.is_some_and(|closing| closing.reason == ending.reason)
+                }
+                _ => false,
+            };
+            let ended = changes.writes.iter().filter(is_its_doing).count();
+            if !terms.dry_run {
+                app.commit(changes).await?;
+            }
+            Ok((at, ended))
+        })
+        .await?;
+    let mut answer = json!({"object": "session_revocation", "user_id": user_id, "dry_run": terms.dry_run});
+    if terms.dry_run {
+        answer["would_end"] = ended.into();
+    } else {
+        answer["revoked"] = ended.into();
+        answer["revoked_at"] = at.now.as_millis().into();
+    }
+    Ok(Json(answer).into_response())
+}
