@@ -204,8 +204,19 @@ ids! {
     MailId "mail";
     /// One recorded event.
     EventId "evt";
+    /// One secret key of the application's server.
+    SecretKeyId "key";
     /// One commit, so that a lost answer to COMMIT can be settled.
     CommitId "cmt";
+}
+
+impl SecretKeyId {
+    /// A key is known by its hash only, and so is its id.
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        let mut bytes = [0; 20];
+        bytes.copy_from_slice(&hash[..20]);
+        Self(Body(bytes))
+    }
 }
 
 /// One ticket, whichever kind: its prefix says what it lets people do.

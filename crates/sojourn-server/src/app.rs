@@ -18,6 +18,7 @@ use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, 
 use url::Url;
 
 use crate::{
+    auth::secret_key::KeyUses,
     clock::{Clock, Clocks},
     first_instance,
     keys::{self, MasterKey, SealError, Signer, SigningError},
@@ -127,6 +128,7 @@ struct Inner {
     allow_loopback: bool,
     exposed: bool,
     pins: crate::pins::Pins,
+    key_uses: KeyUses,
 }
 
 impl std::fmt::Debug for App {
@@ -172,6 +174,7 @@ impl App {
             allow_loopback: options.allow_loopback && development,
             exposed: options.exposed,
             pins: options.pins,
+            key_uses: KeyUses::default(),
             clocks,
             store,
             instance,
@@ -216,6 +219,10 @@ impl App {
     /// Both clocks. Read once per request.
     pub fn moment(&self) -> Moment {
         self.0.clocks.read()
+    }
+
+    pub(crate) fn key_uses(&self) -> &KeyUses {
+        &self.0.key_uses
     }
 
     pub(crate) fn clocks(&self) -> &Clocks {

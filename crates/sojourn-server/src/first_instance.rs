@@ -57,10 +57,11 @@ async fn make(
         .expect(Expect::NoInstance)
         .write(Write::InsertInstance(instance.clone()))
         .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
-        .write(Write::InsertSecretKey(SecretKey {
-            hash: keys::sha256(secret_key.as_bytes()),
-            created_at: now,
-        }))
+        .write(Write::InsertSecretKey(SecretKey::new(
+            keys::sha256(secret_key.as_bytes()),
+            Some("development".to_owned()),
+            at.wall,
+        )))
         .write(Write::Settings(Settings::initial(now)));
     store.commit(changes).await?;
     Ok(instance)

@@ -97,6 +97,11 @@ pub enum Write {
     InsertSigningKey(SigningKey),
     /// A key of the application's server.
     InsertSecretKey(SecretKey),
+    /// Takes back the key with this hash. Refused with `Conflict` when it was taken
+    /// back before, or is the last that is good: nobody could make another.
+    RevokeSecretKey([u8; 32]),
+    /// The key with this hash was used.
+    SecretKeyUsed([u8; 32]),
     /// Versioned. The test clock of a development instance.
     TestClock(TestClock),
     /// Moves the times of everything that is still open by so many milliseconds,

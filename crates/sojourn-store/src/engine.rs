@@ -194,7 +194,9 @@ engine! {
         fn instances() -> Result<Vec<Instance>, StoreError>;
         /// The keys that sign an instance's tokens, oldest first.
         fn signing_keys(instance: InstanceId) -> Result<Vec<SigningKey>, StoreError>;
-        /// Whether a secret key with this hash belongs to the instance.
+        /// All secret keys, oldest first, those taken back included.
+        fn secret_keys(instance: InstanceId) -> Result<Vec<SecretKey>, StoreError>;
+        /// The secret key of the instance with this hash, if there ever was one.
         fn secret_key(instance: InstanceId, hash: [u8; 32]) -> Result<Option<SecretKey>, StoreError>;
 
         /// The settings in force and the versions of the policy.

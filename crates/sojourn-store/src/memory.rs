@@ -224,6 +224,13 @@ impl Engine for MemoryEngine {
         Ok(keys)
     }
 
+    async fn secret_keys(&self, instance: InstanceId) -> Result<Vec<SecretKey>, StoreError> {
+        let mut keys: Vec<SecretKey> =
+            self.list(instance, |tenant| tenant.secret_keys.values().cloned().collect())?;
+        keys.sort_by_key(|key| (key.created_at, key.hash));
+        Ok(keys)
+    }
+
     async fn secret_key(
         &self,
         instance: InstanceId,

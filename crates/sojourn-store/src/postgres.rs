@@ -213,6 +213,10 @@ impl Engine for PostgresEngine {
         self.shared.all(&instances::signing_keys(instance)).await
     }
 
+    async fn secret_keys(&self, instance: InstanceId) -> Result<Vec<SecretKey>, StoreError> {
+        self.shared.all(&instances::secret_keys(instance)).await
+    }
+
     async fn secret_key(
         &self,
         instance: InstanceId,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sojourn_core::{
     client::Browser,
-    id::{ClientId, EventId, InstanceId, MailId, SessionId, TicketId, UserId},
+    id::{ClientId, EventId, InstanceId, MailId, SecretKeyId, SessionId, TicketId, UserId},
     impersonation::Impersonation,
     policy::Policy,
     session::{ClosedStatus, Session},
@@ -67,8 +67,31 @@ pub struct SigningKey {
 pub struct SecretKey {
     /// SHA-256 of the key's text.
     pub hash: [u8; 32],
-    /// When it was made.
+    /// What it is for, in the words of whoever made it.
+    pub name: Option<String>,
+    /// When it was made. On the wall, as all times of a key.
     pub created_at: Timestamp,
+    /// When it was last used, give or take some minutes.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl SecretKey {
+    /// A new key.
+    pub const fn new(hash: [u8; 32], name: Option<String>, created_at: Timestamp) -> Self {
+        Self { hash, name, created_at, last_used_at: None, revoked_at: None }
+    }
+
+    /// What it is called in the API.
+    pub fn id(&self) -> SecretKeyId {
+        SecretKeyId::of_hash(&self.hash)
+    }
+
+    /// Whether it still opens anything.
+    pub const fn is_good(&self) -> bool {
+        self.revoked_at.is_none()
+    }
 }
 
 /// A ticket: signs one user in, once, or somebody who acts as them.

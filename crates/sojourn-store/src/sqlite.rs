@@ -151,6 +151,10 @@ impl Engine for SqliteEngine {
         self.readers.all(&instances::signing_keys(instance))
     }
 
+    async fn secret_keys(&self, instance: InstanceId) -> Result<Vec<SecretKey>, StoreError> {
+        self.readers.all(&instances::secret_keys(instance))
+    }
+
     async fn secret_key(
         &self,
         instance: InstanceId,

@@ -64,7 +64,7 @@ pub(crate) async fn instance(
     let changes = ChangeSet::new(id, Moment::real(START), dice)
         .write(Write::InsertInstance(instance))
         .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: START }))
-        .write(Write::InsertSecretKey(SecretKey { hash, created_at: START }))
+        .write(Write::InsertSecretKey(SecretKey::new(hash, None, START)))
         .write(Write::Settings(settings));
     store.commit(changes).await.expect("an empty store takes an instance");
     // From here on the dice are the application's: whatever the story is, they start alike.

@@ -1,10 +1,17 @@
 //! The application's server, by its secret key.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use sojourn_store::Engine as _;
+use sojourn_core::time::{Timestamp, minutes};
+use sojourn_store::{Engine as _, SecretKey, Write};
 
 use crate::{
     app::App,
@@ -56,18 +63,65 @@ async fn prove<'a>(app: &App, headers: &'a HeaderMap) -> ApiResult<(ApplicationS
         return Err(ApiError::new(ErrorCode::SecretKeyFromBrowser)
             .why("A secret key was sent together with an Origin header, that is, from a browser. Keep it on your server, and rotate it."));
     }
-    if !is_secret_key(app, key).await? {
+    let known = find(app, key).await?.ok_or_else(|| {
+        ApiError::new(ErrorCode::ClerkKeyInvalid)
+            .why("The secret key is not one of this instance. Compare it with the one that the server printed at its start.")
+    })?;
+    if !known.is_good() {
         return Err(ApiError::new(ErrorCode::ClerkKeyInvalid)
-            .why("The secret key is not one of this instance. Compare it with the one that the server printed at its start."));
+            .why("The secret key was revoked. Give the application another one: sojourn keys create."));
     }
+    note_use(app, &known);
     Ok((ApplicationServer, key))
 }
 
-/// Whether `key` is a secret key of this instance: a look-up by hash, so that
-/// neither the database nor the time it takes tells a part of it.
+/// Whether `key` is a good secret key of this instance.
 ///
 /// # Errors
 /// The store does not answer.
 pub async fn is_secret_key(app: &App, key: &str) -> ApiResult<bool> {
-    Ok(app.store().secret_key(app.instance_id(), sha256(key.as_bytes())).await?.is_some())
+    let Some(known) = find(app, key).await?.filter(SecretKey::is_good) else { return Ok(false) };
+    note_use(app, &known);
+    Ok(true)
+}
+
+/// A look-up by hash, so that neither the database nor the time it takes tells a
+/// part of a key.
+async fn find(app: &App, key: &str) -> ApiResult<Option<SecretKey>> {
+    Ok(app.store().secret_key(app.instance_id(), sha256(key.as_bytes())).await?)
+}
+
+/// How exactly the last use of a key is known.
+const USE_NOTED_EVERY: Duration = minutes(5);
+
+/// The last uses that this node has noted.
+#[derive(Debug, Default)]
+pub struct KeyUses(Mutex<BTreeMap<[u8; 32], Timestamp>>);
+
+impl KeyUses {
+    /// Whether the use of `key` at `wall` is worth a row: not if one was noted a
+    /// moment ago, here or by another node.
+    fn is_news(&self, key: &SecretKey, wall: Timestamp) -> bool {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = key.last_used_at.max(noted.get(&key.hash).copied());
+        let is_news = last.is_none_or(|last| wall >= last + USE_NOTED_EVERY);
+        if is_news {
+            noted.insert(key.hash, wall);
+        }
+        is_news
+    }
+}
+
+/// Notes that a key is in use. No request waits for it.
+fn note_use(app: &App, key: &SecretKey) {
+    let at = app.moment();
+    if !app.key_uses().is_news(key, at.wall) {
+        return;
+    }
+    let (app, used) = (app.clone(), app.changes(at).write(Write::SecretKeyUsed(key.hash)));
+    tokio::spawn(async move {
+        if let Err(error) = app.commit(used).await {
+            tracing::warn!(%error, "that a secret key is in use could not be noted");
+        }
+    });
 }

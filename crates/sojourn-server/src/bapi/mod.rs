@@ -12,6 +12,7 @@ mod instance;
 mod instance_settings;
 mod jwks;
 mod page;
+mod secret_keys;
 mod session_revocations;
 mod session_settings;
 mod session_token;
@@ -67,6 +68,8 @@ pub fn router() -> OpenApiRouter<App> {
         ))
         .routes(routes!(session_settings::get_session_settings, session_settings::update_session_settings))
         .routes(routes!(session_token::get_session_token, session_token::update_session_token))
+        .routes(routes!(secret_keys::list_secret_keys, secret_keys::create_secret_key))
+        .routes(routes!(secret_keys::revoke_secret_key))
         .routes(routes!(settings_history::list_settings_versions))
         .routes(routes!(settings_history::get_settings_version))
         .routes(routes!(settings_history::rollback_settings))

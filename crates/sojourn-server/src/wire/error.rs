@@ -117,6 +117,7 @@ codes! {
     ActorTokenSubjectNotFound "actor_token_subject_not_found" NOT_FOUND "The user does not exist any more";
     ActorTokenCannotBeRevoked "actor_token_cannot_be_revoked_code" BAD_REQUEST "The actor token cannot be revoked";
     ReservedClaim "jwt_template_reserved_claim" BAD_REQUEST "A reserved claim was used";
+    SecretKeyCannotBeRevoked "secret_key_cannot_be_revoked" CONFLICT "The secret key cannot be revoked";
     SettingPinned "setting_pinned" CONFLICT "The setting is pinned";
     // Ours
     ServiceUnavailable "service_unavailable" SERVICE_UNAVAILABLE "Cannot answer now";

@@ -26,6 +26,7 @@ mod pages;
 mod password_hashes;
 mod races;
 mod redirects;
+mod secret_keys;
 mod secrets;
 mod session_ends;
 mod session_revocations;

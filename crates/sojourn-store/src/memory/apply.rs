@@ -17,7 +17,7 @@ use crate::{
     change::{ChangeSet, Expect, Write},
     engine::CommitError,
     outbox,
-    records::{Ticket, TicketStatus},
+    records::{SecretKey, Ticket, TicketStatus},
 };
 
 /// Takes one change back.
@@ -177,6 +177,22 @@ impl Application<'_> {
             }
             Write::InsertSigningKey(key) => unless(put!(self.signing_keys[key.kid.clone()] = key.clone())),
             Write::InsertSecretKey(key) => unless(put!(self.secret_keys[key.hash] = key.clone())),
+            Write::RevokeSecretKey(hash) => {
+                let is_left = |key: &SecretKey| key.hash != *hash && key.is_good();
+                unless(!self.tenant.secret_keys.values().any(is_left))?;
+                let stored = self.tenant.secret_keys.get(hash).filter(|key| key.is_good()).cloned();
+                let key =
+                    SecretKey { revoked_at: Some(changes.at.wall), ..stored.ok_or(CommitError::Conflict)? };
+                put!(self.secret_keys[key.hash] = key);
+                Ok(())
+            }
+            Write::SecretKeyUsed(hash) => {
+                if let Some(stored) = self.tenant.secret_keys.get(hash).cloned() {
+                    let last_used_at = stored.last_used_at.max(Some(changes.at.wall));
+                    put!(self.secret_keys[stored.hash] = SecretKey { last_used_at, ..stored });
+                }
+                Ok(())
+            }
             Write::TestClock(clock) => {
                 let before = self.tenant.test_clock;
                 unless(before.version != clock.version)?;

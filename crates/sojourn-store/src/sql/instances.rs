@@ -4,7 +4,7 @@ use sojourn_core::{id::InstanceId, settings::Settings, time::Timestamp};
 
 use super::{
     Load, Row, Step, Unreadable, Want, json, params,
-    row::{bytes, document, hash, number, parsed, text, time, time_if_any, word},
+    row::{bytes, document, hash, number, parsed, text, text_if_any, time, time_if_any, word},
     statements,
 };
 use crate::{
@@ -20,8 +20,14 @@ statements! { "instances";
     INSERT_INSTANCE = "INSERT INTO instances (id, environment, host, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     SIGNING_KEYS = "SELECT kid, sealed_private_key, created_at FROM signing_keys WHERE instance_id = $1 ORDER BY created_at, kid";
     INSERT_SIGNING_KEY = "INSERT INTO signing_keys (instance_id, kid, sealed_private_key, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    SECRET_KEY = "SELECT hash, created_at FROM secret_keys WHERE instance_id = $1 AND hash = $2";
-    INSERT_SECRET_KEY = "INSERT INTO secret_keys (instance_id, hash, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    SECRET_KEYS = "SELECT hash, name, created_at, last_used_at, revoked_at FROM secret_keys WHERE instance_id = $1 ORDER BY created_at, hash";
+    SECRET_KEY = "SELECT hash, name, created_at, last_used_at, revoked_at FROM secret_keys WHERE instance_id = $1 AND hash = $2";
+    INSERT_SECRET_KEY = "INSERT INTO secret_keys (instance_id, hash, name, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    // Of two that take back one key each, none may be left with nothing: PostgreSQL
+    // holds the keys that are meant to stay.
+    ANOTHER_SECRET_KEY = sqlite "SELECT 1 FROM secret_keys WHERE instance_id = $1 AND hash <> $2 AND revoked_at IS NULL" postgres "SELECT 1 FROM secret_keys WHERE instance_id = $1 AND hash <> $2 AND revoked_at IS NULL FOR UPDATE";
+    REVOKE_SECRET_KEY = "UPDATE secret_keys SET revoked_at = $3 WHERE instance_id = $1 AND hash = $2 AND revoked_at IS NULL";
+    USE_SECRET_KEY = "UPDATE secret_keys SET last_used_at = $3 WHERE instance_id = $1 AND hash = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
     NEWEST_SETTINGS = "SELECT version, in_force_from FROM settings WHERE instance_id = $1 ORDER BY version DESC LIMIT 1";
     // A row where the number is that of the newest, or 0 and there are none.
     NEWEST_SETTINGS_ARE = "SELECT MAX(version) FROM settings WHERE instance_id = $1 HAVING COALESCE(MAX(version), 0) = $2";
@@ -84,13 +90,38 @@ pub(crate) fn insert_signing_key(instance: InstanceId, key: &SigningKey) -> Step
     Step::one(&INSERT_SIGNING_KEY, params![instance, kid, sealed_private_key.clone(), *created_at])
 }
 
+fn key(row: &dyn Row) -> Result<SecretKey, Unreadable> {
+    Ok(SecretKey {
+        hash: hash(row, 0)?,
+        name: text_if_any(row, 1)?,
+        created_at: time(row, 2)?,
+        last_used_at: time_if_any(row, 3)?,
+        revoked_at: time_if_any(row, 4)?,
+    })
+}
+
+/// All of them, oldest first.
+pub(crate) fn secret_keys(instance: InstanceId) -> Load<SecretKey, 1> {
+    Load { sql: &SECRET_KEYS, params: params![instance], read: key }
+}
+
 pub(crate) fn secret_key(instance: InstanceId, sha256: [u8; 32]) -> Load<SecretKey, 2> {
-    let read = |row: &dyn Row| Ok(SecretKey { hash: hash(row, 0)?, created_at: time(row, 1)? });
-    Load { sql: &SECRET_KEY, params: params![instance, sha256], read }
+    Load { sql: &SECRET_KEY, params: params![instance, sha256], read: key }
 }
 
 pub(crate) fn insert_secret_key(instance: InstanceId, key: &SecretKey) -> Step {
-    Step::one(&INSERT_SECRET_KEY, params![instance, key.hash, key.created_at])
+    Step::one(&INSERT_SECRET_KEY, params![instance, key.hash, key.name.clone(), key.created_at])
+}
+
+/// Takes a key back, if another one is left.
+pub(crate) fn revoke_secret_key(instance: InstanceId, sha256: [u8; 32], wall: Timestamp) -> [Step; 2] {
+    let another = Step::one(&ANOTHER_SECRET_KEY, params![instance, sha256]);
+    [another, Step::one(&REVOKE_SECRET_KEY, params![instance, sha256, wall])]
+}
+
+/// Notes that a key was used; the later time wins.
+pub(crate) fn secret_key_used(instance: InstanceId, sha256: [u8; 32], wall: Timestamp) -> Step {
+    Step::any(&USE_SECRET_KEY, params![instance, sha256, wall])
 }
 
 /// Which settings are the newest: their number, and from when they are in force,

@@ -179,6 +179,12 @@ impl Steps<'_> {
             Write::InsertInstance(row) => instances::insert(row),
             Write::InsertSigningKey(row) => instances::insert_signing_key(instance, row),
             Write::InsertSecretKey(row) => instances::insert_secret_key(instance, row),
+            Write::RevokeSecretKey(hash) => {
+                let [another, revoke] = instances::revoke_secret_key(instance, *hash, self.changes.at.wall);
+                self.steps.push(another);
+                revoke
+            }
+            Write::SecretKeyUsed(hash) => instances::secret_key_used(instance, *hash, self.changes.at.wall),
             Write::TestClock(row) => clock::put(instance, row),
             Write::ShiftOpen(by_ms) => {
                 self.steps.extend(clock::shift(instance, *by_ms));

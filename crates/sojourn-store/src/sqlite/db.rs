@@ -140,7 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         // Few rows by nature, or all that a key leaves are wanted.
-        let walks = ["FROM instances ORDER BY", "FROM mails", "FROM signing_keys"];
+        let walks = ["FROM instances ORDER BY", "FROM mails", "FROM signing_keys", "FROM secret_keys"];
         for sql in every_statement().filter_map(Sql::for_sqlite) {
             let text = format!("EXPLAIN QUERY PLAN {sql}");
             let mut statement = db.prepare(&text).expect("a plan");

@@ -215,6 +215,8 @@ impl Hot {
             | Write::InsertInstance(_)
             | Write::InsertSigningKey(_)
             | Write::InsertSecretKey(_)
+            | Write::RevokeSecretKey(_)
+            | Write::SecretKeyUsed(_)
             | Write::TestClock(_) => {}
         }
     }

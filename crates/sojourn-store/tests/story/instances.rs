@@ -18,7 +18,7 @@ pub async fn an_instance_has_keys_and_settings(store: Store) {
         sealed_private_key: vec![1, 2, 3],
         created_at: at(secs),
     };
-    let secret = SecretKey { hash: [7; 32], created_at: at(1) };
+    let secret = SecretKey::new([7; 32], None, at(1));
     world.put(1, Write::InsertSigningKey(key("b", 1))).await.expect("a key");
     world.put(2, Write::InsertSigningKey(key("a", 2))).await.expect("a key");
     world.put(2, Write::InsertSecretKey(secret.clone())).await.expect("a key");
@@ -32,6 +32,53 @@ pub async fn an_instance_has_keys_and_settings(store: Store) {
     let instances = world.store.instances().await.expect("a load");
     assert_eq!(instances.iter().map(|row| row.id).collect::<Vec<_>>(), [world.instance]);
     assert_eq!(instances[0].environment, Environment::Development);
+}
+
+pub async fn secret_keys_are_taken_back_one_by_one_but_for_the_last(store: Store) {
+    let mut world = World::new(store, 1).await;
+    for (hash, secs) in [([7; 32], 1), ([8; 32], 2)] {
+        let key = SecretKey::new(hash, Some(format!("key {secs}")), at(secs));
+        world.put(secs, Write::InsertSecretKey(key)).await.expect("a key");
+    }
+    world.put(5, Write::SecretKeyUsed([8; 32])).await.expect("used");
+    // Late news of another node.
+    world.put(4, Write::SecretKeyUsed([8; 32])).await.expect("used");
+    world.put(6, Write::RevokeSecretKey([7; 32])).await.expect("taken back");
+    for hash in [[7; 32], [8; 32], [9; 32]] {
+        let refused = world.put(7, Write::RevokeSecretKey(hash)).await;
+        assert!(is_conflict(&refused), "{refused:?}");
+    }
+    let keys = world.store.secret_keys(world.instance).await.expect("a load");
+    let told: Vec<_> = keys.iter().map(|key| (key.hash[0], key.last_used_at, key.revoked_at)).collect();
+    assert_eq!(told, [(7, None, Some(at(6))), (8, Some(at(5)), None)]);
+    assert_eq!(keys[1].name.as_deref(), Some("key 2"));
+    let found = world.store.secret_key(world.instance, [8; 32]).await.expect("a load");
+    assert_eq!(found.as_ref(), keys.get(1));
+}
+
+pub async fn of_two_that_take_back_one_of_two_keys_each_one_does(store: Store) {
+    let mut world = World::new(store, 1).await;
+    for round in 0..10_u8 {
+        let pair = [[2 * round; 32], [2 * round + 1; 32]];
+        for key in pair {
+            let key = SecretKey::new(key, None, at(1));
+            world.put(1, Write::InsertSecretKey(key)).await.expect("a key");
+        }
+        // Those of the rounds before are gone but for one.
+        let keys = world.store.secret_keys(world.instance).await.expect("a load");
+        let left = keys.iter().filter(|key| key.is_good() && !pair.contains(&key.hash));
+        for key in left.map(|key| key.hash).collect::<Vec<_>>() {
+            world.put(2, Write::RevokeSecretKey(key)).await.expect("taken back");
+        }
+        let sets = pair.map(|key| world.set(3).write(Write::RevokeSecretKey(key)));
+        let [first, second] = sets.map(|set| {
+            let store = world.store.clone();
+            tokio::spawn(async move { store.commit(set).await })
+        });
+        let outcomes = [first.await.expect("no panic"), second.await.expect("no panic")];
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+        assert_eq!(outcomes.iter().filter(|outcome| is_conflict(outcome)).count(), 1, "{outcomes:?}");
+    }
 }
 
 pub async fn of_eight_that_make_the_first_instance_at_once_one_does(store: Store) {
@@ -91,7 +138,7 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     let session = world.sign_in(client, ada.id, 3).await;
     let ticket = world.ticket(ada.id, 3);
     let mail = world.mail("ada@example.com", 3);
-    let secret = SecretKey { hash: [7; 32], created_at: at(1) };
+    let secret = SecretKey::new([7; 32], None, at(1));
     let key = SigningKey { kid: "k".to_owned(), sealed_private_key: vec![1], created_at: at(1) };
     let set = world
         .set(3)

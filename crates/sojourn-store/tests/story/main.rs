@@ -95,6 +95,8 @@ stories! {
         sessions_are_filtered_and_paged
         users_are_filtered_searched_and_paged;
     instances:
+        secret_keys_are_taken_back_one_by_one_but_for_the_last
+        of_two_that_take_back_one_of_two_keys_each_one_does
         an_instance_has_keys_and_settings
         of_eight_that_make_the_first_instance_at_once_one_does
         settings_versions_make_the_policy

@@ -3,6 +3,7 @@
 mod clock;
 mod confirm;
 mod env;
+mod keys;
 mod mailbox;
 mod migrate;
 mod serve;
@@ -44,6 +45,9 @@ enum Command {
     /// Sessions of the running server
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
+    /// Secret keys of the application's servers
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Let time pass for the sessions of a development instance
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -84,6 +88,7 @@ impl Arguments {
             Command::Settings(command) => command.json(),
             Command::Users(command) => command.json(),
             Command::Sessions(command) => command.json(),
+            Command::Keys(command) => command.json(),
             Command::Clock(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
             Command::Migrate(command) => command.json(),
@@ -101,6 +106,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Settings(command) => block_on(settings::run(&command)),
         Command::Users(command) => block_on(users::run(&command)),
         Command::Sessions(command) => block_on(sessions::run(&command)),
+        Command::Keys(command) => block_on(keys::run(&command)),
         Command::Clock(command) => block_on(clock::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
         Command::Migrate(command) => block_on(migrate::run(&command)),

@@ -11,6 +11,8 @@ use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
+const LIST: &str = "sojourn sessions list";
+
 #[derive(Debug, Subcommand)]
 pub enum SessionsCommand {
     /// List sessions, of the whole instance or of one user or browser
@@ -164,13 +166,13 @@ fn ends_at(session: &Value) -> (Option<i64>, &'static str) {
 }
 
 /// An id is part of a path here, so it must not be able to name another one.
-fn checked(id: &str) -> Result<&str, Failure> {
+pub(super) fn checked<'a>(id: &'a str, kind: &str, list: &str) -> Result<&'a str, Failure> {
     if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok(id);
     }
-    Err(Failure::new(Exit::Usage, "id_invalid", format!("\"{id}\" is not a session id"))
-        .because("session ids look like sess_2kX9bvq1…")
-        .next("sojourn sessions list"))
+    Err(Failure::new(Exit::Usage, "id_invalid", format!("\"{id}\" is no such id"))
+        .because(format!("it looks like {kind}_2kX9bvq1…"))
+        .next(list))
 }
 
 pub(super) fn time(ms: Option<i64>) -> String {
@@ -187,7 +189,7 @@ async fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
     }
     let mut revoked = Vec::new();
     for id in &arguments.ids {
-        let id = checked(id)?;
+        let id = checked(id, "sess", LIST)?;
         let session = client
             .post(&format!("/v1/sessions/{id}/revoke"), &json!({}))
             .await

@@ -174,6 +174,24 @@ fn sessions_are_listed_and_revoked() {
 }
 
 #[test]
+fn keys_are_listed_made_and_revoked() {
+    let server = Server::start();
+    insta::assert_snapshot!(shown(&server.run(&["keys", "list"])), @"
+    exit Some(0)
+    ID     NAME    CREATED               LAST USED             STATUS
+    key_2  worker  2026-09-21T14:13:20Z  -                     revoked 2026-09-21T14:14:20Z
+    key_1  -       2026-09-21T14:13:20Z  2026-09-21T14:14:20Z  printed at start
+    --
+    ");
+    server.asked();
+    let made = server.run(&["keys", "create", "--name", "worker"]);
+    assert_eq!(stdout(&made), "sk_test_new\n", "only the key, to be piped on");
+    assert_eq!(server.asked()[0].1, json!({"name": "worker"}));
+    assert_eq!(stdout(&server.run(&["keys", "revoke", "key_3"])), "key_3 revoked\n");
+    assert_eq!(server.run(&["keys", "revoke", "../key_3"]).status.code(), Some(2));
+}
+
+#[test]
 fn all_sessions_of_a_user_or_of_everybody_are_ended() {
     let server = Server::start();
     let of_user = server.run(&["sessions", "revoke", "--user", "user_1"]);

@@ -138,6 +138,18 @@ async fn answer(
         }
         ("GET", "/v1/sessions/sess_9") => ended_session(),
         ("GET", "/v1/sessions/sess_9/end") => end(),
+        ("GET", "/v1/instance/secret_keys") => json!({ "data": [
+            {
+                "id": "key_2", "name": "worker", "created_at": 1_790_000_000_000_i64, "last_used_at": null,
+                "revoked_at": 1_790_000_060_000_i64, "is_printed_at_start": false,
+            },
+            {
+                "id": "key_1", "name": null, "created_at": 1_790_000_000_000_i64,
+                "last_used_at": 1_790_000_060_000_i64, "revoked_at": null, "is_printed_at_start": true,
+            },
+        ], "total_count": 2 }),
+        ("POST", "/v1/instance/secret_keys") => json!({ "id": "key_3", "secret": "sk_test_new" }),
+        ("POST", "/v1/instance/secret_keys/key_3/revoke") => json!({ "id": "key_3" }),
         ("POST", "/v1/sessions/revoke") if uri.query() == Some("dry_run=true") => {
             json!({ "dry_run": true, "would_end": 7 })
         }

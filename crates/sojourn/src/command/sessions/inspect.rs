@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{InspectArguments, checked, ends_at, time};
+use super::{InspectArguments, LIST, checked, ends_at, time};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
 pub async fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
-    let id = checked(&arguments.id)?;
+    let id = checked(&arguments.id, "sess", LIST)?;
     let client = Client::find(&arguments.server)?;
     let failed = format!("cannot inspect {id}");
     let session = client

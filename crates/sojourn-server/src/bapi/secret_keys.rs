@@ -1,0 +1,108 @@
+//! The secret keys of the application's servers: several at once, each taken
+//! back by itself (AUZ-03).
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use sojourn_core::id::SecretKeyId;
+use sojourn_store::{Engine as _, SecretKey, Write};
+
+use super::settings::Fields;
+use crate::{
+    app::{App, Unsettled},
+    auth::ApplicationServer,
+    keys::{random_hex, sha256},
+    wire::{ApiError, ApiResult, ErrorCode, Params},
+};
+
+const MAX_NAME_CHARS: usize = 64;
+/// Bytes of a key that nobody can guess.
+const KEY_BYTES: usize = 24;
+
+fn object(app: &App, key: &SecretKey) -> Value {
+    json!({
+        "object": "secret_key",
+        "id": key.id(),
+        "name": key.name,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "revoked_at": key.revoked_at,
+        "is_printed_at_start": is_printed(app, key),
+    })
+}
+
+/// Whether the server itself knows the key: the one of a development instance.
+fn is_printed(app: &App, key: &SecretKey) -> bool {
+    app.secret_key().is_some_and(|text| sha256(text.as_bytes()) == key.hash)
+}
+
+/// All secret keys, newest first, those taken back included. What a key reads is
+/// not known any more; when it was last used is, to within some minutes.
+#[utoipa::path(get, path = "/v1/instance/secret_keys", tag = "Secret keys", responses((status = 200, description = "The keys")))]
+pub async fn list_secret_keys(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+    let keys = app.store().secret_keys(app.instance_id()).await?;
+    let data: Vec<Value> = keys.iter().rev().map(|key| object(&app, key)).collect();
+    Ok(Json(json!({"data": data, "total_count": keys.len()})).into_response())
+}
+
+/// Makes a key. The answer is the only place where it is ever told.
+#[utoipa::path(post, path = "/v1/instance/secret_keys", tag = "Secret keys", responses((status = 200, description = "The key, and its `secret`"), (status = 422, description = "The name is too long")))]
+pub async fn create_secret_key(
+    State(app): State<App>,
+    _: ApplicationServer,
+    params: Params,
+) -> ApiResult<Response> {
+    let fields = Fields::new(params.fields(), "", &["name"])?;
+    let name = fields.text("name")?.map(str::trim).filter(|name| !name.is_empty());
+    if name.is_some_and(|name| name.chars().count() > MAX_NAME_CHARS) {
+        return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, "name")
+            .why(format!("A name may have {MAX_NAME_CHARS} characters.")));
+    }
+    let kind = if app.is_development() { "test" } else { "live" };
+    let secret = format!("sk_{kind}_{}", random_hex(&mut app.random(), KEY_BYTES));
+    let at = app.moment();
+    let key = SecretKey::new(sha256(secret.as_bytes()), name.map(str::to_owned), at.wall);
+    app.commit(app.changes(at).write(Write::InsertSecretKey(key.clone()))).await?;
+    tracing::info!(key_id = %key.id(), "a secret key was made");
+    let mut answer = object(&app, &key);
+    answer["secret"] = secret.into();
+    Ok(Json(answer).into_response())
+}
+
+/// Takes a key back, for good and at once on every node. The last good one stays,
+/// and so does the one that a development server prints at its start.
+#[utoipa::path(post, path = "/v1/instance/secret_keys/{secret_key_id}/revoke", tag = "Secret keys", responses((status = 200, description = "The key as it is now"), (status = 404, description = "Unknown"), (status = 409, description = "It has to stay")))]
+pub async fn revoke_secret_key(
+    State(app): State<App>,
+    _: ApplicationServer,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let unknown = || ApiError::not_found("secret key");
+    let id: SecretKeyId = id.parse().map_err(|_| unknown())?;
+    let must_stay = |why| Unsettled::Refused(ApiError::new(ErrorCode::SecretKeyCannotBeRevoked).why(why));
+    app.settle(|| async {
+        let keys = app.store().secret_keys(app.instance_id()).await?;
+        let key = keys.iter().find(|key| key.id() == id).ok_or_else(unknown)?;
+        if !key.is_good() {
+            // As it was, whoever did it.
+            return Ok(Json(object(&app, key)).into_response());
+        }
+        if is_printed(&app, key) {
+            return Err(must_stay(
+                "It is the key that this development server prints at its start, and the command line uses. Begin with another data folder to have another one.",
+            ));
+        }
+        if !keys.iter().any(|other| other.is_good() && other.id() != id) {
+            return Err(must_stay("It is the last one, and nobody could make another. Create one first."));
+        }
+        let at = app.moment();
+        app.commit(app.changes(at).write(Write::RevokeSecretKey(key.hash))).await?;
+        tracing::info!(key_id = %id, "a secret key was revoked");
+        let revoked = SecretKey { revoked_at: Some(at.wall), ..key.clone() };
+        Ok(Json(object(&app, &revoked)).into_response())
+    })
+    .await
+}

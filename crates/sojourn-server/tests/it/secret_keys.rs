@@ -1,0 +1,115 @@
+//! AUZ-03, AUZ-04: several secret keys at once, revocable, with their last use.
+
+use serde_json::{Value, json};
+use sojourn_store::Store;
+use sojourn_testkit::{Answer, TestApp, minutes};
+
+const KEYS: &str = "/v1/instance/secret_keys";
+
+async fn create(app: &TestApp, name: &str) -> Value {
+    app.backend().post(KEYS, json!({"name": name})).await.assert_ok().json()
+}
+
+async fn listed(app: &TestApp) -> Vec<Value> {
+    let list = app.backend().get(KEYS).await.assert_ok().json();
+    list["data"].as_array().expect("keys").clone()
+}
+
+async fn ask_with(app: &TestApp, key: &Value) -> Answer {
+    let bearer = format!("Bearer {}", key["secret"].as_str().expect("a secret"));
+    app.request("GET", "/v1/users").header("authorization", &bearer).send().await
+}
+
+async fn revoke(app: &TestApp, key: &Value) -> Answer {
+    app.backend().post(&format!("{KEYS}/{}/revoke", key["id"].as_str().expect("an id")), json!({})).await
+}
+
+#[tokio::test]
+async fn a_second_key_works_beside_the_first_until_it_is_revoked() {
+    let app = TestApp::new().start().await;
+    let key = create(&app, "worker").await;
+    assert!(key["secret"].as_str().is_some_and(|secret| secret.starts_with("sk_test_")), "{key}");
+    ask_with(&app, &key).await.assert_ok();
+    app.clock.advance(minutes(1));
+    let revoked = revoke(&app, &key).await.assert_ok().json();
+    assert_eq!(revoked["revoked_at"], json!(app.clock.now().as_millis()));
+    let refused = ask_with(&app, &key).await;
+    refused.assert_refused(401, "clerk_key_invalid");
+    assert!(refused.text().contains("revoked"), "{}", refused.text());
+    app.backend().get("/v1/users").await.assert_ok();
+    // Once more changes nothing.
+    app.clock.advance(minutes(1));
+    let again = revoke(&app, &key).await.assert_ok().json();
+    assert_eq!(again["revoked_at"], revoked["revoked_at"]);
+}
+
+#[tokio::test]
+async fn a_key_revoked_on_one_node_opens_nothing_on_another() {
+    let app = TestApp::new().start().await;
+    if matches!(app.store(), Store::Sqlite(_)) {
+        // One process has it for itself.
+        return;
+    }
+    let other = app.neighbour().await;
+    let key = create(&app, "worker").await;
+    ask_with(&other, &key).await.assert_ok();
+    revoke(&app, &key).await.assert_ok();
+    ask_with(&other, &key).await.assert_refused(401, "clerk_key_invalid");
+}
+
+#[tokio::test]
+async fn a_key_is_told_once_and_listed_without_its_text() {
+    let app = TestApp::new().start().await;
+    let key = create(&app, " worker ").await;
+    let keys = listed(&app).await;
+    assert_eq!(keys.len(), 2);
+    let secret = key["secret"].as_str().expect("a secret");
+    for listed in &keys {
+        assert!(listed.get("secret").is_none() && !listed.to_string().contains(secret), "{listed}");
+    }
+    let mut told = key.clone();
+    told.as_object_mut().expect("an object").remove("secret");
+    assert!(keys.contains(&told), "{keys:?}");
+    assert_eq!(told["name"], "worker");
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_known_to_within_some_minutes() {
+    let app = TestApp::new().start().await;
+    let key = create(&app, "worker").await;
+    let used = |keys: Vec<Value>| {
+        let found = keys.into_iter().find(|listed| listed["id"] == key["id"]).expect("listed");
+        found["last_used_at"].as_i64()
+    };
+    assert_eq!(used(listed(&app).await), None);
+    let mut known = None;
+    for wait in [0, 1, 5] {
+        app.clock.advance(minutes(wait));
+        ask_with(&app, &key).await.assert_ok();
+        // Noted beside the answer.
+        let expected = if wait == 1 { known } else { Some(app.clock.now().as_millis()) };
+        for _ in 0..200 {
+            known = used(listed(&app).await);
+            if known == expected {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(known, expected, "after {wait} minutes");
+    }
+}
+
+#[tokio::test]
+async fn the_key_that_the_server_prints_stays_and_bad_names_are_refused() {
+    let app = TestApp::new().start().await;
+    let printed = listed(&app).await.remove(0);
+    assert_eq!(printed["is_printed_at_start"], true);
+    revoke(&app, &printed).await.assert_refused(409, "secret_key_cannot_be_revoked");
+    app.backend().get("/v1/users").await.assert_ok();
+    let backend = app.backend();
+    let long = json!({"name": "x".repeat(65)});
+    backend.post(KEYS, long).await.assert_refused(422, "form_param_max_length_exceeded");
+    backend.post(KEYS, json!({"nam": "x"})).await.assert_refused(422, "form_param_unknown");
+    backend.post(&format!("{KEYS}/key_x/revoke"), json!({})).await.assert_refused(404, "resource_not_found");
+    assert_eq!(listed(&app).await.len(), 1);
+}
