@@ -80,6 +80,11 @@ export async function patchEnumerationProtection(enumeration_protection: 'off' |
   succeeded(await request('PATCH', '/v1/instance/settings', patch))
 }
 
+/** An administrator signs everybody out; what the server answers. */
+export async function endAllSessions(): Promise<any> {
+  return succeeded(await request('POST', '/v1/sessions/revoke', { all: true })).body
+}
+
 /** The subjects of the mails to this address, newest first. */
 export async function mailedSubjects(to: string): Promise<string[]> {
   const { body } = succeeded(await request('GET', `/dev/mailbox?to=${encodeURIComponent(to)}`))
