@@ -9,11 +9,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use sojourn_store::Engine as _;
 
 use crate::{
     app::App,
-    auth::{host, origin, secret_key},
+    auth::{InForce, host, origin, secret_key},
     bodies::{self, Patience},
     fapi,
     wire::{ApiError, ErrorCode, Params},
@@ -40,7 +39,8 @@ pub async fn admit(
     match whole {
         Ok(body) => *request.body_mut() = body.into(),
         Err(error) => {
-            let frame = Frame::of(&app, request.uri(), request.headers()).await;
+            let in_force = in_force(&app, request.uri(), request.headers()).await;
+            let frame = Frame::of(&app, request.uri(), request.headers(), in_force.as_ref());
             let mut response = frame.around(error.into_response());
             // The body was not read to its end, and what follows it is not trusted.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -53,7 +53,12 @@ pub async fn admit(
     if let Some(method) = overriding_method(&request) {
         *request.method_mut() = method;
     }
-    let frame = Frame::of(&app, request.uri(), request.headers()).await;
+    let in_force = in_force(&app, request.uri(), request.headers()).await;
+    let frame = Frame::of(&app, request.uri(), request.headers(), in_force.as_ref());
+    if let Some(in_force) = in_force {
+        // The handler needs them as well.
+        request.extensions_mut().insert(in_force);
+    }
     if frame.is_fapi && request.method() == Method::OPTIONS {
         return frame.around(StatusCode::NO_CONTENT.into_response());
     }
@@ -161,14 +166,14 @@ struct Frame {
 }
 
 impl Frame {
-    async fn of(app: &App, uri: &Uri, headers: &HeaderMap) -> Self {
+    fn of(app: &App, uri: &Uri, headers: &HeaderMap, in_force: Option<&InForce>) -> Self {
         let path = uri.path();
         let is_fapi = fapi::owns(path);
         Self {
             is_fapi,
             is_private: path.starts_with("/v1/") || path.starts_with("/dev/"),
             is_https_for_good: !app.is_development() && app.base_url().scheme() == "https",
-            cors: if is_fapi { cors(app, headers).await } else { None },
+            cors: in_force.and_then(|in_force| cors(app, headers, in_force)),
         }
     }
 
@@ -211,10 +216,17 @@ impl Frame {
 
 /// The origin to name in the answer, if it may read it. On errors too: without
 /// it a browser takes an error for a broken network and asks again for minutes.
-async fn cors(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
+fn cors(app: &App, headers: &HeaderMap, in_force: &InForce) -> Option<HeaderValue> {
     let value = headers.get(header::ORIGIN)?;
-    let (settings, _) = app.store().settings(app.instance_id()).await.ok()?;
-    origin::is_allowed(app, &settings, value.to_str().ok()?).then(|| value.clone())
+    origin::is_allowed(app, &in_force.settings, value.to_str().ok()?).then(|| value.clone())
+}
+
+/// The settings that say which origin may read the answer, where one asks.
+async fn in_force(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<InForce> {
+    if !fapi::owns(uri.path()) || !headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    InForce::read(app).await.ok()
 }
 
 /// What no route answers: a Backend API path needs a key before it may be

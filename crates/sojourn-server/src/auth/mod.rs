@@ -8,4 +8,4 @@ pub mod visit;
 
 pub use browser::{Caller, CallerParts};
 pub use secret_key::ApplicationServer;
-pub use visit::Visit;
+pub use visit::{InForce, Visit};

@@ -21,6 +21,26 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
+/// The settings as they were when a request came, read once for all who need them.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// The newest version.
+    pub settings: Settings,
+    /// All versions of the session settings.
+    pub policy: Policy,
+}
+
+impl InForce {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn read(app: &App) -> ApiResult<Self> {
+        let (settings, policy) = app.store().settings(app.instance_id()).await?;
+        Ok(Self { settings, policy })
+    }
+}
+
 /// One visit of a browser to the Frontend API, its origin checked.
 #[derive(Clone, Debug)]
 pub struct Visit {
@@ -58,8 +78,11 @@ impl FromRequestParts<App> for Visit {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        let InForce { settings, policy } = match parts.extensions.remove() {
+            Some(in_force) => in_force,
+            None => InForce::read(app).await?,
+        };
         let headers = &parts.headers;
-        let (settings, policy) = app.store().settings(app.instance_id()).await?;
         let proxy = trusted_proxy(app, headers).await?;
         let header_origin = origin_header(headers)?;
         if let Some(origin) = header_origin {
