@@ -224,6 +224,16 @@ impl Model {
         self.put(document.limits(self.settings.version + 1, self.now()));
     }
 
+    /// How many are open by the settings as they are; nobody has noticed yet who is not.
+    pub fn open_now(&self) -> u64 {
+        let is_open = |held: &&Held| {
+            let mut life = held.life.clone();
+            life.pass(self.now());
+            life.over().is_none()
+        };
+        self.sessions.iter().filter(is_open).count() as u64
+    }
+
     /// Everybody is signed out.
     pub fn end_all(&mut self) {
         let next = self.document.limits(self.settings.version + 1, self.now());
