@@ -41,7 +41,13 @@ pub async fn beside(population: &Population) -> Vec<String> {
     let group = group_beside(population, &mut dice).await;
     let shown = |name: &str, latencies: &[Duration]| {
         let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
-        format!("{name}  p50 {:6.2} ms  p99 {:6.2} ms  longest {:6.2} ms", at(0.5), at(0.99), at(1.0))
+        format!(
+            "{name}  p50 {:6.2} ms  p99 {:6.2} ms  p99.9 {:6.2} ms  longest {:6.2} ms",
+            at(0.5),
+            at(0.99),
+            at(0.999),
+            at(1.0)
+        )
     };
     let longest = |latencies: &[Duration]| latencies.last().copied().unwrap_or_default().as_secs_f64();
     vec![
