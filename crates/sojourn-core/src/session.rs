@@ -15,7 +15,7 @@ use crate::{
     id::{ClientId, SessionId, UserId},
     impersonation::Impersonation,
     lifetime::{FAR, Lifetime},
-    policy::{Policy, PolicyVersion},
+    policy::Policy,
     time::Timestamp,
 };
 
@@ -107,8 +107,9 @@ struct Span {
     until: Option<Timestamp>,
 }
 
-/// The limits under which a session lives, up to the version `last`. Those of somebody who acts as the
-/// account are fixed at sign-in and do not depend on the settings.
+/// The limits under which a session lives, up to the version `last`. Those of
+/// somebody who acts as the account are fixed at sign-in and do not depend on the
+/// settings.
 fn spans(policy: &Policy, last: u64, session: &Session) -> impl Iterator<Item = Span> {
     let own = session.impersonation.as_ref().map(|impersonation| Span {
         settings_version: last,
@@ -174,15 +175,25 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
         // The policy always has a version with a limit, so nothing gets here: kept total.
         return Verdict::Open { until: session.created_at + FAR, ends_as: Lapse::Maximum };
     };
-    if let Some(version) = ends_all {
-        // Never before it began, whatever the clocks of two nodes say.
-        let at = version.in_force_from.max(session.created_at);
-        if at < due.at {
-            return signed_out_with_all(now, at, version, &due);
+    match ends_all {
+        // Over, also where `now` is earlier than either end: the version is there, and
+        // a clock that is behind another node's does not make it undone.
+        Some(version) => {
+            // Never before it began, whatever the clocks of two nodes say.
+            let at = version.in_force_from.max(session.created_at);
+            if at < due.at {
+                return Verdict::Closed(Closing {
+                    at,
+                    status: ClosedStatus::Revoked,
+                    reason: EndReason::RevokedByAdmin,
+                    by: EndedBy::Admin,
+                    deadline_at: due.at,
+                    settings_version: version.version,
+                });
+            }
         }
-    }
-    if now < due.at {
-        return Verdict::Open { until: due.at, ends_as: due.lapse };
+        None if now < due.at => return Verdict::Open { until: due.at, ends_as: due.lapse },
+        None => {}
     }
     let (status, reason) = match due.lapse {
         Lapse::Maximum => (ClosedStatus::Expired, EndReason::MaximumLifetime),
@@ -200,22 +211,6 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
         by: EndedBy::System,
         deadline_at: due.deadline,
         settings_version: due.settings_version,
-    })
-}
-
-/// Of a session that lived until everybody was signed out.
-fn signed_out_with_all(now: Timestamp, at: Timestamp, version: &PolicyVersion, due: &Due) -> Verdict {
-    if now < at {
-        // By the clock of another node, which is ahead of this one.
-        return Verdict::Open { until: at, ends_as: due.lapse };
-    }
-    Verdict::Closed(Closing {
-        at,
-        status: ClosedStatus::Revoked,
-        reason: EndReason::RevokedByAdmin,
-        by: EndedBy::Admin,
-        deadline_at: due.at,
-        settings_version: version.version,
     })
 }
 

@@ -52,6 +52,29 @@ fn policy(versions: &[(i64, Lifetime)]) -> Policy {
     numbered.fold(Policy::new(first), Policy::then)
 }
 
+#[test]
+fn ses_17_a_clock_that_is_behind_keeps_nobody_signed_in_who_was_signed_out_with_everybody() {
+    let hour = Lifetime::Maximum(minutes(60));
+    let begun = version(1, 0, hour);
+    let next = PolicyVersion { ends_all: true, ..version(2, 5000, hour) };
+    let policy = Policy::new(begun).then(next);
+    let old = session(1000, 1000);
+    // By this node's clock it is not there yet, nor is the end by a limit.
+    for now in [1000, 4999, 5000, 9000] {
+        let Verdict::Closed(closing) = decide(at(now), &policy, &old) else { panic!("open at {now}") };
+        assert_eq!((closing.at, closing.reason), (at(5000), EndReason::RevokedByAdmin));
+    }
+    let short = Policy::new(version(1, 0, Lifetime::Maximum(minutes(1))))
+        .then(PolicyVersion { ends_all: true, ..version(2, 90_000, Lifetime::Maximum(minutes(1))) });
+    let Verdict::Closed(closing) = decide(at(50_000), &short, &old) else { panic!("open") };
+    assert_eq!((closing.at, closing.reason), (at(61_000), EndReason::MaximumLifetime));
+    // Who signed in under it is none of those, in the same millisecond and by any clock.
+    for created in [4000, 5000] {
+        let new = Session { settings_version: 2, ..session(created, created) };
+        assert!(decide(at(created), &policy, &new).is_open());
+    }
+}
+
 /// How a session ended, found by walking through every millisecond of its life.
 fn naive_end(now: i64, versions: &[(i64, Lifetime)], session: &Session) -> Option<(i64, ClosedStatus, bool)> {
     let (created, active) = (session.created_at.as_millis(), session.last_active_at.as_millis());

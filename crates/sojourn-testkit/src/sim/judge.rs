@@ -16,7 +16,7 @@ use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
 use super::{
     Broken, Plant, broken, hold,
     shell::{Decision, Loaded, Request},
-    truth::fate,
+    truth::{fate, has_come},
     world::{World, ready, unexpected},
 };
 
@@ -45,14 +45,14 @@ impl World {
         for session in &step.browser.sessions {
             let Some(was) = was(session.id) else { continue };
             let fate = fate(settings, was);
-            let is_open = at.now.as_millis() < fate.at && !self.is_known_over(session.id);
+            let is_open = !has_come(settings, was, &fate, at.now) && !self.is_known_over(session.id);
             hold(is_open, "nothing that is over is taken for open", || format!("{fate:?} at {:?}", at.now))?;
         }
         for session in &step.closed {
             let (Some(was), Some(closing)) = (was(session.id), session.closed) else { continue };
             let fate = fate(settings, was);
             let mut expected = fate;
-            if at.now.as_millis() < fate.at {
+            if !has_come(settings, was, &fate, at.now) {
                 let Some(ending) = ending else {
                     return broken("only what is over is ended by limits", format!("{closing:?}, {fate:?}"));
                 };
@@ -109,7 +109,12 @@ impl World {
             lifetime_seconds,
         };
         let minted = claims::mint(minting, policy, &settings.token, session, None);
-        let left = fate(&self.truth.settings, session).at - at.now.as_millis();
+        let fate = fate(&self.truth.settings, session);
+        let left = if has_come(&self.truth.settings, session, &fate, at.now) {
+            0
+        } else {
+            fate.at - at.now.as_millis()
+        };
         let Ok(claims) = minted else {
             return hold(left < 1000, "an open session gets its token", || format!("{left} ms are left"))
                 .map(|()| false);

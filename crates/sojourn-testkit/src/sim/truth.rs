@@ -99,6 +99,13 @@ pub fn fate(settings: &[Limits], session: &Session) -> Over {
     }
 }
 
+/// Whether a session is over at `now`, which it is by that fate. Who was there when
+/// everybody was signed out is, also where a node's clock is behind.
+pub fn has_come(settings: &[Limits], session: &Session, fate: &Over, now: Timestamp) -> bool {
+    let signs_out = |limits: &Limits| limits.ends_all && limits.version > session.settings_version;
+    fate.at <= now.as_millis() || settings.iter().any(signs_out)
+}
+
 impl Truth {
     /// The newest settings.
     pub fn newest(&self) -> Limits {
@@ -141,10 +148,11 @@ impl Truth {
         }
         hold(session.closed.is_none(), "an end has a record", || format!("{id}: {:?}", session.closed))?;
         let (now, fate) = (place.at.now, fate(&self.settings, session));
+        let is_over = has_come(&self.settings, session, &fate, now);
         let verdict = decide(now, policy, session);
         let agrees = match verdict {
-            Verdict::Open { until, .. } => now < until && until.as_millis() == fate.at,
-            Verdict::Closed(closing) => fate.at <= now.as_millis() && Over::from(closing) == fate,
+            Verdict::Open { until, .. } => !is_over && until.as_millis() == fate.at,
+            Verdict::Closed(closing) => is_over && Over::from(closing) == fate,
         };
         hold(agrees, "the rule agrees with the oracle", || {
             format!("{verdict:?} at {now:?}, but {fate:?} of {session:?} under {:?}", self.settings)
