@@ -4,7 +4,7 @@ use sojourn_core::{
     client::{Client, SecretHash},
     id::{ClientId, SessionId, UserId},
     session::{Device, Session},
-    testing::Dice,
+    testing::SeededRng,
     user::User,
 };
 use sojourn_server::keys::sha256;
@@ -30,18 +30,18 @@ impl Population {
     /// Fills a new database.
     pub async fn new(count: usize) -> Self {
         let app = TestApp::new().on_sqlite().inactivity(minutes(60 * 24)).start().await;
-        let (mut dice, mut browsers) = (Dice::new(7), Vec::with_capacity(count));
+        let (mut rng, mut browsers) = (SeededRng::new(7), Vec::with_capacity(count));
         let now = app.clock.now();
-        let mut user_id = UserId::generate(now, &mut dice);
+        let mut user_id = UserId::generate(now, &mut rng);
         while browsers.len() < count {
             let mut changes = app.server().changes(app.server().moment());
             for _ in 0..TOGETHER.min(count - browsers.len()) {
                 if browsers.len() % SESSIONS_OF_A_USER == 0 {
-                    user_id = UserId::generate(now, &mut dice);
+                    user_id = UserId::generate(now, &mut rng);
                     changes = changes.write(Write::User(User::new(user_id, now)));
                 }
                 let (client, session) =
-                    (ClientId::generate(now, &mut dice), SessionId::generate(now, &mut dice));
+                    (ClientId::generate(now, &mut rng), SessionId::generate(now, &mut rng));
                 let hash = SecretHash(sha256(SECRET.as_bytes()));
                 let mut row = Client::new(client, hash, app.server().moment());
                 row.last_active_session_id = Some(session);

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use sojourn_core::{testing::Dice, time::seconds};
+use sojourn_core::{testing::SeededRng, time::seconds};
 
 use crate::{
     cpu::{median, nanoseconds},
@@ -22,19 +22,19 @@ const WRITTEN_WITHIN: Duration = Duration::from_millis(1_700);
 
 /// CPU of refreshes with few and with many sessions, and of signatures.
 pub async fn compare(small: &Population, large: &Population) -> Vec<String> {
-    let mut dice = Dice::new(11);
+    let mut rng = SeededRng::new(11);
     let (mut few, mut many, mut anyone) = (Sides::default(), Sides::default(), Sides::default());
     let mut bare = Vec::new();
     let here: Vec<usize> = (0..small.len()).collect();
-    let active: Vec<usize> = (0..small.len()).map(|_| dice.below(large.len() as u64) as usize).collect();
+    let active: Vec<usize> = (0..small.len()).map(|_| rng.below(large.len() as u64) as usize).collect();
     let all: Vec<usize> = (0..large.len()).collect();
     // The first round fills caches and is not counted.
     for round in 0..=ROUNDS {
         let signature = signatures(small);
         let sides = [
-            refreshes(small, &here, &mut dice).await,
-            refreshes(large, &active, &mut dice).await,
-            refreshes(large, &all, &mut dice).await,
+            refreshes(small, &here, &mut rng).await,
+            refreshes(large, &active, &mut rng).await,
+            refreshes(large, &all, &mut rng).await,
         ];
         if round > 0 {
             bare.push(signature);
@@ -93,11 +93,11 @@ fn signatures(population: &Population) -> f64 {
 }
 
 /// Nanoseconds of CPU of one refresh, and of its share of the writer.
-async fn refreshes(population: &Population, among: &[usize], dice: &mut Dice) -> [f64; 2] {
+async fn refreshes(population: &Population, among: &[usize], rng: &mut SeededRng) -> [f64; 2] {
     // Each browser refreshes twice, 43 s apart as tabs do. Activity is stored when
     // what is stored is a minute old: once for the two.
     let indices: Vec<usize> =
-        (0..REFRESHES / 2).map(|_| among[dice.below(among.len() as u64) as usize]).collect();
+        (0..REFRESHES / 2).map(|_| among[rng.below(among.len() as u64) as usize]).collect();
     let (mut answers, mut writes) = (0, 0);
     for _ in 0..2 {
         population.app.clock.advance(seconds(43));

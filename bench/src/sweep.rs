@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sojourn_core::{client::settle, testing::Dice, time::minutes};
+use sojourn_core::{client::close_overdue, testing::SeededRng, time::minutes};
 use sojourn_server::jobs;
 use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 
@@ -17,14 +17,14 @@ const ACTIVE: usize = 500;
 
 /// Lets all but a few sessions lapse at once, and refreshes those few meanwhile.
 pub async fn beside(population: &Population) -> Vec<String> {
-    let (app, mut dice) = (&population.app, Dice::new(13));
+    let (app, mut rng) = (&population.app, SeededRng::new(13));
     // A minute before the first is over, however long the rounds before took.
     app.clock.set(sojourn_testkit::START + minutes(60 * 24 - 1));
     for index in 0..ACTIVE {
         population.refresh(index).send().await.assert_ok();
     }
     app.store().flush_activity().await.expect("a store that answers");
-    let quiet = latencies(population, &mut dice, BEFORE).await;
+    let quiet = latencies(population, &mut rng, BEFORE).await;
 
     app.clock.advance(minutes(2));
     let sweeper = tokio_thread(app.server().clone());
@@ -33,12 +33,12 @@ pub async fn beside(population: &Population) -> Vec<String> {
     let lapsed = population.len().saturating_sub(ACTIVE) as u64;
     let begun = Instant::now();
     while recorded < lapsed.min(100_000) && begun.elapsed() < Duration::from_secs(300) {
-        busy.extend(latencies(population, &mut dice, 500).await);
+        busy.extend(latencies(population, &mut rng, 500).await);
         recorded = abandoned(population).await;
     }
     busy.sort_unstable();
     sweeper.abort();
-    let group = group_beside(population, &mut dice).await;
+    let group = group_beside(population, &mut rng).await;
     let shown = |name: &str, latencies: &[Duration]| {
         let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
         format!(
@@ -83,10 +83,10 @@ async fn abandoned(population: &Population) -> u64 {
 }
 
 /// Sorted latencies of refreshes, one after the other.
-async fn latencies(population: &Population, dice: &mut Dice, count: usize) -> Vec<Duration> {
+async fn latencies(population: &Population, rng: &mut SeededRng, count: usize) -> Vec<Duration> {
     let mut latencies = Vec::with_capacity(count);
     for _ in 0..count {
-        let refresh = population.refresh(dice.below(ACTIVE as u64) as usize);
+        let refresh = population.refresh(rng.below(ACTIVE as u64) as usize);
         let begun = Instant::now();
         let answer = refresh.send().await;
         latencies.push(begun.elapsed());
@@ -99,14 +99,14 @@ async fn latencies(population: &Population, dice: &mut Dice, count: usize) -> Ve
 /// How long one group of the sweeper takes where it shares the machine with the same
 /// refreshes: it is read, and what is over of the first browsers of it is recorded in
 /// one commit.
-async fn group_beside(population: &Population, dice: &mut Dice) -> Duration {
+async fn group_beside(population: &Population, rng: &mut SeededRng) -> Duration {
     let server = population.app.server().clone();
     let groups = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(longest_group(&server))
     });
     while !groups.is_finished() {
-        latencies(population, dice, 100).await;
+        latencies(population, rng, 100).await;
     }
     groups.join().expect("groups are recorded")
 }
@@ -122,7 +122,7 @@ async fn longest_group(server: &sojourn_server::App) -> Duration {
         for client in clients {
             let record = server.store().browser(server.instance_id(), client).await.expect("an answer");
             let record = record.expect("the browser is there");
-            changes = changes.browser(&settle(server.moment(), &record.policy, &record.browser));
+            changes = changes.browser(&close_overdue(server.moment(), &record.policy, &record.browser));
         }
         server.commit(changes).await.expect("nobody is in the way");
         longest = longest.max(begun.elapsed());

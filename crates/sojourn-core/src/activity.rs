@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What somebody asks, as far as it may be a sign that the user is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub enum ActivitySource {
     /// Signing in.
     SignIn,
     /// A browser asks for a fresh session token, about every 43 s while the
@@ -40,11 +40,19 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// Whether `sign` moves the session's last activity.
-    pub const fn counts(self, sign: Sign) -> bool {
-        match (sign, self) {
-            (Sign::Token { hidden: true }, Self::Visible) | (Sign::Read | Sign::Backend, _) => false,
-            (Sign::SignIn | Sign::Token { .. } | Sign::Touch | Sign::Handshake | Sign::PageLoad, _) => true,
+    /// Whether `source` moves the session's last activity.
+    pub const fn counts(self, source: ActivitySource) -> bool {
+        match (source, self) {
+            (ActivitySource::Token { hidden: true }, Self::Visible)
+            | (ActivitySource::Read | ActivitySource::Backend, _) => false,
+            (
+                ActivitySource::SignIn
+                | ActivitySource::Token { .. }
+                | ActivitySource::Touch
+                | ActivitySource::Handshake
+                | ActivitySource::PageLoad,
+                _,
+            ) => true,
         }
     }
 
@@ -69,18 +77,22 @@ mod tests {
     #[test]
     fn s3_reads_and_the_backend_are_no_activity_and_everything_a_user_does_is() {
         for activity in [Activity::Token, Activity::Visible] {
-            for sign in
-                [Sign::SignIn, Sign::Touch, Sign::Handshake, Sign::PageLoad, Sign::Token { hidden: false }]
-            {
-                assert!(activity.counts(sign), "{sign:?}");
+            for source in [
+                ActivitySource::SignIn,
+                ActivitySource::Touch,
+                ActivitySource::Handshake,
+                ActivitySource::PageLoad,
+                ActivitySource::Token { hidden: false },
+            ] {
+                assert!(activity.counts(source), "{source:?}");
             }
-            assert!(!activity.counts(Sign::Read) && !activity.counts(Sign::Backend));
+            assert!(!activity.counts(ActivitySource::Read) && !activity.counts(ActivitySource::Backend));
         }
     }
 
     #[test]
     fn s3_a_hidden_tab_keeps_a_session_alive_unless_the_setting_says_otherwise() {
-        assert!(Activity::Token.counts(Sign::Token { hidden: true }));
-        assert!(!Activity::Visible.counts(Sign::Token { hidden: true }));
+        assert!(Activity::Token.counts(ActivitySource::Token { hidden: true }));
+        assert!(!Activity::Visible.counts(ActivitySource::Token { hidden: true }));
     }
 }

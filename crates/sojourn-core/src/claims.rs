@@ -50,7 +50,7 @@ pub struct SessionClaims {
 
 /// What a token is minted from, beside the session.
 #[derive(Clone, Debug)]
-pub struct Minting<'a> {
+pub struct TokenRequest<'a> {
     /// The session clock: limits are judged by it.
     pub now: Timestamp,
     /// The wall clock: `iat`, `nbf` and `exp` are told by it. The same as
@@ -87,17 +87,17 @@ pub fn time_left(now: Timestamp, policy: &Policy, session: &Session) -> Option<D
 ///
 /// # Errors
 /// [`TooLate`] when less than a second of the session is left.
-pub fn mint(
-    minting: Minting<'_>,
+pub fn issue_token(
+    request: TokenRequest<'_>,
     policy: &Policy,
     settings: &TokenSettings,
     session: &Session,
     user: Option<&User>,
 ) -> Result<SessionClaims, TooLate> {
-    let left = time_left(minting.now, policy, session).ok_or(TooLate)?;
-    let iat = minting.wall.as_secs();
-    let lifetime = i64::from(minting.lifetime_seconds.unwrap_or(settings.lifetime));
-    let deadline = (minting.wall + left).as_secs();
+    let left = time_left(request.now, policy, session).ok_or(TooLate)?;
+    let iat = request.wall.as_secs();
+    let lifetime = i64::from(request.lifetime_seconds.unwrap_or(settings.lifetime));
+    let deadline = (request.wall + left).as_secs();
     let exp = (iat + lifetime).min(deadline);
     if exp <= iat {
         return Err(TooLate);
@@ -118,12 +118,12 @@ pub fn mint(
         custom: if is_cut { Map::new() } else { custom },
         is_cut,
         act: own.map(|own| own.actor.clone()),
-        azp: minting.origin.filter(|origin| *origin != "null").map(str::to_owned),
+        azp: request.origin.filter(|origin| *origin != "null").map(str::to_owned),
         exp,
-        fva: session.factor_ages(minting.now),
+        fva: session.factor_ages(request.now),
         iat,
-        iss: minting.issuer.to_owned(),
-        jti: minting.jti,
+        iss: request.issuer.to_owned(),
+        jti: request.jti,
         nbf: iat - i64::from(settings.allowed_clock_skew),
         sid: session.id.to_string(),
         sts: "active",

@@ -1,16 +1,17 @@
 //! One browser: the sessions it holds, the secret that proves it is the same
-//! one, and the rules of admitting, switching and leaving.
+//! one, and the rules of admitting, switching and signing out.
 
 use std::time::Duration;
 
 use crate::{
-    activity::Sign,
+    activity::ActivitySource,
     event::Event,
     id::{ClientId, SessionId, SignInId, SignUpId, UserId},
     impersonation::Impersonation,
     policy::Policy,
     session::{
-        Closing, Device, Ending, Happening, Refusal, Session, Step, Verdict, after, close, decide, transition,
+        Closing, Device, Ending, Refusal, Session, SessionInput, Transition, Verdict, after, close, decide,
+        transition,
     },
     time::{Moment, Timestamp},
 };
@@ -35,7 +36,7 @@ impl SecretHash {
 /// The stored facts of a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Kept across sign-outs.
+    /// Kept across sign-out.
     pub id: ClientId,
     /// Counts every stored change: two changes decided on one version cannot both commit.
     pub version: u64,
@@ -165,7 +166,7 @@ impl Client {
 
 /// A client with its sessions that are not stored as closed, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Browser {
+pub struct ClientWithSessions {
     /// The browser.
     pub client: Client,
     /// Its sessions; some may turn out to be over.
@@ -176,7 +177,7 @@ pub struct Browser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientStep {
     /// The client and the sessions that are still open.
-    pub browser: Browser,
+    pub browser: ClientWithSessions,
     /// The session that was admitted, touched or ended by request.
     pub subject: Option<Session>,
     /// A session that did not exist before.
@@ -193,7 +194,7 @@ pub struct ClientStep {
 
 /// Who wants in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Newcomer {
+pub struct NewSession {
     /// The id of the session to be.
     pub session_id: SessionId,
     /// The account.
@@ -210,7 +211,7 @@ pub struct Newcomer {
 
 /// Why a second session is not admitted (product.md, decision 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turned {
+pub enum SignInRefused {
     /// Single-session mode, and somebody is signed in.
     SessionExists,
     /// This account is signed in here already.
@@ -224,7 +225,7 @@ pub const MAX_SESSIONS: usize = 20;
 
 /// Which sessions leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaving {
+pub enum SignOutScope {
     /// One of them.
     One(SessionId),
     /// All of them (S9: `signOut()`).
@@ -234,9 +235,9 @@ pub enum Leaving {
 }
 
 /// Closes what is over, so that what remains is open at `now`.
-pub fn settle(at: Moment, policy: &Policy, browser: &Browser) -> ClientStep {
+pub fn close_overdue(at: Moment, policy: &Policy, browser: &ClientWithSessions) -> ClientStep {
     let mut step = ClientStep {
-        browser: Browser { client: browser.client.clone(), sessions: Vec::new() },
+        browser: ClientWithSessions { client: browser.client.clone(), sessions: Vec::new() },
         subject: None,
         admitted: None,
         seen: None,
@@ -258,35 +259,35 @@ pub fn settle(at: Moment, policy: &Policy, browser: &Browser) -> ClientStep {
 /// Lets an account in and rotates the secret (S8, SES-01).
 ///
 /// # Errors
-/// [`Turned`] says why not; `settle` still has to be committed then.
+/// [`SignInRefused`] says why not; `close_overdue` still has to be committed then.
 pub fn admit(
     at: Moment,
     policy: &Policy,
-    browser: &Browser,
-    newcomer: Newcomer,
-) -> Result<ClientStep, Turned> {
-    let mut step = settle(at, policy, browser);
+    browser: &ClientWithSessions,
+    new_session: NewSession,
+) -> Result<ClientStep, SignInRefused> {
+    let mut step = close_overdue(at, policy, browser);
     let open = &step.browser.sessions;
     if !policy.current().multi_session && !open.is_empty() {
-        return Err(Turned::SessionExists);
+        return Err(SignInRefused::SessionExists);
     }
-    if let Some(same) = open.iter().find(|session| session.user_id == newcomer.user_id) {
-        return Err(Turned::AlreadySignedIn(same.id));
+    if let Some(same) = open.iter().find(|session| session.user_id == new_session.user_id) {
+        return Err(SignInRefused::AlreadySignedIn(same.id));
     }
     if open.len() >= MAX_SESSIONS {
-        return Err(Turned::TooManySessions);
+        return Err(SignInRefused::TooManySessions);
     }
     let session = Session {
-        id: newcomer.session_id,
+        id: new_session.session_id,
         client_id: browser.client.id,
-        user_id: newcomer.user_id,
+        user_id: new_session.user_id,
         created_at: at.now,
         updated_at: at.now,
         last_active_at: at.now,
         settings_version: policy.current().version,
         first_factor_verified_at: at.now,
-        device: newcomer.device,
-        impersonation: newcomer.impersonation,
+        device: new_session.device,
+        impersonation: new_session.impersonation,
         closed: None,
     };
     step.events.push(Event::SessionCreated {
@@ -296,9 +297,9 @@ pub fn admit(
         actor: session.impersonation.as_ref().map(|own| own.sub().to_owned()),
     });
     let client = &mut step.browser.client;
-    client.rotate(at.now, newcomer.secret);
+    client.rotate(at.now, new_session.secret);
     client.last_active_session_id = Some(session.id);
-    client.last_authentication_strategy = Some(newcomer.strategy);
+    client.last_authentication_strategy = Some(new_session.strategy);
     step.set_changed(at);
     step.browser.sessions.push(session.clone());
     step.admitted = Some(session.id);
@@ -309,14 +310,14 @@ pub fn admit(
 /// Makes `session_id` the active one and counts as its activity (S8, S3).
 ///
 /// # Errors
-/// [`Gone`] when the browser holds no such open session.
+/// [`SessionNotOpen`] when the browser holds no such open session.
 pub fn switch(
     at: Moment,
     policy: &Policy,
-    browser: &Browser,
+    browser: &ClientWithSessions,
     session_id: SessionId,
-) -> Result<ClientStep, Gone> {
-    let mut step = refresh(at, policy, browser, session_id, Sign::Touch)?;
+) -> Result<ClientStep, SessionNotOpen> {
+    let mut step = refresh(at, policy, browser, session_id, ActivitySource::Touch)?;
     // Touching the session that is active already writes nothing of the client:
     // whoever does it all day long must not keep a sign-out from committing.
     if step.browser.client.last_active_session_id != Some(session_id) {
@@ -327,44 +328,44 @@ pub fn switch(
     Ok(step)
 }
 
-/// Counts as activity of one session, if `sign` does by the settings, without
+/// Counts as activity of one session, if `source` does by the settings, without
 /// making it the active one (S3).
 ///
 /// # Errors
-/// [`Gone`] when the browser holds no such open session.
+/// [`SessionNotOpen`] when the browser holds no such open session.
 pub fn refresh(
     at: Moment,
     policy: &Policy,
-    browser: &Browser,
+    browser: &ClientWithSessions,
     session_id: SessionId,
-    sign: Sign,
-) -> Result<ClientStep, Gone> {
-    let mut step = settle(at, policy, browser);
-    match step.happen(at.now, policy, session_id, Happening::Seen(sign)) {
+    source: ActivitySource,
+) -> Result<ClientStep, SessionNotOpen> {
+    let mut step = close_overdue(at, policy, browser);
+    match step.apply(at.now, policy, session_id, SessionInput::Activity(source)) {
         Ok(()) => {
-            step.seen = step.subject.as_ref().filter(|session| session.counts(policy, sign)).map(|s| s.id);
+            step.seen = step.subject.as_ref().filter(|session| session.counts(policy, source)).map(|s| s.id);
             Ok(step)
         }
-        Err(()) => Err(Gone(Box::new(step))),
+        Err(()) => Err(SessionNotOpen(Box::new(step))),
     }
 }
 
 /// Ends one session, one user's or all, and rotates the secret when the
 /// browser itself asked (SES-02). A session that is over already stays as it
 /// ended; ending nothing is no error.
-pub fn leave(
+pub fn sign_out(
     at: Moment,
     policy: &Policy,
-    browser: &Browser,
-    leaving: Leaving,
+    browser: &ClientWithSessions,
+    scope: SignOutScope,
     ending: Ending,
     secret: Option<SecretHash>,
 ) -> ClientStep {
-    let mut step = settle(at, policy, browser);
-    let goes = |session: &Session| match leaving {
-        Leaving::One(id) => session.id == id,
-        Leaving::All => true,
-        Leaving::User(user_id) => session.user_id == user_id,
+    let mut step = close_overdue(at, policy, browser);
+    let goes = |session: &Session| match scope {
+        SignOutScope::One(id) => session.id == id,
+        SignOutScope::All => true,
+        SignOutScope::User(user_id) => session.user_id == user_id,
     };
     let (leaving, staying): (Vec<_>, Vec<_>) = step.browser.sessions.drain(..).partition(goes);
     step.browser.sessions = staying;
@@ -384,9 +385,9 @@ pub fn leave(
 /// No open session of that id in this browser. The step holds the ends that
 /// were found on the way and have to be committed before the refusal is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gone(pub Box<ClientStep>);
+pub struct SessionNotOpen(pub Box<ClientStep>);
 
-impl Browser {
+impl ClientWithSessions {
     /// The session that a request gets which names none: the last active one,
     /// else the most recently active. Call it on a settled browser.
     pub fn active_session(&self) -> Option<&Session> {
@@ -428,16 +429,16 @@ impl ClientStep {
         self.client_changed = true;
     }
 
-    fn happen(
+    fn apply(
         &mut self,
         now: Timestamp,
         policy: &Policy,
         session_id: SessionId,
-        happening: Happening,
+        input: SessionInput,
     ) -> Result<(), ()> {
         let session = self.browser.sessions.iter_mut().find(|session| session.id == session_id).ok_or(())?;
-        match transition(now, policy, session, happening) {
-            Ok(Step { session: next, events }) => {
+        match transition(now, policy, session, input) {
+            Ok(Transition { session: next, events }) => {
                 *session = next.clone();
                 self.events.extend(events);
                 self.subject = Some(next);

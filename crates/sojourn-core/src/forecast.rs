@@ -70,7 +70,7 @@ mod tests {
         impersonation::Impersonation,
         lifetime::Lifetime,
         session::Device,
-        testing::Dice,
+        testing::SeededRng,
         time::{days, seconds},
     };
 
@@ -86,11 +86,11 @@ mod tests {
     }
 
     fn session(created_at: Timestamp, last_active_at: Timestamp) -> Session {
-        let mut dice = Dice::new(1);
+        let mut rng = SeededRng::new(1);
         Session {
-            id: SessionId::generate(created_at, &mut dice),
-            client_id: ClientId::generate(created_at, &mut dice),
-            user_id: UserId::generate(created_at, &mut dice),
+            id: SessionId::generate(created_at, &mut rng),
+            client_id: ClientId::generate(created_at, &mut rng),
+            user_id: UserId::generate(created_at, &mut rng),
             created_at,
             updated_at: created_at,
             last_active_at,

@@ -273,12 +273,12 @@ impl Serialize for TicketId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Dice;
+    use crate::testing::SeededRng;
 
     #[test]
     fn a_ticket_is_told_by_its_prefix_and_by_nothing_else() {
-        let mut dice = Dice::new(3);
-        let id = ActorTokenId::generate(Timestamp::from_secs(1_700_000_000), &mut dice);
+        let mut rng = SeededRng::new(3);
+        let id = ActorTokenId::generate(Timestamp::from_secs(1_700_000_000), &mut rng);
         assert_eq!(id.to_string().parse::<TicketId>(), Ok(TicketId::Actor(id)));
         let other = id.to_string().replacen("act_", "sit_", 1);
         assert!(matches!(other.parse::<TicketId>(), Ok(TicketId::SignIn(_))), "{other}");
@@ -287,9 +287,9 @@ mod tests {
 
     #[test]
     fn an_id_reads_back_as_what_was_written() {
-        let mut dice = Dice::new(7);
+        let mut rng = SeededRng::new(7);
         for n in 0..1000 {
-            let id = SessionId::generate(Timestamp::from_secs(1_700_000_000 + n), &mut dice);
+            let id = SessionId::generate(Timestamp::from_secs(1_700_000_000 + n), &mut rng);
             let text = id.to_string();
             assert_eq!(text.len(), "sess_".len() + BODY_LEN);
             assert_eq!(text.parse::<SessionId>(), Ok(id));
@@ -298,17 +298,17 @@ mod tests {
 
     #[test]
     fn ids_sort_by_the_second_they_were_made_in() {
-        let mut dice = Dice::new(1);
-        let earlier = UserId::generate(Timestamp::from_secs(1_700_000_000), &mut dice);
-        let later = UserId::generate(Timestamp::from_secs(1_700_000_001), &mut dice);
+        let mut rng = SeededRng::new(1);
+        let earlier = UserId::generate(Timestamp::from_secs(1_700_000_000), &mut rng);
+        let later = UserId::generate(Timestamp::from_secs(1_700_000_001), &mut rng);
         assert!(earlier < later);
         assert!(earlier.to_string() < later.to_string());
     }
 
     #[test]
     fn an_id_of_another_kind_or_a_mangled_one_is_refused() {
-        let mut dice = Dice::new(2);
-        let text = SessionId::generate(Timestamp::from_secs(1_700_000_000), &mut dice).to_string();
+        let mut rng = SeededRng::new(2);
+        let text = SessionId::generate(Timestamp::from_secs(1_700_000_000), &mut rng).to_string();
         assert!(text.parse::<UserId>().is_err());
         for mangled in [
             "",

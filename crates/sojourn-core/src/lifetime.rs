@@ -7,11 +7,11 @@ use crate::time::days;
 /// The limits in force for sessions. "Neither limit" cannot be written (S2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Over after this long without activity.
+    /// End after this long without activity.
     Inactivity(Duration),
-    /// Over this long after sign-in, whatever the activity.
+    /// End this long after sign-in, whatever the activity.
     Maximum(Duration),
-    /// Over at the earlier of the two.
+    /// End at the earlier of the two.
     Both {
         /// Longest time without activity.
         inactivity: Duration,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::ending::{ClosedStatus, Closing, EndReason, EndedBy, Ending};
 use crate::{
-    activity::{Activity, Sign},
+    activity::{Activity, ActivitySource},
     event::Event,
     id::{ClientId, SessionId, UserId},
     impersonation::Impersonation,
@@ -216,9 +216,9 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
 
 /// What may happen to one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
+pub enum SessionInput {
     /// Somebody asks something, which may be a sign that the user is there (S3).
-    Seen(Sign),
+    Activity(ActivitySource),
     /// The first factor was verified again.
     Reverified,
     /// Somebody ends it.
@@ -240,14 +240,14 @@ pub enum Refusal {
 
 /// The new state of a session and what to tell others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Transition {
     /// The session afterwards.
     pub session: Session,
     /// For the outbox.
     pub events: Vec<Event>,
 }
 
-/// Applies `happening` to the session at `now`.
+/// Applies `input` to the session at `now`.
 ///
 /// # Errors
 /// [`Refusal::AlreadyClosed`] when the session is over, whoever ended it.
@@ -255,32 +255,32 @@ pub fn transition(
     now: Timestamp,
     policy: &Policy,
     session: &Session,
-    happening: Happening,
-) -> Result<Step, Refusal> {
+    input: SessionInput,
+) -> Result<Transition, Refusal> {
     if let Verdict::Closed(closing) = decide(now, policy, session) {
         return Err(Refusal::AlreadyClosed { closing, record: session.closed.is_none() });
     }
     let mut session = session.clone();
     let mut events = Vec::new();
-    match happening {
-        Happening::Seen(sign) => {
-            if session.counts(policy, sign) {
+    match input {
+        SessionInput::Activity(source) => {
+            if session.counts(policy, source) {
                 session.last_active_at = session.last_active_at.max(now);
             }
         }
-        Happening::Reverified => {
+        SessionInput::Reverified => {
             session.last_active_at = session.last_active_at.max(now);
             session.first_factor_verified_at = now;
             session.updated_at = after(session.updated_at, now);
         }
-        Happening::End(ending) => {
+        SessionInput::End(ending) => {
             let closing = ending
                 .close(now, policy, &session)
                 .map_err(|closing| Refusal::AlreadyClosed { closing, record: true })?;
             events.push(close(&mut session, now, closing));
         }
     }
-    Ok(Step { session, events })
+    Ok(Transition { session, events })
 }
 
 /// Stores `closing` in an open session and says so. The moment a user sees
@@ -302,12 +302,12 @@ pub fn after(previous: Timestamp, now: Timestamp) -> Timestamp {
 impl Session {
     /// Whether `sign` is activity of this session. Where somebody acts as the
     /// account that does not depend on the settings, as little as the limits do.
-    pub fn counts(&self, policy: &Policy, sign: Sign) -> bool {
+    pub fn counts(&self, policy: &Policy, source: ActivitySource) -> bool {
         let activity = match self.impersonation {
             Some(_) => Activity::default(),
             None => policy.current().activity,
         };
-        activity.counts(sign)
+        activity.counts(source)
     }
 
     /// Minutes since the first and the second factor were verified; -1: never.

@@ -231,14 +231,14 @@ impl SignIn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Dice;
+    use crate::testing::SeededRng;
 
     fn attempt() -> SignIn {
-        let (now, mut dice) = (Timestamp::from_millis(0), Dice::new(1));
+        let (now, mut rng) = (Timestamp::from_millis(0), SeededRng::new(1));
         let mut sign_in =
-            SignIn::new(SignInId::generate(now, &mut dice), ClientId::generate(now, &mut dice), now);
+            SignIn::new(SignInId::generate(now, &mut rng), ClientId::generate(now, &mut rng), now);
         let email = Email::parse("ada@example.com").expect("valid");
-        sign_in.identify(email, UserId::generate(now, &mut dice));
+        sign_in.identify(email, UserId::generate(now, &mut rng));
         sign_in
     }
 

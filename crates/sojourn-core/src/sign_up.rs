@@ -191,11 +191,11 @@ impl SignUp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Dice;
+    use crate::testing::SeededRng;
 
     fn attempt() -> SignUp {
-        let (now, mut dice) = (Timestamp::from_millis(0), Dice::new(1));
-        SignUp::new(SignUpId::generate(now, &mut dice), ClientId::generate(now, &mut dice), now)
+        let (now, mut rng) = (Timestamp::from_millis(0), SeededRng::new(1));
+        SignUp::new(SignUpId::generate(now, &mut rng), ClientId::generate(now, &mut rng), now)
     }
 
     fn with_email(text: &str) -> SignUpFields {

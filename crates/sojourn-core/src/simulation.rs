@@ -7,11 +7,11 @@ use std::{fmt, time::Duration};
 
 pub use self::habit::{Habit, HabitError, visits};
 use crate::{
-    activity::{Activity, Sign},
+    activity::{Activity, ActivitySource},
     id::{ClientId, Randomness, SessionId, UserId},
     lifetime::{BROWSER_LIMIT, Lifetime},
     policy::{Policy, PolicyVersion},
-    session::{Device, EndReason, Happening, Refusal, Session, transition},
+    session::{Device, EndReason, Refusal, Session, SessionInput, transition},
     time::{Timestamp, days, seconds},
 };
 
@@ -20,7 +20,7 @@ const COOKIE_RENEWED_AFTER: Duration = days(1);
 
 /// A time in which the application is open and in view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Visit {
+pub struct UsagePeriod {
     /// It is opened.
     pub from: Timestamp,
     /// It is closed, or the machine sleeps.
@@ -36,7 +36,7 @@ pub struct Scenario {
     /// a new one, which is activity. More than zero.
     pub token_lifetime: Duration,
     /// In order and apart from each other, as [`visits`] makes them.
-    pub visits: Vec<Visit>,
+    pub visits: Vec<UsagePeriod>,
     /// When the user clears the browser's cookies.
     pub cleared: Vec<Timestamp>,
     /// Whether each visit is in a private window, which forgets its cookies.
@@ -96,7 +96,7 @@ pub struct SignIn {
     pub cause: Cause,
     /// Since when it was so.
     pub since: Timestamp,
-    /// The last sign of the user before; none at the first visit.
+    /// The last activity of the user before; none at the first visit.
     pub last_active_at: Option<Timestamp>,
 }
 
@@ -117,9 +117,9 @@ pub fn simulate(scenario: &Scenario) -> Vec<SignIn> {
     let mut browser: Option<Browser> = None;
     for visit in &scenario.visits {
         let mut now = visit.from;
-        let mut sign = Sign::PageLoad;
+        let mut source = ActivitySource::PageLoad;
         loop {
-            let lost = browser.as_mut().map(|browser| browser.ask(now, &policy, scenario, sign));
+            let lost = browser.as_mut().map(|browser| browser.ask(now, &policy, scenario, source));
             let sign_in = match (lost, &browser) {
                 (None, _) => {
                     Some(SignIn { at: now, cause: Cause::FirstVisit, since: now, last_active_at: None })
@@ -134,7 +134,7 @@ pub fn simulate(scenario: &Scenario) -> Vec<SignIn> {
                 sign_ins.push(sign_in);
                 browser = Some(Browser::signed_in(now));
             }
-            (now, sign) = (now + step, Sign::Token { hidden: false });
+            (now, source) = (now + step, ActivitySource::Token { hidden: false });
             if now >= visit.until {
                 break;
             }
@@ -177,9 +177,9 @@ impl Browser {
         now: Timestamp,
         policy: &Policy,
         scenario: &Scenario,
-        sign: Sign,
+        source: ActivitySource,
     ) -> Option<(Timestamp, Cause)> {
-        let over = match transition(now, policy, &self.session, Happening::Seen(sign)) {
+        let over = match transition(now, policy, &self.session, SessionInput::Activity(source)) {
             Ok(step) => {
                 self.session = step.session;
                 None

@@ -268,11 +268,11 @@ fn evaluate(operands: &[Operand<'_>], scope: &Scope) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{email::Email, id::UserId, testing::Dice, time::Timestamp};
+    use crate::{email::Email, id::UserId, testing::SeededRng, time::Timestamp};
 
     fn user(first: Option<&str>, last: Option<&str>) -> User {
         let now = Timestamp::from_secs(1_700_000_000);
-        let mut user = User::new(UserId::generate(now, &mut Dice::new(3)), now);
+        let mut user = User::new(UserId::generate(now, &mut SeededRng::new(3)), now);
         user.first_name = first.map(str::to_owned);
         user.last_name = last.map(str::to_owned);
         user
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(one(json!("{{user.unsafe_metadata}}"), &john), json!({"foo": {"bar": 42}}));
         assert_eq!(one(json!("{{user.external_id || user.id}}"), &john), json!(john.id));
         john.add_email(
-            crate::id::EmailAddressId::generate(john.created_at, &mut Dice::new(4)),
+            crate::id::EmailAddressId::generate(john.created_at, &mut SeededRng::new(4)),
             Email::parse("j@example.com").expect("valid"),
             None,
             john.created_at,

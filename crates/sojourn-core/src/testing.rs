@@ -1,4 +1,4 @@
-//! Loaded dice for tests: the same seed gives the same bytes.
+//! A seeded generator for tests: the same seed gives the same bytes.
 
 pub mod oracle;
 
@@ -6,10 +6,10 @@ use crate::id::Randomness;
 
 /// A SplitMix64 sequence. Predictable on purpose; never use it for secrets.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct SeededRng(u64);
 
-impl Dice {
-    /// Dice that fall the same way for the same seed.
+impl SeededRng {
+    /// A generator that gives the same numbers for the same seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -29,7 +29,7 @@ impl Dice {
     }
 }
 
-impl Randomness for Dice {
+impl Randomness for SeededRng {
     fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
             let roll = self.roll().to_le_bytes();

@@ -9,7 +9,8 @@ use std::time::Duration;
 use sojourn_core::{
     activity::Activity,
     client::{
-        Browser, Client, Identity, Leaving, Newcomer, SecretHash, Turned, admit, leave, settle, switch,
+        Client, ClientWithSessions, Identity, NewSession, SecretHash, SignInRefused, SignOutScope, admit,
+        close_overdue, sign_out, switch,
     },
     id::{ClientId, SessionId, UserId},
     impersonation::{INACTIVITY, Impersonation},
@@ -17,8 +18,8 @@ use sojourn_core::{
     policy::{Policy, PolicyVersion},
     session::{Closing, Device, EndReason, EndedBy, Ending, Session, decide},
     testing::{
-        Dice,
-        oracle::{Life, Limits, Over, millis},
+        SeededRng,
+        oracle::{End, Limits, ReferenceSession, millis},
     },
     time::{Moment, Timestamp},
 };
@@ -70,14 +71,14 @@ const STEPS: [Step; 15] = [
 struct World {
     now: Timestamp,
     policy: Policy,
-    browser: Browser,
+    browser: ClientWithSessions,
     users: [UserId; 2],
     /// Every session that ever was, as it should be; and whether its end was recorded.
-    lives: Vec<(SessionId, Life, bool)>,
+    lives: Vec<(SessionId, ReferenceSession, bool)>,
     ended: Vec<(SessionId, Closing)>,
     purged: Vec<SessionId>,
     secrets: Vec<SecretHash>,
-    dice: Dice,
+    rng: SeededRng,
     steps: Vec<Step>,
 }
 
@@ -92,7 +93,7 @@ const ACTS_FOR: Duration = Duration::from_millis(3);
 
 impl World {
     fn new() -> Self {
-        let (now, mut dice) = (Timestamp::from_millis(1000), Dice::new(9));
+        let (now, mut rng) = (Timestamp::from_millis(1000), SeededRng::new(9));
         let first = PolicyVersion {
             version: 1,
             in_force_from: now,
@@ -105,22 +106,22 @@ impl World {
         Self {
             now,
             policy: Policy::new(first),
-            browser: Browser {
-                client: Client::new(ClientId::generate(now, &mut dice), secret, Moment::real(now)),
+            browser: ClientWithSessions {
+                client: Client::new(ClientId::generate(now, &mut rng), secret, Moment::real(now)),
                 sessions: Vec::new(),
             },
-            users: [UserId::generate(now, &mut dice), UserId::generate(now, &mut dice)],
+            users: [UserId::generate(now, &mut rng), UserId::generate(now, &mut rng)],
             lives: Vec::new(),
             ended: Vec::new(),
             purged: Vec::new(),
             secrets: vec![secret],
-            dice,
+            rng,
             steps: Vec::new(),
         }
     }
 
     fn open_of(&self, user: usize) -> Option<SessionId> {
-        let settled = settle(Moment::real(self.now), &self.policy, &self.browser);
+        let settled = close_overdue(Moment::real(self.now), &self.policy, &self.browser);
         settled.browser.sessions.iter().find(|one| one.user_id == self.users[user]).map(|one| one.id)
     }
 
@@ -146,10 +147,10 @@ impl World {
         }
     }
 
-    fn newcomer(&mut self, user: usize, acts: bool, secret: SecretHash) -> Newcomer {
+    fn newcomer(&mut self, user: usize, acts: bool, secret: SecretHash) -> NewSession {
         let impersonation = acts.then(|| Impersonation { actor: serde_json::Map::new(), maximum: ACTS_FOR });
-        Newcomer {
-            session_id: SessionId::generate(self.now, &mut self.dice),
+        NewSession {
+            session_id: SessionId::generate(self.now, &mut self.rng),
             user_id: self.users[user],
             device: Device::default(),
             impersonation,
@@ -158,7 +159,7 @@ impl World {
         }
     }
 
-    fn life(&mut self, id: SessionId) -> &mut Life {
+    fn life(&mut self, id: SessionId) -> &mut ReferenceSession {
         let found = self.lives.iter_mut().find(|(other, _, _)| *other == id);
         &mut found.expect("it was admitted").1
     }
@@ -208,22 +209,27 @@ impl World {
                         self.secrets.push(secret);
                         assert!(current.multi_session || open.is_empty(), "I3: {self:?}");
                         let life = match acts {
-                            false => Life::begin(self.now.as_millis(), Limits::from(&current)),
+                            false => ReferenceSession::begin(self.now.as_millis(), Limits::from(&current)),
                             true => {
                                 let (now, settings) = (self.now.as_millis(), Limits::from(&current));
-                                Life::begin_impersonation(now, millis(INACTIVITY), millis(ACTS_FOR), settings)
+                                ReferenceSession::begin_impersonation(
+                                    now,
+                                    millis(INACTIVITY),
+                                    millis(ACTS_FOR),
+                                    settings,
+                                )
                             }
                         };
                         self.lives.push((id, life, false));
                         step
                     }
-                    Err(Turned::AlreadySignedIn(id)) => {
+                    Err(SignInRefused::AlreadySignedIn(id)) => {
                         assert_eq!(Some(id), held, "{self:?}");
-                        settle(at, &self.policy, &self.browser)
+                        close_overdue(at, &self.policy, &self.browser)
                     }
-                    Err(Turned::SessionExists | Turned::TooManySessions) => {
+                    Err(SignInRefused::SessionExists | SignInRefused::TooManySessions) => {
                         assert!(!open.is_empty(), "{self:?}");
-                        settle(at, &self.policy, &self.browser)
+                        close_overdue(at, &self.policy, &self.browser)
                     }
                 }
             }
@@ -233,24 +239,24 @@ impl World {
                     assert!(self.life(id).activity(now), "{self:?}");
                     switch(at, &self.policy, &self.browser, id).expect("it is open")
                 }
-                None => settle(at, &self.policy, &self.browser),
+                None => close_overdue(at, &self.policy, &self.browser),
             },
             Step::SignOut(user) => match self.open_of(user) {
                 Some(id) => {
                     self.secrets.push(secret);
                     self.ends(id, "removed", "signed_out", "user");
-                    let (one, ending) = (Leaving::One(id), Ending::SIGNED_OUT);
-                    leave(at, &self.policy, &self.browser, one, ending, Some(secret))
+                    let (one, ending) = (SignOutScope::One(id), Ending::SIGNED_OUT);
+                    sign_out(at, &self.policy, &self.browser, one, ending, Some(secret))
                 }
-                None => settle(at, &self.policy, &self.browser),
+                None => close_overdue(at, &self.policy, &self.browser),
             },
             Step::Revoke(user) => match self.open_of(user) {
                 Some(id) => {
                     self.ends(id, "revoked", "revoked_by_backend", "backend");
                     let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
-                    leave(at, &self.policy, &self.browser, Leaving::One(id), ending, None)
+                    sign_out(at, &self.policy, &self.browser, SignOutScope::One(id), ending, None)
                 }
-                None => settle(at, &self.policy, &self.browser),
+                None => close_overdue(at, &self.policy, &self.browser),
             },
             Step::SignOutAll => {
                 let open = before_open(&before, self);
@@ -261,7 +267,7 @@ impl World {
                     self.ends(id, "removed", "signed_out_everywhere", "user");
                 }
                 let ending = Ending::SIGNED_OUT_EVERYWHERE;
-                leave(at, &self.policy, &self.browser, Leaving::All, ending, Some(secret))
+                sign_out(at, &self.policy, &self.browser, SignOutScope::All, ending, Some(secret))
             }
         };
         assert!(result.browser.client.updated_at >= before.client.updated_at, "{self:?}");
@@ -290,13 +296,13 @@ impl World {
                 if session.impersonation.is_some() {
                     over.version = closing.settings_version;
                 }
-                assert_eq!(Over::from(closing), over, "{self:?}");
+                assert_eq!(End::from(closing), over, "{self:?}");
             }
         }
     }
 
     fn check(&self) {
-        let settled = settle(Moment::real(self.now), &self.policy, &self.browser);
+        let settled = close_overdue(Moment::real(self.now), &self.policy, &self.browser);
         // I1: what ended never comes back, and ends once.
         for (id, _) in &self.ended {
             assert!(!self.browser.sessions.iter().any(|session| session.id == *id), "{self:?}");
@@ -348,8 +354,8 @@ impl World {
     }
 }
 
-fn before_open(before: &Browser, world: &World) -> Vec<SessionId> {
-    settle(Moment::real(world.now), &world.policy, before)
+fn before_open(before: &ClientWithSessions, world: &World) -> Vec<SessionId> {
+    close_overdue(Moment::real(world.now), &world.policy, before)
         .browser
         .sessions
         .iter()

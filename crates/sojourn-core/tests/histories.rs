@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sojourn_core::{
-    activity::{Activity, Sign},
+    activity::{Activity, ActivitySource},
     forecast::{Forecast, HORIZON},
     id::{ClientId, SessionId, UserId},
     impersonation::{INACTIVITY, Impersonation},
     lifetime::Lifetime,
     policy::{Policy, PolicyVersion},
     session::{
-        Device, EndReason, EndedBy, Ending, Happening, Refusal, Session, Verdict, close, decide, transition,
+        Device, EndReason, EndedBy, Ending, Refusal, Session, SessionInput, Verdict, close, decide,
+        transition,
     },
     testing::{
-        Dice,
-        oracle::{Life, Limits, Over, millis},
+        SeededRng,
+        oracle::{End, Limits, ReferenceSession, millis},
     },
     time::Timestamp,
 };
@@ -54,11 +55,11 @@ fn version(version: u64, from: i64, lifetime: Lifetime) -> PolicyVersion {
 }
 
 fn session(created: i64, impersonation: Option<Impersonation>) -> Session {
-    let mut dice = Dice::new(1);
+    let mut rng = SeededRng::new(1);
     Session {
-        id: SessionId::generate(at(created), &mut dice),
-        client_id: ClientId::generate(at(created), &mut dice),
-        user_id: UserId::generate(at(created), &mut dice),
+        id: SessionId::generate(at(created), &mut rng),
+        client_id: ClientId::generate(at(created), &mut rng),
+        user_id: UserId::generate(at(created), &mut rng),
         created_at: at(created),
         updated_at: at(created),
         last_active_at: at(created),
@@ -96,26 +97,26 @@ struct Both {
     now: i64,
     policy: Policy,
     session: Session,
-    life: Life,
+    life: ReferenceSession,
 }
 
 impl Both {
     fn begin(now: i64, lifetime: Lifetime, impersonation: Option<Impersonation>) -> Self {
         let policy = Policy::new(version(1, 0, lifetime));
         let life = match &impersonation {
-            Some(own) => Life::begin_impersonation(
+            Some(own) => ReferenceSession::begin_impersonation(
                 now,
                 millis(INACTIVITY),
                 millis(own.maximum),
                 policy.current().into(),
             ),
-            None => Life::begin(now, policy.current().into()),
+            None => ReferenceSession::begin(now, policy.current().into()),
         };
         Self { now, policy, session: session(now, impersonation), life }
     }
 
-    fn happen(&mut self, happening: Happening) -> bool {
-        match transition(at(self.now), &self.policy, &self.session, happening) {
+    fn apply(&mut self, input: SessionInput) -> bool {
+        match transition(at(self.now), &self.policy, &self.session, input) {
             Ok(step) => {
                 self.session = step.session;
                 true
@@ -138,19 +139,19 @@ impl Both {
         let revoked = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
         match happens {
             Happens::Active => {
-                let counts = self.happen(Happening::Seen(Sign::Touch));
+                let counts = self.apply(SessionInput::Activity(ActivitySource::Touch));
                 assert_eq!(counts, self.life.activity(self.now));
             }
             Happens::Look => {
-                self.happen(Happening::Seen(Sign::Read));
+                self.apply(SessionInput::Activity(ActivitySource::Read));
             }
             Happens::SignOut => {
-                let ended = self.happen(Happening::End(Ending::SIGNED_OUT));
+                let ended = self.apply(SessionInput::End(Ending::SIGNED_OUT));
                 let expected = self.life.end(self.now, "removed", "signed_out", "user", version_now);
                 assert_eq!(ended, expected);
             }
             Happens::Revoke => {
-                let ended = self.happen(Happening::End(revoked));
+                let ended = self.apply(SessionInput::End(revoked));
                 let expected =
                     self.life.end(self.now, "revoked", "revoked_by_backend", "backend", version_now);
                 assert_eq!(ended, expected);
@@ -202,7 +203,7 @@ impl Both {
                     // By no version of the settings: told is the one in force when it was noticed.
                     (closing.settings_version, over.version) = (0, 0);
                 }
-                assert_eq!(Over::from(closing), over);
+                assert_eq!(End::from(closing), over);
             }
             (Verdict::Open { until, .. }, None) => assert_eq!(until.as_millis(), self.life.due().at),
             (found, expected) => panic!("{found:?}, but {expected:?}"),
@@ -215,9 +216,9 @@ impl Both {
         let (created, active) =
             (self.session.created_at.as_millis(), self.session.last_active_at.as_millis());
         let under = self.session.settings_version;
-        let fate = match &self.session.impersonation {
-            None => Life::fate(created, active, under, &settings),
-            Some(own) => Life::fate_of_impersonation(
+        let predicted_end = match &self.session.impersonation {
+            None => ReferenceSession::predicted_end(created, active, under, &settings),
+            Some(own) => ReferenceSession::predicted_end_of_impersonation(
                 (created, active, under),
                 millis(INACTIVITY),
                 millis(own.maximum),
@@ -225,8 +226,8 @@ impl Both {
             ),
         };
         match found {
-            Verdict::Open { until, .. } => assert_eq!(until.as_millis(), fate.at),
-            Verdict::Closed(closing) => assert_eq!(Over::from(closing), fate),
+            Verdict::Open { until, .. } => assert_eq!(until.as_millis(), predicted_end.at),
+            Verdict::Closed(closing) => assert_eq!(End::from(closing), predicted_end),
         }
     }
 }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sojourn_core::{
-    activity::{Activity, Sign},
-    claims::{Minting, mint},
+    activity::{Activity, ActivitySource},
+    claims::{TokenRequest, issue_token},
     forecast::{Forecast, WouldEnd},
     id::{ClientId, SessionId, UserId},
     impersonation::{INACTIVITY, Impersonation},
     lifetime::Lifetime,
     policy::{Policy, PolicyVersion},
-    session::{ClosedStatus, Device, EndReason, Happening, Session, Verdict, decide, transition},
+    session::{ClosedStatus, Device, EndReason, Session, SessionInput, Verdict, decide, transition},
     settings::TokenSettings,
-    testing::Dice,
+    testing::SeededRng,
     time::{Timestamp, days, minutes, seconds},
     user::User,
 };
@@ -29,12 +29,12 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// A session that Sam holds for half an hour at most.
 fn acted_by_sam(maximum: Duration) -> Session {
-    let mut dice = Dice::new(1);
+    let mut rng = SeededRng::new(1);
     let actor = object(json!({"sub": "user_sam", "case": 12}));
     Session {
-        id: SessionId::generate(START, &mut dice),
-        client_id: ClientId::generate(START, &mut dice),
-        user_id: UserId::generate(START, &mut dice),
+        id: SessionId::generate(START, &mut rng),
+        client_id: ClientId::generate(START, &mut rng),
+        user_id: UserId::generate(START, &mut rng),
         created_at: START,
         updated_at: START,
         last_active_at: START,
@@ -125,7 +125,7 @@ fn ses_21_a_tie_of_both_limits_counts_as_the_maximum() {
 #[test]
 fn ses_21_what_counts_as_its_activity_does_not_depend_on_the_settings() {
     let visible = PolicyVersion { activity: Activity::Visible, ..version(1, START, Lifetime::DEFAULT) };
-    let hidden = Happening::Seen(Sign::Token { hidden: true });
+    let hidden = SessionInput::Activity(ActivitySource::Token { hidden: true });
     let later = START + minutes(5);
     let seen = |session: &Session| {
         let step = transition(later, &Policy::new(visible), session, hidden).expect("it is open");
@@ -152,7 +152,7 @@ fn ses_21_no_change_of_settings_ends_it_and_no_dry_run_counts_it() {
 
 fn claims(settings: &TokenSettings, session: &Session, user: &User) -> Value {
     let now = START + minutes(2);
-    let minting = Minting {
+    let request = TokenRequest {
         now,
         wall: now,
         issuer: "https://clerk.example.com",
@@ -161,7 +161,7 @@ fn claims(settings: &TokenSettings, session: &Session, user: &User) -> Value {
         lifetime_seconds: None,
     };
     let policy = Policy::new(version(1, START, Lifetime::DEFAULT));
-    serde_json::to_value(mint(minting, &policy, settings, session, Some(user)).expect("in time"))
+    serde_json::to_value(issue_token(request, &policy, settings, session, Some(user)).expect("in time"))
         .expect("JSON")
 }
 

@@ -10,7 +10,7 @@ use sojourn_core::{
     lifetime::Lifetime,
     policy::{Policy, PolicyVersion},
     session::{ClosedStatus, Device, EndReason, Session, Verdict, decide},
-    testing::Dice,
+    testing::SeededRng,
     time::{Timestamp, days, minutes},
 };
 
@@ -19,11 +19,11 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn session(created: i64, last_active: i64) -> Session {
-    let mut dice = Dice::new(1);
+    let mut rng = SeededRng::new(1);
     Session {
-        id: SessionId::generate(at(created), &mut dice),
-        client_id: ClientId::generate(at(created), &mut dice),
-        user_id: UserId::generate(at(created), &mut dice),
+        id: SessionId::generate(at(created), &mut rng),
+        client_id: ClientId::generate(at(created), &mut rng),
+        user_id: UserId::generate(at(created), &mut rng),
         created_at: at(created),
         updated_at: at(created),
         last_active_at: at(last_active),

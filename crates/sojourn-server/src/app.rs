@@ -11,7 +11,7 @@ use sojourn_core::{
     event::Event,
     id::{InstanceId, Randomness},
     lifetime::Bounds,
-    testing::Dice,
+    testing::SeededRng,
     time::Moment,
 };
 use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError};
@@ -31,22 +31,22 @@ use crate::{
 
 /// Where randomness comes from.
 #[derive(Debug)]
-pub enum Entropy {
+pub enum Rng {
     /// The operating system.
     System,
-    /// Loaded dice, so that ids in tests are always the same.
-    Loaded(Mutex<Dice>),
+    /// Seeded, so that ids in tests are always the same.
+    Seeded(Mutex<SeededRng>),
 }
 
-/// One draw from an [`Entropy`].
+/// One draw from an [`Rng`].
 #[derive(Debug)]
-pub struct Draw<'a>(pub(crate) &'a Entropy);
+pub struct RngHandle<'a>(pub(crate) &'a Rng);
 
-impl Randomness for Draw<'_> {
+impl Randomness for RngHandle<'_> {
     fn fill(&mut self, bytes: &mut [u8]) {
         match self.0 {
-            Entropy::System => aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness"),
-            Entropy::Loaded(dice) => dice.lock().expect("no test panics while drawing").fill(bytes),
+            Rng::System => aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness"),
+            Rng::Seeded(rng) => rng.lock().expect("no test panics while drawing").fill(bytes),
         }
     }
 }
@@ -59,8 +59,8 @@ pub struct Options {
     pub master_key: MasterKey,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The dice.
-    pub entropy: Entropy,
+    /// Where randomness comes from.
+    pub rng: Rng,
     /// How browsers reach this server, without a path.
     pub base_url: Url,
     /// Origins that may call the Frontend API, beside those of the settings.
@@ -118,7 +118,7 @@ struct Inner {
     cookie_names: CookieNames,
     code_key: [u8; 32],
     clocks: Clocks,
-    entropy: Entropy,
+    rng: Rng,
     passwords: Passwords,
     limits: Limits,
     mailer: Mailer,
@@ -148,11 +148,10 @@ impl App {
     /// # Errors
     /// [`StartError`]: better no server than one that forgets or guesses.
     pub async fn open(options: Options) -> Result<Self, StartError> {
-        let Options { store, master_key, clock, entropy, base_url, .. } = options;
+        let Options { store, master_key, clock, rng, base_url, .. } = options;
         let high_water = store.high_water().await?;
         let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
-        let instance =
-            first_instance::find_or_make(&store, &master_key, Moment::real(wall), &entropy).await?;
+        let instance = first_instance::find_or_make(&store, &master_key, Moment::real(wall), &rng).await?;
         let signing_keys = store.signing_keys(instance.id).await?;
         let newest = signing_keys.last().ok_or(SigningError)?;
         let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
@@ -163,7 +162,7 @@ impl App {
         let suffix = keys::cookie_suffix(&publishable_key);
         let app = Self(Arc::new(Inner {
             secret_key: development.then(|| first_instance::development_secret_key(&master_key, instance.id)),
-            mailbox: MailboxAccess::new(keys::random_secret(&mut Draw(&entropy)), &suffix),
+            mailbox: MailboxAccess::new(keys::random_secret(&mut RngHandle(&rng)), &suffix),
             cookie_names: CookieNames::new(suffix, development),
             publishable_key,
             code_key: master_key.derive("codes"),
@@ -179,7 +178,7 @@ impl App {
             store,
             instance,
             signer,
-            entropy,
+            rng,
             base_url,
         }));
         if !app.has_development_tools() && !test_clock.is_real() {
@@ -235,8 +234,8 @@ impl App {
     }
 
     /// A draw of randomness.
-    pub fn random(&self) -> Draw<'_> {
-        Draw(&self.0.entropy)
+    pub fn random(&self) -> RngHandle<'_> {
+        RngHandle(&self.0.rng)
     }
 
     /// The key that applications put into their configuration.
@@ -371,20 +370,20 @@ impl App {
     ///
     /// # Errors
     /// What `attempt` fails with; the last conflict when it never ends.
-    pub async fn settle<T, F>(&self, mut attempt: impl FnMut() -> F) -> ApiResult<T>
+    pub async fn retry_on_conflict<T, F>(&self, mut attempt: impl FnMut() -> F) -> ApiResult<T>
     where
-        F: Future<Output = Result<T, Unsettled>>,
+        F: Future<Output = Result<T, AttemptError>>,
     {
         for _ in 1..ATTEMPTS {
             match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(Unsettled::Conflict) => {}
-                Err(Unsettled::Refused(error)) => return Err(error),
+                Err(AttemptError::Conflict) => {}
+                Err(AttemptError::Refused(error)) => return Err(error),
             }
         }
-        attempt().await.map_err(|unsettled| match unsettled {
-            Unsettled::Conflict => CommitError::Conflict.into(),
-            Unsettled::Refused(error) => error,
+        attempt().await.map_err(|error| match error {
+            AttemptError::Conflict => CommitError::Conflict.into(),
+            AttemptError::Refused(error) => error,
         })
     }
 
@@ -398,16 +397,16 @@ impl App {
     }
 }
 
-/// Why an attempt inside [`App::settle`] did not succeed.
+/// Why an attempt inside [`App::retry_on_conflict`] did not succeed.
 #[derive(Debug)]
-pub enum Unsettled {
+pub enum AttemptError {
     /// Decide again.
     Conflict,
     /// Answer this.
     Refused(ApiError),
 }
 
-impl From<CommitError> for Unsettled {
+impl From<CommitError> for AttemptError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Conflict => Self::Conflict,
@@ -416,13 +415,13 @@ impl From<CommitError> for Unsettled {
     }
 }
 
-impl From<StoreError> for Unsettled {
+impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         Self::Refused(error.into())
     }
 }
 
-impl From<ApiError> for Unsettled {
+impl From<ApiError> for AttemptError {
     fn from(error: ApiError) -> Self {
         Self::Refused(error)
     }

@@ -14,7 +14,7 @@ const MAX_IMAGE_BYTES: usize = 11 * 1024 * 1024;
 
 /// How long a request may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct RequestTimeouts {
     /// For a whole body, however large.
     pub body: Duration,
     /// For a body before its rate is looked at.
@@ -25,7 +25,7 @@ pub struct Patience {
     pub handler: Duration,
 }
 
-impl Default for Patience {
+impl Default for RequestTimeouts {
     fn default() -> Self {
         Self {
             body: Duration::from_secs(30),
@@ -41,9 +41,9 @@ impl Default for Patience {
 /// # Errors
 /// `request_body_too_large`, `request_timeout`; `request_body_invalid` when it
 /// does not arrive whole.
-pub async fn read(body: Body, patience: &Patience) -> ApiResult<Bytes> {
+pub async fn read(body: Body, timeouts: &RequestTimeouts) -> ApiResult<Bytes> {
     let mut received = Vec::new();
-    pull(body, MAX_BODY_BYTES, patience, |bytes| received.extend_from_slice(bytes)).await?;
+    pull(body, MAX_BODY_BYTES, timeouts, |bytes| received.extend_from_slice(bytes)).await?;
     Ok(received.into())
 }
 
@@ -52,19 +52,24 @@ pub async fn read(body: Body, patience: &Patience) -> ApiResult<Bytes> {
 ///
 /// # Errors
 /// As [`read`].
-pub async fn discard_image(body: Body, patience: &Patience) -> ApiResult<Bytes> {
-    pull(body, MAX_IMAGE_BYTES, patience, |_| ()).await?;
+pub async fn discard_image(body: Body, timeouts: &RequestTimeouts) -> ApiResult<Bytes> {
+    pull(body, MAX_IMAGE_BYTES, timeouts, |_| ()).await?;
     Ok(Bytes::new())
 }
 
-async fn pull(body: Body, most: usize, patience: &Patience, mut take: impl FnMut(&[u8])) -> ApiResult<()> {
+async fn pull(
+    body: Body,
+    most: usize,
+    timeouts: &RequestTimeouts,
+    mut take: impl FnMut(&[u8]),
+) -> ApiResult<()> {
     if body.size_hint().lower() > most as u64 {
         return Err(too_large(most));
     }
     let mut body = pin!(body);
     let mut received = 0;
-    let mut allowance = pin!(tokio::time::sleep(patience.grace));
-    let begun = allowance.deadline() - patience.grace;
+    let mut allowance = pin!(tokio::time::sleep(timeouts.grace));
+    let begun = allowance.deadline() - timeouts.grace;
     while !body.is_end_stream() {
         let frame = tokio::select! {
             biased;
@@ -79,8 +84,8 @@ async fn pull(body: Body, most: usize, patience: &Patience, mut take: impl FnMut
             return Err(too_large(most));
         }
         take(&bytes);
-        let earned = Duration::from_secs(1) * received as u32 / patience.bytes_per_second.max(1);
-        allowance.as_mut().reset(begun + patience.body.min(patience.grace + earned));
+        let earned = Duration::from_secs(1) * received as u32 / timeouts.bytes_per_second.max(1);
+        allowance.as_mut().reset(begun + timeouts.body.min(timeouts.grace + earned));
     }
     Ok(())
 }
@@ -107,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    const SHORT: Patience = Patience {
+    const SHORT: RequestTimeouts = RequestTimeouts {
         body: Duration::from_millis(400),
         grace: Duration::from_millis(150),
         bytes_per_second: 10_000,

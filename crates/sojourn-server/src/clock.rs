@@ -96,13 +96,13 @@ impl App {
         &self,
         decide: impl Fn(TestClock, Moment) -> ApiResult<(TestClock, Option<i64>)>,
     ) -> ApiResult<()> {
-        self.settle(|| async {
+        self.retry_on_conflict(|| async {
             let stored = self.store().test_clock(self.instance_id()).await?;
             let at = stored.read(self.moment().wall);
             let (next, shift) = decide(stored, at)?;
             let changes = self.changes(at).write(Write::TestClock(next));
             self.commit(match shift {
-                Some(by_ms) => changes.write(Write::ShiftOpen(by_ms)),
+                Some(by_ms) => changes.write(Write::RebaseOpenSessions(by_ms)),
                 None => changes,
             })
             .await?;

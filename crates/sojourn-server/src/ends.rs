@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use sojourn_core::{
-    client::settle,
+    client::close_overdue,
     id::{ClientId, SessionId},
     policy::Policy,
     session::{Session, decide},
@@ -34,11 +34,11 @@ pub async fn record_ends(app: &App, at: Moment, clients: BTreeSet<ClientId>) -> 
     let mut closed = Vec::new();
     let clients: Vec<_> = clients.into_iter().collect();
     for group in clients.chunks(GROUP) {
-        let recorded = app.settle(|| async {
+        let recorded = app.retry_on_conflict(|| async {
             let (mut changes, mut closed) = (app.changes(at), Vec::new());
             for client_id in group {
                 if let Some(record) = app.store().browser(app.instance_id(), *client_id).await? {
-                    let step = settle(at, &record.policy, &record.browser);
+                    let step = close_overdue(at, &record.policy, &record.browser);
                     changes = changes.browser(&step);
                     closed.extend(step.closed);
                 }

@@ -6,7 +6,7 @@ use sojourn_store::{
 };
 
 use crate::{
-    app::{Draw, Entropy, StartError},
+    app::{Rng, RngHandle, StartError},
     keys::{self, MasterKey},
 };
 
@@ -16,13 +16,13 @@ pub(crate) async fn find_or_make(
     store: &Store,
     master_key: &MasterKey,
     at: Moment,
-    entropy: &Entropy,
+    rng: &Rng,
 ) -> Result<Instance, StartError> {
     loop {
         if let Some(instance) = store.instances().await?.into_iter().next() {
             return Ok(instance);
         }
-        match make(store, master_key, at, &mut Draw(entropy)).await {
+        match make(store, master_key, at, &mut RngHandle(rng)).await {
             Err(StartError::SetUp(CommitError::Conflict)) => {}
             other => return other,
         }
@@ -41,7 +41,7 @@ async fn make(
     store: &Store,
     master_key: &MasterKey,
     at: Moment,
-    random: &mut Draw<'_>,
+    random: &mut RngHandle<'_>,
 ) -> Result<Instance, StartError> {
     let now = at.now;
     let id = InstanceId::generate(now, random);

@@ -13,7 +13,7 @@ use axum::{
 use crate::{
     app::App,
     auth::{InForce, host, origin, secret_key},
-    bodies::{self, Patience},
+    bodies::{self, RequestTimeouts},
     fapi,
     wire::{ApiError, ErrorCode, Params},
 };
@@ -26,14 +26,14 @@ const MAX_HEADERS: usize = 100;
 /// Runs before routing: refuses what no route shall see, and rewrites what
 /// browsers send in two ways.
 pub async fn admit(
-    State((app, patience)): State<(App, Patience)>,
+    State((app, timeouts)): State<(App, RequestTimeouts)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let body = std::mem::take(request.body_mut());
     let whole = match well_formed(&app, request.uri(), request.headers()) {
-        Ok(()) if request.uri().path() == fapi::IMAGES => bodies::discard_image(body, &patience).await,
-        Ok(()) => bodies::read(body, &patience).await,
+        Ok(()) if request.uri().path() == fapi::IMAGES => bodies::discard_image(body, &timeouts).await,
+        Ok(()) => bodies::read(body, &timeouts).await,
         Err(error) => Err(error),
     };
     match whole {
@@ -68,7 +68,7 @@ pub async fn admit(
     {
         return frame.around(ApiError::from(error).into_response());
     }
-    match tokio::time::timeout(patience.handler, next.run(request)).await {
+    match tokio::time::timeout(timeouts.handler, next.run(request)).await {
         Ok(response) => frame.around(response),
         Err(_) => {
             let error = ApiError::new(ErrorCode::ServiceUnavailable)

@@ -20,16 +20,16 @@ pub mod keys;
 mod layers;
 mod limits;
 mod mail;
-pub mod minting;
 mod passwords;
 pub mod pins;
 pub mod portal;
 mod refusal_page;
 mod revocation;
+pub mod tokens;
 pub mod wire;
 
-pub use app::{App, Entropy, Options, StartError};
-pub use bodies::Patience;
+pub use app::{App, Options, Rng, StartError};
+pub use bodies::RequestTimeouts;
 pub use clock::Clock;
 pub use keys::MasterKey;
 
@@ -57,14 +57,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     documented().split_for_parts().1
 }
 
-/// The whole server as one service, with the patience that requests meet
+/// The whole server as one service, with the timeouts that requests have
 /// outside tests.
 pub fn router(app: &App) -> Router {
-    patient_router(app, Patience::default())
+    router_with_timeouts(app, RequestTimeouts::default())
 }
 
-/// As [`router`], with another patience.
-pub fn patient_router(app: &App, patience: Patience) -> Router {
+/// As [`router`], with other timeouts.
+pub fn router_with_timeouts(app: &App, timeouts: RequestTimeouts) -> Router {
     let (api, _) = documented().split_for_parts();
     let routes = api
         .merge(portal::router())
@@ -75,6 +75,6 @@ pub fn patient_router(app: &App, patience: Patience) -> Router {
         .with_state(app.clone());
     // As a fallback of an outer router, so that it runs before routing: it
     // rewrites the path and the method that routes are chosen by.
-    let before_routing = middleware::from_fn_with_state((app.clone(), patience), layers::admit);
+    let before_routing = middleware::from_fn_with_state((app.clone(), timeouts), layers::admit);
     Router::new().fallback_service(tower::Layer::layer(&before_routing, routes))
 }

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use sojourn_core::{
-    client::{Leaving, leave},
+    client::{SignOutScope, sign_out},
     id::{SessionId, UserId},
     session::{Ending, Session},
 };
 use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus};
 
-use crate::app::{App, Unsettled};
+use crate::app::{App, AttemptError};
 
 /// Adds to `changes` the end of all open sessions of a user but `keep`, in all
 /// browsers, and what that changes of those browsers.
@@ -23,7 +23,7 @@ pub async fn of_user(
     user_id: UserId,
     keep: Option<SessionId>,
     ending: Ending,
-) -> Result<ChangeSet, Unsettled> {
+) -> Result<ChangeSet, AttemptError> {
     let filter = SessionFilter {
         user_id: Some(user_id),
         stored: Some(StoredStatus::Open),
@@ -45,10 +45,10 @@ pub async fn of_user(
         // A browser holds one session of a user at most, unless it was admitted before that rule.
         let keeps = record.browser.sessions.iter().any(|session| Some(session.id) == keep);
         let leaving = match keeps {
-            true => Leaving::One(session.id),
-            false => Leaving::User(user_id),
+            true => SignOutScope::One(session.id),
+            false => SignOutScope::User(user_id),
         };
-        let step = leave(at, &record.policy, &record.browser, leaving, ending, None);
+        let step = sign_out(at, &record.policy, &record.browser, leaving, ending, None);
         changes = changes.browser(&step);
     }
     Ok(changes)
@@ -59,7 +59,7 @@ pub async fn of_user(
 ///
 /// # Errors
 /// The store does not answer, or a conflict: load again.
-pub async fn of_session(app: &App, id: SessionId, ending: Ending) -> Result<Option<Session>, Unsettled> {
+pub async fn of_session(app: &App, id: SessionId, ending: Ending) -> Result<Option<Session>, AttemptError> {
     let Some(session) = app.store().session(app.instance_id(), id).await? else { return Ok(None) };
     if session.closed.is_some() {
         return Ok(Some(session));
@@ -68,7 +68,7 @@ pub async fn of_session(app: &App, id: SessionId, ending: Ending) -> Result<Opti
     let Some(record) = app.store().browser(app.instance_id(), session.client_id).await? else {
         return Ok(Some(session));
     };
-    let step = leave(at, &record.policy, &record.browser, Leaving::One(id), ending, None);
+    let step = sign_out(at, &record.policy, &record.browser, SignOutScope::One(id), ending, None);
     app.commit(app.changes(at).browser(&step)).await?;
     Ok(step.closed.into_iter().find(|closed| closed.id == id).or(Some(session)))
 }

@@ -197,7 +197,7 @@ impl Activity {
                 }
                 Write::CloseSession(session) => self.forget(&(instance, session.id)),
                 Write::Settings(settings) => self.set_coarseness(instance, coarseness(settings)),
-                Write::ShiftOpen(_) => self.forget_all(instance),
+                Write::RebaseOpenSessions(_) => self.forget_all(instance),
                 _ => {}
             }
         }
@@ -280,7 +280,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 #[cfg(test)]
 mod tests {
-    use sojourn_core::testing::Dice;
+    use sojourn_core::testing::SeededRng;
 
     use super::*;
 
@@ -289,8 +289,8 @@ mod tests {
     }
 
     fn key(n: u64) -> Key {
-        let mut dice = Dice::new(n);
-        (InstanceId::generate(at(0), &mut dice), SessionId::generate(at(0), &mut dice))
+        let mut rng = SeededRng::new(n);
+        (InstanceId::generate(at(0), &mut rng), SessionId::generate(at(0), &mut rng))
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub enum Write {
     TestClock(TestClock),
     /// Moves the times of everything that is still open by so many milliseconds,
     /// and voids unfinished attempts and tickets: a reset of the test clock.
-    ShiftOpen(i64),
+    RebaseOpenSessions(i64),
 }
 
 impl ChangeSet {
@@ -119,7 +119,7 @@ impl ChangeSet {
     /// Whether all activity that is known has to be stored before this set is
     /// applied: those who were active are judged so by what changes.
     pub(crate) fn wants_all_activity(&self) -> bool {
-        self.writes.iter().any(|write| matches!(write, Write::Settings(_) | Write::ShiftOpen(_)))
+        self.writes.iter().any(|write| matches!(write, Write::Settings(_) | Write::RebaseOpenSessions(_)))
     }
 
     /// Whether there is anything to commit.

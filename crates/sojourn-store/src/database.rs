@@ -23,7 +23,7 @@ pub enum Database {
 
 /// What happens to a schema that is older than this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Older {
+pub enum MigrationMode {
     /// It is brought up to this version.
     Migrate,
     /// The database is refused with [`StoreError::OlderSchema`].
@@ -68,7 +68,7 @@ impl Database {
     /// # Errors
     /// As [`Store::sqlite`] and [`Store::postgres`]; and the schema is older
     /// and shall stay so.
-    pub async fn open(&self, older: Older) -> Result<Store, StoreError> {
+    pub async fn open(&self, older: MigrationMode) -> Result<Store, StoreError> {
         Ok(match self {
             Self::File(path) => Store::Sqlite(Arc::new(SqliteEngine::open(path, older)?)),
             Self::Server(server) => Store::Postgres(Arc::new(PostgresEngine::open(server, older).await?)),

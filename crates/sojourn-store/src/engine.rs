@@ -18,11 +18,11 @@ use sojourn_core::{
 
 use crate::{
     change::ChangeSet,
-    database::Older,
+    database::MigrationMode,
     memory::MemoryEngine,
     postgres::{PostgresEngine, ServerUrl},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
     sqlite::SqliteEngine,
 };
@@ -155,7 +155,7 @@ impl Store {
     /// The file is no database, is damaged, is newer than this version, or
     /// cannot be opened. It is left as it is then.
     pub fn sqlite(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path, Older::Migrate)?)))
+        Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path, MigrationMode::Migrate)?)))
     }
 
     /// Connects to a PostgreSQL server by a URL such as
@@ -170,7 +170,7 @@ impl Store {
     /// program. Nothing is changed then.
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
         let server = ServerUrl::parse(url)?;
-        Ok(Self::Postgres(Arc::new(PostgresEngine::open(&server, Older::Migrate).await?)))
+        Ok(Self::Postgres(Arc::new(PostgresEngine::open(&server, MigrationMode::Migrate).await?)))
     }
 
     /// An empty store that is gone with its last handle.
@@ -207,7 +207,7 @@ engine! {
         fn test_clock(instance: InstanceId) -> Result<TestClock, StoreError>;
 
         /// A browser with all a request may need of it.
-        fn browser(instance: InstanceId, client: ClientId) -> Result<Option<BrowserRecord>, StoreError>;
+        fn browser(instance: InstanceId, client: ClientId) -> Result<Option<ClientRecord>, StoreError>;
 
         /// One session, open or closed, with the newest activity known.
         fn session(instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError>;

@@ -18,12 +18,12 @@ mod sql;
 mod sqlite;
 
 pub use change::{ChangeSet, Expect, Write};
-pub use database::{Database, Migrated, Older, Schema};
+pub use database::{Database, Migrated, MigrationMode, Schema};
 pub use engine::{CommitError, Engine, Store, StoreError};
 pub use memory::{ActivityBatch, MemoryEngine};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
-    BrowserRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
+    ClientRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
     SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
 };
 pub use sqlite::SqliteEngine;

@@ -35,7 +35,7 @@ use crate::{
     change::{ChangeSet, Expect, Write},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
         policy_of,
     },
 };
@@ -261,12 +261,12 @@ impl Engine for MemoryEngine {
         &self,
         instance: InstanceId,
         client: ClientId,
-    ) -> Result<Option<BrowserRecord>, StoreError> {
+    ) -> Result<Option<ClientRecord>, StoreError> {
         let state = self.state()?;
         let Some(tenant) = state.tenants.get(&instance) else { return Ok(None) };
         self.know(instance, tenant);
         let mut record = tenant.browser(client)?;
-        if let Some(BrowserRecord { browser, .. }) = &mut record {
+        if let Some(ClientRecord { browser, .. }) = &mut record {
             browser.sessions = self.merged(instance, std::mem::take(&mut browser.sessions));
         }
         Ok(record)

@@ -23,7 +23,7 @@ use std::{
 };
 
 use sojourn_core::{
-    client::Browser,
+    client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
     id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
@@ -51,10 +51,10 @@ use self::{
 use crate::{
     activity,
     change::ChangeSet,
-    database::{Migrated, Older, Schema},
+    database::{Migrated, MigrationMode, Schema},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
     sql::{attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
@@ -86,12 +86,12 @@ pub struct PostgresEngine {
 
 impl PostgresEngine {
     /// Connects to the server, and brings its schema up to this version if it may.
-    pub(crate) async fn open(server: &ServerUrl, older: Older) -> Result<Self, StoreError> {
+    pub(crate) async fn open(server: &ServerUrl, older: MigrationMode) -> Result<Self, StoreError> {
         let pool = pool::pool(server)?;
         let mut first = pool::first_connection(&pool, server).await?;
         match older {
-            Older::Migrate => drop(migrate::bring_up(&mut first, server).await?),
-            Older::Refuse => migrate::expect_current(&first, server).await?,
+            MigrationMode::Migrate => drop(migrate::bring_up(&mut first, server).await?),
+            MigrationMode::Refuse => migrate::expect_current(&first, server).await?,
         }
         drop(first);
         let shared = Arc::new(Shared::new(pool));
@@ -139,7 +139,7 @@ impl PostgresEngine {
         let mut sessions = open.read(&sessions)?;
         sessions::oldest_first(&mut sessions);
         Ok(Some(LoadedBrowser {
-            browser: Browser { client, sessions },
+            browser: ClientWithSessions { client, sessions },
             users: holders.read(&users)?.into_iter().map(Arc::new).collect(),
             sign_in: sign_ins.read(&sign_in)?.pop(),
             sign_up: sign_ups.read(&sign_up)?.pop(),
@@ -155,7 +155,7 @@ impl PostgresEngine {
 }
 
 struct LoadedBrowser {
-    browser: Browser,
+    browser: ClientWithSessions,
     users: Vec<Arc<User>>,
     sign_in: Option<SignIn>,
     sign_up: Option<SignUp>,
@@ -242,14 +242,14 @@ impl Engine for PostgresEngine {
         &self,
         instance: InstanceId,
         client: ClientId,
-    ) -> Result<Option<BrowserRecord>, StoreError> {
+    ) -> Result<Option<ClientRecord>, StoreError> {
         let loaded = self.shared.patiently(|| self.load_browser(instance, client)).await?;
         let Some(LoadedBrowser { mut browser, users, sign_in, sign_up, newest_settings }) = loaded else {
             return Ok(None);
         };
         self.merge(instance, &mut browser.sessions);
         let (settings, policy) = self.shared.settings_at(instance, newest_settings).await?;
-        Ok(Some(BrowserRecord { browser, users, sign_in, sign_up, settings, policy }))
+        Ok(Some(ClientRecord { browser, users, sign_in, sign_up, settings, policy }))
     }
 
     async fn session(&self, instance: InstanceId, id: SessionId) -> Result<Option<Session>, StoreError> {

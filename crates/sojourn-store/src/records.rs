@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sojourn_core::{
-    client::Browser,
+    client::ClientWithSessions,
     id::{ClientId, EventId, InstanceId, MailId, SecretKeyId, SessionId, TicketId, UserId},
     impersonation::Impersonation,
     policy::Policy,
@@ -173,10 +173,10 @@ pub struct OutboxEntry {
 
 /// Everything a request needs to know about one browser, of one moment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BrowserRecord {
+pub struct ClientRecord {
     /// The client and its sessions that are stored as open, oldest first, with
     /// the newest activity known.
-    pub browser: Browser,
+    pub browser: ClientWithSessions,
     /// The users of those sessions.
     pub users: Vec<Arc<User>>,
     /// The unfinished attempt to sign in that the client names.
@@ -189,7 +189,7 @@ pub struct BrowserRecord {
     pub policy: Policy,
 }
 
-impl BrowserRecord {
+impl ClientRecord {
     /// The user of a session of this browser.
     pub fn user(&self, id: UserId) -> Option<&User> {
         self.users.iter().map(Arc::as_ref).find(|user| user.id == id)

@@ -18,7 +18,7 @@ use std::{
 };
 
 use sojourn_core::{
-    client::Browser,
+    client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
     id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
@@ -41,10 +41,10 @@ use self::{
 use crate::{
     activity::{self, Activity},
     change::ChangeSet,
-    database::{Migrated, Older, Schema},
+    database::{Migrated, MigrationMode, Schema},
     engine::{CommitError, Engine, StoreError},
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
         users_of,
     },
     sql::{Step, attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
@@ -73,7 +73,7 @@ pub struct SqliteEngine {
 impl SqliteEngine {
     /// Opens the database at `path`, or makes one if there is no file. An older
     /// schema is brought up or refused.
-    pub(crate) fn open(path: &Path, older: Older) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, older: MigrationMode) -> Result<Self, StoreError> {
         let db = file::open_or(path, older)?;
         let activity = Arc::new(Activity::new());
         for instance in db::all(&db, &instances::all())? {
@@ -182,7 +182,7 @@ impl Engine for SqliteEngine {
         &self,
         instance: InstanceId,
         client: ClientId,
-    ) -> Result<Option<BrowserRecord>, StoreError> {
+    ) -> Result<Option<ClientRecord>, StoreError> {
         if let Some(known) = self.hot.browser(instance, client, &self.activity) {
             return Ok(Some(known));
         }
@@ -206,8 +206,8 @@ impl Engine for SqliteEngine {
                 None => None,
             };
             let (settings, policy) = self.readers.settings(db, instance)?;
-            let browser = Browser { client, sessions };
-            Ok(Some(BrowserRecord { browser, users, sign_in, sign_up, settings, policy }))
+            let browser = ClientWithSessions { client, sessions };
+            Ok(Some(ClientRecord { browser, users, sign_in, sign_up, settings, policy }))
         });
         let Some(mut record) = stored? else { return Ok(None) };
         self.hot.keep(quiet, instance, &record, &self.activity);

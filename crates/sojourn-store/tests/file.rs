@@ -10,7 +10,7 @@ use std::{
 
 use common::{World, at, closed, moment};
 use rusqlite::Connection;
-use sojourn_core::{session::ClosedStatus, testing::Dice};
+use sojourn_core::{session::ClosedStatus, testing::SeededRng};
 use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
 use tempfile::TempDir;
 
@@ -72,17 +72,17 @@ async fn a_damaged_database_is_refused_or_read_as_far_as_it_goes_but_never_empti
     let (_folder, path) = folder();
     database(&path).await;
     let whole = fs::read(&path).expect("read");
-    let mut dice = Dice::new(16);
+    let mut rng = SeededRng::new(16);
     let mut refusals = 0;
     for round in 0..120 {
         let mut damaged = whole.clone();
         if round % 4 == 0 {
-            let page = dice.below(whole.len() as u64 / 4096) as usize * 4096;
+            let page = rng.below(whole.len() as u64 / 4096) as usize * 4096;
             damaged[page..page + 4096].fill(0);
         } else {
-            for _ in 0..=dice.below(4) {
-                let byte = dice.below(whole.len() as u64) as usize;
-                damaged[byte] ^= 1 << dice.below(8);
+            for _ in 0..=rng.below(4) {
+                let byte = rng.below(whole.len() as u64) as usize;
+                damaged[byte] ^= 1 << rng.below(8);
             }
         }
         for name in ["sojourn.db-wal", "sojourn.db-shm"] {

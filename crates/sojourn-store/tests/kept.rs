@@ -79,7 +79,7 @@ impl Twins {
 
     fn one<T: Copy>(&mut self, from: fn(&Self) -> &Vec<T>) -> T {
         let count = from(self).len() as u64;
-        let index = self.world.dice.below(count) as usize;
+        let index = self.world.rng.below(count) as usize;
         from(self)[index]
     }
 
@@ -95,7 +95,7 @@ impl Twins {
         let user = self.one(|twins| &twins.users);
         let record = self.world.browser(client).await;
         let (mut browser, many) = (record.browser, record.policy.current().multi_session);
-        let (step, set) = match self.world.dice.below(11) {
+        let (step, set) = match self.world.rng.below(11) {
             0 | 1 => {
                 let is_in = browser.sessions.iter().any(|session| session.user_id == user);
                 if is_in || !(browser.sessions.is_empty() || many) {
@@ -124,7 +124,7 @@ impl Twins {
                 ("a visit from elsewhere", self.world.set(secs).write(Write::Client(browser.client)))
             }
             6 => {
-                let id = SignInId::generate(at(secs), &mut self.world.dice);
+                let id = SignInId::generate(at(secs), &mut self.world.rng);
                 let attempt = SignIn::new(id, client, at(secs));
                 browser.client.sign_in_id = Some(id);
                 self.attempts.push(id);
@@ -132,7 +132,7 @@ impl Twins {
                 ("a beginning", set.write(Write::SignIn(attempt)))
             }
             7 => {
-                let many = self.world.dice.below(4) > 0;
+                let many = self.world.rng.below(4) > 0;
                 let next = self.world.next_settings(secs, many).await;
                 ("other settings", self.world.set(secs).write(Write::Settings(next)))
             }
@@ -176,7 +176,7 @@ async fn after_every_change_a_browser_is_known_as_it_is_stored() {
             twins.users.push(user.id);
             let set = twins.world.set(secs).write(Write::User(user));
             assert!(twins.commit(set).await);
-            let id = ClientId::generate(at(secs), &mut twins.world.dice);
+            let id = ClientId::generate(at(secs), &mut twins.world.rng);
             let row = Client::new(id, SecretHash([secs as u8; 32]), moment(secs));
             twins.clients.push(id);
             let set = twins.world.set(secs).write(Write::Client(row));
@@ -188,7 +188,7 @@ async fn after_every_change_a_browser_is_known_as_it_is_stored() {
         let mut secs = 10;
         for _ in 0..150 {
             // Now and then nothing happens for longer than idle activity is remembered.
-            secs += if twins.world.dice.below(20) == 0 { minutes(10).as_secs() as i64 } else { 7 };
+            secs += if twins.world.rng.below(20) == 0 { minutes(10).as_secs() as i64 } else { 7 };
             let step = twins.change(secs).await;
             twins.compare(step).await;
         }

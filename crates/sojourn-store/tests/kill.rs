@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use sojourn_core::{
     id::{InstanceId, Randomness as _, SessionId, TicketId, UserId},
     session::ClosedStatus,
-    testing::Dice,
+    testing::SeededRng,
 };
 use sojourn_store::{Engine as _, Store, TicketStatus, Write};
 
@@ -113,7 +113,7 @@ fn integrity(path: &Path) -> String {
 async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("sojourn.db");
-    let mut dice = Dice::new(u64::from_le_bytes(Dice::new(2026).array()));
+    let mut rng = SeededRng::new(u64::from_le_bytes(SeededRng::new(2026).array()));
     let mut facts: Vec<String> = Vec::new();
     for round in 0..ROUNDS {
         let mut child = Command::new(env::current_exe().expect("this binary"))
@@ -131,7 +131,7 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
             String::from_utf8(text).expect("text")
         });
         // The first rounds are killed while the database is being made.
-        let wait = if round < 5 { dice.below(25) } else { 40 + dice.below(200) };
+        let wait = if round < 5 { rng.below(25) } else { 40 + rng.below(200) };
         #[expect(clippy::disallowed_methods, reason = "the child works meanwhile, until it is killed")]
         thread::sleep(Duration::from_millis(wait));
         child.kill().expect("killed");
@@ -177,9 +177,9 @@ async fn a_log_cut_anywhere_holds_a_prefix_of_what_was_committed() {
     let frames = (log.len() - 32) / 4120;
     assert!(frames > 40, "everything is in the log: {frames} frames");
     let mut cuts = vec![0, 1, 31, 32, 33, 55, 56, log.len() - 1, log.len()];
-    let mut dice = Dice::new(7);
-    cuts.extend((0..60).map(|_| dice.below(log.len() as u64) as usize));
-    cuts.extend((0..20).map(|_| 32 + 4120 * dice.below(frames as u64) as usize));
+    let mut rng = SeededRng::new(7);
+    cuts.extend((0..60).map(|_| rng.below(log.len() as u64) as usize));
+    cuts.extend((0..20).map(|_| 32 + 4120 * rng.below(frames as u64) as usize));
     cuts.sort_unstable();
     let mut most = 0;
     for cut in cuts {

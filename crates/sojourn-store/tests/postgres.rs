@@ -13,7 +13,7 @@ use sojourn_core::{
     event::Event,
     id::{EventId, InstanceId},
     session::{ClosedStatus, Session},
-    testing::Dice,
+    testing::SeededRng,
 };
 use sojourn_store::{CommitError, Engine as _, Expect, Store, StoreError, UserFilter, Write};
 
@@ -23,7 +23,7 @@ async fn open(database: &Database) -> Store {
 
 /// The same world as another node sees it.
 async fn other_node(world: &World, database: &Database, seed: u64) -> World {
-    World { store: open(database).await, instance: world.instance, dice: Dice::new(seed) }
+    World { store: open(database).await, instance: world.instance, rng: SeededRng::new(seed) }
 }
 
 async fn refused(url: &str) -> String {
@@ -142,7 +142,7 @@ async fn of_two_nodes_that_decide_at_once_one_wins() {
         assert_eq!(outcomes.iter().filter(|outcome| is_conflict(outcome)).count(), 2, "{outcomes:?}");
         let (mut first, mut second) = (here.new_user("Twin", round), there.new_user("Twin", round));
         for user in [&mut first, &mut second] {
-            let id = sojourn_core::id::EmailAddressId::generate(at(round), &mut here.dice);
+            let id = sojourn_core::id::EmailAddressId::generate(at(round), &mut here.rng);
             let email = sojourn_core::email::Email::parse(&format!("twin{round}@example.com"));
             user.email_addresses.clear();
             user.primary_email_address_id = None;
@@ -309,7 +309,7 @@ async fn every_event_of_several_writers_is_told_once_and_in_one_order() {
             let url = database.url();
             tokio::spawn(async move {
                 let store = Store::postgres(&url).await.expect("a database");
-                let mut world = World { store, instance, dice: Dice::new(10 + writer) };
+                let mut world = World { store, instance, rng: SeededRng::new(10 + writer) };
                 for secs in 0..25 {
                     // Their clocks do not agree at all.
                     let user = world.new_user("Ada", 0).id;

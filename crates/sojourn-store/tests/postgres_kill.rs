@@ -67,8 +67,8 @@ impl Load {
             let user = world.new_user(&format!("user{secs}"), secs);
             self.insist(&store, world.set(secs).write(Write::User(user.clone()))).await;
             facts.push(Fact::User(user.id));
-            let client = ClientId::generate(at(secs), &mut world.dice);
-            let row = Client::new(client, SecretHash(world.dice.array()), moment(secs));
+            let client = ClientId::generate(at(secs), &mut world.rng);
+            let row = Client::new(client, SecretHash(world.rng.array()), moment(secs));
             self.insist(&store, world.set(secs).write(Write::Client(row))).await;
             let record = loop {
                 match store.browser(world.instance, client).await {

@@ -9,7 +9,7 @@ use sojourn_core::{
     id::{EmailAddressId, SessionId, SignInTokenId, UserId},
     session::Session,
     settings::Settings,
-    testing::Dice,
+    testing::SeededRng,
     user::User,
 };
 use sojourn_server::{
@@ -67,8 +67,8 @@ impl TestApp {
             origin: (*origin).to_owned(),
         };
         let pins = Pins(pins.iter().map(pin).collect());
-        let dice = Dice::new(2_000_003);
-        self.frame.clone().open_with(self.store().clone(), self.clock.clone(), dice, pins).await
+        let rng = SeededRng::new(2_000_003);
+        self.frame.clone().open_with(self.store().clone(), self.clock.clone(), rng, pins).await
     }
 
     /// Starts another node of the same instance: on the same rows, with activity
@@ -83,7 +83,7 @@ impl TestApp {
             Store::Postgres(_) => frame.home.open().await,
             Store::Sqlite(_) => panic!("nodes share no SQLite database"),
         };
-        let opened = frame.open_with(store, self.clock.clone(), Dice::new(3_000_017), Pins(Vec::new()));
+        let opened = frame.open_with(store, self.clock.clone(), SeededRng::new(3_000_017), Pins(Vec::new()));
         opened.await.expect("the node starts")
     }
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use sojourn_core::{
     lifetime::Bounds,
     settings::{EnumerationProtection, Settings},
-    testing::Dice,
+    testing::SeededRng,
 };
-use sojourn_server::{App, Entropy, Options, StartError, pins::Pins};
+use sojourn_server::{App, Options, Rng, StartError, pins::Pins};
 use sojourn_store::{Environment, Store};
 
 use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, home::Home, seed};
@@ -161,7 +161,7 @@ impl Builder {
         self
     }
 
-    /// Other dice: other ids.
+    /// Another seed: other ids.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -175,9 +175,9 @@ impl Builder {
     pub async fn start(self) -> TestApp {
         let home = Home::new(self.on_sqlite).await;
         let store = home.open().await;
-        let mut dice = Dice::new(self.seed);
+        let mut rng = SeededRng::new(self.seed);
         let production = self.environment == Environment::Production;
-        let secret_key = seed::instance(&store, self.environment, self.settings, &mut dice).await;
+        let secret_key = seed::instance(&store, self.environment, self.settings, &mut rng).await;
         let frame = Frame {
             base_url: self.base_url,
             allowed_origins: self.allowed_origins,
@@ -188,7 +188,7 @@ impl Builder {
             secret_key,
             home,
         };
-        frame.open(store, ManualClock::default(), dice).await
+        frame.open(store, ManualClock::default(), rng).await
     }
 }
 
@@ -206,8 +206,8 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    async fn open(self, store: Store, clock: ManualClock, dice: Dice) -> TestApp {
-        self.open_with(store, clock, dice, Pins::default()).await.expect("the application starts")
+    async fn open(self, store: Store, clock: ManualClock, rng: SeededRng) -> TestApp {
+        self.open_with(store, clock, rng, Pins::default()).await.expect("the application starts")
     }
 
     /// Opens a store with settings that are pinned.
@@ -215,14 +215,14 @@ impl Frame {
         self,
         store: Store,
         clock: ManualClock,
-        dice: Dice,
+        rng: SeededRng,
         pins: Pins,
     ) -> Result<TestApp, StartError> {
         let server = App::open(Options {
             store,
             master_key: seed::master_key(),
             clock: Arc::new(clock.clone()),
-            entropy: Entropy::Loaded(Mutex::new(dice)),
+            rng: Rng::Seeded(Mutex::new(rng)),
             base_url: self.base_url.parse().expect("a URL"),
             allowed_origins: self.allowed_origins.clone(),
             allow_loopback: self.allow_loopback,
@@ -238,6 +238,6 @@ impl Frame {
     pub(crate) async fn reopen(self, clock: ManualClock) -> TestApp {
         assert!(self.home.survives(), "only what is on disk survives a restart: .on_sqlite()");
         let store = self.home.open().await;
-        self.open(store, clock, Dice::new(1_000_003)).await
+        self.open(store, clock, SeededRng::new(1_000_003)).await
     }
 }

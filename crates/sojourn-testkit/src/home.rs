@@ -9,7 +9,7 @@ use crate::postgres::Database;
 
 const ENGINE: &str = "SOJOURN_TEST_ENGINE";
 
-/// Gone with its last clone.
+/// SessionNotOpen with its last clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Home {
     Memory,

@@ -12,7 +12,7 @@
 //! # }
 //! ```
 //!
-//! A fixed clock and loaded dice: the same test sees the same ids each time,
+//! A fixed clock and seeded randomness: the same test sees the same ids each time,
 //! so that a whole answer can be a snapshot. Not for use outside tests.
 
 mod answer;

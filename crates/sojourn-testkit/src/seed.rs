@@ -8,7 +8,7 @@ use argon2::{Argon2, password_hash::PasswordHasher as _};
 use sojourn_core::{
     id::{InstanceId, Randomness as _},
     settings::Settings,
-    testing::Dice,
+    testing::SeededRng,
     time::Moment,
     user::PasswordHash,
 };
@@ -46,9 +46,9 @@ pub(crate) async fn instance(
     store: &Store,
     environment: Environment,
     settings: Settings,
-    dice: &mut Dice,
+    rng: &mut SeededRng,
 ) -> String {
-    let id = InstanceId::generate(START, dice);
+    let id = InstanceId::generate(START, rng);
     let (host, prefix) = match environment {
         Environment::Development => ("clerk.sojourn1.localhost", "sk_test_"),
         Environment::Production => ("clerk.example.com", "sk_live_"),
@@ -58,16 +58,16 @@ pub(crate) async fn instance(
     let secret_key: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
     let secret_key = format!("{prefix}{secret_key}");
     let kid = id.to_string();
-    let sealed_private_key = master_key().seal(&kid, signing_key(), dice);
+    let sealed_private_key = master_key().seal(&kid, signing_key(), rng);
     let instance = Instance { id, environment, host: host.to_owned(), created_at: START };
     let hash = keys::sha256(secret_key.as_bytes());
-    let changes = ChangeSet::new(id, Moment::real(START), dice)
+    let changes = ChangeSet::new(id, Moment::real(START), rng)
         .write(Write::InsertInstance(instance))
         .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: START }))
         .write(Write::InsertSecretKey(SecretKey::new(hash, None, START)))
         .write(Write::Settings(settings));
     store.commit(changes).await.expect("an empty store takes an instance");
-    // From here on the dice are the application's: whatever the story is, they start alike.
-    let _ = dice.array::<8>();
+    // From here on the generator is the application's: whatever the story is, they start alike.
+    let _ = rng.array::<8>();
     secret_key
 }

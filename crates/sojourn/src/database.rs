@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sojourn_store::{Database, Engine as _, Older, Store, StoreError};
+use sojourn_store::{Database, Engine as _, MigrationMode, Store, StoreError};
 
 use crate::config::{Config, GivenKey};
 use crate::data_folder::{DataFolder, MasterKey, database_in, master_key_in};
@@ -33,7 +33,7 @@ pub async fn open(
     database: Database,
     config: &Config,
     folder: &DataFolder,
-    older: Older,
+    older: MigrationMode,
 ) -> Result<Opened, Failure> {
     let key = |existing: bool| match config.master_key.as_ref().map(|key| &key.value) {
         Some(GivenKey::Itself(key)) => Ok(key.clone()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sojourn_server::StartError;
-use sojourn_store::{Database, Older};
+use sojourn_store::{Database, MigrationMode};
 use tokio::sync::watch;
 use url::Url;
 
@@ -24,7 +24,7 @@ use crate::shutdown::DRAIN;
 /// What differs between `serve` and `test-server`.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    pub older: Older,
+    pub older: MigrationMode,
     pub busy: Busy,
     pub rate_limits: bool,
     pub announce: fn(&Banner) -> String,
@@ -144,7 +144,7 @@ fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> s
         store: opened.store.clone(),
         master_key: sojourn_server::MasterKey::new(opened.master_key.0),
         clock: Arc::new(SystemClock),
-        entropy: sojourn_server::Entropy::System,
+        rng: sojourn_server::Rng::System,
         base_url,
         exposed: *config.expose_development,
         rate_limits: manner.rate_limits,

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use super::Visit;
+use super::UsagePeriod;
 use crate::time::{Timestamp, days, minutes};
 
 /// How long a visit lasts of which only the beginning is said.
@@ -79,7 +79,7 @@ fn time(text: &str) -> Option<Duration> {
 
 /// The visits that the habits make from `start`, the midnight before a Monday,
 /// to `end`: in order, and joined where they overlap.
-pub fn visits(habits: &[Habit], start: Timestamp, end: Timestamp) -> Vec<Visit> {
+pub fn visits(habits: &[Habit], start: Timestamp, end: Timestamp) -> Vec<UsagePeriod> {
     let mut all = Vec::new();
     for habit in habits {
         match *habit {
@@ -88,7 +88,7 @@ pub fn visits(habits: &[Habit], start: Timestamp, end: Timestamp) -> Vec<Visit> 
                 let span = span.max(BRIEF);
                 let mut from = start;
                 while from < end {
-                    all.push(Visit { from, until: from + BRIEF });
+                    all.push(UsagePeriod { from, until: from + BRIEF });
                     from = from + span;
                 }
             }
@@ -99,7 +99,7 @@ pub fn visits(habits: &[Habit], start: Timestamp, end: Timestamp) -> Vec<Visit> 
                         break;
                     }
                     if day && midnight + from < end {
-                        all.push(Visit { from: midnight + from, until: midnight + until });
+                        all.push(UsagePeriod { from: midnight + from, until: midnight + until });
                     }
                     midnight = midnight + days(1);
                 }
@@ -107,9 +107,9 @@ pub fn visits(habits: &[Habit], start: Timestamp, end: Timestamp) -> Vec<Visit> 
         }
     }
     all.sort_unstable();
-    let mut joined: Vec<Visit> = Vec::new();
+    let mut joined: Vec<UsagePeriod> = Vec::new();
     for visit in all {
-        let visit = Visit { until: visit.until.min(end), ..visit };
+        let visit = UsagePeriod { until: visit.until.min(end), ..visit };
         match joined.last_mut().filter(|last| visit.from <= last.until) {
             Some(last) => last.until = last.until.max(visit.until),
             None => joined.push(visit),

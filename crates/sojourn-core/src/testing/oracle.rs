@@ -26,7 +26,7 @@ pub struct Limits {
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Over {
+pub struct End {
     /// From then on.
     pub at: i64,
     /// The status on the wire.
@@ -43,7 +43,7 @@ pub struct Over {
 
 /// A session that lives through time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Life {
+pub struct ReferenceSession {
     created: i64,
     /// The version of the settings under which it began.
     under: u64,
@@ -54,7 +54,7 @@ pub struct Life {
     hard: Option<(i64, u64)>,
     /// Somebody else acts as the account: the settings do not matter.
     is_impersonation: bool,
-    over: Option<Over>,
+    over: Option<End>,
 }
 
 impl From<&PolicyVersion> for Limits {
@@ -69,7 +69,7 @@ impl From<&PolicyVersion> for Limits {
     }
 }
 
-impl From<Closing> for Over {
+impl From<Closing> for End {
     fn from(closing: Closing) -> Self {
         Self {
             at: closing.at.as_millis(),
@@ -99,7 +99,7 @@ fn until_signed_out(under: u64, settings: &[Limits]) -> (&[Limits], Option<Limit
 /// Longer than anything lives.
 const EVER: i64 = i64::MAX / 4;
 
-impl Life {
+impl ReferenceSession {
     /// Somebody signs in at `now`, under limits that are in force.
     pub fn begin(now: i64, limits: Limits) -> Self {
         let (under, hard) = (limits.version, limits.longest.map(|longest| (longest, limits.version)));
@@ -116,7 +116,7 @@ impl Life {
     /// The whole life of a session that began under the version `under`, was last
     /// active at `active`, and at which nothing happens any more but what `settings`
     /// say, oldest first.
-    pub fn fate(created: i64, active: i64, under: u64, settings: &[Limits]) -> Over {
+    pub fn predicted_end(created: i64, active: i64, under: u64, settings: &[Limits]) -> End {
         let (settings, signs_out) = until_signed_out(under, settings);
         let in_force = settings.iter().rev().find(|limits| limits.from <= created);
         let first = *in_force.or(settings.first()).expect("settings");
@@ -135,13 +135,13 @@ impl Life {
         life.over.expect("nothing lives for ever")
     }
 
-    /// As [`Self::fate`], of somebody who acts as somebody else.
-    pub fn fate_of_impersonation(
+    /// As [`Self::predicted_end`], of somebody who acts as somebody else.
+    pub fn predicted_end_of_impersonation(
         (created, active, under): (i64, i64, u64),
         idle: i64,
         longest: i64,
         settings: &[Limits],
-    ) -> Over {
+    ) -> End {
         let (settings, signs_out) = until_signed_out(under, settings);
         let last = *settings.last().expect("settings");
         let mut life = Self { active, under, ..Self::begin_impersonation(created, idle, longest, last) };
@@ -181,7 +181,7 @@ impl Life {
             let deadline = self.due().at;
             let (at, version) = (limits.from.max(self.created), limits.version);
             let (status, reason) = ("revoked", "revoked_by_admin");
-            self.over = Some(Over { at, status, reason, by: "admin", deadline, version });
+            self.over = Some(End { at, status, reason, by: "admin", deadline, version });
         }
     }
 
@@ -217,7 +217,7 @@ impl Life {
         let due = self.hard_due().filter(|hard| hard.at <= limits.from).or(self.soft_due());
         if let Some(due) = due.filter(|due| due.at <= limits.from) {
             let reason = if due.at < limits.from { "settings_tightened" } else { due.reason };
-            self.over = Some(Over { at: limits.from, reason, ..due });
+            self.over = Some(End { at: limits.from, reason, ..due });
         }
     }
 
@@ -234,7 +234,7 @@ impl Life {
         if self.over.is_some() {
             return false;
         }
-        self.over = Some(Over { at: now, status, reason, by, deadline: self.due().at, version });
+        self.over = Some(End { at: now, status, reason, by, deadline: self.due().at, version });
         true
     }
 
@@ -251,12 +251,12 @@ impl Life {
     }
 
     /// How it ended, if it did by now.
-    pub const fn over(&self) -> Option<Over> {
+    pub const fn over(&self) -> Option<End> {
         self.over
     }
 
     /// How it ends if nothing happens any more.
-    pub fn due(&self) -> Over {
+    pub fn due(&self) -> End {
         match (self.hard_due(), self.soft_due()) {
             (Some(hard), Some(soft)) if soft.at < hard.at => soft,
             (Some(due), _) | (None, Some(due)) => due,
@@ -264,22 +264,22 @@ impl Life {
         }
     }
 
-    fn hard_due(&self) -> Option<Over> {
+    fn hard_due(&self) -> Option<End> {
         let (longest, version) = self.hard?;
         Some(self.due_at(self.created + longest, "expired", "maximum_lifetime", version))
     }
 
-    fn soft_due(&self) -> Option<Over> {
+    fn soft_due(&self) -> Option<End> {
         let idle = self.limits.idle?;
         Some(self.due_at(self.active + idle, "abandoned", "inactivity_timeout", self.limits.version))
     }
 
-    fn due_at(&self, at: i64, status: &'static str, reason: &'static str, version: u64) -> Over {
+    fn due_at(&self, at: i64, status: &'static str, reason: &'static str, version: u64) -> End {
         let (reason, version) = match self.is_impersonation {
             true => ("impersonation_over", self.limits.version),
             false => (reason, version),
         };
-        Over { at, status, reason, by: "system", deadline: at, version }
+        End { at, status, reason, by: "system", deadline: at, version }
     }
 
     /// When it began.

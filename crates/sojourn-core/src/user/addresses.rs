@@ -168,7 +168,7 @@ mod tests {
     use crate::{
         factor::{CODE_ATTEMPTS, LOCKOUT_ATTEMPTS},
         id::UserId,
-        testing::Dice,
+        testing::SeededRng,
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);
@@ -179,9 +179,9 @@ mod tests {
 
     /// Ada, reached by a proved address, who adds another one.
     fn ada() -> (User, EmailAddressId, EmailAddressId) {
-        let mut dice = Dice::new(1);
-        let mut ada = User::new(UserId::generate(NOW, &mut dice), NOW);
-        let (old, new) = (EmailAddressId::generate(NOW, &mut dice), EmailAddressId::generate(NOW, &mut dice));
+        let mut rng = SeededRng::new(1);
+        let mut ada = User::new(UserId::generate(NOW, &mut rng), NOW);
+        let (old, new) = (EmailAddressId::generate(NOW, &mut rng), EmailAddressId::generate(NOW, &mut rng));
         ada.add_email(old, email("ada@example.com"), Some("email_code"), NOW);
         ada.add_unverified_email(new, email("countess@example.com"), NOW).expect("room for a second");
         (ada, old, new)
@@ -215,9 +215,9 @@ mod tests {
 
     #[test]
     fn the_address_of_a_sign_up_names_the_account_without_a_proof() {
-        let mut dice = Dice::new(1);
-        let mut eve = User::new(UserId::generate(NOW, &mut dice), NOW);
-        eve.add_email(EmailAddressId::generate(NOW, &mut dice), email("eve@example.com"), None, NOW);
+        let mut rng = SeededRng::new(1);
+        let mut eve = User::new(UserId::generate(NOW, &mut rng), NOW);
+        eve.add_email(EmailAddressId::generate(NOW, &mut rng), email("eve@example.com"), None, NOW);
         assert_eq!(identifiers(&eve), ["eve@example.com"]);
         assert!(!eve.has_verified_email());
     }
@@ -259,9 +259,9 @@ mod tests {
     #[test]
     fn an_account_has_ten_addresses_at_most_and_each_once() {
         let (mut ada, _, _) = ada();
-        let mut dice = Dice::new(2);
+        let mut rng = SeededRng::new(2);
         let mut add =
-            |text: &str| ada.add_unverified_email(EmailAddressId::generate(NOW, &mut dice), email(text), NOW);
+            |text: &str| ada.add_unverified_email(EmailAddressId::generate(NOW, &mut rng), email(text), NOW);
         assert_eq!(add("countess@example.com"), Err(EmailRefusal::Present));
         for n in 3..=MAX_EMAIL_ADDRESSES {
             assert_eq!(add(&format!("ada{n}@example.com")), Ok(()));

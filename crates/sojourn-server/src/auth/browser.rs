@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, header, request::Parts},
 };
 use sojourn_core::{
-    client::{Browser, Client, ClientStep, Identity, SecretHash, settle},
+    client::{Client, ClientStep, ClientWithSessions, Identity, SecretHash, close_overdue},
     cookie::{CLIENT_UAT, Cookie},
     id::ClientId,
     lifetime::BROWSER_LIMIT,
@@ -18,11 +18,11 @@ use sojourn_core::{
     time::Timestamp,
     user::User,
 };
-use sojourn_store::{BrowserRecord, Engine as _};
+use sojourn_store::{ClientRecord, Engine as _};
 
-use super::{Visit, host::shared_domain};
+use super::{RequestContext, host::shared_domain};
 use crate::{
-    app::{App, Unsettled},
+    app::{App, AttemptError},
     keys::{random_secret, sha256},
     wire::{ApiError, ApiResult, ErrorCode},
 };
@@ -79,9 +79,9 @@ impl Credential {
 
 /// The parts of a request that tell who the browser is; load again on a conflict.
 #[derive(Clone, Debug)]
-pub struct CallerParts {
+pub struct BrowserCredentials {
     /// The request itself.
-    pub visit: Visit,
+    pub visit: RequestContext,
     credential: Option<Credential>,
     /// Whether a client cookie came, usable or not.
     presented: bool,
@@ -89,11 +89,11 @@ pub struct CallerParts {
     uat: [Option<String>; 2],
 }
 
-impl FromRequestParts<App> for CallerParts {
+impl FromRequestParts<App> for BrowserCredentials {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
-        let visit = Visit::from_request_parts(parts, app).await?;
+        let visit = RequestContext::from_request_parts(parts, app).await?;
         let values = cookie_values(&parts.headers, &app.cookie_names().client);
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
         // Everything here is a simple form post, so CORS does not stop foreign
@@ -127,12 +127,12 @@ pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-impl CallerParts {
+impl BrowserCredentials {
     /// Loads the browser as it is now.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn load(&self, app: &App) -> ApiResult<Caller> {
+    pub async fn load(&self, app: &App) -> ApiResult<BrowserContext> {
         let record = match &self.credential {
             Some(credential) => app.store().browser(app.instance_id(), credential.client_id).await?,
             None => None,
@@ -165,7 +165,7 @@ impl CallerParts {
                 record.users.extend(app.store().user(app.instance_id(), id).await?.map(Arc::new));
             }
         }
-        Ok(Caller {
+        Ok(BrowserContext {
             visit,
             identity,
             record,
@@ -179,27 +179,27 @@ impl CallerParts {
 
 /// A browser that was loaded: what is known of it, and what it may do.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct BrowserContext {
     /// The request.
-    pub visit: Visit,
+    pub visit: RequestContext,
     /// Who it is.
     pub identity: Identity,
-    record: Option<BrowserRecord>,
+    record: Option<ClientRecord>,
     credential: Option<Credential>,
     presented: bool,
     uat: [Option<String>; 2],
     issued: Option<Credential>,
 }
 
-impl Caller {
+impl BrowserContext {
     /// What is stored of the browser, if it is known and may see it.
-    pub fn record(&self) -> Option<&BrowserRecord> {
+    pub fn record(&self) -> Option<&ClientRecord> {
         self.record.as_ref()
     }
 
     /// The browser with what is over closed; `None` when it is not known.
-    pub fn settled(&self) -> Option<ClientStep> {
-        self.record.as_ref().map(|record| settle(self.visit.at, &self.visit.policy, &record.browser))
+    pub fn close_overdue(&self) -> Option<ClientStep> {
+        self.record.as_ref().map(|record| close_overdue(self.visit.at, &self.visit.policy, &record.browser))
     }
 
     /// The browser, for a change. Requests that left before a rotation may only
@@ -207,7 +207,7 @@ impl Caller {
     ///
     /// # Errors
     /// `authentication_invalid` for strangers and predecessors.
-    pub fn browser(&self) -> ApiResult<&Browser> {
+    pub fn browser(&self) -> ApiResult<&ClientWithSessions> {
         match (&self.record, self.identity) {
             (Some(record), Identity::Current { .. }) => Ok(&record.browser),
             _ => Err(signed_out()),
@@ -220,7 +220,7 @@ impl Caller {
     /// `authentication_invalid` for a request that left before a rotation: a
     /// second browser would be made beside the one it belongs to, with a second
     /// session in single-session mode (SES-14).
-    pub fn browser_or_new(&mut self, app: &App) -> ApiResult<Browser> {
+    pub fn browser_or_new(&mut self, app: &App) -> ApiResult<ClientWithSessions> {
         match self.identity {
             Identity::Current { .. } => return self.browser().cloned(),
             Identity::Predecessor { .. } | Identity::Superseded => return Err(signed_out()),
@@ -233,7 +233,7 @@ impl Caller {
         self.issued = Some(credential);
         self.record = None;
         self.identity = Identity::Current { confirms_rotation: false };
-        Ok(Browser { client, sessions: Vec::new() })
+        Ok(ClientWithSessions { client, sessions: Vec::new() })
     }
 
     /// Whether the cookie was the browser's until a rotation: what it asks to
@@ -289,7 +289,7 @@ impl Caller {
     /// one renewed once a day (S7), and `__client_uat` where the browser's is
     /// not true. What the browser holds rightly is not sent again, because an
     /// answer that comes late would put it back in the place of something newer.
-    pub fn cookies(&self, app: &App, browser: Option<&Browser>) -> Vec<HeaderValue> {
+    pub fn cookies(&self, app: &App, browser: Option<&ClientWithSessions>) -> Vec<HeaderValue> {
         let secure = self.visit.is_secure();
         let names = app.cookie_names();
         let domain = shared_domain(app, self.visit.public_url.host_str().unwrap_or(""));
@@ -355,7 +355,7 @@ impl Caller {
     ///
     /// # Errors
     /// A conflict: load again.
-    pub async fn commit_settled(&self, app: &App, step: &ClientStep) -> Result<(), Unsettled> {
+    pub async fn commit_step(&self, app: &App, step: &ClientStep) -> Result<(), AttemptError> {
         Ok(app.commit(app.changes(self.visit.at).browser(step)).await?)
     }
 }

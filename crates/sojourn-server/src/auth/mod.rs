@@ -6,6 +6,6 @@ pub mod origin;
 pub mod secret_key;
 pub mod visit;
 
-pub use browser::{Caller, CallerParts};
+pub use browser::{BrowserContext, BrowserCredentials};
 pub use secret_key::ApplicationServer;
-pub use visit::{InForce, Visit};
+pub use visit::{InForce, RequestContext};

@@ -43,7 +43,7 @@ impl InForce {
 
 /// One visit of a browser to the Frontend API, its origin checked.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct RequestContext {
     /// The one reading of the clocks.
     pub at: Moment,
     /// The application that asks: the `Origin` header, or what stands for it
@@ -62,7 +62,7 @@ pub struct Visit {
     pub policy: Policy,
 }
 
-impl Visit {
+impl RequestContext {
     /// The session clock: what sessions, codes and attempts are judged by.
     pub const fn now(&self) -> Timestamp {
         self.at.now
@@ -74,7 +74,7 @@ impl Visit {
     }
 }
 
-impl FromRequestParts<App> for Visit {
+impl FromRequestParts<App> for RequestContext {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {

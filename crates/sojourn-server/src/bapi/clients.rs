@@ -6,13 +6,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sojourn_core::{
-    client::{Identity, SecretHash, settle},
+    client::{Identity, SecretHash, close_overdue},
     id::ClientId,
 };
 use sojourn_store::Engine as _;
 
 use crate::{
-    app::{App, Unsettled},
+    app::{App, AttemptError},
     auth::{ApplicationServer, browser::Credential},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
@@ -61,15 +61,15 @@ async fn answer(
 ) -> ApiResult<Response> {
     let at = app.moment();
     let now = at.now;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let record = app.store().browser(app.instance_id(), id).await?.ok_or_else(&refusal)?;
         let is_current = |secret: &SecretHash| {
             matches!(record.browser.client.identify(now, secret), Identity::Current { .. })
         };
         if !secret.as_ref().is_none_or(is_current) {
-            return Err(Unsettled::Refused(refusal()));
+            return Err(AttemptError::Refused(refusal()));
         }
-        let step = settle(at, &record.policy, &record.browser);
+        let step = close_overdue(at, &record.policy, &record.browser);
         app.commit(app.changes(at).browser(&step)).await?;
         let sessions = step
             .browser

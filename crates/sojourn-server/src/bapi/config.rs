@@ -14,7 +14,7 @@ use sojourn_store::Engine as _;
 use super::{
     config_patch::{Claims, applied, known, merged, missing},
     config_schema::schema,
-    settings::{Changed, Terms, change, would_end},
+    settings::{ChangeRequest, Changed, change, would_end},
 };
 use crate::{
     app::App,
@@ -68,15 +68,15 @@ pub async fn update_config(
     params: Params,
 ) -> ApiResult<Response> {
     names_this(&app, &application, &instance)?;
-    let terms = Terms::of(&headers, query.as_deref())?;
-    let destructive = terms.query.flag("destructive")?.unwrap_or(false);
+    let request = ChangeRequest::of(&headers, query.as_deref())?;
+    let destructive = request.query.flag("destructive")?.unwrap_or(false);
     let updated: Vec<String> = params.fields().keys().cloned().collect();
-    let keys = keys(&terms.query)?.unwrap_or(updated);
-    let changed = change(&app, &terms, |settings| {
+    let keys = keys(&request.query)?.unwrap_or(updated);
+    let changed = change(&app, &request, |settings| {
         let wanted = merged(params.fields(), settings, Claims::Merged, destructive)?;
         applied(&app, &wanted, settings)
     });
-    answer(&app, &terms, &keys, &changed.await?).await
+    answer(&app, &request, &keys, &changed.await?).await
 }
 
 /// Replaces the whole configuration, as one version; all keys have to be there.
@@ -91,8 +91,8 @@ pub async fn replace_config(
     params: Params,
 ) -> ApiResult<Response> {
     names_this(&app, &application, &instance)?;
-    let terms = Terms::of(&headers, query.as_deref())?;
-    let destructive = terms.query.flag("destructive")?.unwrap_or(false);
+    let request = ChangeRequest::of(&headers, query.as_deref())?;
+    let destructive = request.query.flag("destructive")?.unwrap_or(false);
     let missing = missing(params.fields());
     if !missing.is_empty() {
         return Err(ApiError::new(ErrorCode::RequestBodyInvalid)
@@ -102,26 +102,31 @@ pub async fn replace_config(
             ))
             .meta("missing", missing));
     }
-    let changed = change(&app, &terms, |settings| {
+    let changed = change(&app, &request, |settings| {
         let wanted = merged(params.fields(), settings, Claims::Replaced, destructive)?;
         applied(&app, &wanted, settings)
     });
     let keys: Vec<String> = known().into_iter().map(str::to_owned).collect();
-    answer(&app, &terms, &keys, &changed.await?).await
+    answer(&app, &request, &keys, &changed.await?).await
 }
 
-async fn answer(app: &App, terms: &Terms, keys: &[String], changed: &Changed) -> ApiResult<Response> {
+async fn answer(
+    app: &App,
+    request: &ChangeRequest,
+    keys: &[String],
+    changed: &Changed,
+) -> ApiResult<Response> {
     let Changed { before, after, .. } = changed;
     // What a dry run names is there to be matched by the change itself.
-    let version = if terms.dry_run { before.version } else { after.version };
+    let version = if request.dry_run { before.version } else { after.version };
     let mut answer = json!({
         "config_version": version.to_string(),
-        "dry_run": terms.dry_run,
+        "dry_run": request.dry_run,
         "before": only(Some(keys), before.config()),
         "after": only(Some(keys), after.config()),
         "warnings": after.warnings(),
     });
-    if terms.dry_run {
+    if request.dry_run {
         answer["would_end"] = json!(would_end(app, changed).await?);
     }
     Ok(Json(answer).into_response())

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::json;
 use sojourn_core::{
-    client::settle,
+    client::close_overdue,
     handshake::{Handshake, directives},
     time::Moment,
 };
@@ -16,10 +16,10 @@ use sojourn_store::Engine as _;
 use url::Url;
 
 use crate::{
-    app::{App, Unsettled},
+    app::{App, AttemptError},
     auth::{ApplicationServer, host},
     keys::sha256,
-    minting::{Occasion, mint},
+    tokens::{TokenContext, issue_token},
     wire::{ApiError, ApiResult, Params},
 };
 
@@ -39,7 +39,7 @@ pub async fn get_handshake_payload(
     let handshake = handshake
         .filter(|handshake| at.now < handshake.expires_at)
         .ok_or_else(|| ApiError::not_found("handshake nonce"))?;
-    let (token, client_uat) = app.settle(|| redeem(&app, at, &handshake)).await?;
+    let (token, client_uat) = app.retry_on_conflict(|| redeem(&app, at, &handshake)).await?;
     let secure = handshake.origin.starts_with("https://");
     let domain = shared_domain(&app, &handshake.origin);
     let cookies = directives(app.cookie_names(), token.as_deref(), client_uat, secure, domain);
@@ -48,20 +48,21 @@ pub async fn get_handshake_payload(
 }
 
 /// A fresh token for the session that the handshake names, and the browser's `__client_uat`.
-async fn redeem(app: &App, at: Moment, handshake: &Handshake) -> Result<(Option<String>, i64), Unsettled> {
+async fn redeem(app: &App, at: Moment, handshake: &Handshake) -> Result<(Option<String>, i64), AttemptError> {
     let Some(client_id) = handshake.client_id else { return Ok((None, 0)) };
     let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { return Ok((None, 0)) };
-    let step = settle(at, &record.policy, &record.browser);
+    let step = close_overdue(at, &record.policy, &record.browser);
     app.commit(app.changes(at).browser(&step)).await?;
     let session = step.browser.sessions.iter().find(|session| Some(session.id) == handshake.session_id);
-    let occasion = Occasion {
+    let occasion = TokenContext {
         at,
         origin: Some(&handshake.origin),
         policy: &record.policy,
         settings: &record.settings.token,
         lifetime_seconds: None,
     };
-    let token = session.and_then(|session| mint(app, occasion, session, record.user(session.user_id)).ok());
+    let token =
+        session.and_then(|session| issue_token(app, occasion, session, record.user(session.user_id)).ok());
     Ok((token, step.browser.client_uat()))
 }
 

@@ -12,7 +12,7 @@ use sojourn_store::Engine as _;
 
 use super::{
     instance_settings::{exact_origins, test_mode},
-    settings::{Fields, Terms, change},
+    settings::{ChangeRequest, Fields, change},
 };
 use crate::{
     app::App,
@@ -60,8 +60,8 @@ pub async fn update_instance(
     let given = |name: &str| !fields.is_null(name);
     let test_mode = if given("test_mode") { test_mode(&app, &fields)? } else { None };
     let origins = if given("allowed_origins") { exact_origins(&fields)? } else { None };
-    let terms = Terms::of(&headers, None)?;
-    change(&app, &terms, |settings| {
+    let request = ChangeRequest::of(&headers, None)?;
+    change(&app, &request, |settings| {
         let mut next: Settings = settings.clone();
         next.instance.test_mode = test_mode.unwrap_or(next.instance.test_mode);
         if let Some(origins) = &origins {

@@ -11,7 +11,7 @@ use sojourn_core::settings::{EnumerationProtection, Settings};
 use sojourn_store::Engine as _;
 use url::Url;
 
-use super::settings::{Fields, Terms, change, versioned};
+use super::settings::{ChangeRequest, Fields, change, versioned};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -47,10 +47,10 @@ pub async fn update_instance_settings(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
-    let terms = Terms::of(&headers, query.as_deref())?;
+    let request = ChangeRequest::of(&headers, query.as_deref())?;
     let patch = InstancePatch::of(&app, params.fields())?;
-    let changed = change(&app, &terms, |settings| Ok(patch.applied_to(settings))).await?;
-    let mut answer = if terms.dry_run {
+    let changed = change(&app, &request, |settings| Ok(patch.applied_to(settings))).await?;
+    let mut answer = if request.dry_run {
         json!({
             "object": "instance_settings_dry_run",
             "before": document(&changed.before),

@@ -12,7 +12,7 @@ use sojourn_store::{Engine as _, SecretKey, Write};
 
 use super::settings::Fields;
 use crate::{
-    app::{App, Unsettled},
+    app::{App, AttemptError},
     auth::ApplicationServer,
     keys::{random_hex, sha256},
     wire::{ApiError, ApiResult, ErrorCode, Params},
@@ -82,8 +82,8 @@ pub async fn revoke_secret_key(
 ) -> ApiResult<Response> {
     let unknown = || ApiError::not_found("secret key");
     let id: SecretKeyId = id.parse().map_err(|_| unknown())?;
-    let must_stay = |why| Unsettled::Refused(ApiError::new(ErrorCode::SecretKeyCannotBeRevoked).why(why));
-    app.settle(|| async {
+    let must_stay = |why| AttemptError::Refused(ApiError::new(ErrorCode::SecretKeyCannotBeRevoked).why(why));
+    app.retry_on_conflict(|| async {
         let keys = app.store().secret_keys(app.instance_id()).await?;
         let key = keys.iter().find(|key| key.id() == id).ok_or_else(unknown)?;
         if !key.is_good() {

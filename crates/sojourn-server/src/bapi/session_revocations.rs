@@ -13,7 +13,7 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, Write};
 
-use super::settings::{Fields, Terms, change, would_end};
+use super::settings::{ChangeRequest, Fields, change, would_end};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -35,28 +35,28 @@ pub async fn revoke_sessions(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
-    let terms = Terms::of(&headers, query.as_deref())?;
+    let request = ChangeRequest::of(&headers, query.as_deref())?;
     // The query is read with the body.
     let fields = Fields::new(params.fields(), "", &["all", "user_id", "dry_run"])?;
     match (params.flag("all")?.unwrap_or(false), fields.text("user_id")?) {
-        (true, None) => of_everybody(&app, terms).await,
-        (false, Some(user_id)) => of_user(&app, &terms, user_id).await,
+        (true, None) => of_everybody(&app, request).await,
+        (false, Some(user_id)) => of_user(&app, &request, user_id).await,
         _ => Err(ApiError::param(ErrorCode::FormParamMissing, "user_id")
             .why("Say whose sessions to end: either user_id, or all with the value true.")),
     }
 }
 
-async fn of_everybody(app: &App, terms: Terms) -> ApiResult<Response> {
-    let terms = Terms { ends_all_sessions: true, ..terms };
-    let changed = change(app, &terms, |settings| Ok(settings.clone())).await?;
-    let version = if terms.dry_run { &changed.before } else { &changed.after };
+async fn of_everybody(app: &App, request: ChangeRequest) -> ApiResult<Response> {
+    let request = ChangeRequest { ends_all_sessions: true, ..request };
+    let changed = change(app, &request, |settings| Ok(settings.clone())).await?;
+    let version = if request.dry_run { &changed.before } else { &changed.after };
     let mut answer = json!({
         "object": "session_revocation",
         "user_id": null,
-        "dry_run": terms.dry_run,
+        "dry_run": request.dry_run,
         "version": version.version,
     });
-    if terms.dry_run {
+    if request.dry_run {
         answer["would_end"] = would_end(app, &changed).await?.now.into();
     } else {
         answer["revoked_at"] = changed.after.in_force_from.as_millis().into();
@@ -64,12 +64,12 @@ async fn of_everybody(app: &App, terms: Terms) -> ApiResult<Response> {
     Ok(Json(answer).into_response())
 }
 
-async fn of_user(app: &App, terms: &Terms, user_id: &str) -> ApiResult<Response> {
+async fn of_user(app: &App, request: &ChangeRequest, user_id: &str) -> ApiResult<Response> {
     let no_user = || ApiError::not_found("user");
     let user_id: UserId = user_id.parse().map_err(|_| no_user())?;
     let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
     let (at, ended) = app
-        .settle(|| async {
+        .retry_on_conflict(|| async {
             app.store().user(app.instance_id(), user_id).await?.ok_or_else(no_user)?;
             let at = app.moment();
             let changes = revocation::of_user(app, app.changes(at), user_id, None, ending).await?;
@@ -80,14 +80,14 @@ async fn of_user(app: &App, terms: &Terms, user_id: &str) -> ApiResult<Response>
                 _ => false,
             };
             let ended = changes.writes.iter().filter(is_its_doing).count();
-            if !terms.dry_run {
+            if !request.dry_run {
                 app.commit(changes).await?;
             }
             Ok((at, ended))
         })
         .await?;
-    let mut answer = json!({"object": "session_revocation", "user_id": user_id, "dry_run": terms.dry_run});
-    if terms.dry_run {
+    let mut answer = json!({"object": "session_revocation", "user_id": user_id, "dry_run": request.dry_run});
+    if request.dry_run {
         answer["would_end"] = ended.into();
     } else {
         answer["revoked"] = ended.into();

@@ -15,7 +15,7 @@ use sojourn_core::{
 };
 use sojourn_store::Engine as _;
 
-use super::settings::{Fields, Terms, change, versioned, warnings, would_end};
+use super::settings::{ChangeRequest, Fields, change, versioned, warnings, would_end};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -50,10 +50,10 @@ pub async fn update_session_settings(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
-    let terms = Terms::of(&headers, query.as_deref())?;
+    let request = ChangeRequest::of(&headers, query.as_deref())?;
     let patch = SessionPatch::of(params.fields(), "")?;
-    let changed = change(&app, &terms, |settings| patch.applied_to(&app, settings)).await?;
-    let mut answer = if terms.dry_run {
+    let changed = change(&app, &request, |settings| patch.applied_to(&app, settings)).await?;
+    let mut answer = if request.dry_run {
         json!({
             "object": "session_settings_dry_run",
             "before": document(&changed.before),

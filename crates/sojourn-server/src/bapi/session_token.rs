@@ -15,7 +15,7 @@ use sojourn_core::{
 };
 use sojourn_store::Engine as _;
 
-use super::settings::{Fields, Terms, change, refuse, versioned, warnings};
+use super::settings::{ChangeRequest, Fields, change, refuse, versioned, warnings};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -51,11 +51,11 @@ pub async fn update_session_token(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
-    let terms = Terms::of(&headers, query.as_deref())?;
+    let request = ChangeRequest::of(&headers, query.as_deref())?;
     let patch = TokenPatch::of(params.fields(), "")?;
-    let changed = change(&app, &terms, |settings| patch.applied_to(&app, settings)).await?;
+    let changed = change(&app, &request, |settings| patch.applied_to(&app, settings)).await?;
     let mut noted = warnings(&changed.after, &WARNINGS);
-    if !terms.dry_run {
+    if !request.dry_run {
         let mut answer = object(&changed.after);
         answer["warnings"] = noted.into();
         return Ok(Json(answer).into_response());
@@ -65,7 +65,7 @@ pub async fn update_session_token(
         "before": document(&changed.before),
         "after": document(&changed.after),
     });
-    if let Some(id) = terms.query.text("user_id")? {
+    if let Some(id) = request.query.text("user_id")? {
         let rendered = rendered(&app, &changed.after, &id).await?;
         let bytes = rendered.len();
         if bytes > ADVISED_BYTES {

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sojourn_core::{
-    client::{Browser, Client, Newcomer, SecretHash, admit},
+    client::{Client, ClientWithSessions, NewSession, SecretHash, admit},
     id::{ClientId, SessionId, UserId},
     policy::Policy,
     session::{ClosedStatus, Device, EndReason, EndedBy, Ending, Session},
@@ -18,7 +18,7 @@ use sojourn_store::{Engine as _, Expect, SessionFilter, StoredStatus, Write};
 
 use super::page::Page;
 use crate::{
-    app::{App, Unsettled},
+    app::{App, AttemptError},
     auth::ApplicationServer,
     ends::{self, no_session, overdue, record_ends},
     keys::{random_secret, sha256},
@@ -188,14 +188,14 @@ pub async fn revoke_session(
 ) -> ApiResult<Response> {
     let id: SessionId = id.parse().map_err(|_| no_session())?;
     let session = app
-        .settle(|| async {
+        .retry_on_conflict(|| async {
             let ended = revocation::of_session(
                 &app,
                 id,
                 Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend),
             )
             .await?;
-            ended.ok_or_else(|| Unsettled::Refused(no_session()))
+            ended.ok_or_else(|| AttemptError::Refused(no_session()))
         })
         .await?;
     let (_, policy) = app.store().settings(app.instance_id()).await?;
@@ -219,7 +219,7 @@ pub async fn create_session(
     let user_id: UserId = user_id.parse().map_err(|_| missing())?;
     let at = app.moment();
     let now = at.now;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let mut user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;
         if user.banned {
             return Err(ApiError::new(ErrorCode::UserBanned)
@@ -230,8 +230,9 @@ pub async fn create_session(
         let (settings, policy) = app.store().settings(app.instance_id()).await?;
         let fresh_secret = || SecretHash(sha256(random_secret(&mut app.random()).as_bytes()));
         let client_id = ClientId::generate(now, &mut app.random());
-        let browser = Browser { client: Client::new(client_id, fresh_secret(), at), sessions: Vec::new() };
-        let newcomer = Newcomer {
+        let browser =
+            ClientWithSessions { client: Client::new(client_id, fresh_secret(), at), sessions: Vec::new() };
+        let new_session = NewSession {
             session_id: SessionId::generate(now, &mut app.random()),
             user_id,
             device: Device::default(),
@@ -239,7 +240,7 @@ pub async fn create_session(
             strategy: "admin".to_owned(),
             secret: fresh_secret(),
         };
-        let step = admit(at, &policy, &browser, newcomer)
+        let step = admit(at, &policy, &browser, new_session)
             .map_err(|turned| ApiError::internal(format!("an empty browser turned away: {turned:?}")))?;
         user.signed_in(now);
         let changes = app

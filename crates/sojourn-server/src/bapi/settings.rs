@@ -13,7 +13,7 @@ use sojourn_core::{
 use sojourn_store::{Engine as _, Write};
 
 use crate::{
-    app::{App, Unsettled},
+    app::{App, AttemptError},
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -43,9 +43,9 @@ fn author(headers: &HeaderMap) -> String {
     format!("cli:{}", if label.is_empty() { "unknown" } else { &label })
 }
 
-/// On what terms a change is asked for.
+/// What a change of the settings is asked with.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct ChangeRequest {
     /// The version that has to be in force: `If-Match`.
     pub expected: Option<u64>,
     /// Change nothing, say what would be.
@@ -60,7 +60,7 @@ pub struct Terms {
     pub query: Params,
 }
 
-impl Terms {
+impl ChangeRequest {
     /// Reads the header and the query.
     ///
     /// # Errors
@@ -111,20 +111,20 @@ pub struct Changed {
 /// expected; `setting_pinned` where a value would change that is pinned.
 pub async fn change(
     app: &App,
-    terms: &Terms,
+    request: &ChangeRequest,
     decide: impl Fn(&Settings) -> ApiResult<Settings>,
 ) -> ApiResult<Changed> {
-    if !terms.dry_run {
+    if !request.dry_run {
         // Sessions are judged by the old settings up to this moment, so what is
         // known of them has to be stored by then (decision 4).
         app.store().flush_activity().await?;
     }
     let at = app.moment();
     let now = at.now;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let (before, policy) = app.store().settings(app.instance_id()).await?;
-        if let Some(expected) = terms.expected.filter(|expected| *expected != before.version) {
-            return Err(Unsettled::Refused(
+        if let Some(expected) = request.expected.filter(|expected| *expected != before.version) {
+            return Err(AttemptError::Refused(
                 ApiError::new(ErrorCode::Conflict)
                     .why(format!(
                         "Version {expected} was to be changed, but version {} is in force. Read the settings again and decide anew.",
@@ -134,16 +134,16 @@ pub async fn change(
             ));
         }
         let after = decide(&before)?;
-        if after.says_the_same(&before) && !terms.ends_all_sessions {
+        if after.says_the_same(&before) && !request.ends_all_sessions {
             return Ok(Changed { now, policy, after: before.clone(), before });
         }
         app.pins().allow(&before.config(), &after.config())?;
         let after = Settings {
-            restores: terms.restores,
-            ends_all_sessions: terms.ends_all_sessions,
-            ..before.succeeded_by(after, at, terms.author.as_str())
+            restores: request.restores,
+            ends_all_sessions: request.ends_all_sessions,
+            ..before.succeeded_by(after, at, request.author.as_str())
         };
-        if !terms.dry_run {
+        if !request.dry_run {
             let mut changes = app.changes(at).write(Write::Settings(after.clone()));
             if after.session != before.session {
                 changes = changes.event(Event::SessionSettingsChanged { version: after.version });

@@ -14,7 +14,7 @@ use sojourn_store::Engine as _;
 use super::{
     config_patch::applied,
     page::Page,
-    settings::{Terms, change, would_end},
+    settings::{ChangeRequest, change, would_end},
 };
 use crate::{
     app::App,
@@ -76,12 +76,12 @@ pub async fn rollback_settings(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    let terms = Terms::of(&headers, query.as_deref())?;
+    let request = ChangeRequest::of(&headers, query.as_deref())?;
     let (earlier, _) = version_and_predecessor(&app, &version).await?;
-    let terms = Terms { restores: Some(earlier.version), ..terms };
+    let request = ChangeRequest { restores: Some(earlier.version), ..request };
     let wanted = earlier.config();
-    let changed = change(&app, &terms, |settings| applied(&app, &wanted, settings)).await?;
-    let mut answer = if terms.dry_run {
+    let changed = change(&app, &request, |settings| applied(&app, &wanted, settings)).await?;
+    let mut answer = if request.dry_run {
         json!({
             "object": "settings_rollback_dry_run",
             "version": changed.before.version,

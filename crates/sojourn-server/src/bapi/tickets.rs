@@ -48,7 +48,7 @@ pub async fn create(app: &App, at: Moment, order: Order, missing: impl Fn() -> A
         expires_at: at.now + seconds(good_for),
         impersonation,
     };
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(&missing)?;
         let changes = app
             .changes(at)
@@ -75,7 +75,7 @@ where
     let missing = || ApiError::not_found(what);
     let id = id.parse::<Id>().map_err(|_| missing())?.into();
     let at = app.moment();
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let mut ticket = app.store().ticket_by_id(app.instance_id(), id).await?.ok_or_else(missing)?;
         if ticket.status != TicketStatus::Pending {
             let status = ticket.status.as_str();

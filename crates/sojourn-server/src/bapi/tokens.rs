@@ -6,14 +6,14 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use sojourn_core::{claims::SESSION_CATEGORY, client::settle, id::SessionId};
+use sojourn_core::{claims::SESSION_CATEGORY, client::close_overdue, id::SessionId};
 use sojourn_store::Engine as _;
 
 use crate::{
     app::App,
     auth::ApplicationServer,
     ends::{self, no_session},
-    minting::{Occasion, mint},
+    tokens::{TokenContext, issue_token},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -32,20 +32,20 @@ pub async fn create_session_token(
     let id: SessionId = id.parse().map_err(|_| no_session())?;
     let lifetime_seconds = lifetime(&params)?;
     let at = app.moment();
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let session = app.store().session(app.instance_id(), id).await?.ok_or_else(no_session)?;
         let record = app.store().browser(app.instance_id(), session.client_id).await?.ok_or_else(over)?;
-        let step = settle(at, &record.policy, &record.browser);
+        let step = close_overdue(at, &record.policy, &record.browser);
         app.commit(app.changes(at).browser(&step)).await?;
         let session = step.browser.sessions.iter().find(|session| session.id == id).ok_or_else(over)?;
-        let occasion = Occasion {
+        let occasion = TokenContext {
             at,
             origin: None,
             policy: &record.policy,
             settings: &record.settings.token,
             lifetime_seconds,
         };
-        let token = mint(&app, occasion, session, record.user(session.user_id)).map_err(|_| over())?;
+        let token = issue_token(&app, occasion, session, record.user(session.user_id)).map_err(|_| over())?;
         Ok(Json(wire::session::token_object(&token)).into_response())
     })
     .await

@@ -52,7 +52,7 @@ pub async fn resume_clock(State(app): State<App>, _: ApplicationServer) -> ApiRe
 pub async fn reset_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     only_development(&app)?;
     // What is due by the clock as it is now is recorded with the time it was due at.
-    let closed = settle(&app).await?;
+    let closed = sweep_now(&app).await?;
     app.reset_test_clock().await?;
     Ok(answer(&app, Some(&closed)))
 }
@@ -69,7 +69,7 @@ pub async fn advance_clock(
     let span = Duration::from_secs(seconds);
     moved(&app, |clock, wall| clock.advance(wall, span).map_err(|refusal| refused(refusal, "seconds")))
         .await?;
-    Ok(answer(&app, Some(&settle(&app).await?)))
+    Ok(answer(&app, Some(&sweep_now(&app).await?)))
 }
 
 /// Moves the session clock forward to `now`, in milliseconds, and answers when
@@ -79,7 +79,7 @@ pub async fn set_clock(State(app): State<App>, _: ApplicationServer, params: Par
     let to = params.number("now")?.ok_or_else(|| missing("now", "the time in milliseconds since 1970"))?;
     let to = Timestamp::from_millis(i64::try_from(to).unwrap_or(i64::MAX));
     moved(&app, |clock, wall| clock.set(wall, to).map_err(|refusal| refused(refusal, "now"))).await?;
-    Ok(answer(&app, Some(&settle(&app).await?)))
+    Ok(answer(&app, Some(&sweep_now(&app).await?)))
 }
 
 /// Stores the clock that `decide` makes of the one that is stored.
@@ -89,7 +89,7 @@ async fn moved(app: &App, decide: impl Fn(TestClock, Timestamp) -> ApiResult<Tes
 }
 
 /// Does everything that is due now, and gives back whose sessions ended.
-async fn settle(app: &App) -> ApiResult<Vec<Session>> {
+async fn sweep_now(app: &App) -> ApiResult<Vec<Session>> {
     let at = app.moment();
     let mut closed = sweep::pass(app, at, true).await?.closed;
     purge(app, at).await?;

@@ -2,15 +2,15 @@
 //! begins, whatever was proved and on whichever page.
 
 use sojourn_core::{
-    client::{Browser, ClientStep, Newcomer, Turned, admit},
+    client::{ClientStep, ClientWithSessions, NewSession, SignInRefused, admit},
     id::{SessionId, UserId},
     impersonation::Impersonation,
 };
 
 use super::answer::View;
 use crate::{
-    app::{App, Unsettled},
-    auth::{Caller, CallerParts},
+    app::{App, AttemptError},
+    auth::{BrowserContext, BrowserCredentials},
     wire::{ApiError, ErrorCode},
 };
 
@@ -19,18 +19,18 @@ use crate::{
 /// is that acts as the account, if it is not its owner.
 ///
 /// # Errors
-/// [`Turned`] says why the account is not admitted.
-pub fn welcome(
+/// [`SignInRefused`] says why the account is not admitted.
+pub fn start_session(
     app: &App,
-    caller: &mut Caller,
-    browser: &Browser,
+    caller: &mut BrowserContext,
+    browser: &ClientWithSessions,
     user_id: UserId,
     strategy: &str,
     impersonation: Option<Impersonation>,
-) -> Result<(ClientStep, SessionId), Turned> {
+) -> Result<(ClientStep, SessionId), SignInRefused> {
     let now = caller.visit.now();
     let session_id = SessionId::generate(now, &mut app.random());
-    let newcomer = Newcomer {
+    let new_session = NewSession {
         session_id,
         user_id,
         device: caller.visit.device.clone(),
@@ -38,7 +38,7 @@ pub fn welcome(
         strategy: strategy.to_owned(),
         secret: caller.rotate(app, browser.client.id),
     };
-    let mut step = admit(caller.visit.at, &caller.visit.policy, browser, newcomer)?;
+    let mut step = admit(caller.visit.at, &caller.visit.policy, browser, new_session)?;
     caller.note_visit(&mut step);
     step.browser.client.sign_in_id = None;
     step.browser.client.sign_up_id = None;
@@ -50,10 +50,14 @@ pub fn welcome(
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.
-pub async fn turn_away<T>(app: &App, parts: &CallerParts, turned: Turned) -> Result<T, Unsettled> {
+pub async fn refuse_sign_in<T>(
+    app: &App,
+    parts: &BrowserCredentials,
+    turned: SignInRefused,
+) -> Result<T, AttemptError> {
     let caller = parts.load(app).await?;
-    let Some(step) = caller.settled() else { return Err(refusal(turned).into()) };
-    caller.commit_settled(app, &step).await?;
+    let Some(step) = caller.close_overdue() else { return Err(refusal(turned).into()) };
+    caller.commit_step(app, &step).await?;
     Err(View::new(app, &caller, &step.browser).refuse(refusal(turned)).into())
 }
 
@@ -72,11 +76,11 @@ pub fn already_signed_in(session_id: SessionId) -> ApiError {
         .meta("session_id", session_id.to_string())
 }
 
-fn refusal(turned: Turned) -> ApiError {
+fn refusal(turned: SignInRefused) -> ApiError {
     match turned {
-        Turned::SessionExists => session_exists(),
-        Turned::AlreadySignedIn(id) => already_signed_in(id),
-        Turned::TooManySessions => ApiError::new(ErrorCode::TooManySessions)
+        SignInRefused::SessionExists => session_exists(),
+        SignInRefused::AlreadySignedIn(id) => already_signed_in(id),
+        SignInRefused::TooManySessions => ApiError::new(ErrorCode::TooManySessions)
             .why("This browser holds as many accounts as it may. Sign out of one first."),
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 use sojourn_core::{
     claims::time_left,
-    client::{Browser, ClientStep},
+    client::{ClientStep, ClientWithSessions},
     id::SessionId,
     session::Session,
     sign_in::SignIn,
@@ -18,9 +18,9 @@ use sojourn_core::{
 use sojourn_store::Engine as _;
 
 use crate::{
-    app::{App, Unsettled},
-    auth::{Caller, browser::signed_out},
-    minting::mint,
+    app::{App, AttemptError},
+    auth::{BrowserContext, browser::signed_out},
+    tokens::issue_token,
     wire::{self, ApiError},
 };
 
@@ -28,18 +28,18 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct View<'a> {
     app: &'a App,
-    caller: &'a Caller,
-    browser: Option<Browser>,
+    caller: &'a BrowserContext,
+    browser: Option<ClientWithSessions>,
     newcomer: Option<&'a User>,
     sign_in: Option<&'a SignIn>,
     sign_up: Option<&'a SignUp>,
 }
 
 impl<'a> View<'a> {
-    /// The browser after a decision: settled, so that all its sessions are open.
+    /// The browser after a decision: without_overdue, so that all its sessions are open.
     /// A session in its last second is not shown any more, because there is no
     /// token for it: the browser would ask for one again and again.
-    pub fn new(app: &'a App, caller: &'a Caller, browser: &Browser) -> Self {
+    pub fn new(app: &'a App, caller: &'a BrowserContext, browser: &ClientWithSessions) -> Self {
         let now = caller.visit.now();
         let sign_in = caller
             .sign_in()
@@ -53,7 +53,7 @@ impl<'a> View<'a> {
     }
 
     /// A browser that is not known.
-    pub const fn nobody(app: &'a App, caller: &'a Caller) -> Self {
+    pub const fn nobody(app: &'a App, caller: &'a BrowserContext) -> Self {
         Self { app, caller, browser: None, newcomer: None, sign_in: None, sign_up: None }
     }
 
@@ -86,7 +86,7 @@ impl<'a> View<'a> {
     pub fn session(&self, session: &Session) -> Value {
         let visit = &self.caller.visit;
         let user = self.user_of(session);
-        let token = mint(self.app, visit, session, user).ok();
+        let token = issue_token(self.app, visit, session, user).ok();
         wire::session::frontend_session(visit.now(), &visit.policy, session, user, token.as_deref())
     }
 
@@ -146,8 +146,12 @@ impl<'a> View<'a> {
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.
-pub async fn refuse_gone<T>(app: &App, caller: &Caller, step: &ClientStep) -> Result<T, Unsettled> {
-    caller.commit_settled(app, step).await?;
+pub async fn refuse_gone<T>(
+    app: &App,
+    caller: &BrowserContext,
+    step: &ClientStep,
+) -> Result<T, AttemptError> {
+    caller.commit_step(app, step).await?;
     Err(View::new(app, caller, &step.browser).refuse(signed_out()).into())
 }
 
@@ -157,9 +161,9 @@ pub async fn refuse_gone<T>(app: &App, caller: &Caller, step: &ClientStep) -> Re
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.
-pub async fn refuse_session<T>(app: &App, caller: &Caller, id: SessionId) -> Result<T, Unsettled> {
-    let Some(step) = caller.settled() else { return refuse_caller(app, caller).await };
-    caller.commit_settled(app, &step).await?;
+pub async fn refuse_session<T>(app: &App, caller: &BrowserContext, id: SessionId) -> Result<T, AttemptError> {
+    let Some(step) = caller.close_overdue() else { return refuse_caller(app, caller).await };
+    caller.commit_step(app, &step).await?;
     let session = app.store().session(app.instance_id(), id).await?.filter(|session| caller.held(session));
     let ended = session.and_then(|session| Some(wire::session_end::notice(&session, &session.closed?)));
     let refusal = match ended {
@@ -173,8 +177,8 @@ pub async fn refuse_session<T>(app: &App, caller: &Caller, id: SessionId) -> Res
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.
-pub async fn refuse_caller<T>(app: &App, caller: &Caller) -> Result<T, Unsettled> {
-    match caller.settled() {
+pub async fn refuse_caller<T>(app: &App, caller: &BrowserContext) -> Result<T, AttemptError> {
+    match caller.close_overdue() {
         Some(step) => refuse_gone(app, caller, &step).await,
         None => Err(View::nobody(app, caller).refuse(signed_out()).into()),
     }

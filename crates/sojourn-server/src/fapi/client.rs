@@ -7,15 +7,15 @@ use axum::{
 };
 use serde_json::Value;
 use sojourn_core::{
-    activity::Sign,
-    client::{Leaving, leave, refresh},
+    activity::ActivitySource,
+    client::{SignOutScope, refresh, sign_out},
     session::Ending,
 };
 
 use super::answer::{View, refuse_caller};
 use crate::{
     app::App,
-    auth::{CallerParts, origin},
+    auth::{BrowserCredentials, origin},
     refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
@@ -26,16 +26,16 @@ use crate::{
 /// because a page load sends nothing else.
 /// Compat: clerk/javascript packages/clerk-js/src/core/clerk.ts handleUnauthenticated
 #[utoipa::path(get, path = "/v1/client", tag = "Client", responses((status = 200, description = "The client, or null")))]
-pub async fn get_client(State(app): State<App>, parts: CallerParts) -> ApiResult<Response> {
-    app.settle(|| async {
+pub async fn get_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
-        let Some(mut step) = caller.settled() else {
+        let Some(mut step) = caller.close_overdue() else {
             return Ok(View::nobody(&app, &caller).read(&Value::Null));
         };
         let policy = &caller.visit.policy;
         let active = step.browser.active_session().map(|session| session.id);
         if let Some(id) = active
-            && let Ok(active) = refresh(caller.visit.at, policy, &step.browser, id, Sign::PageLoad)
+            && let Ok(active) = refresh(caller.visit.at, policy, &step.browser, id, ActivitySource::PageLoad)
         {
             (step.browser, step.seen) = (active.browser, active.seen);
         }
@@ -50,21 +50,21 @@ pub async fn get_client(State(app): State<App>, parts: CallerParts) -> ApiResult
 
 /// Makes a client for a browser that has none; else as the read.
 #[utoipa::path(post, path = "/v1/client", tag = "Client", responses((status = 200, description = "The client")))]
-pub async fn create_client(State(app): State<App>, parts: CallerParts) -> ApiResult<Response> {
+pub async fn create_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
     make_client(app, parts).await
 }
 
 /// As the POST.
 #[utoipa::path(put, path = "/v1/client", tag = "Client", responses((status = 200, description = "The client")))]
-pub async fn put_client(State(app): State<App>, parts: CallerParts) -> ApiResult<Response> {
+pub async fn put_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
     make_client(app, parts).await
 }
 
-async fn make_client(app: App, parts: CallerParts) -> ApiResult<Response> {
-    app.settle(|| async {
+async fn make_client(app: App, parts: BrowserCredentials) -> ApiResult<Response> {
+    app.retry_on_conflict(|| async {
         let mut caller = parts.load(&app).await?;
         let Ok(browser) = caller.browser_or_new(&app) else { return refuse_caller(&app, &caller).await };
-        let mut step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, &browser);
+        let mut step = sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, &browser);
         step.client_changed |= browser.client.version == 0;
         caller.note_visit(&mut step);
         app.commit(app.changes(caller.visit.at).browser(&step)).await?;
@@ -76,16 +76,16 @@ async fn make_client(app: App, parts: CallerParts) -> ApiResult<Response> {
 
 /// Ends all sessions and forgets the browser.
 #[utoipa::path(delete, path = "/v1/client", tag = "Client", responses((status = 200, description = "Nothing is left")))]
-pub async fn delete_client(State(app): State<App>, parts: CallerParts) -> ApiResult<Response> {
-    app.settle(|| async {
+pub async fn delete_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
+    app.retry_on_conflict(|| async {
         let mut caller = parts.load(&app).await?;
         if caller.holds_an_old_secret() {
             return refuse_caller(&app, &caller).await;
         }
         if let Ok(browser) = caller.browser().cloned() {
-            let (all, ending) = (Leaving::All, Ending::SIGNED_OUT_EVERYWHERE);
+            let (all, ending) = (SignOutScope::All, Ending::SIGNED_OUT_EVERYWHERE);
             let secret = caller.rotate(&app, browser.client.id);
-            let step = leave(caller.visit.at, &caller.visit.policy, &browser, all, ending, Some(secret));
+            let step = sign_out(caller.visit.at, &caller.visit.policy, &browser, all, ending, Some(secret));
             app.commit(app.changes(caller.visit.at).browser(&step)).await?;
         }
         caller.forget();
@@ -96,8 +96,11 @@ pub async fn delete_client(State(app): State<App>, parts: CallerParts) -> ApiRes
 
 /// Signs out of all accounts. The client stays, with its id (S9: `signOut()`).
 #[utoipa::path(delete, path = "/v1/client/sessions", tag = "Client", responses((status = 200, description = "The client without sessions")))]
-pub async fn delete_client_sessions(State(app): State<App>, parts: CallerParts) -> ApiResult<Response> {
-    app.settle(|| async {
+pub async fn delete_client_sessions(
+    State(app): State<App>,
+    parts: BrowserCredentials,
+) -> ApiResult<Response> {
+    app.retry_on_conflict(|| async {
         let mut caller = parts.load(&app).await?;
         if caller.holds_an_old_secret() {
             return refuse_caller(&app, &caller).await;
@@ -105,11 +108,11 @@ pub async fn delete_client_sessions(State(app): State<App>, parts: CallerParts) 
         let Ok(browser) = caller.browser().cloned() else {
             return Ok(View::nobody(&app, &caller).read(&Value::Null));
         };
-        let (all, ending) = (Leaving::All, Ending::SIGNED_OUT_EVERYWHERE);
+        let (all, ending) = (SignOutScope::All, Ending::SIGNED_OUT_EVERYWHERE);
         // Sessions that are over already rotate nothing, so no secret may be told for them.
-        let signed_in = caller.settled().is_some_and(|step| !step.browser.sessions.is_empty());
+        let signed_in = caller.close_overdue().is_some_and(|step| !step.browser.sessions.is_empty());
         let secret = signed_in.then(|| caller.rotate(&app, browser.client.id));
-        let step = leave(caller.visit.at, &caller.visit.policy, &browser, all, ending, secret);
+        let step = sign_out(caller.visit.at, &caller.visit.policy, &browser, all, ending, secret);
         app.commit(app.changes(caller.visit.at).browser(&step)).await?;
         let view = View::new(&app, &caller, &step.browser);
         Ok(view.read(&view.client()))
@@ -124,21 +127,21 @@ pub async fn delete_client_sessions(State(app): State<App>, parts: CallerParts) 
 pub async fn touch_client(
     State(app): State<App>,
     headers: HeaderMap,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     params: Params,
 ) -> Response {
     renew_cookie(&app, parts, params).await.unwrap_or_else(|error| refuse(error, &headers))
 }
 
-async fn renew_cookie(app: &App, parts: CallerParts, params: Params) -> ApiResult<Response> {
+async fn renew_cookie(app: &App, parts: BrowserCredentials, params: Params) -> ApiResult<Response> {
     let target = params.rejoined("redirect_url")?;
     let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
     let (caller, step) = app
-        .settle(|| async {
+        .retry_on_conflict(|| async {
             let caller = parts.load(app).await?;
-            let step = caller.settled();
+            let step = caller.close_overdue();
             if let Some(step) = &step {
-                caller.commit_settled(app, step).await?;
+                caller.commit_step(app, step).await?;
             }
             Ok((caller, step))
         })

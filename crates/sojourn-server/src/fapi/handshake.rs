@@ -8,7 +8,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sojourn_core::{
-    activity::Sign,
+    activity::ActivitySource,
     client::{ClientStep, refresh},
     cookie::{Cookie, HANDSHAKE_NONCE},
     handshake::{Handshake, NONCE_LIFETIME},
@@ -20,7 +20,7 @@ use url::Url;
 use super::client::redirect_refused;
 use crate::{
     app::App,
-    auth::{CallerParts, host, origin},
+    auth::{BrowserCredentials, host, origin},
     keys::{random_secret, sha256},
     refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
@@ -34,21 +34,21 @@ use crate::{
 pub async fn perform_handshake(
     State(app): State<App>,
     headers: HeaderMap,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     params: Params,
 ) -> Response {
     send_back(&app, parts, params).await.unwrap_or_else(|error| refuse(error, &headers))
 }
 
-async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<Response> {
+async fn send_back(app: &App, parts: BrowserCredentials, params: Params) -> ApiResult<Response> {
     let target = params.rejoined("redirect_url")?;
     let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
     refuse_unshared_cookies(&parts.visit.public_url, &target)?;
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(app).await?;
         let now = caller.visit.now();
-        let mut step = caller.settled();
+        let mut step = caller.close_overdue();
         let session_id = step.as_mut().and_then(|step| touch(step, hint, &caller));
         let nonce = random_secret(&mut app.random());
         let handshake = Handshake {
@@ -81,10 +81,15 @@ async fn send_back(app: &App, parts: CallerParts, params: Params) -> ApiResult<R
 
 /// The session that the browser's stale token names if it is open in this
 /// browser (a hint, never a proof), else the active one; touched.
-fn touch(step: &mut ClientStep, hint: Option<SessionId>, caller: &crate::auth::Caller) -> Option<SessionId> {
+fn touch(
+    step: &mut ClientStep,
+    hint: Option<SessionId>,
+    caller: &crate::auth::BrowserContext,
+) -> Option<SessionId> {
     let hinted = step.browser.sessions.iter().find(|session| Some(session.id) == hint);
     let id = hinted.or_else(|| step.browser.active_session())?.id;
-    let touched = refresh(caller.visit.at, &caller.visit.policy, &step.browser, id, Sign::Handshake).ok()?;
+    let touched =
+        refresh(caller.visit.at, &caller.visit.policy, &step.browser, id, ActivitySource::Handshake).ok()?;
     (step.browser, step.seen) = (touched.browser, touched.seen);
     Some(id)
 }

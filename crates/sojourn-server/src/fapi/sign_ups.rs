@@ -17,7 +17,7 @@ use sojourn_core::{
 use sojourn_store::{CommitError, Engine as _, Expect, Write};
 
 use super::{
-    admission::{turn_away, welcome},
+    admission::{refuse_sign_in, start_session},
     answer::{View, refuse_caller},
     sign_ins::{
         codes::{code_refused, hash_code, mail_code, mail_notice, new_code},
@@ -26,10 +26,10 @@ use super::{
     },
 };
 use crate::{
-    app::{App, Unsettled},
-    auth::{Caller, CallerParts},
+    app::{App, AttemptError},
+    auth::{BrowserContext, BrowserCredentials},
     fapi::sign_ins,
-    mail::{Notice, Occasion},
+    mail::{CodePurpose, Notice},
     passwords,
     wire::{self, ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
 };
@@ -38,7 +38,7 @@ use crate::{
 #[utoipa::path(post, path = "/v1/client/sign_ups", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
 pub async fn create_sign_up(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     params: Params,
 ) -> ApiResult<Response> {
     app.limits().creation(&parts.visit.device.ip_address)?;
@@ -54,7 +54,7 @@ pub async fn create_sign_up(
 #[utoipa::path(get, path = "/v1/client/sign_ups/{sign_up_id}", tag = "Sign-ups", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
 pub async fn get_sign_up(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
     let caller = parts.load(&app).await?;
@@ -67,7 +67,7 @@ pub async fn get_sign_up(
 #[utoipa::path(patch, path = "/v1/client/sign_ups/{sign_up_id}", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "A parameter is not accepted")))]
 pub async fn update_sign_up(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
@@ -80,13 +80,13 @@ pub async fn update_sign_up(
 #[utoipa::path(post, path = "/v1/client/sign_ups/{sign_up_id}/prepare_verification", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "No code can be sent")))]
 pub async fn prepare_verification(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
     app.limits().attempt(&parts.visit.device.ip_address, "prepare")?;
     only_email_code(&params)?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let mut sign_up = own_sign_up(&app, &caller, &id).await?;
         let (now, settings) = (caller.visit.now(), &caller.visit.settings);
@@ -97,12 +97,12 @@ pub async fn prepare_verification(
             (SentCode::unanswerable(now, email), mail)
         } else {
             let code = new_code(&app, settings, &email);
-            let mail = mail_code(&app, settings, &email, Occasion::SignUp, &code, now)?;
+            let mail = mail_code(&app, settings, &email, CodePurpose::SignUp, &code, now)?;
             let hash = hash_code(&app, &sign_up.id.to_string(), &code);
             (SentCode::new(now, email, None, hash), mail)
         };
         sign_up.code = Some(sent);
-        let Some(step) = caller.settled() else { return refuse_caller(&app, &caller).await };
+        let Some(step) = caller.close_overdue() else { return refuse_caller(&app, &caller).await };
         let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::SignUp(sign_up.clone()));
         changes.writes.extend(mail);
         app.commit(changes).await?;
@@ -116,7 +116,7 @@ pub async fn prepare_verification(
 #[utoipa::path(post, path = "/v1/client/sign_ups/{sign_up_id}/attempt_verification", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "Not proved")))]
 pub async fn attempt_verification(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
@@ -125,7 +125,7 @@ pub async fn attempt_verification(
     let answer = params.required("code")?;
     let now = parts.visit.now();
     let result = app
-        .settle(|| async {
+        .retry_on_conflict(|| async {
             let caller = parts.load(&app).await?;
             let mut sign_up = own_sign_up(&app, &caller, &id).await?;
             let hash = hash_code(&app, &sign_up.id.to_string(), answer.trim());
@@ -144,11 +144,11 @@ pub async fn attempt_verification(
 /// Stores what was given, and makes account and session as soon as it is enough.
 async fn change(
     app: &App,
-    parts: &CallerParts,
+    parts: &BrowserCredentials,
     id: Option<&str>,
     fields: SignUpFields,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now();
         let begun = match id {
@@ -161,7 +161,8 @@ async fn change(
         });
         sign_up.update(fields.clone());
         if !sign_up.is_ready(now, verify_email(&caller)) {
-            let mut step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, &browser);
+            let mut step =
+                sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, &browser);
             caller.note_visit(&mut step);
             step.browser.client.sign_up_id = Some(sign_up.id);
             step.browser.client.changed(now);
@@ -173,9 +174,9 @@ async fn change(
         }
         let user_id = UserId::generate(now, &mut app.random());
         let strategy = if sign_up.email_verified { "email_code" } else { "password" };
-        let (step, session_id) = match welcome(app, &mut caller, &browser, user_id, strategy, None) {
+        let (step, session_id) = match start_session(app, &mut caller, &browser, user_id, strategy, None) {
             Ok(welcomed) => welcomed,
-            Err(turned) => return turn_away(app, parts, turned).await,
+            Err(turned) => return refuse_sign_in(app, parts, turned).await,
         };
         let email_id = EmailAddressId::generate(now, &mut app.random());
         let user = sign_up.complete(now, user_id, email_id, session_id);
@@ -202,7 +203,7 @@ async fn is_taken(app: &App, settings: &Settings, email: &Email) -> ApiResult<bo
 
 /// An address that was proved but is somebody else's since: where accounts hide,
 /// its code is as good as used.
-pub(super) fn unless_hidden(settings: &Settings, error: CommitError) -> Unsettled {
+pub(super) fn unless_hidden(settings: &Settings, error: CommitError) -> AttemptError {
     match error {
         CommitError::Taken("email_address") if settings.instance.hides_accounts() => {
             code_refused(CodeRefusal::Spent).into()
@@ -213,23 +214,23 @@ pub(super) fn unless_hidden(settings: &Settings, error: CommitError) -> Unsettle
 
 /// A ticket on the sign-up page. The account behind a sign-in token exists, so
 /// there is nothing left to ask: the attempt is complete, and signs in.
-async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
+async fn with_ticket(app: &App, parts: &BrowserCredentials, ticket: &str) -> ApiResult<Response> {
     let GoodTicket { user, impersonation, .. } = examine(app, parts, ticket).await?;
     if impersonation.is_some() {
         return Err(ApiError::new(ErrorCode::ActorTokenNotInSignIn)
             .why("Who acts as an account signs in. Open the link on the sign-in page."));
     }
     sign_ins::refuse_second(app, parts, Some(&user)).await?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now();
         let GoodTicket { mut user, spend, .. } = examine(app, parts, ticket).await?;
         refuse_banned(&user)?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let strategy = Strategy::Ticket.as_str();
-        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy, None) {
+        let (step, session_id) = match start_session(app, &mut caller, &browser, user.id, strategy, None) {
             Ok(welcomed) => welcomed,
-            Err(turned) => return turn_away(app, parts, turned).await,
+            Err(turned) => return refuse_sign_in(app, parts, turned).await,
         };
         user.signed_in(now);
         let mut sign_up = SignUp::new(SignUpId::generate(now, &mut app.random()), browser.client.id, now);
@@ -250,12 +251,12 @@ async fn with_ticket(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<
     .await
 }
 
-fn verify_email(caller: &Caller) -> bool {
+fn verify_email(caller: &BrowserContext) -> bool {
     caller.visit.settings.instance.verifies_at_sign_up()
 }
 
 /// The fields that a browser may set; everything else is ignored (AUZ-05).
-async fn fields(app: &App, parts: &CallerParts, params: &Params) -> ApiResult<SignUpFields> {
+async fn fields(app: &App, parts: &BrowserCredentials, params: &Params) -> ApiResult<SignUpFields> {
     let email = match params.text("email_address")? {
         Some(text) => Some(free_email(app, &parts.visit.settings, &text).await?),
         None => None,
@@ -293,7 +294,7 @@ pub(super) async fn free_email(app: &App, settings: &Settings, text: &str) -> Ap
     Ok(email)
 }
 
-async fn own_sign_up(app: &App, caller: &Caller, id: &str) -> Result<SignUp, Unsettled> {
+async fn own_sign_up(app: &App, caller: &BrowserContext, id: &str) -> Result<SignUp, AttemptError> {
     let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
     let missing = || ApiError::not_found("sign-up attempt of this browser");
     let id: SignUpId = id.parse().map_err(|_| missing())?;

@@ -12,7 +12,7 @@ use url::Url;
 
 /// What a mail is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
+pub enum CodePurpose {
     /// A code to sign in with.
     SignIn,
     /// A code that proves an address at sign-up.
@@ -23,7 +23,7 @@ pub enum Occasion {
     PasswordReset,
 }
 
-impl Occasion {
+impl CodePurpose {
     const fn sentence(self) -> &'static str {
         match self {
             Self::SignIn => "Use this code to sign in",
@@ -113,7 +113,7 @@ impl Mailer {
         now: Timestamp,
         application_name: &str,
         to: &Email,
-        occasion: Occasion,
+        occasion: CodePurpose,
         code: &str,
         random: &mut dyn Randomness,
     ) -> Result<Write, askama::Error> {

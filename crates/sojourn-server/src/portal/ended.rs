@@ -10,7 +10,7 @@ use sojourn_store::Engine as _;
 
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     wire::{ApiResult, session_end},
 };
 
@@ -51,11 +51,11 @@ impl EndedNotice {
 ///
 /// # Errors
 /// The store does not answer.
-pub async fn last_end(app: &App, parts: &CallerParts) -> ApiResult<Option<EndedNotice>> {
-    app.settle(|| async {
+pub async fn last_end(app: &App, parts: &BrowserCredentials) -> ApiResult<Option<EndedNotice>> {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(app).await?;
-        let (Ok(browser), Some(step)) = (caller.browser(), caller.settled()) else { return Ok(None) };
-        caller.commit_settled(app, &step).await?;
+        let (Ok(browser), Some(step)) = (caller.browser(), caller.close_overdue()) else { return Ok(None) };
+        caller.commit_step(app, &step).await?;
         if !step.browser.sessions.is_empty() {
             return Ok(None);
         }

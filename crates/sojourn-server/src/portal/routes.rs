@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::{CallerParts, browser::cookie_values},
+    auth::{BrowserCredentials, browser::cookie_values},
     keys::sha256,
     wire::{ApiError, ApiResult, Params},
 };
@@ -70,7 +70,7 @@ async fn show_sign_in(
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    parts: ApiResult<CallerParts>,
+    parts: ApiResult<BrowserCredentials>,
 ) -> ApiResult<Response> {
     // Whoever says nothing believable of themselves gets the page that strangers get.
     let ended = match parts {

@@ -40,14 +40,14 @@ fn initials(user: &User) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sojourn_core::{id::UserId, testing::Dice, time::Timestamp};
+    use sojourn_core::{id::UserId, testing::SeededRng, time::Timestamp};
 
     use super::*;
 
     #[test]
     fn a_picture_holds_initials_and_nothing_that_a_name_could_inject() {
         let now = Timestamp::from_millis(0);
-        let mut user = User::new(UserId::generate(now, &mut Dice::new(1)), now);
+        let mut user = User::new(UserId::generate(now, &mut SeededRng::new(1)), now);
         user.first_name = Some("<script>".to_owned());
         user.last_name = Some("'\"&lovelace".to_owned());
         assert_eq!(initials(&user), "SL");

@@ -1,7 +1,7 @@
 //! A browser on the wire.
 
 use serde_json::{Value, json};
-use sojourn_core::{client::Browser, cookie::Cookie, time::Timestamp};
+use sojourn_core::{client::ClientWithSessions, cookie::Cookie, time::Timestamp};
 
 /// The client object that browsers get; `sessions` are its signed-in sessions
 /// as [`super::session::frontend_session`] shows them, the first one being the
@@ -9,7 +9,7 @@ use sojourn_core::{client::Browser, cookie::Cookie, time::Timestamp};
 #[expect(clippy::needless_pass_by_value, reason = "json! hides that the values move into the document")]
 pub fn frontend_client(
     cookie_expires_at: Timestamp,
-    browser: &Browser,
+    browser: &ClientWithSessions,
     sessions: Vec<Value>,
     sign_in: Value,
     sign_up: Value,
@@ -32,7 +32,7 @@ pub fn frontend_client(
 
 /// The client object that application servers get.
 #[expect(clippy::needless_pass_by_value, reason = "json! hides that the values move into the document")]
-pub fn backend_client(browser: &Browser, sessions: Vec<Value>) -> Value {
+pub fn backend_client(browser: &ClientWithSessions, sessions: Vec<Value>) -> Value {
     let client = &browser.client;
     json!({
         "object": "client",

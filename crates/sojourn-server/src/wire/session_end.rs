@@ -97,7 +97,7 @@ mod tests {
         id::{ClientId, SessionId, UserId},
         impersonation::Impersonation,
         session::{ClosedStatus, Device},
-        testing::Dice,
+        testing::SeededRng,
         time::{Timestamp, days, minutes, seconds},
     };
 
@@ -106,11 +106,11 @@ mod tests {
     const BEGAN: Timestamp = Timestamp::from_secs(1_767_225_600);
 
     fn session() -> Session {
-        let mut dice = Dice::new(1);
+        let mut rng = SeededRng::new(1);
         Session {
-            id: SessionId::generate(BEGAN, &mut dice),
-            client_id: ClientId::generate(BEGAN, &mut dice),
-            user_id: UserId::generate(BEGAN, &mut dice),
+            id: SessionId::generate(BEGAN, &mut rng),
+            client_id: ClientId::generate(BEGAN, &mut rng),
+            user_id: UserId::generate(BEGAN, &mut rng),
             created_at: BEGAN,
             updated_at: BEGAN,
             last_active_at: BEGAN,

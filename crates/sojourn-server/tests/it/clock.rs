@@ -1,7 +1,7 @@
 //! The test clock and what it makes due (product.md, "The test clock").
 
 use serde_json::{Value, json};
-use sojourn_core::{activity::Sign, client::refresh};
+use sojourn_core::{activity::ActivitySource, client::refresh};
 use sojourn_store::Engine as _;
 use sojourn_testkit::{Answer, TestApp, days, minutes, seconds};
 
@@ -258,7 +258,8 @@ async fn a_request_that_was_on_its_way_during_a_reset_is_no_activity_of_a_time_t
     let record = app.store().browser(app.server().instance_id(), stored.client_id).await;
     let record = record.expect("a store that answers").expect("a browser");
     let at = app.server().moment();
-    let step = refresh(at, &record.policy, &record.browser, stored.id, Sign::Touch).expect("it is open");
+    let step =
+        refresh(at, &record.policy, &record.browser, stored.id, ActivitySource::Touch).expect("it is open");
     clock(&app, "reset", json!({})).await;
     app.server().note_activity(&step, at);
     app.clock.advance(minutes(30));

@@ -1,7 +1,7 @@
 //! Two thousand requests bent at random, each time the same two thousand:
 //! never 5xx, always JSON where no page is asked for.
 
-use sojourn_core::testing::Dice;
+use sojourn_core::testing::SeededRng;
 use sojourn_testkit::{Answer, FakeBrowser, PASSWORD, TestApp};
 
 const METHODS: [&str; 10] =
@@ -91,21 +91,21 @@ const TYPES: [&str; 6] = [
     "\u{7f}",
 ];
 
-fn pick<'a>(dice: &mut Dice, from: &[&'a str]) -> &'a str {
-    from[usize::try_from(dice.below(from.len() as u64)).expect("small")]
+fn pick<'a>(rng: &mut SeededRng, from: &[&'a str]) -> &'a str {
+    from[usize::try_from(rng.below(from.len() as u64)).expect("small")]
 }
 
-fn bend(dice: &mut Dice, text: &str) -> String {
+fn bend(rng: &mut SeededRng, text: &str) -> String {
     let mut text = text.to_owned();
-    for _ in 0..dice.below(3) {
-        let at = usize::try_from(dice.below(text.len() as u64 + 1)).expect("small");
+    for _ in 0..rng.below(3) {
+        let at = usize::try_from(rng.below(text.len() as u64 + 1)).expect("small");
         if text.is_char_boundary(at) {
-            match dice.below(3) {
-                0 => text.insert_str(at, pick(dice, &PIECES)),
+            match rng.below(3) {
+                0 => text.insert_str(at, pick(rng, &PIECES)),
                 1 => text.truncate(at.max(1)),
                 _ => {
                     let tail = text.split_off(at);
-                    text = format!("{text}{}{tail}", pick(dice, &PIECES));
+                    text = format!("{text}{}{tail}", pick(rng, &PIECES));
                 }
             }
         }
@@ -113,11 +113,11 @@ fn bend(dice: &mut Dice, text: &str) -> String {
     text
 }
 
-fn fields(dice: &mut Dice) -> String {
+fn fields(rng: &mut SeededRng) -> String {
     let mut text = String::new();
-    for _ in 0..dice.below(6) {
-        let value = if dice.below(3) == 0 { pick(dice, &PIECES) } else { pick(dice, &VALUES) };
-        text += &format!("{}={value}&", pick(dice, &FIELDS));
+    for _ in 0..rng.below(6) {
+        let value = if rng.below(3) == 0 { pick(rng, &PIECES) } else { pick(rng, &VALUES) };
+        text += &format!("{}={value}&", pick(rng, &FIELDS));
     }
     text
 }
@@ -213,32 +213,32 @@ async fn run(app: &TestApp, cases: std::ops::Range<u64>) {
     let paths = paths(&alice.session(), &sign_in, &sign_up, &user);
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     for case in cases {
-        let mut dice = Dice::new(case);
-        let plain = pick(&mut dice, &paths);
-        let mut path = if dice.below(3) == 0 { bend(&mut dice, plain) } else { plain.to_owned() };
-        if dice.below(2) == 0 {
-            path = format!("{path}?{}", fields(&mut dice));
+        let mut rng = SeededRng::new(case);
+        let plain = pick(&mut rng, &paths);
+        let mut path = if rng.below(3) == 0 { bend(&mut rng, plain) } else { plain.to_owned() };
+        if rng.below(2) == 0 {
+            path = format!("{path}?{}", fields(&mut rng));
         }
-        let method = pick(&mut dice, &METHODS);
-        let mut request = match dice.below(4) {
+        let method = pick(&mut rng, &METHODS);
+        let mut request = match rng.below(4) {
             0 => alice.request("POST", &path),
             1 => stranger.request("GET", &path),
             2 => app.backend().request(method, &path),
             _ => app.request(method, &path).origin(Some("http://localhost:3000")),
         };
-        if dice.below(2) == 0 {
-            let type_ = pick(&mut dice, &TYPES);
+        if rng.below(2) == 0 {
+            let type_ = pick(&mut rng, &TYPES);
             let mut body = if type_ == "application/json" {
                 format!(
                     "{{\"{}\":{}}}",
-                    pick(&mut dice, &FIELDS),
-                    pick(&mut dice, &["1", "null", "\"x\"", "[[]]", "{\"a\":{}}", "1e400", "\"\\u0000\""])
+                    pick(&mut rng, &FIELDS),
+                    pick(&mut rng, &["1", "null", "\"x\"", "[[]]", "{\"a\":{}}", "1e400", "\"\\u0000\""])
                 )
             } else {
-                fields(&mut dice)
+                fields(&mut rng)
             };
-            if dice.below(3) == 0 {
-                body = bend(&mut dice, &body);
+            if rng.below(3) == 0 {
+                body = bend(&mut rng, &body);
             }
             request = request
                 .without("content-type")
@@ -246,9 +246,9 @@ async fn run(app: &TestApp, cases: std::ops::Range<u64>) {
             let kept = type_.trim_matches('\u{7f}').to_owned();
             request = request.body(&kept, body);
         }
-        for _ in 0..dice.below(3) {
+        for _ in 0..rng.below(3) {
             let name = pick(
-                &mut dice,
+                &mut rng,
                 &[
                     "cookie",
                     "origin",
@@ -266,8 +266,8 @@ async fn run(app: &TestApp, cases: std::ops::Range<u64>) {
                     "accept-encoding",
                 ],
             );
-            let value: Vec<u8> = (0..dice.below(40))
-                .map(|_| u8::try_from(32 + dice.below(223)).expect("a byte"))
+            let value: Vec<u8> = (0..rng.below(40))
+                .map(|_| u8::try_from(32 + rng.below(223)).expect("a byte"))
                 .filter(|byte| *byte != 127)
                 .collect();
             request = request.another_header(name, &value);

@@ -8,7 +8,7 @@ mod steps;
 use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
-use sojourn_core::testing::Dice;
+use sojourn_core::testing::SeededRng;
 use sojourn_store::{Engine as _, Store};
 use sojourn_testkit::{Answer, Builder, FakeBrowser, START, TestApp};
 
@@ -45,33 +45,33 @@ struct History {
     nonces: Vec<(String, Option<usize>, i64)>,
     users: Vec<String>,
     model: Model,
-    dice: Dice,
+    rng: SeededRng,
     story: String,
 }
 
-fn roll_document(dice: &mut Dice, before: Option<Document>) -> Document {
-    let idle = [5, 20, 60, 300, 1800][below(dice, 5)];
-    let longest = [20, 90, 600, 3600, 86_400, 604_800][below(dice, 6)];
-    let (idle_on, longest_on) = [(true, true), (true, false), (false, true)][below(dice, 3)];
+fn roll_document(rng: &mut SeededRng, before: Option<Document>) -> Document {
+    let idle = [5, 20, 60, 300, 1800][below(rng, 5)];
+    let longest = [20, 90, 600, 3600, 86_400, 604_800][below(rng, 6)];
+    let (idle_on, longest_on) = [(true, true), (true, false), (false, true)][below(rng, 3)];
     Document {
         idle: (idle_on, idle),
         longest: (longest_on, longest),
         multi_session: match before {
-            Some(before) if below(dice, 3) > 0 => before.multi_session,
-            _ => below(dice, 3) > 0,
+            Some(before) if below(rng, 3) > 0 => before.multi_session,
+            _ => below(rng, 3) > 0,
         },
-        visible: below(dice, 4) == 0,
+        visible: below(rng, 4) == 0,
     }
 }
 
-fn below(dice: &mut Dice, bound: u64) -> usize {
-    usize::try_from(dice.below(bound)).expect("small")
+fn below(rng: &mut SeededRng, bound: u64) -> usize {
+    usize::try_from(rng.below(bound)).expect("small")
 }
 
 impl History {
     async fn begin(seed: u64, passing: Passing, builder: Builder, nodes: usize) -> Self {
-        let mut dice = Dice::new(seed);
-        let document = roll_document(&mut dice, None);
+        let mut rng = SeededRng::new(seed);
+        let document = roll_document(&mut rng, None);
         let app = builder.session_settings(document.patch()).start().await;
         let mut all = vec![app];
         while all.len() < nodes {
@@ -92,7 +92,7 @@ impl History {
             nonces: Vec::new(),
             users,
             model: Model::new(START.as_millis(), document, BROWSERS, USERS.len()),
-            dice,
+            rng,
             story: format!("{passing:?} {document:?}\n"),
         }
     }
@@ -106,7 +106,7 @@ impl History {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        below(&mut self.dice, bound as u64)
+        below(&mut self.rng, bound as u64)
     }
 
     fn tell(&mut self, line: &str) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sojourn_server::{Patience, patient_router};
+use sojourn_server::{RequestTimeouts, router_with_timeouts};
 use sojourn_testkit::{Answer, PASSWORD, TestApp};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -293,11 +293,11 @@ async fn hst_03_a_request_with_two_lengths_or_two_hosts_is_refused() {
 #[tokio::test]
 async fn inp_02_a_handler_that_takes_too_long_is_answered_for() {
     let app = TestApp::new().start().await;
-    let none = Patience { handler: Duration::ZERO, ..Patience::default() };
+    let none = RequestTimeouts { handler: Duration::ZERO, ..RequestTimeouts::default() };
     // A password's hash is somebody else's work, so the handler waits for it.
     let fields = [("email_address", "alice@example.com"), ("password", PASSWORD)];
     let request = app.request("POST", "/v1/client/sign_ups").origin(Some("http://localhost:3000"));
-    let answer = request.form(&fields).send_to(patient_router(app.server(), none)).await;
+    let answer = request.form(&fields).send_to(router_with_timeouts(app.server(), none)).await;
     answer.assert_refused(503, "service_unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
 }

@@ -5,7 +5,7 @@ use sojourn_core::{
     id::SessionId,
     impersonation::Impersonation,
     session::{Closing, EndReason, Session},
-    testing::Dice,
+    testing::SeededRng,
     time::Timestamp,
 };
 use sojourn_store::Write;
@@ -14,15 +14,15 @@ use sojourn_testkit::{PASSWORD, TestApp, days, minutes, seconds};
 const SESSION: &str = "/v1/instance/session_settings";
 
 /// Settings that differ in everything that ends sessions.
-fn settings(dice: &mut Dice) -> Value {
-    let inactivity = dice.below(3) > 0;
+fn settings(rng: &mut SeededRng) -> Value {
+    let inactivity = rng.below(3) > 0;
     json!({
-        "inactivity_timeout": {"enabled": inactivity, "duration_seconds": 60 + dice.below(5400)},
-        "maximum_lifetime": {"enabled": !inactivity || dice.below(3) > 0, "duration_seconds": 600 + dice.below(14_400)},
+        "inactivity_timeout": {"enabled": inactivity, "duration_seconds": 60 + rng.below(5400)},
+        "maximum_lifetime": {"enabled": !inactivity || rng.below(3) > 0, "duration_seconds": 600 + rng.below(14_400)},
     })
 }
 
-/// An instance whose people come and go as the dice fall; the same each time.
+/// An instance whose people come and go as the seed says; the same each time.
 struct Town {
     app: TestApp,
     sessions: Vec<String>,
@@ -30,22 +30,22 @@ struct Town {
 
 impl Town {
     async fn of(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let app = TestApp::new().session_settings(settings(&mut dice)).start().await;
+        let mut rng = SeededRng::new(seed);
+        let app = TestApp::new().session_settings(settings(&mut rng)).start().await;
         let mut browsers = Vec::new();
         for n in 0..20 {
-            app.clock.advance(seconds(dice.below(600)));
+            app.clock.advance(seconds(rng.below(600)));
             browsers.push(app.signed_in(&format!("user{n}@example.com")).await);
-            let seen = &browsers[dice.below(browsers.len() as u64) as usize];
+            let seen = &browsers[rng.below(browsers.len() as u64) as usize];
             // It may be over: then it is not seen.
             seen.token(&seen.session()).await;
             if n == 10 {
-                app.backend().patch(SESSION, settings(&mut dice)).await.assert_ok();
+                app.backend().patch(SESSION, settings(&mut rng)).await.assert_ok();
             }
         }
         let mut sessions: Vec<String> = browsers.iter().map(|browser| browser.session()).collect();
         sessions.push(acting(&app, sessions.last().expect("somebody")).await);
-        app.clock.advance(seconds(dice.below(1200)));
+        app.clock.advance(seconds(rng.below(1200)));
         Self { app, sessions }
     }
 
@@ -77,7 +77,7 @@ async fn a_dry_run_counts_exactly_the_sessions_that_the_change_then_ends() {
     let (mut at_once, mut later) = (0, 0);
     for seed in 1..=40 {
         let (changed, control) = (Town::of(seed).await, Town::of(seed).await);
-        let change = settings(&mut Dice::new(seed + 1000));
+        let change = settings(&mut SeededRng::new(seed + 1000));
         let dry = changed.app.backend().patch(&format!("{SESSION}?dry_run=true"), change.clone()).await;
         dry.assert_ok();
         let would_end = dry.json()["would_end"].clone();

@@ -1,7 +1,7 @@
 //! Who changed the settings when, what it changed, and the way back.
 
 use serde_json::{Value, json};
-use sojourn_core::testing::Dice;
+use sojourn_core::testing::SeededRng;
 use sojourn_testkit::{Answer, TestApp, days, minutes, seconds};
 
 const SESSION: &str = "/v1/instance/session_settings";
@@ -170,19 +170,19 @@ async fn a_rollback_to_what_is_out_of_bounds_today_is_refused() {
 #[tokio::test]
 async fn s2_no_way_of_changes_and_rollbacks_ever_leaves_neither_limit_on() {
     let app = TestApp::new().start().await;
-    let mut dice = Dice::new(7);
+    let mut rng = SeededRng::new(7);
     let mut refused = 0;
     for _ in 0..120 {
         let newest = app.backend().get(SESSION).await.json()["version"].as_u64().expect("a version");
-        let flag = |dice: &mut Dice| dice.below(2) == 0;
-        let answer = match dice.below(3) {
-            0 => rollback(&app, 1 + dice.below(newest), "").await,
+        let flag = |rng: &mut SeededRng| rng.below(2) == 0;
+        let answer = match rng.below(3) {
+            0 => rollback(&app, 1 + rng.below(newest), "").await,
             1 => {
-                let off = json!({"inactivity_timeout": {"enabled": flag(&mut dice)}});
+                let off = json!({"inactivity_timeout": {"enabled": flag(&mut rng)}});
                 app.backend().patch(SESSION, off).await
             }
             _ => {
-                let off = json!({"maximum_lifetime": {"enabled": flag(&mut dice)}});
+                let off = json!({"maximum_lifetime": {"enabled": flag(&mut rng)}});
                 app.backend().patch(SESSION, off).await
             }
         };

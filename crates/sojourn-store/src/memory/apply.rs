@@ -200,7 +200,7 @@ impl Application<'_> {
                 self.undo.push(Box::new(move |tenant| tenant.test_clock = before));
                 Ok(())
             }
-            Write::ShiftOpen(by_ms) => {
+            Write::RebaseOpenSessions(by_ms) => {
                 self.shift_open(*by_ms);
                 Ok(())
             }

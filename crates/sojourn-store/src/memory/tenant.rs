@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use sojourn_core::{
-    client::{Browser, Client},
+    client::{Client, ClientWithSessions},
     email::Email,
     handshake::Handshake,
     id::{ClientId, CommitId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
@@ -21,7 +21,7 @@ use super::COMMITS_KNOWN_FOR;
 use crate::{
     engine::StoreError,
     records::{
-        BrowserRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
+        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
         StoredStatus, Ticket, UserFilter, UserTime, policy_of, search_text, users_of,
     },
 };
@@ -131,7 +131,7 @@ impl Tenant {
         page(found, filter.offset, filter.limit)
     }
 
-    pub(super) fn browser(&self, client: ClientId) -> Result<Option<BrowserRecord>, StoreError> {
+    pub(super) fn browser(&self, client: ClientId) -> Result<Option<ClientRecord>, StoreError> {
         let Some(client) = self.clients.get(&client).cloned() else {
             return Ok(None);
         };
@@ -145,11 +145,11 @@ impl Tenant {
         let (sessions, _) = self.sessions(&filter);
         let users = users_of(&sessions);
         let (settings, policy) = self.settings()?;
-        Ok(Some(BrowserRecord {
+        Ok(Some(ClientRecord {
             users: users.iter().filter_map(|id| self.users.get(id)).cloned().map(Arc::new).collect(),
             sign_in: client.sign_in_id.and_then(|id| self.sign_ins.get(&id)).cloned(),
             sign_up: client.sign_up_id.and_then(|id| self.sign_ups.get(&id)).cloned(),
-            browser: Browser { client, sessions },
+            browser: ClientWithSessions { client, sessions },
             settings,
             policy,
         }))

@@ -7,7 +7,7 @@ use super::{
     super::{pool, support},
     *,
 };
-use crate::{Database, Engine as _, Older};
+use crate::{Database, Engine as _, MigrationMode};
 
 /// A step after the newest, in pieces.
 const NEXT: &[&str] = &[
@@ -28,7 +28,7 @@ async fn run(database: &support::Database, next: &str) -> Result<Migrated, Store
 
 /// A database of this version with a row.
 async fn current(database: &support::Database) {
-    ours(database).open(Older::Migrate).await.expect("a database").close().await.expect("closed");
+    ours(database).open(MigrationMode::Migrate).await.expect("a database").close().await.expect("closed");
     database.run("INSERT INTO instances VALUES ('ins_1', 'development', 'clerk.1.localhost', 1)").await;
 }
 
@@ -131,13 +131,13 @@ async fn each_released_schema_is_told_refused_and_brought_up() {
         let (found, known) = (old as u32, MIGRATIONS.len() as u32);
         let schema = ours(&database).schema().await.expect("a schema");
         assert_eq!((schema.found, schema.known), (found, known));
-        match ours(&database).open(Older::Refuse).await {
+        match ours(&database).open(MigrationMode::Refuse).await {
             Err(StoreError::OlderSchema { found: told, .. }) => assert_eq!(told, found),
             other => panic!("{other:?}"),
         }
         assert_eq!(content(&database).await, before, "nothing was made");
         let migrated = ours(&database).migrate().await.expect("migrated");
         assert_eq!(migrated, Migrated { from: found, to: known, copy: None });
-        ours(&database).open(Older::Refuse).await.expect("it is current now");
+        ours(&database).open(MigrationMode::Refuse).await.expect("it is current now");
     }
 }

@@ -156,7 +156,7 @@ impl Shared {
         if changes.wants_all_activity() {
             self.flush(true).await?;
         }
-        match timeout(PATIENCE, self.settle(changes)).await {
+        match timeout(PATIENCE, self.commit_with_retry(changes)).await {
             Ok(outcome) => outcome?,
             Err(_) => return Err(too_late().into()),
         }
@@ -164,7 +164,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn settle(&self, changes: &ChangeSet) -> Result<(), CommitError> {
+    async fn commit_with_retry(&self, changes: &ChangeSet) -> Result<(), CommitError> {
         let mut lost = false;
         for attempt in 1.. {
             match self.attempt(changes).await {

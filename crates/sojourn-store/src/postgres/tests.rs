@@ -4,14 +4,14 @@ use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{Engine as _, PostgresEngine, ServerUrl, failure, support};
 use crate::{
-    database::Older,
+    database::MigrationMode,
     sql::{Sql, every_statement},
 };
 
 async fn client() -> (support::Database, Client) {
     let database = support::Database::new().await;
     let server = ServerUrl::parse(&database.url()).expect("an address");
-    let engine = PostgresEngine::open(&server, Older::Migrate).await.expect("a database");
+    let engine = PostgresEngine::open(&server, MigrationMode::Migrate).await.expect("a database");
     engine.close().await.expect("closed");
     let client = support::connect(&database.url()).await;
     (database, client)

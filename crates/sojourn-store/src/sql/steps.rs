@@ -170,8 +170,8 @@ impl Steps<'_> {
             }
             Write::Handshake(nonce, row) => attempts::insert_handshake(instance, *nonce, row)?,
             Write::InsertTicket(row) => tickets::insert(instance, row)?,
-            Write::AcceptTicket(id) => tickets::settle(instance, *id, TicketStatus::Accepted, at),
-            Write::RevokeTicket(id) => tickets::settle(instance, *id, TicketStatus::Revoked, at),
+            Write::AcceptTicket(id) => tickets::set_status(instance, *id, TicketStatus::Accepted, at),
+            Write::RevokeTicket(id) => tickets::set_status(instance, *id, TicketStatus::Revoked, at),
             Write::Mail(row) => mails::insert(instance, row)?,
             Write::DeleteMail(id) => mails::delete(instance, *id),
             Write::ClearMails => mails::clear(instance),
@@ -186,7 +186,7 @@ impl Steps<'_> {
             }
             Write::SecretKeyUsed(hash) => instances::secret_key_used(instance, *hash, self.changes.at.wall),
             Write::TestClock(row) => clock::put(instance, row),
-            Write::ShiftOpen(by_ms) => {
+            Write::RebaseOpenSessions(by_ms) => {
                 self.steps.extend(clock::shift(instance, *by_ms));
                 return Ok(());
             }

@@ -68,6 +68,6 @@ pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Result<Step, StoreEr
 }
 
 /// Ends a ticket that has to be pending.
-pub(crate) fn settle(instance: InstanceId, id: TicketId, status: TicketStatus, at: Timestamp) -> Step {
+pub(crate) fn set_status(instance: InstanceId, id: TicketId, status: TicketStatus, at: Timestamp) -> Step {
     Step::one(&SETTLE_TICKET, params![instance, id, status.as_str(), at])
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags, config::DbConfig};
 
 use super::migrate::{self, migrate, sync_folder};
 use crate::{
-    database::{Migrated, Older, Schema},
+    database::{Migrated, MigrationMode, Schema},
     engine::StoreError,
 };
 
@@ -41,7 +41,7 @@ const CHECKED_BYTES: u64 = 16 << 20;
 
 /// Opens the database for writing; makes it if there is no file. What is older is
 /// migrated or refused.
-pub(super) fn open_or(path: &Path, older: Older) -> Result<Connection, StoreError> {
+pub(super) fn open_or(path: &Path, older: MigrationMode) -> Result<Connection, StoreError> {
     let unusable = |reason: String| unusable(path, reason);
     if length(path)?.is_none() {
         create(path, MIGRATIONS).map_err(unusable)?;
@@ -49,7 +49,7 @@ pub(super) fn open_or(path: &Path, older: Older) -> Result<Connection, StoreErro
     let mut db = open_existing(path)?;
     let found = migrate::version(&db).map_err(|error| unusable(error.to_string()))?;
     let known = MIGRATIONS.len() as u32;
-    if older == Older::Refuse && found < known {
+    if older == MigrationMode::Refuse && found < known {
         return Err(StoreError::OlderSchema { found, known });
     }
     migrate(&mut db, path, MIGRATIONS)?;
@@ -59,7 +59,7 @@ pub(super) fn open_or(path: &Path, older: Older) -> Result<Connection, StoreErro
 
 #[cfg(test)]
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    open_or(path, Older::Migrate)
+    open_or(path, MigrationMode::Migrate)
 }
 
 /// Brings the schema of an existing file up to this version.

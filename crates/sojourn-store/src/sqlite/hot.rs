@@ -14,7 +14,7 @@ use std::{
 
 use quick_cache::{Weighter, sync::Cache};
 use sojourn_core::{
-    client::Browser,
+    client::ClientWithSessions,
     id::{ClientId, InstanceId, UserId},
     policy::Policy,
     session::Session,
@@ -27,7 +27,7 @@ use sojourn_core::{
 use crate::{
     activity::Activity,
     change::{ChangeSet, Write},
-    records::{BrowserRecord, users_of},
+    records::{ClientRecord, users_of},
 };
 
 /// Bytes of browsers, about: a hundred thousand of one session each.
@@ -58,7 +58,7 @@ struct Door {
 /// A browser with its attempts, without its users.
 #[derive(Debug)]
 struct Found {
-    browser: Browser,
+    browser: ClientWithSessions,
     sign_in: Option<SignIn>,
     sign_up: Option<SignUp>,
 }
@@ -98,7 +98,7 @@ impl Hot {
         instance: InstanceId,
         id: ClientId,
         activity: &Activity,
-    ) -> Option<BrowserRecord> {
+    ) -> Option<ClientRecord> {
         let door = self.read();
         let found = self.browsers.get(&(instance, id))?;
         let (settings, policy) = door.settings.get(&instance)?.clone();
@@ -113,7 +113,7 @@ impl Hot {
             .map(|user| Some(self.users.get(&(instance, user))?.user))
             .collect::<Option<Vec<_>>>()?;
         let (sign_in, sign_up) = (found.sign_in.clone(), found.sign_up.clone());
-        Some(BrowserRecord { browser, users, sign_in, sign_up, settings, policy })
+        Some(ClientRecord { browser, users, sign_in, sign_up, settings, policy })
     }
 
     /// The settings, if they are known.
@@ -132,7 +132,7 @@ impl Hot {
         &self,
         since: Option<Quiet>,
         instance: InstanceId,
-        record: &BrowserRecord,
+        record: &ClientRecord,
         activity: &Activity,
     ) {
         let mut door = self.write();
@@ -204,7 +204,7 @@ impl Hot {
             Write::User(changed) => user(changed.id),
             Write::DeleteUser(id) => user(*id),
             Write::Settings(_) => drop(door.settings.remove(&instance)),
-            Write::ShiftOpen(_) => self.forget_all(door),
+            Write::RebaseOpenSessions(_) => self.forget_all(door),
             Write::Handshake(..)
             | Write::InsertTicket(_)
             | Write::AcceptTicket(_)
@@ -252,7 +252,7 @@ mod tests {
         client::{Client, SecretHash},
         id::SessionId,
         session::Device,
-        testing::Dice,
+        testing::SeededRng,
         time::{Moment, Timestamp, minutes},
     };
 
@@ -261,12 +261,12 @@ mod tests {
     #[test]
     fn a_browser_whose_activity_nobody_remembers_is_read_again() {
         let at = Timestamp::from_secs(1_800_000_000);
-        let mut dice = Dice::new(1);
-        let instance = InstanceId::generate(at, &mut dice);
-        let client = Client::new(ClientId::generate(at, &mut dice), SecretHash([1; 32]), Moment::real(at));
-        let user = User::new(UserId::generate(at, &mut dice), at);
+        let mut rng = SeededRng::new(1);
+        let instance = InstanceId::generate(at, &mut rng);
+        let client = Client::new(ClientId::generate(at, &mut rng), SecretHash([1; 32]), Moment::real(at));
+        let user = User::new(UserId::generate(at, &mut rng), at);
         let session = Session {
-            id: SessionId::generate(at, &mut dice),
+            id: SessionId::generate(at, &mut rng),
             client_id: client.id,
             user_id: user.id,
             created_at: at,
@@ -280,9 +280,9 @@ mod tests {
         };
         let (id, settings) = (client.id, Settings::initial(at));
         let policy = Policy::new(settings.policy_version());
-        let browser = Browser { client, sessions: vec![session] };
+        let browser = ClientWithSessions { client, sessions: vec![session] };
         let users = vec![Arc::new(user)];
-        let record = BrowserRecord { browser, users, sign_in: None, sign_up: None, settings, policy };
+        let record = ClientRecord { browser, users, sign_in: None, sign_up: None, settings, policy };
 
         let (hot, activity) = (Hot::new(), Activity::new());
         assert_eq!(hot.browser(instance, id, &activity), None);

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use sojourn_core::{id::Randomness as _, testing::Dice};
+use sojourn_core::{id::Randomness as _, testing::SeededRng};
 
 use super::{super::file, *};
-use crate::{Database, Older};
+use crate::{Database, MigrationMode};
 
 /// A step after the newest, in pieces.
 const NEXT: &[&str] = &[
@@ -120,7 +120,7 @@ async fn each_released_schema_is_told_refused_copied_and_brought_up() {
         let (found, known) = (old as u32, file::MIGRATIONS.len() as u32);
         let schema = database.schema().await.expect("a schema");
         assert_eq!((schema.found, schema.known, schema.copies), (found, known, Vec::new()));
-        match database.open(Older::Refuse).await {
+        match database.open(MigrationMode::Refuse).await {
             Err(StoreError::OlderSchema { found: told, .. }) => assert_eq!(told, found),
             other => panic!("{other:?}"),
         }
@@ -130,12 +130,12 @@ async fn each_released_schema_is_told_refused_copied_and_brought_up() {
         let copy = beside(&path, &format!(".before-{:04}", old + 1));
         assert_eq!(migrated, Migrated { from: found, to: known, copy: Some(copy.clone()) });
         assert_eq!(database.schema().await.expect("a schema").copies, [copy.clone()]);
-        database.open(Older::Refuse).await.expect("it is current now");
+        database.open(MigrationMode::Refuse).await.expect("it is current now");
 
         // Going back: the copy is a database of its own.
         fs::copy(&copy, &path).expect("restored");
         assert_eq!(content(&path), before);
-        database.open(Older::Migrate).await.expect("brought up by opening");
+        database.open(MigrationMode::Migrate).await.expect("brought up by opening");
         assert_eq!(database.schema().await.expect("a schema").found, known);
     }
 }
@@ -179,7 +179,7 @@ fn child() {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "waits before it kills another process")]
 fn a_kill_at_any_moment_of_a_migration_leaves_the_old_schema_or_the_new_one() {
-    let mut dice = Dice::new(14);
+    let mut rng = SeededRng::new(14);
     let (mut old, mut new) = (0, 0);
     for _ in 0..20 {
         let folder = tempfile::tempdir().expect("a folder");
@@ -194,7 +194,7 @@ fn a_kill_at_any_moment_of_a_migration_leaves_the_old_schema_or_the_new_one() {
             .expect("a child");
         let lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         assert!(lines.map_while(Result::ok).any(|line| line == "ready"));
-        std::thread::sleep(Duration::from_millis(u64::from(dice.array::<1>()[0])));
+        std::thread::sleep(Duration::from_millis(u64::from(rng.array::<1>()[0])));
         process.kill().expect("SIGKILL");
         process.wait().expect("gone");
         if content(&path) == before {

@@ -148,7 +148,7 @@ impl Writer {
             if flush && batch.len() != ACTIVITY_BATCH {
                 next_flush = Instant::now() + FLUSH_EVERY;
             }
-            if self.settle(group, &batch, flush) {
+            if self.commit_group(group, &batch, flush) {
                 if let Err(error) = file::checkpoint(&self.db) {
                     // The log stays beside the file, and the next start reads it.
                     tracing::warn!(%error, "the log could not be moved into the database");
@@ -160,7 +160,7 @@ impl Writer {
 
     /// Does the jobs of a group in one commit, and tells the outcome. Returns
     /// whether the end was among them.
-    fn settle(&mut self, mut group: Vec<Job>, batch: &Batch, flush: bool) -> bool {
+    fn commit_group(&mut self, mut group: Vec<Job>, batch: &Batch, flush: bool) -> bool {
         match self.transact(&group, batch, flush) {
             Ok(outcomes) => {
                 self.activity.written(batch);
@@ -344,7 +344,7 @@ mod tests {
 
     use sojourn_core::{
         id::{InstanceId, UserId},
-        testing::Dice,
+        testing::SeededRng,
         user::User,
     };
 
@@ -361,7 +361,7 @@ mod tests {
     /// Has the writer do one job on this thread.
     fn perform(writer: &mut Writer, work: Work) -> Answer {
         let (answer, mut outcome) = oneshot::channel();
-        writer.settle(vec![Job { work, answer: Some(answer) }], &Batch::new(), false);
+        writer.commit_group(vec![Job { work, answer: Some(answer) }], &Batch::new(), false);
         outcome.try_recv().expect("every job is answered")
     }
 
@@ -372,20 +372,20 @@ mod tests {
         let (_jobs, queue) = mpsc::channel();
         let (activity, hot) = (Arc::new(Activity::new()), Arc::new(Hot::new()));
         let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
-        let mut dice = Dice::new(3);
-        let instance = InstanceId::generate(at(0), &mut dice);
+        let mut rng = SeededRng::new(3);
+        let instance = InstanceId::generate(at(0), &mut rng);
         let row = Instance {
             id: instance,
             environment: Environment::Production,
             host: "clerk.example.com".to_owned(),
             created_at: at(0),
         };
-        let set = ChangeSet::new(instance, Moment::real(at(0)), &mut dice).write(Write::InsertInstance(row));
+        let set = ChangeSet::new(instance, Moment::real(at(0)), &mut rng).write(Write::InsertInstance(row));
         perform(&mut writer, Work::Commit(Box::new(set))).expect("there is room");
 
-        let mut user = User::new(UserId::generate(at(1), &mut dice), at(1));
+        let mut user = User::new(UserId::generate(at(1), &mut rng), at(1));
         user.first_name = Some("x".repeat(200_000));
-        let set = ChangeSet::new(instance, Moment::real(at(1)), &mut dice).write(Write::User(user.clone()));
+        let set = ChangeSet::new(instance, Moment::real(at(1)), &mut rng).write(Write::User(user.clone()));
         let pages: u32 =
             writer.db.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a number");
         let limit = |writer: &Writer, pages: u32| {
@@ -407,25 +407,25 @@ mod tests {
         let (_jobs, queue) = mpsc::channel();
         let (activity, hot) = (Arc::new(Activity::new()), Arc::new(Hot::new()));
         let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
-        let mut dice = Dice::new(4);
+        let mut rng = SeededRng::new(4);
         let mut outcomes = Vec::new();
         let mut group = Vec::new();
         // Every second set names an instance that is not there.
         for secs in 0..10 {
-            let instance = InstanceId::generate(at(secs), &mut dice);
+            let instance = InstanceId::generate(at(secs), &mut rng);
             let row = Instance {
                 id: instance,
                 environment: Environment::Production,
                 host: "clerk.example.com".to_owned(),
                 created_at: at(secs),
             };
-            let set = ChangeSet::new(instance, Moment::real(at(secs)), &mut dice);
+            let set = ChangeSet::new(instance, Moment::real(at(secs)), &mut rng);
             let set = set.write(if secs % 2 == 0 { Write::InsertInstance(row) } else { Write::ClearMails });
             let (answer, outcome) = oneshot::channel();
             outcomes.push(outcome);
             group.push(Job { work: Work::Commit(Box::new(set)), answer: Some(answer) });
         }
-        writer.settle(group, &Batch::new(), false);
+        writer.commit_group(group, &Batch::new(), false);
         let refused: Vec<bool> = outcomes
             .into_iter()
             .map(|mut outcome| outcome.try_recv().expect("every job is answered").is_err())

@@ -3,17 +3,17 @@
 #![allow(dead_code, reason = "each test file tells its own part")]
 
 use sojourn_core::{
-    client::{Client, ClientStep, Newcomer, SecretHash, admit},
+    client::{Client, ClientStep, NewSession, SecretHash, admit},
     email::Email,
     id::{ClientId, EmailAddressId, InstanceId, MailId, Randomness as _, SessionId, SignInTokenId, UserId},
     session::{ClosedStatus, Closing, Device, EndReason, EndedBy, Session},
     settings::{SessionSettingsPatch, Settings},
-    testing::Dice,
+    testing::SeededRng,
     time::{Moment, Timestamp},
     user::User,
 };
 use sojourn_store::{
-    BrowserRecord, ChangeSet, CommitError, Engine as _, Environment, Instance, Mail, Store, Ticket,
+    ChangeSet, ClientRecord, CommitError, Engine as _, Environment, Instance, Mail, Store, Ticket,
     TicketStatus, Write,
 };
 
@@ -30,15 +30,15 @@ pub fn at(secs: i64) -> Timestamp {
 pub struct World {
     pub store: Store,
     pub instance: InstanceId,
-    pub dice: Dice,
+    pub rng: SeededRng,
 }
 
 impl World {
     /// An instance in `store`, with its first settings.
     pub async fn new(store: Store, seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let instance = InstanceId::generate(at(0), &mut dice);
-        let mut world = Self { store, instance, dice };
+        let mut rng = SeededRng::new(seed);
+        let instance = InstanceId::generate(at(0), &mut rng);
+        let mut world = Self { store, instance, rng };
         let row = Instance {
             id: instance,
             environment: Environment::Development,
@@ -52,7 +52,7 @@ impl World {
     }
 
     pub fn set(&mut self, secs: i64) -> ChangeSet {
-        ChangeSet::new(self.instance, moment(secs), &mut self.dice)
+        ChangeSet::new(self.instance, moment(secs), &mut self.rng)
     }
 
     pub async fn commit(&self, set: ChangeSet) -> Result<(), CommitError> {
@@ -67,9 +67,9 @@ impl World {
 
     /// A user that is not stored yet.
     pub fn new_user(&mut self, name: &str, secs: i64) -> User {
-        let mut user = User::new(UserId::generate(at(secs), &mut self.dice), at(secs));
+        let mut user = User::new(UserId::generate(at(secs), &mut self.rng), at(secs));
         user.first_name = Some(name.to_owned());
-        let id = EmailAddressId::generate(at(secs), &mut self.dice);
+        let id = EmailAddressId::generate(at(secs), &mut self.rng);
         let email = format!("{}@example.com", name.to_lowercase());
         user.add_email(id, Email::parse(&email).expect("an address"), Some("admin"), at(secs));
         user
@@ -89,8 +89,8 @@ impl World {
 
     /// A stored browser.
     pub async fn client(&mut self, secs: i64) -> ClientId {
-        let id = ClientId::generate(at(secs), &mut self.dice);
-        let client = Client::new(id, SecretHash(self.dice.array()), moment(secs));
+        let id = ClientId::generate(at(secs), &mut self.rng);
+        let client = Client::new(id, SecretHash(self.rng.array()), moment(secs));
         self.put(secs, Write::Client(client)).await.expect("a new client");
         id
     }
@@ -102,14 +102,14 @@ impl World {
     }
 
     /// What admitting the user to a browser as it was loaded comes to.
-    pub fn admission_of(&mut self, record: &BrowserRecord, user: UserId, secs: i64) -> ClientStep {
-        let newcomer = Newcomer {
-            session_id: SessionId::generate(at(secs), &mut self.dice),
+    pub fn admission_of(&mut self, record: &ClientRecord, user: UserId, secs: i64) -> ClientStep {
+        let newcomer = NewSession {
+            session_id: SessionId::generate(at(secs), &mut self.rng),
             user_id: user,
             device: Device { user_agent: "Firefox".to_owned(), ip_address: "::1".to_owned() },
             impersonation: None,
             strategy: "password".to_owned(),
-            secret: SecretHash(self.dice.array()),
+            secret: SecretHash(self.rng.array()),
         };
         admit(moment(secs), &record.policy, &record.browser, newcomer).expect("admitted")
     }
@@ -131,7 +131,7 @@ impl World {
         self.sign_in(client, user, secs).await
     }
 
-    pub async fn browser(&self, client: ClientId) -> BrowserRecord {
+    pub async fn browser(&self, client: ClientId) -> ClientRecord {
         let record = self.store.browser(self.instance, client).await.expect("a load");
         record.expect("the browser is there")
     }
@@ -164,8 +164,8 @@ impl World {
 
     pub fn ticket(&mut self, user: UserId, secs: i64) -> Ticket {
         Ticket {
-            id: SignInTokenId::generate(at(secs), &mut self.dice).into(),
-            hash: self.dice.array(),
+            id: SignInTokenId::generate(at(secs), &mut self.rng).into(),
+            hash: self.rng.array(),
             user_id: user,
             status: TicketStatus::Pending,
             created_at: at(secs),
@@ -177,7 +177,7 @@ impl World {
 
     pub fn mail(&mut self, to: &str, secs: i64) -> Mail {
         Mail {
-            id: MailId::generate(at(secs), &mut self.dice),
+            id: MailId::generate(at(secs), &mut self.rng),
             to: to.to_owned(),
             subject: "Your code".to_owned(),
             code: Some("424242".to_owned()),

@@ -1,7 +1,7 @@
 //! Accounts and what names them.
 
 use sojourn_core::{
-    client::{Leaving, leave},
+    client::{SignOutScope, sign_out},
     email::Email,
     event::Event,
     id::EmailAddressId,
@@ -59,7 +59,7 @@ pub async fn an_added_address_is_nobodys_until_somebody_proves_it(store: Store) 
     let mut world = World::new(store, 1).await;
     let mut eve = world.user("Eve", 1).await;
     let email = Email::parse("ada@example.com").expect("an address");
-    let id = EmailAddressId::generate(at(2), &mut world.dice);
+    let id = EmailAddressId::generate(at(2), &mut world.rng);
     eve.add_unverified_email(id, email.clone(), at(2)).expect("room for a second");
     world.put(2, Write::User(eve.clone())).await.expect("added");
     let owner = async |world: &World| {
@@ -117,7 +117,7 @@ pub async fn a_deleted_user_leaves_no_open_session_and_no_address(store: Store) 
     assert!(is_conflict(&alone), "{alone:?}");
     let record = world.browser(client).await;
     let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::Backend);
-    let step = leave(moment(5), &record.policy, &record.browser, Leaving::User(ada.id), ending, None);
+    let step = sign_out(moment(5), &record.policy, &record.browser, SignOutScope::User(ada.id), ending, None);
     let set = world.set(5).write(Write::DeleteUser(ada.id)).browser(&step);
     world.commit(set).await.expect("deleted with its sessions");
     assert_eq!(world.store.user(world.instance, ada.id).await.expect("a load"), None);

@@ -53,7 +53,7 @@ pub async fn a_ticket_remembers_who_will_act_as_the_account(store: Store) {
     let actor = serde_json::json!({"sub": "user_support", "why": {"case": 12}});
     let serde_json::Value::Object(actor) = actor else { unreachable!("an object") };
     let ticket = Ticket {
-        id: ActorTokenId::generate(at(2), &mut world.dice).into(),
+        id: ActorTokenId::generate(at(2), &mut world.rng).into(),
         impersonation: Some(Impersonation { actor, maximum: minutes(30) }),
         ..world.ticket(ada.id, 2)
     };
@@ -88,9 +88,9 @@ pub async fn what_is_over_is_purged(store: Store) {
         };
         let nonce = [secs as u8; 32];
         world.put(secs, Write::Handshake(nonce, handshake)).await.expect("a nonce");
-        let sign_in = SignIn::new(SignInId::generate(at(secs), &mut world.dice), client, at(secs));
+        let sign_in = SignIn::new(SignInId::generate(at(secs), &mut world.rng), client, at(secs));
         world.put(secs, Write::SignIn(sign_in)).await.expect("an attempt");
-        let sign_up = SignUp::new(SignUpId::generate(at(secs), &mut world.dice), client, at(secs));
+        let sign_up = SignUp::new(SignUpId::generate(at(secs), &mut world.rng), client, at(secs));
         world.put(secs, Write::SignUp(sign_up)).await.expect("an attempt");
     }
     // Tickets end after 600 s; at their very end they are over.
@@ -132,8 +132,8 @@ pub async fn mails_come_newest_first_and_go(store: Store) {
 pub async fn attempts_and_handshakes_come_back(store: Store) {
     let mut world = World::new(store, 1).await;
     let client = world.client(1).await;
-    let sign_in = SignIn::new(SignInId::generate(at(2), &mut world.dice), client, at(2));
-    let sign_up = SignUp::new(SignUpId::generate(at(2), &mut world.dice), client, at(2));
+    let sign_in = SignIn::new(SignInId::generate(at(2), &mut world.rng), client, at(2));
+    let sign_up = SignUp::new(SignUpId::generate(at(2), &mut world.rng), client, at(2));
     let mut named = world.browser(client).await.browser.client;
     named.sign_in_id = Some(sign_in.id);
     named.sign_up_id = Some(sign_up.id);

@@ -39,7 +39,7 @@ pub async fn a_reset_moves_what_is_open_and_leaves_what_is_over(store: Store) {
     world.store.record_activity(world.instance, open.id, moment(1020));
     let (_, before) = world.store.settings(world.instance).await.expect("a load");
 
-    world.put(1030, Write::ShiftOpen(-900_000)).await.expect("moved");
+    world.put(1030, Write::RebaseOpenSessions(-900_000)).await.expect("moved");
     world.store.forget_activity(world.instance);
     let load =
         async |id| world.store.session(world.instance, id).await.expect("a load").expect("it is there");

@@ -1,7 +1,7 @@
 //! Sets: whole, once, and told.
 
 use sojourn_core::{
-    client::{Leaving, leave},
+    client::{SignOutScope, sign_out},
     email::Email,
     event::Event,
     id::CommitId,
@@ -66,8 +66,8 @@ pub async fn events_are_told_in_order_after_a_cursor(store: Store) {
     let client = world.client(2).await;
     let session = world.sign_in(client, ada.id, 3).await;
     let record = world.browser(client).await;
-    let one = Leaving::One(session.id);
-    let step = leave(moment(4), &record.policy, &record.browser, one, Ending::SIGNED_OUT, None);
+    let one = SignOutScope::One(session.id);
+    let step = sign_out(moment(4), &record.policy, &record.browser, one, Ending::SIGNED_OUT, None);
     // A clock that stepped back changes nothing in the order.
     let set = world.set(-5).event(Event::UserUpdated(ada.id)).browser(&step);
     world.commit(set).await.expect("signed out");
@@ -106,7 +106,7 @@ pub async fn a_closed_store_answers_nothing(store: Store) {
     assert!(matches!(outcome, Err(CommitError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
     let load = world.store.instances().await;
     assert!(matches!(load, Err(StoreError::Unavailable(_))), "{load:?}");
-    let id = CommitId::generate(at(0), &mut world.dice);
+    let id = CommitId::generate(at(0), &mut world.rng);
     assert!(world.store.was_committed(world.instance, id).await.is_err());
     assert!(world.store.close().await.is_err());
 }

@@ -1,6 +1,8 @@
 //! Instances, their keys and settings, and the walls between them.
 
-use sojourn_core::{id::InstanceId, session::ClosedStatus, settings::Settings, testing::Dice, time::minutes};
+use sojourn_core::{
+    id::InstanceId, session::ClosedStatus, settings::Settings, testing::SeededRng, time::minutes,
+};
 use sojourn_store::{
     ChangeSet, CommitError, Engine as _, Environment, Expect, Instance, SecretKey, SessionFilter, SigningKey,
     Store, StoreError, UserFilter, Write,
@@ -85,15 +87,15 @@ pub async fn of_eight_that_make_the_first_instance_at_once_one_does(store: Store
     let attempts = (0..8).map(|seed| {
         let store = store.clone();
         tokio::spawn(async move {
-            let mut dice = Dice::new(seed);
-            let id = InstanceId::generate(at(0), &mut dice);
+            let mut rng = SeededRng::new(seed);
+            let id = InstanceId::generate(at(0), &mut rng);
             let row = Instance {
                 id,
                 environment: Environment::Development,
                 host: format!("clerk.{seed}.localhost"),
                 created_at: at(0),
             };
-            let set = ChangeSet::new(id, moment(0), &mut dice).expect(Expect::NoInstance);
+            let set = ChangeSet::new(id, moment(0), &mut rng).expect(Expect::NoInstance);
             let set = set.write(Write::InsertInstance(row)).write(Write::Settings(Settings::initial(at(0))));
             let outcome = store.commit(set.clone()).await;
             // Sent again, because the answer was lost, it comes to the same.
@@ -176,7 +178,7 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     // The same address may have an account in each.
     other.user("Ada", 4).await;
     // And there is no default: an unknown instance is refused.
-    let nowhere = InstanceId::generate(at(0), &mut world.dice);
+    let nowhere = InstanceId::generate(at(0), &mut world.rng);
     world.instance = nowhere;
     let outcome = world.put(5, Write::ClearMails).await;
     assert!(is_conflict(&outcome), "{outcome:?}");

@@ -30,7 +30,7 @@ pub async fn what_is_committed_is_loaded_as_it_was(store: Store) {
     let email = Email::parse("ada@example.com").expect("an address");
     let found = world.store.user_by_email(world.instance, &email).await.expect("a load");
     assert_eq!(found, Some(ada));
-    let nobody = ClientId::generate(at(0), &mut world.dice);
+    let nobody = ClientId::generate(at(0), &mut world.rng);
     assert_eq!(world.store.browser(world.instance, nobody).await.expect("a load"), None);
 }
 

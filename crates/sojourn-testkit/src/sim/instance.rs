@@ -16,7 +16,7 @@ use super::{
     Broken, Plant, hold,
     shell::Request,
     step::{Ask, Choice, Turn, Way},
-    truth::fate,
+    truth::predicted_end,
     world::{World, ready, session_settings, unexpected},
 };
 
@@ -51,7 +51,7 @@ impl World {
         let dry_run = forecast.would_end();
         let expected = self.would_end(at.now, &after, &open);
         let version = after.version;
-        let set = ChangeSet::new(self.instance, at, &mut self.dice)
+        let set = ChangeSet::new(self.instance, at, &mut self.rng)
             .write(Write::Settings(after))
             .event(Event::SessionSettingsChanged { version });
         self.tell(&format!("node {node}: {}", told_choice(choice)));
@@ -69,7 +69,8 @@ impl World {
         let mut would_end = WouldEnd::default();
         let mut all = 0;
         for session in open {
-            let (before, after) = (fate(&self.truth.settings, session).at, fate(&changed, session).at);
+            let (before, after) =
+                (predicted_end(&self.truth.settings, session).at, predicted_end(&changed, session).at);
             let is_its_doing = |at: i64| after <= at && at < before;
             would_end.now += u64::from(is_its_doing(now));
             would_end.within_one_hour += u64::from(!is_its_doing(now) && is_its_doing(later));
@@ -113,13 +114,13 @@ impl World {
         let node = node % self.nodes.len();
         self.follow_test_clock(node)?;
         let (at, clock) = (self.moment(node), self.nodes[node].test);
-        let mut set = ChangeSet::new(self.instance, at, &mut self.dice);
+        let mut set = ChangeSet::new(self.instance, at, &mut self.rng);
         let next = match turn {
             Turn::Advance { seconds: by } => clock.advance(at.wall, seconds(by)).unwrap_or(clock),
             Turn::Freeze => clock.freeze(at.wall),
             Turn::Resume => clock.resume(at.wall),
             Turn::Reset => {
-                set = set.write(Write::ShiftOpen(at.wall.as_millis() - at.now.as_millis()));
+                set = set.write(Write::RebaseOpenSessions(at.wall.as_millis() - at.now.as_millis()));
                 clock.reset()
             }
         };

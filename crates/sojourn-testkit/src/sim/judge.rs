@@ -2,13 +2,13 @@
 //! the times of every token), before every answer, and after every step.
 
 use sojourn_core::{
-    claims::{self, Minting, time_left},
-    client::{Browser, ClientStep},
+    claims::{self, TokenRequest, time_left},
+    client::{ClientStep, ClientWithSessions},
     id::SessionId,
     policy::Policy,
     session::{Ending, Session},
     settings::Settings,
-    testing::oracle::Over,
+    testing::oracle::End,
     time::{Moment, Timestamp},
 };
 use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
@@ -16,7 +16,7 @@ use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
 use super::{
     Broken, Plant, broken, hold,
     shell::{Decision, Loaded, Request},
-    truth::{fate, has_come},
+    truth::{has_come, predicted_end},
     world::{World, ready, unexpected},
 };
 
@@ -36,7 +36,7 @@ impl World {
     pub(super) fn check_step(
         &self,
         at: Moment,
-        before: &Browser,
+        before: &ClientWithSessions,
         step: &ClientStep,
         ending: Option<Ending>,
     ) -> Result<(), Broken> {
@@ -44,26 +44,31 @@ impl World {
         let was = |id: SessionId| before.sessions.iter().find(|session| session.id == id);
         for session in &step.browser.sessions {
             let Some(was) = was(session.id) else { continue };
-            let fate = fate(settings, was);
-            let is_open = !has_come(settings, was, &fate, at.now) && !self.is_known_over(session.id);
-            hold(is_open, "nothing that is over is taken for open", || format!("{fate:?} at {:?}", at.now))?;
+            let predicted_end = predicted_end(settings, was);
+            let is_open = !has_come(settings, was, &predicted_end, at.now) && !self.is_known_over(session.id);
+            hold(is_open, "nothing that is over is taken for open", || {
+                format!("{predicted_end:?} at {:?}", at.now)
+            })?;
         }
         for session in &step.closed {
             let (Some(was), Some(closing)) = (was(session.id), session.closed) else { continue };
-            let fate = fate(settings, was);
-            let mut expected = fate;
-            if !has_come(settings, was, &fate, at.now) {
+            let predicted_end = predicted_end(settings, was);
+            let mut expected = predicted_end;
+            if !has_come(settings, was, &predicted_end, at.now) {
                 let Some(ending) = ending else {
-                    return broken("only what is over is ended by limits", format!("{closing:?}, {fate:?}"));
+                    return broken(
+                        "only what is over is ended by limits",
+                        format!("{closing:?}, {predicted_end:?}"),
+                    );
                 };
                 expected.at = at.now.as_millis();
-                expected.deadline = fate.at;
+                expected.deadline = predicted_end.at;
                 expected.version = self.truth.newest().version;
                 expected.status = ending.status.as_str();
                 expected.reason = ending.reason.as_str();
                 expected.by = ending.by.as_str();
             }
-            hold(Over::from(closing) == expected, "an end says how, when, why and by whom", || {
+            hold(End::from(closing) == expected, "an end says how, when, why and by whom", || {
                 format!("{closing:?} instead of {expected:?}")
             })?;
         }
@@ -79,12 +84,12 @@ impl World {
         &mut self,
         at: Moment,
         loaded: &Loaded,
-        browser: &Browser,
+        browser: &ClientWithSessions,
     ) -> Result<Vec<SessionId>, Broken> {
         let shown = browser.sessions.iter().filter(|one| time_left(at.now, &loaded.policy, one).is_some());
         let mut minted = Vec::new();
         for session in shown {
-            if self.mint(at, &loaded.policy, &loaded.settings, session, None)? {
+            if self.issue_token(at, &loaded.policy, &loaded.settings, session, None)? {
                 minted.push(session.id);
             }
         }
@@ -92,7 +97,7 @@ impl World {
     }
 
     /// Whether there is a token for a session, its times checked.
-    pub(super) fn mint(
+    pub(super) fn issue_token(
         &mut self,
         at: Moment,
         policy: &Policy,
@@ -100,7 +105,7 @@ impl World {
         session: &Session,
         lifetime_seconds: Option<u32>,
     ) -> Result<bool, Broken> {
-        let minting = Minting {
+        let request = TokenRequest {
             now: at.now,
             wall: at.wall,
             issuer: "https://clerk.example.com",
@@ -108,12 +113,12 @@ impl World {
             jti: String::new(),
             lifetime_seconds,
         };
-        let minted = claims::mint(minting, policy, &settings.token, session, None);
-        let fate = fate(&self.truth.settings, session);
-        let left = if has_come(&self.truth.settings, session, &fate, at.now) {
+        let minted = claims::issue_token(request, policy, &settings.token, session, None);
+        let predicted_end = predicted_end(&self.truth.settings, session);
+        let left = if has_come(&self.truth.settings, session, &predicted_end, at.now) {
             0
         } else {
-            fate.at - at.now.as_millis()
+            predicted_end.at - at.now.as_millis()
         };
         let Ok(claims) = minted else {
             return hold(left < 1000, "an open session gets its token", || format!("{left} ms are left"))

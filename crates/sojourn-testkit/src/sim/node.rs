@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sojourn_core::{
-    client::Browser,
+    client::ClientWithSessions,
     id::{ClientId, SessionId},
     test_clock::TestClock,
     time::{Moment, Timestamp},
@@ -39,7 +39,7 @@ pub struct Node {
     /// Taken to be written, and held up.
     pub held: Vec<ActivityBatch>,
     /// What a planted bug keeps.
-    pub cached: BTreeMap<ClientId, Browser>,
+    pub cached: BTreeMap<ClientId, ClientWithSessions>,
 }
 
 impl World {

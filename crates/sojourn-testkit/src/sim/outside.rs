@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use sojourn_core::{
-    client::{Leaving, leave, settle},
+    client::{SignOutScope, close_overdue, sign_out},
     id::{ClientId, SessionId, UserId},
     session::{EndReason, EndedBy, Ending, Session},
 };
@@ -45,7 +45,7 @@ impl World {
     ) -> Result<Decision, Broken> {
         let Some(loaded) = self.load_client(request, client)? else { return Ok(self.refused(request)) };
         let at = self.judged_at(request.at);
-        let step = settle(at, &loaded.policy, &loaded.browser);
+        let step = close_overdue(at, &loaded.policy, &loaded.browser);
         self.check_step(request.at, &loaded.browser, &step, None)?;
         let mut decision = self.nothing(request);
         decision.found_over = step.closed.iter().map(|session| session.id).collect();
@@ -57,7 +57,7 @@ impl World {
         }
         match &session {
             Some(session) => {
-                if self.mint(at, &loaded.policy, &loaded.settings, session, lifetime_seconds)? {
+                if self.issue_token(at, &loaded.policy, &loaded.settings, session, lifetime_seconds)? {
                     decision.answer.tokens.push(id);
                 }
             }
@@ -81,7 +81,7 @@ impl World {
         let session = self.load_session(request, id)?.filter(|session| session.closed.is_none());
         let Some(session) = session else { return Ok(self.nothing(request)) };
         let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
-        self.end_in(request, session.client_id, Leaving::One(id), ending)
+        self.end_in(request, session.client_id, SignOutScope::One(id), ending)
     }
 
     /// Ends sessions of a browser from outside.
@@ -89,13 +89,13 @@ impl World {
         &mut self,
         request: &Request,
         client: ClientId,
-        leaving: Leaving,
+        leaving: SignOutScope,
         ending: Ending,
     ) -> Result<Decision, Broken> {
         let mut decision = self.nothing(request);
         let Some(loaded) = self.load_client(request, client)? else { return Ok(decision) };
         let at = self.judged_at(request.at);
-        let step = leave(at, &loaded.policy, &loaded.browser, leaving, ending, None);
+        let step = sign_out(at, &loaded.policy, &loaded.browser, leaving, ending, None);
         self.check_step(request.at, &loaded.browser, &step, Some(ending))?;
         decision.found_over = step.closed.iter().map(|session| session.id).collect();
         decision.changes = decision.changes.browser(&step);
@@ -122,7 +122,7 @@ impl World {
         let clients: BTreeSet<ClientId> =
             sessions.iter().filter(|one| Some(one.id) != keep).map(|one| one.client_id).collect();
         for client in clients {
-            let ended = self.end_in(request, client, Leaving::User(user), ending)?;
+            let ended = self.end_in(request, client, SignOutScope::User(user), ending)?;
             changes.writes.extend(ended.changes.writes);
             changes.events.extend(ended.changes.events);
         }
@@ -141,7 +141,7 @@ impl World {
     fn settle_client(&mut self, request: &Request, client: ClientId) -> Result<Decision, Broken> {
         let mut decision = self.nothing(request);
         let Some(loaded) = self.load_client(request, client)? else { return Ok(decision) };
-        let step = settle(self.judged_at(request.at), &loaded.policy, &loaded.browser);
+        let step = close_overdue(self.judged_at(request.at), &loaded.policy, &loaded.browser);
         self.check_step(request.at, &loaded.browser, &step, None)?;
         decision.found_over = step.closed.iter().map(|session| session.id).collect();
         decision.changes = decision.changes.browser(&step);

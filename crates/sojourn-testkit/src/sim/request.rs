@@ -81,7 +81,7 @@ impl World {
         }
         match stage {
             Stage::Decided(decision) => {
-                let answer = self.settle(&request, *decision)?;
+                let answer = self.finish(&request, *decision)?;
                 let stage = Stage::Committed(answer);
                 self.under_way.insert(index, UnderWay { request, run, stage });
             }
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// Commits a decision; decides again while others change the same rows.
-    fn settle(&mut self, request: &Request, mut decision: Decision) -> Result<Answer, Broken> {
+    fn finish(&mut self, request: &Request, mut decision: Decision) -> Result<Answer, Broken> {
         for _ in 0..32 {
             match self.commit(request, &decision) {
                 Ok(()) => {
@@ -147,7 +147,7 @@ impl World {
         if self.plant == Some(Plant::TicketNotSpent)
             && let Some(ticket) = self.planned_ticket.take()
         {
-            let spend = ChangeSet::new(self.instance, request.at, &mut self.dice);
+            let spend = ChangeSet::new(self.instance, request.at, &mut self.rng);
             self.truth.commit(place, &spend.write(Write::AcceptTicket(ticket)))?;
         }
         if let Some(secret) = decision.confirms.and_then(|client| self.truth.newest_secret(client)) {

@@ -2,10 +2,10 @@
 //! commit, with the core's own functions and nothing of HTTP.
 
 use sojourn_core::{
-    activity::Sign,
+    activity::ActivitySource,
     client::{
-        Browser, Client, ClientStep, Identity, Leaving, Newcomer, SecretHash, admit, leave, refresh, settle,
-        switch,
+        Client, ClientStep, ClientWithSessions, Identity, NewSession, SecretHash, SignOutScope, admit,
+        close_overdue, refresh, sign_out, switch,
     },
     handshake::{Handshake, NONCE_LIFETIME},
     id::{ClientId, Randomness as _, SessionId, TicketId, UserId},
@@ -66,7 +66,7 @@ pub struct Answer {
 
 /// What was loaded for a request.
 pub struct Loaded {
-    pub browser: Browser,
+    pub browser: ClientWithSessions,
     pub settings: Settings,
     pub policy: Policy,
     pub identity: Identity,
@@ -105,7 +105,7 @@ impl World {
 
     pub(super) fn nothing(&mut self, request: &Request) -> Decision {
         Decision {
-            changes: ChangeSet::new(self.instance, request.at, &mut self.dice),
+            changes: ChangeSet::new(self.instance, request.at, &mut self.rng),
             seen: None,
             settings: self.truth.newest().version,
             answer: Answer::default(),
@@ -193,12 +193,12 @@ impl World {
         let (policy, browser) = (&loaded.policy, &loaded.browser);
         let is_current = matches!(loaded.identity, Identity::Current { .. });
         let named = request.ask.session().and_then(|index| self.session_of(browser.client.id, index));
-        let settled = settle(at, policy, browser);
+        let settled = close_overdue(at, policy, browser);
         let (mut is_refused, mut ending, mut nonce) = (false, None, None);
         let mut cookie = None;
         let mut step = match request.ask {
             Ask::Token { hidden, .. } => {
-                match named.map(|id| refresh(at, policy, browser, id, Sign::Token { hidden })) {
+                match named.map(|id| refresh(at, policy, browser, id, ActivitySource::Token { hidden })) {
                     Some(Ok(step)) => step,
                     _ => (settled, is_refused = true).0,
                 }
@@ -208,7 +208,7 @@ impl World {
                 _ => (settled, is_refused = true).0,
             },
             Ask::Load => match settled.browser.active_session().map(|session| session.id) {
-                Some(id) => with_activity(at, policy, settled, id, Sign::PageLoad),
+                Some(id) => with_activity(at, policy, settled, id, ActivitySource::PageLoad),
                 None => settled,
             },
             Ask::Handshake => {
@@ -220,7 +220,7 @@ impl World {
                     expires_at: request.at.now + NONCE_LIFETIME,
                 });
                 match active {
-                    Some(id) => with_activity(at, policy, settled, id, Sign::Handshake),
+                    Some(id) => with_activity(at, policy, settled, id, ActivitySource::Handshake),
                     None => settled,
                 }
             }
@@ -233,9 +233,9 @@ impl World {
                 match named.filter(open) {
                     Some(id) => {
                         ending = Some(how);
-                        let secret = SecretHash(self.dice.array());
+                        let secret = SecretHash(self.rng.array());
                         cookie = Some((browser.client.id, secret));
-                        leave(at, policy, browser, Leaving::One(id), how, Some(secret))
+                        sign_out(at, policy, browser, SignOutScope::One(id), how, Some(secret))
                     }
                     None => (settled, is_refused = true).0,
                 }
@@ -243,9 +243,9 @@ impl World {
             Ask::SignOutAll if is_current => {
                 ending = Some(Ending::SIGNED_OUT_EVERYWHERE);
                 let signed_in = !settled.browser.sessions.is_empty();
-                let secret = signed_in.then(|| SecretHash(self.dice.array()));
+                let secret = signed_in.then(|| SecretHash(self.rng.array()));
                 cookie = secret.map(|secret| (browser.client.id, secret));
-                leave(at, policy, browser, Leaving::All, Ending::SIGNED_OUT_EVERYWHERE, secret)
+                sign_out(at, policy, browser, SignOutScope::All, Ending::SIGNED_OUT_EVERYWHERE, secret)
             }
             Ask::Read { .. } | Ask::Password { .. } => settled,
             _ => (settled, is_refused = true).0,
@@ -265,7 +265,7 @@ impl World {
         decision.confirms = confirms.then_some(browser.client.id);
         decision.seen = step.seen.filter(|_| !is_refused);
         if let Some(handshake) = nonce {
-            let nonce = self.dice.array();
+            let nonce = self.rng.array();
             decision.changes = decision.changes.write(Write::Handshake(nonce, handshake));
             decision.answer.nonce = Some(nonce);
         }
@@ -327,16 +327,16 @@ impl World {
                 let (settings, policy) =
                     ready(self.nodes[request.node].engine.settings(self.instance)).map_err(unexpected)?;
                 self.truth.check_policy(&policy)?;
-                let id = ClientId::generate(request.at.now, &mut self.dice);
-                let client = Client::new(id, SecretHash(self.dice.array()), request.at);
-                let browser = Browser { client, sessions: Vec::new() };
+                let id = ClientId::generate(request.at.now, &mut self.rng);
+                let client = Client::new(id, SecretHash(self.rng.array()), request.at);
+                let browser = ClientWithSessions { client, sessions: Vec::new() };
                 Loaded { browser, settings, policy, identity: Identity::Stranger }
             }
         };
         let at = self.judged_at(request.at);
-        let secret = SecretHash(self.dice.array());
-        let newcomer = Newcomer {
-            session_id: SessionId::generate(request.at.now, &mut self.dice),
+        let secret = SecretHash(self.rng.array());
+        let newcomer = NewSession {
+            session_id: SessionId::generate(request.at.now, &mut self.rng),
             user_id: user.id,
             device: Device::default(),
             impersonation,
@@ -345,7 +345,7 @@ impl World {
         };
         let (step, is_admitted) = match admit(at, &loaded.policy, &loaded.browser, newcomer) {
             Ok(step) => (step, true),
-            Err(_) => (settle(at, &loaded.policy, &loaded.browser), false),
+            Err(_) => (close_overdue(at, &loaded.policy, &loaded.browser), false),
         };
         self.check_step(request.at, &loaded.browser, &step, None)?;
         let mut decision = self.nothing(request);
@@ -379,8 +379,14 @@ impl World {
 }
 
 /// Counts a request for the session that is active, as a page load does.
-fn with_activity(at: Moment, policy: &Policy, mut step: ClientStep, id: SessionId, sign: Sign) -> ClientStep {
-    if let Ok(active) = refresh(at, policy, &step.browser, id, sign) {
+fn with_activity(
+    at: Moment,
+    policy: &Policy,
+    mut step: ClientStep,
+    id: SessionId,
+    source: ActivitySource,
+) -> ClientStep {
+    if let Ok(active) = refresh(at, policy, &step.browser, id, source) {
         (step.browser, step.seen) = (active.browser, active.seen);
     }
     step

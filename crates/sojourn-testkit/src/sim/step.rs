@@ -1,7 +1,7 @@
 //! What can happen in a simulated world, as plain data: made from a seed, told
 //! to people, left out one by one when a run is made shorter.
 
-use sojourn_core::testing::Dice;
+use sojourn_core::testing::SeededRng;
 
 /// A world and what happens in it.
 #[derive(Clone, Debug)]
@@ -139,40 +139,40 @@ pub enum Turn {
 const IDLES: [Option<u64>; 6] = [None, None, Some(5), Some(60), Some(300), Some(1800)];
 const LONGESTS: [Option<u64>; 6] = [None, Some(20), Some(600), Some(3600), Some(86_400), Some(604_800)];
 
-fn any(dice: &mut Dice) -> usize {
-    usize::try_from(dice.below(1 << 16)).expect("small")
+fn any(rng: &mut SeededRng) -> usize {
+    usize::try_from(rng.below(1 << 16)).expect("small")
 }
 
-fn one_in(dice: &mut Dice, n: u64) -> bool {
-    dice.below(n) == 0
+fn one_in(rng: &mut SeededRng, n: u64) -> bool {
+    rng.below(n) == 0
 }
 
-fn pick<T: Copy>(dice: &mut Dice, from: &[T]) -> T {
-    from[any(dice) % from.len()]
+fn pick<T: Copy>(rng: &mut SeededRng, from: &[T]) -> T {
+    from[any(rng) % from.len()]
 }
 
 impl Choice {
-    fn roll(dice: &mut Dice) -> Self {
-        let (idle, longest) = (pick(dice, &IDLES), pick(dice, &LONGESTS));
+    fn roll(rng: &mut SeededRng) -> Self {
+        let (idle, longest) = (pick(rng, &IDLES), pick(rng, &LONGESTS));
         let longest = if idle.is_none() { longest.or(Some(600)) } else { longest };
-        let multi_session = pick(dice, &[None, None, Some(true), Some(false)]);
-        Self { idle, longest, multi_session, visible: one_in(dice, 4), ends_all: one_in(dice, 8) }
+        let multi_session = pick(rng, &[None, None, Some(true), Some(false)]);
+        Self { idle, longest, multi_session, visible: one_in(rng, 4), ends_all: one_in(rng, 8) }
     }
 }
 
 impl Story {
     /// The story of a seed: always the same.
     pub fn of(seed: u64) -> Self {
-        let mut dice = Dice::new(seed ^ 0x5eed);
-        let nodes = pick(&mut dice, &[1, 1, 2, 2, 3]);
-        let multi_session = dice.below(3) > 0;
-        let limits = Choice::roll(&mut dice);
-        let length = 20 + any(&mut dice) % 50;
+        let mut rng = SeededRng::new(seed ^ 0x5eed);
+        let nodes = pick(&mut rng, &[1, 1, 2, 2, 3]);
+        let multi_session = rng.below(3) > 0;
+        let limits = Choice::roll(&mut rng);
+        let length = 20 + any(&mut rng) % 50;
         let mut steps = Vec::new();
         while steps.len() < length {
-            match nodes > 1 && one_in(&mut dice, 20) {
-                true => steps.extend(Step::race(&mut dice)),
-                false => steps.push(Step::roll(&mut dice, nodes)),
+            match nodes > 1 && one_in(&mut rng, 20) {
+                true => steps.extend(Step::race(&mut rng)),
+                false => steps.push(Step::roll(&mut rng, nodes)),
             }
         }
         Self { seed, nodes, multi_session, limits, steps }
@@ -182,65 +182,63 @@ impl Story {
 impl Step {
     /// Somebody is there just before the end, somebody else finds the end, and
     /// neither is written yet.
-    fn race(dice: &mut Dice) -> [Self; 6] {
-        let (session, node, browser) = (any(dice), any(dice), any(dice));
+    fn race(rng: &mut SeededRng) -> [Self; 6] {
+        let (session, node, browser) = (any(rng), any(rng), any(rng));
         let there = Ask::Token { session: 0, hidden: false };
-        let finds = pick(dice, &[Ask::Sweep, Ask::Sweep, Ask::Look { session }, Ask::Load]);
+        let finds = pick(rng, &[Ask::Sweep, Ask::Sweep, Ask::Look { session }, Ask::Load]);
         [
-            Self::WaitFor { session, off: pick(dice, &[-1500, -1, -1]) },
+            Self::WaitFor { session, off: pick(rng, &[-1500, -1, -1]) },
             Self::Asked { node, browser, ask: there, way: Way::Held },
             Self::WaitFor { session, off: 0 },
-            Self::Asked { node: node + any(dice) % 2, browser: any(dice), ask: finds, way: Way::Held },
-            Self::Go { request: any(dice) },
-            Self::Go { request: any(dice) },
+            Self::Asked { node: node + any(rng) % 2, browser: any(rng), ask: finds, way: Way::Held },
+            Self::Go { request: any(rng) },
+            Self::Go { request: any(rng) },
         ]
     }
 
-    fn roll(dice: &mut Dice, nodes: usize) -> Self {
-        let (node, browser) = (any(dice), any(dice));
-        match dice.below(100) {
-            0..55 => Self::Asked { node, browser, ask: Ask::roll(dice), way: Way::roll(dice, nodes) },
-            55..68 => {
-                Self::WaitFor { session: any(dice), off: pick(dice, &[-1001, -1000, -1, 0, 0, 1, 1000]) }
-            }
+    fn roll(rng: &mut SeededRng, nodes: usize) -> Self {
+        let (node, browser) = (any(rng), any(rng));
+        match rng.below(100) {
+            0..55 => Self::Asked { node, browser, ask: Ask::roll(rng), way: Way::roll(rng, nodes) },
+            55..68 => Self::WaitFor { session: any(rng), off: pick(rng, &[-1001, -1000, -1, 0, 0, 1, 1000]) },
             68..78 => {
-                let most = pick(dice, &[3, 900, 5000, 60_000, 3_600_000, 90_000_000]);
-                Self::Wait { millis: i64::try_from(dice.below(most)).expect("small") }
+                let most = pick(rng, &[3, 900, 5000, 60_000, 3_600_000, 90_000_000]);
+                Self::Wait { millis: i64::try_from(rng.below(most)).expect("small") }
             }
-            78..84 if nodes > 1 => Self::Go { request: any(dice) },
-            78..88 => Self::Settings { node, choice: Choice::roll(dice), audit: one_in(dice, 3) },
+            78..84 if nodes > 1 => Self::Go { request: any(rng) },
+            78..88 => Self::Settings { node, choice: Choice::roll(rng), audit: one_in(rng, 3) },
             88 => Self::Clock {
                 node,
-                turn: match dice.below(6) {
+                turn: match rng.below(6) {
                     0 => Turn::Freeze,
                     1 => Turn::Resume,
                     2 => Turn::Reset,
-                    _ => Turn::Advance { seconds: pick(dice, &[1, 59, 1860, 86_400]) },
+                    _ => Turn::Advance { seconds: pick(rng, &[1, 59, 1860, 86_400]) },
                 },
             },
             89 if nodes > 1 => Self::Crash { node },
             89 | 90 => Self::Restart { node },
             91 => {
-                let far = pick(dice, &[500, 3000, 3_600_000]);
-                let by = i64::try_from(dice.below(2 * far)).expect("small");
+                let far = pick(rng, &[500, 3000, 3_600_000]);
+                let by = i64::try_from(rng.below(2 * far)).expect("small");
                 Self::Skew { node, millis: by - i64::try_from(far).expect("small") }
             }
             92 if nodes > 1 => Self::HoldActivity { node },
             93 if nodes > 1 => Self::WriteHeld { node },
             94 => Self::LoseCookies { browser },
-            95 => Self::OldCookie { browser, age: 1 + any(dice) % 3 },
-            _ => Self::Ticket { user: any(dice) },
+            95 => Self::OldCookie { browser, age: 1 + any(rng) % 3 },
+            _ => Self::Ticket { user: any(rng) },
         }
     }
 }
 
 impl Ask {
-    fn roll(dice: &mut Dice) -> Self {
-        let (user, session) = (any(dice), any(dice));
-        match dice.below(100) {
-            0..25 => Self::SignIn { user, acting: one_in(dice, 6) },
+    fn roll(rng: &mut SeededRng) -> Self {
+        let (user, session) = (any(rng), any(rng));
+        match rng.below(100) {
+            0..25 => Self::SignIn { user, acting: one_in(rng, 6) },
             25..30 => Self::SignInWithTicket { ticket: session },
-            30..48 => Self::Token { session, hidden: one_in(dice, 4) },
+            30..48 => Self::Token { session, hidden: one_in(rng, 4) },
             48..56 => Self::Touch { session },
             56..63 => Self::Load,
             63..66 => Self::Handshake,
@@ -256,7 +254,7 @@ impl Ask {
             91..93 => Self::Unban { user },
             93..95 => Self::Password { session },
             95..99 => Self::Sweep,
-            _ => Self::Purge { minutes: pick(dice, &[0, 1, 60, 10_000]) },
+            _ => Self::Purge { minutes: pick(rng, &[0, 1, 60, 10_000]) },
         }
     }
 
@@ -296,8 +294,8 @@ impl Ask {
 }
 
 impl Way {
-    fn roll(dice: &mut Dice, nodes: usize) -> Self {
-        match dice.below(10) {
+    fn roll(rng: &mut SeededRng, nodes: usize) -> Self {
+        match rng.below(10) {
             0 => Self::AnswerLost,
             1 => Self::SentTwice,
             2..5 if nodes > 1 => Self::Held,

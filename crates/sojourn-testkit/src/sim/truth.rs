@@ -10,7 +10,7 @@ use sojourn_core::{
     policy::Policy,
     session::{Closing, Session, Verdict, decide},
     settings::Settings,
-    testing::oracle::{Life, Limits, Over, millis},
+    testing::oracle::{End, Limits, ReferenceSession, millis},
     time::{Moment, Timestamp},
 };
 use sojourn_store::{ChangeSet, Write};
@@ -44,7 +44,7 @@ pub struct Known {
     /// How it ended, and with which commit.
     pub closing: Option<(Closing, u64)>,
     pub is_purged: bool,
-    life: Option<Life>,
+    life: Option<ReferenceSession>,
 }
 
 /// Activity that was answered.
@@ -85,12 +85,12 @@ pub struct Place {
 }
 
 /// How a session ends by what is stored of it, if nothing happens any more.
-pub fn fate(settings: &[Limits], session: &Session) -> Over {
+pub fn predicted_end(settings: &[Limits], session: &Session) -> End {
     let (created, active) = (session.created_at.as_millis(), session.last_active_at.as_millis());
     let under = session.settings_version;
     match &session.impersonation {
-        None => Life::fate(created, active, under, settings),
-        Some(own) => Life::fate_of_impersonation(
+        None => ReferenceSession::predicted_end(created, active, under, settings),
+        Some(own) => ReferenceSession::predicted_end_of_impersonation(
             (created, active, under),
             millis(INACTIVITY),
             millis(own.maximum),
@@ -99,11 +99,11 @@ pub fn fate(settings: &[Limits], session: &Session) -> Over {
     }
 }
 
-/// Whether a session is over at `now`, which it is by that fate. Who was there when
+/// Whether a session is over at `now`, which it is by that predicted_end. Who was there when
 /// everybody was signed out is, also where a node's clock is behind.
-pub fn has_come(settings: &[Limits], session: &Session, fate: &Over, now: Timestamp) -> bool {
+pub fn has_come(settings: &[Limits], session: &Session, predicted_end: &End, now: Timestamp) -> bool {
     let signs_out = |limits: &Limits| limits.ends_all && limits.version > session.settings_version;
-    fate.at <= now.as_millis() || settings.iter().any(signs_out)
+    predicted_end.at <= now.as_millis() || settings.iter().any(signs_out)
 }
 
 impl Truth {
@@ -147,15 +147,15 @@ impl Truth {
             });
         }
         hold(session.closed.is_none(), "an end has a record", || format!("{id}: {:?}", session.closed))?;
-        let (now, fate) = (place.at.now, fate(&self.settings, session));
-        let is_over = has_come(&self.settings, session, &fate, now);
+        let (now, predicted_end) = (place.at.now, predicted_end(&self.settings, session));
+        let is_over = has_come(&self.settings, session, &predicted_end, now);
         let verdict = decide(now, policy, session);
         let agrees = match verdict {
-            Verdict::Open { until, .. } => !is_over && until.as_millis() == fate.at,
-            Verdict::Closed(closing) => is_over && Over::from(closing) == fate,
+            Verdict::Open { until, .. } => !is_over && until.as_millis() == predicted_end.at,
+            Verdict::Closed(closing) => is_over && End::from(closing) == predicted_end,
         };
         hold(agrees, "the rule agrees with the oracle", || {
-            format!("{verdict:?} at {now:?}, but {fate:?} of {session:?} under {:?}", self.settings)
+            format!("{verdict:?} at {now:?}, but {predicted_end:?} of {session:?} under {:?}", self.settings)
         })?;
         self.check_activity(place, known, session)?;
         self.check_life(now, known, session, verdict)
@@ -196,7 +196,7 @@ impl Truth {
                 if session.impersonation.is_some() {
                     over.version = closing.settings_version;
                 }
-                Over::from(closing) == over
+                End::from(closing) == over
             }
             _ => false,
         };
@@ -278,7 +278,7 @@ impl Truth {
                     self.flushed(place.node);
                     self.change(settings);
                 }
-                Write::ShiftOpen(by) => {
+                Write::RebaseOpenSessions(by) => {
                     self.flushed(place.node);
                     self.shift(*by);
                 }
@@ -293,8 +293,8 @@ impl Truth {
         let at = session.last_active_at.as_millis();
         let newest = self.newest();
         let life = self.is_exact.then(|| match own {
-            Some(longest) => Life::begin_impersonation(at, millis(INACTIVITY), longest, newest),
-            None => Life::begin(at, newest),
+            Some(longest) => ReferenceSession::begin_impersonation(at, millis(INACTIVITY), longest, newest),
+            None => ReferenceSession::begin(at, newest),
         });
         // What comes with the sign-in itself is stored at once.
         let noted =

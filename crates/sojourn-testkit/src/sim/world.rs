@@ -12,7 +12,7 @@ use sojourn_core::{
     id::{ClientId, InstanceId, Randomness as _, SessionId, SignInTokenId, TicketId, UserId},
     session::Session,
     settings::{SessionSettings, SessionSettingsDocument, Settings},
-    testing::Dice,
+    testing::SeededRng,
     time::{Moment, Timestamp, minutes},
     user::User,
 };
@@ -27,7 +27,7 @@ use super::{
     request::UnderWay,
     shell::Cookie,
     step::{Choice, Step, Story},
-    truth::{Truth, fate},
+    truth::{Truth, predicted_end},
 };
 use crate::START;
 
@@ -56,7 +56,7 @@ pub struct Profile {
 pub struct World {
     pub plant: Option<Plant>,
     pub instance: InstanceId,
-    pub dice: Dice,
+    pub rng: SeededRng,
     pub nodes: Vec<Node>,
     pub truth: Truth,
     pub sights: Sights,
@@ -83,19 +83,19 @@ pub struct World {
 impl World {
     /// The world in which a story begins.
     pub fn new(story: &Story, plant: Option<Plant>) -> Self {
-        let mut dice = Dice::new(story.seed);
-        let instance = InstanceId::generate(START, &mut dice);
+        let mut rng = SeededRng::new(story.seed);
+        let instance = InstanceId::generate(START, &mut rng);
         let rows = Arc::new(MemoryEngine::default());
         let mut settings = Settings::initial(START);
         settings.session = session_settings(&settings, story.limits, Some(story.multi_session));
         let (at, host) = (Moment::real(START), "clerk.example.com".to_owned());
         let row = Instance { id: instance, environment: Environment::Development, host, created_at: START };
-        let mut set = ChangeSet::new(instance, at, &mut dice)
+        let mut set = ChangeSet::new(instance, at, &mut rng)
             .write(Write::InsertInstance(row))
             .write(Write::Settings(settings.clone()));
         let mut users = Vec::new();
         for _ in 0..USERS {
-            let user = User::new(UserId::generate(START, &mut dice), START);
+            let user = User::new(UserId::generate(START, &mut rng), START);
             users.push(user.id);
             set = set.write(Write::User(user));
         }
@@ -106,7 +106,7 @@ impl World {
         let mut world = Self {
             plant,
             instance,
-            dice,
+            rng,
             nodes: Vec::new(),
             truth,
             sights: Sights::default(),
@@ -225,7 +225,7 @@ impl World {
             SessionFilter { stored: Some(StoredStatus::Open), limit: u32::MAX, ..SessionFilter::default() };
         let (open, _) = ready(self.rows.sessions(self.instance, filter)).map_err(unexpected)?;
         let Some(session) = open.get(session % open.len().max(1)) else { return Ok(()) };
-        let due = fate(&self.truth.settings, session).at + off;
+        let due = predicted_end(&self.truth.settings, session).at + off;
         let millis = due - self.moment(0).now.as_millis();
         if millis > 0 && self.nodes[0].test.frozen_at.is_none() {
             self.tell(&format!("until {off} ms after the end of {}", session.id));
@@ -236,10 +236,10 @@ impl World {
 
     fn make_ticket(&mut self, user: usize) -> Result<(), Broken> {
         let (user_id, at) = (self.user(user), self.moment(0));
-        let id = SignInTokenId::generate(at.now, &mut self.dice).into();
+        let id = SignInTokenId::generate(at.now, &mut self.rng).into();
         let ticket = Ticket {
             id,
-            hash: self.dice.array(),
+            hash: self.rng.array(),
             user_id,
             status: TicketStatus::Pending,
             created_at: at.now,
@@ -247,7 +247,7 @@ impl World {
             expires_at: at.now + minutes(30),
             impersonation: None,
         };
-        let set = ChangeSet::new(self.instance, at, &mut self.dice).write(Write::InsertTicket(ticket));
+        let set = ChangeSet::new(self.instance, at, &mut self.rng).write(Write::InsertTicket(ticket));
         self.tickets.push(id);
         self.tell(&format!("a ticket for user {}", user % self.users.len()));
         ready(self.nodes[0].engine.commit(set)).map_err(unexpected)

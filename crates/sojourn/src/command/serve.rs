@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sojourn_store::Older;
+use sojourn_store::MigrationMode;
 
 use crate::clock::Stopwatch;
 use crate::config::{Config, Flag, LogFormat, Sources};
@@ -94,7 +94,7 @@ pub fn serve(arguments: &ServeArguments, since: Stopwatch) -> Result<(), Failure
         None => DataFolder::open(&config.data)?,
     };
     let manner = Manner {
-        older: if arguments.no_migrate { Older::Refuse } else { Older::Migrate },
+        older: if arguments.no_migrate { MigrationMode::Refuse } else { MigrationMode::Migrate },
         busy: Busy::TakeNext,
         rate_limits: *config.rate_limits_enabled,
         announce: match config.log_format.value {
@@ -125,7 +125,7 @@ pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<
         None => DataFolder::temporary()?,
     };
     let manner = Manner {
-        older: Older::Migrate,
+        older: MigrationMode::Migrate,
         // A test that asked for a port will look there and nowhere else.
         busy: Busy::Refuse,
         rate_limits: config.rate_limits_enabled.is_pinned() && *config.rate_limits_enabled

@@ -24,7 +24,7 @@ use sojourn_store::{Engine as _, Expect, UserFilter, UserOrder, Write};
 
 use super::page::Page;
 use crate::{
-    app::{App, Unsettled},
+    app::{App, AttemptError},
     auth::ApplicationServer,
     revocation,
     wire::{
@@ -74,7 +74,7 @@ async fn change(
 ) -> ApiResult<Response> {
     let at = app.moment();
     let now = at.now;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         // The user first: a sign-in in between writes it too, and conflicts.
         let mut user = load(app, id).await?;
         decide(&mut user, now)?;
@@ -203,7 +203,7 @@ pub async fn delete_user(
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
     let at = app.moment();
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let user = load(&app, &id).await?;
         let changes = app.changes(at).expect(Expect::User(user.id, user.version));
         let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::Backend);
@@ -214,7 +214,7 @@ pub async fn delete_user(
         if let Some(external_id) = user.external_id {
             answer["external_id"] = external_id.into();
         }
-        Ok::<_, Unsettled>(Json(answer).into_response())
+        Ok::<_, AttemptError>(Json(answer).into_response())
     })
     .await
 }

@@ -14,8 +14,8 @@ use sojourn_store::{Expect, Write};
 
 use super::{me, owner, refuse_actor, store_user};
 use crate::{
-    app::{App, Unsettled},
-    auth::CallerParts,
+    app::{App, AttemptError},
+    auth::BrowserCredentials,
     fapi::{
         answer::{View, refuse_caller},
         me::email_addresses::refused,
@@ -32,13 +32,13 @@ use crate::{
 #[utoipa::path(get, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user"), (status = 401, description = "Not signed in")))]
 pub async fn get_me(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, user) = me(&app, &caller, query.as_deref()).await?;
-        caller.commit_settled(&app, &step).await?;
+        caller.commit_step(&app, &step).await?;
         let view = View::new(&app, &caller, &step.browser);
         Ok(view.read(&user_object(&user, caller.visit.now(), Audience::Browser)))
     })
@@ -50,7 +50,7 @@ pub async fn get_me(
 #[utoipa::path(patch, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account, and an address of it would change"), (status = 422, description = "A field is not accepted")))]
 pub async fn update_me(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
@@ -84,7 +84,7 @@ pub async fn update_me(
 #[utoipa::path(patch, path = "/v1/me/metadata", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 401, description = "Not signed in"), (status = 422, description = "Too much, or no object")))]
 pub async fn merge_metadata_of_me(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
@@ -100,11 +100,11 @@ pub async fn merge_metadata_of_me(
 
 async fn change(
     app: &App,
-    parts: &CallerParts,
+    parts: &BrowserCredentials,
     query: Option<&str>,
     decide: impl Fn(&Session, &mut User) -> ApiResult<()>,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(app).await?;
         let (step, session, mut user) = me(app, &caller, query).await?;
         decide(&session, &mut user)?;
@@ -121,11 +121,11 @@ async fn change(
 #[utoipa::path(delete, path = "/v1/me", tag = "Me", responses((status = 200, description = "It is gone, and the client as it is then"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account")))]
 pub async fn delete_me(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
     let user_id = app
-        .settle(|| async {
+        .retry_on_conflict(|| async {
             let caller = parts.load(&app).await?;
             let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
             let changes = app.changes(caller.visit.at).expect(Expect::User(user.id, user.version));
@@ -133,11 +133,11 @@ pub async fn delete_me(
             let changes = revocation::of_user(&app, changes, user.id, None, ending).await?;
             let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
             app.commit(changes).await?;
-            Ok::<_, Unsettled>(user.id)
+            Ok::<_, AttemptError>(user.id)
         })
         .await?;
     let caller = parts.load(&app).await?;
-    let Some(step) = caller.settled() else { return Ok(refuse_caller(&app, &caller).await?) };
+    let Some(step) = caller.close_overdue() else { return Ok(refuse_caller(&app, &caller).await?) };
     let view = View::new(&app, &caller, &step.browser);
     Ok(view.changed(&deleted("user", &user_id.to_string())))
 }
@@ -157,13 +157,13 @@ pub async fn set_profile_image() -> ApiError {
 #[utoipa::path(get, path = "/v1/me/enterprise_connections", tag = "Me", responses((status = 200, description = "An empty list"), (status = 401, description = "Not signed in")))]
 pub async fn list_enterprise_connections(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, _) = me(&app, &caller, query.as_deref()).await?;
-        caller.commit_settled(&app, &step).await?;
+        caller.commit_step(&app, &step).await?;
         Ok(View::new(&app, &caller, &step.browser).read(&json!([])))
     })
     .await

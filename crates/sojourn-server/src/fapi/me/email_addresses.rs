@@ -17,8 +17,8 @@ use sojourn_store::{Engine as _, Write};
 
 use super::{me, owner, store_user};
 use crate::{
-    app::{App, Unsettled},
-    auth::{Caller, CallerParts},
+    app::{App, AttemptError},
+    auth::{BrowserContext, BrowserCredentials},
     fapi::{
         answer::View,
         sign_ins::{
@@ -27,7 +27,7 @@ use crate::{
         },
         sign_ups::{free_email, only_email_code, unless_hidden},
     },
-    mail::Occasion,
+    mail::CodePurpose,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
         user::{deleted, email_address as object},
@@ -38,13 +38,13 @@ use crate::{
 #[utoipa::path(get, path = "/v1/me/email_addresses", tag = "Me", responses((status = 200, description = "E-mail addresses"), (status = 401, description = "Not signed in")))]
 pub async fn list_email_addresses(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, user) = me(&app, &caller, query.as_deref()).await?;
-        caller.commit_settled(&app, &step).await?;
+        caller.commit_step(&app, &step).await?;
         let objects: Vec<Value> =
             user.email_addresses.iter().map(|address| object(address, caller.visit.now())).collect();
         Ok(View::new(&app, &caller, &step.browser).read(&objects.into()))
@@ -56,13 +56,13 @@ pub async fn list_email_addresses(
 #[utoipa::path(post, path = "/v1/me/email_addresses", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "The address is not accepted")))]
 pub async fn create_email_address(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
     app.limits().creation(&parts.visit.device.ip_address)?;
     let text = params.required("email_address")?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         let now = caller.visit.now();
@@ -80,14 +80,14 @@ pub async fn create_email_address(
 #[utoipa::path(get, path = "/v1/me/email_addresses/{email_address_id}", tag = "Me", responses((status = 200, description = "The address"), (status = 401, description = "Not signed in"), (status = 404, description = "Not an address of this account")))]
 pub async fn get_email_address(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, user) = me(&app, &caller, query.as_deref()).await?;
-        caller.commit_settled(&app, &step).await?;
+        caller.commit_step(&app, &step).await?;
         let address = id.parse().ok().and_then(|id| user.email(id)).ok_or_else(no_address)?;
         let view = View::new(&app, &caller, &step.browser);
         Ok(view.read(&object(address, caller.visit.now())))
@@ -99,11 +99,11 @@ pub async fn get_email_address(
 #[utoipa::path(delete, path = "/v1/me/email_addresses/{email_address_id}", tag = "Me", responses((status = 200, description = "It is gone"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 404, description = "Not an address of this account"), (status = 422, description = "It is the primary address")))]
 pub async fn delete_email_address(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         user.remove_email(parsed(&id)?, caller.visit.now())
@@ -119,7 +119,7 @@ pub async fn delete_email_address(
 #[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/prepare_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "No code can be sent")))]
 pub async fn prepare_email_address(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     params: Params,
@@ -130,7 +130,7 @@ pub async fn prepare_email_address(
     let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
     // By account, not by address: removing one and adding it anew is no fresh start.
     app.limits().attempt(&parts.visit.device.ip_address, &format!("prepare {}", user.id))?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         let (now, settings) = (caller.visit.now(), &caller.visit.settings);
@@ -146,7 +146,7 @@ pub async fn prepare_email_address(
             (SentCode::unanswerable(now, email), None)
         } else {
             let code = new_code(&app, settings, &email);
-            let mail = mail_code(&app, settings, &email, Occasion::NewAddress, &code, now)?;
+            let mail = mail_code(&app, settings, &email, CodePurpose::NewAddress, &code, now)?;
             let hash = hash_code(&app, &attempt(id, step.browser.client.id), &code);
             (SentCode::new(now, email, Some(id), hash), mail)
         };
@@ -164,7 +164,7 @@ pub async fn prepare_email_address(
 #[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/attempt_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "The account is locked, or somebody acts as it"), (status = 422, description = "Not proved")))]
 pub async fn attempt_email_address(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     params: Params,
@@ -174,7 +174,7 @@ pub async fn attempt_email_address(
     let caller = parts.load(&app).await?;
     let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
     app.limits().attempt(&parts.visit.device.ip_address, &format!("attempt {}", user.id))?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         let now = caller.visit.now();
@@ -208,11 +208,11 @@ fn no_address() -> ApiError {
 
 fn shown(
     app: &App,
-    caller: &Caller,
+    caller: &BrowserContext,
     step: &ClientStep,
     user: &User,
     id: EmailAddressId,
-) -> Result<Response, Unsettled> {
+) -> Result<Response, AttemptError> {
     let address = user.email(id).ok_or_else(no_address)?;
     let view = View::new(app, caller, &step.browser).with_user(user);
     Ok(view.changed(&object(address, caller.visit.now())))

@@ -11,8 +11,8 @@ use sojourn_store::Write;
 
 use super::answer::{refuse_caller, refuse_gone, refuse_session};
 use crate::{
-    app::{App, Unsettled},
-    auth::Caller,
+    app::{App, AttemptError},
+    auth::BrowserContext,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -20,11 +20,11 @@ use crate::{
 /// this browser's, else the active one.
 async fn me(
     app: &App,
-    caller: &Caller,
+    caller: &BrowserContext,
     query: Option<&str>,
-) -> Result<(ClientStep, Session, User), Unsettled> {
+) -> Result<(ClientStep, Session, User), AttemptError> {
     let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
-    let step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, browser);
+    let step = sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, browser);
     let named = Params::from_form(query.unwrap_or(""))?.text("_clerk_session_id")?;
     let session = match &named {
         Some(id) => step.browser.sessions.iter().find(|session| session.id.to_string() == *id),
@@ -41,12 +41,12 @@ async fn me(
 /// As [`me`], for what only the account's owner may do.
 async fn owner(
     app: &App,
-    caller: &Caller,
+    caller: &BrowserContext,
     query: Option<&str>,
-) -> Result<(ClientStep, Session, User), Unsettled> {
+) -> Result<(ClientStep, Session, User), AttemptError> {
     let (step, session, user) = me(app, caller, query).await?;
     if let Err(refused) = refuse_actor(&session) {
-        caller.commit_settled(app, &step).await?;
+        caller.commit_step(app, &step).await?;
         return Err(refused.into());
     }
     Ok((step, session, user))
@@ -67,7 +67,12 @@ fn refuse_actor(session: &Session) -> ApiResult<()> {
         .why("You are signed in as somebody else. Passwords, e-mail addresses, other sessions and the account itself can be changed by the account's owner only. Use the Backend API, or ask them."))
 }
 
-async fn store_user(app: &App, caller: &Caller, step: &ClientStep, user: &User) -> Result<(), Unsettled> {
+async fn store_user(
+    app: &App,
+    caller: &BrowserContext,
+    step: &ClientStep,
+    user: &User,
+) -> Result<(), AttemptError> {
     let changes = app
         .changes(caller.visit.at)
         .browser(step)

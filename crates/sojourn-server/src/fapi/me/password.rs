@@ -15,7 +15,7 @@ use sojourn_store::Write;
 use super::{owner, store_user};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     fapi::{answer::View, sign_ins},
     passwords, revocation,
     wire::{
@@ -28,7 +28,7 @@ use crate::{
 #[utoipa::path(post, path = "/v1/me/change_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "A password is not accepted")))]
 pub async fn change_password(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
@@ -41,7 +41,7 @@ pub async fn change_password(
     }
     let hash = app.passwords().hash(new).await?;
     let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(false);
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         refuse_changed(&known, &user)?;
@@ -67,7 +67,7 @@ pub async fn change_password(
 #[utoipa::path(post, path = "/v1/me/remove_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 403, description = "Somebody acts as the account"), (status = 400, description = "There is none"), (status = 422, description = "The password is wrong, or the only way in")))]
 pub async fn remove_password(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
@@ -76,7 +76,7 @@ pub async fn remove_password(
     let (_, _, known) = owner(&app, &caller, query.as_deref()).await?;
     refuse_last_way_in(&known)?;
     prove_current(&app, &parts, &known, &params).await?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
         refuse_changed(&known, &user)?;
@@ -90,7 +90,7 @@ pub async fn remove_password(
     .await
 }
 
-async fn prove_current(app: &App, parts: &CallerParts, user: &User, params: &Params) -> ApiResult<()> {
+async fn prove_current(app: &App, parts: &BrowserCredentials, user: &User, params: &Params) -> ApiResult<()> {
     let current = params.required("current_password")?;
     sign_ins::prove_password(app, parts, user, &current).await.map_err(|error| match error.code() {
         ErrorCode::FormPasswordIncorrect => {

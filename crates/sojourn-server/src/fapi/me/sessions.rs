@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::Value;
 use sojourn_core::{
-    client::Browser,
+    client::ClientWithSessions,
     id::{SessionId, UserId},
     session::{EndReason, EndedBy, Ending, Session, decide},
 };
@@ -16,7 +16,7 @@ use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 use super::{me, owner};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     fapi::answer::View,
     revocation,
     wire::{self, ApiError, ApiResult},
@@ -27,10 +27,10 @@ use crate::{
 #[utoipa::path(get, path = "/v1/me/sessions", tag = "Me", responses((status = 200, description = "Sessions with their user"), (status = 401, description = "Not signed in")))]
 pub async fn list_sessions(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
         let (now, policy) = (caller.visit.now(), &caller.visit.policy);
@@ -51,10 +51,10 @@ pub async fn list_sessions(
 #[utoipa::path(get, path = "/v1/me/sessions/active", tag = "Me", responses((status = 200, description = "Sessions with their devices"), (status = 401, description = "Not signed in")))]
 pub async fn list_active_sessions(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
         let (now, policy) = (caller.visit.now(), &caller.visit.policy);
@@ -83,13 +83,13 @@ async fn open_sessions(app: &App, user_id: UserId) -> ApiResult<Vec<Session>> {
 #[utoipa::path(post, path = "/v1/me/sessions/{session_id}/revoke", tag = "Me", responses((status = 200, description = "The revoked session and the client"), (status = 403, description = "Somebody acts as the account"), (status = 404, description = "Not a session of this account")))]
 pub async fn revoke_session(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
     let missing = || ApiError::not_found("session of this account");
     let id: SessionId = id.parse().map_err(|_| missing())?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
         let theirs = app.store().session(app.instance_id(), id).await?;
@@ -99,8 +99,8 @@ pub async fn revoke_session(
                 .await?
                 .ok_or_else(missing)?;
         let caller = parts.load(&app).await?;
-        let browser: &Browser = caller.browser()?;
-        let step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, browser);
+        let browser: &ClientWithSessions = caller.browser()?;
+        let step = sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, browser);
         let view = View::new(&app, &caller, &step.browser).with_user(&user);
         Ok(view.changed(&view.session(&session)))
     })

@@ -14,12 +14,12 @@ use sojourn_core::{
 };
 use sojourn_store::Write;
 
-use super::{Along, Proof, complete, out_of_order, own_sign_in, password::book, strategy, veil};
+use super::{Proof, SignInEffect, complete, out_of_order, own_sign_in, password::book, strategy, veil};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     fapi::answer::View,
-    mail::{Notice, Occasion},
+    mail::{CodePurpose, Notice},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -31,22 +31,22 @@ const TEST_CODE: &str = "424242";
 #[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/prepare_first_factor", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "No code can be sent")))]
 pub async fn prepare_first_factor(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
     app.limits().attempt(&parts.visit.device.ip_address, "prepare")?;
     let strategy = strategy(&params)?;
     let occasion = match strategy {
-        Strategy::EmailCode => Occasion::SignIn,
-        Strategy::ResetPasswordEmailCode => Occasion::PasswordReset,
+        Strategy::EmailCode => CodePurpose::SignIn,
+        Strategy::ResetPasswordEmailCode => CodePurpose::PasswordReset,
         Strategy::Password | Strategy::Ticket => {
             return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy")
                 .why("Nothing is sent for this strategy."));
         }
     };
     let address_id = params.text("email_address_id")?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (mut sign_in, user) = own_sign_in(&app, &caller, &id).await?;
         let email = sign_in.identifier.clone().ok_or_else(out_of_order)?;
@@ -78,7 +78,7 @@ pub async fn prepare_first_factor(
             return Err(out_of_order().into());
         }
         sign_in.send_code(strategy, sent).map_err(|_| out_of_order())?;
-        let step = caller.settled().ok_or_else(out_of_order)?;
+        let step = caller.close_overdue().ok_or_else(out_of_order)?;
         let mut changes = app.changes(caller.visit.at).browser(&step).write(Write::SignIn(sign_in.clone()));
         changes.writes.extend(mail);
         app.commit(changes).await?;
@@ -94,7 +94,7 @@ pub async fn prepare_first_factor(
 /// Takes an answer to the code. Each counts, in a durable write, before it is told.
 pub(super) async fn attempt(
     app: &App,
-    parts: &CallerParts,
+    parts: &BrowserCredentials,
     id: SignInId,
     strategy: Strategy,
     code: &str,
@@ -102,7 +102,7 @@ pub(super) async fn attempt(
     let hash = hash_code(app, &id.to_string(), code.trim());
     let now = parts.visit.now();
     let (sign_in, user, result) = app
-        .settle(|| async {
+        .retry_on_conflict(|| async {
             let caller = parts.load(app).await?;
             let (mut sign_in, user) = own_sign_in(app, &caller, &id.to_string()).await?;
             let is_unknown = user.is_none() && sign_in.veil.is_none();
@@ -143,16 +143,17 @@ pub(super) async fn attempt(
         book(app, parts.visit.at, &user, None).await?;
     }
     if sign_in.status == SignInStatus::NeedsNewPassword {
-        let shown = app.settle(|| async {
+        let shown = app.retry_on_conflict(|| async {
             let caller = parts.load(app).await?;
-            let step = caller.settled().ok_or_else(out_of_order)?;
-            caller.commit_settled(app, &step).await?;
+            let step = caller.close_overdue().ok_or_else(out_of_order)?;
+            caller.commit_step(app, &step).await?;
             let view = View::new(app, &caller, &step.browser).with_user(&user).with_sign_in(&sign_in);
             Ok(view.changed(&wire::sign_in::sign_in(now, &sign_in, Some(&user))))
         });
         return shown.await;
     }
-    complete(app, parts, Proof { user, strategy, sign_in: Some(id), identifier: None }, Along::Nothing).await
+    complete(app, parts, Proof { user, strategy, sign_in: Some(id), identifier: None }, SignInEffect::Nothing)
+        .await
 }
 
 /// The refusal of a code.
@@ -189,7 +190,7 @@ pub(in crate::fapi) fn mail_code(
     app: &App,
     settings: &Settings,
     to: &Email,
-    occasion: Occasion,
+    occasion: CodePurpose,
     code: &str,
     now: sojourn_core::time::Timestamp,
 ) -> ApiResult<Option<Write>> {

@@ -16,9 +16,9 @@ use sojourn_store::{Engine as _, Expect, Write};
 use super::{out_of_order, own_sign_in, ticket::examine};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     fapi::{
-        admission::{turn_away, welcome},
+        admission::{refuse_sign_in, start_session},
         answer::{View, refuse_caller},
     },
     revocation,
@@ -40,7 +40,7 @@ pub struct Proof {
 
 /// What happens in the same commit as a sign-in.
 #[derive(Clone, Debug)]
-pub enum Along {
+pub enum SignInEffect {
     /// Nothing else.
     Nothing,
     /// The password's hash is replaced by one of ours (AUT-03).
@@ -61,7 +61,7 @@ pub enum Along {
     },
 }
 
-impl Along {
+impl SignInEffect {
     fn impersonation(&self) -> Option<Impersonation> {
         match self {
             Self::Ticket { impersonation, .. } => impersonation.clone(),
@@ -71,8 +71,13 @@ impl Along {
 }
 
 /// Signs the account in, and does what goes along with it: both or neither.
-pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along) -> ApiResult<Response> {
-    app.settle(|| async {
+pub async fn complete(
+    app: &App,
+    parts: &BrowserCredentials,
+    proof: Proof,
+    along: SignInEffect,
+) -> ApiResult<Response> {
+    app.retry_on_conflict(|| async {
         let mut caller = parts.load(app).await?;
         let now = caller.visit.now();
         let mut user = current(app, &proof).await?;
@@ -98,10 +103,11 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
         let strategy = proof.strategy.as_str();
         let impersonation = along.impersonation();
         let acts_for_another = impersonation.is_some();
-        let (step, session_id) = match welcome(app, &mut caller, &browser, user.id, strategy, impersonation) {
-            Ok(welcomed) => welcomed,
-            Err(turned) => return turn_away(app, parts, turned).await,
-        };
+        let (step, session_id) =
+            match start_session(app, &mut caller, &browser, user.id, strategy, impersonation) {
+                Ok(welcomed) => welcomed,
+                Err(turned) => return refuse_sign_in(app, parts, turned).await,
+            };
         let proved = by_code.then(|| sign_in.proved_address()).flatten();
         sign_in.complete(proof.strategy, session_id);
         let mut changes = app
@@ -118,11 +124,11 @@ pub async fn complete(app: &App, parts: &CallerParts, proof: Proof, along: Along
             changes = changes.event(Event::UserUpdated(user.id));
         }
         match &along {
-            Along::Nothing => {}
-            Along::RenewedHash(hash) => user.renew_hash(hash.clone()),
+            SignInEffect::Nothing => {}
+            SignInEffect::RenewedHash(hash) => user.renew_hash(hash.clone()),
             // Looked at again each time: who lost a race finds it used.
-            Along::Ticket { text, .. } => changes.writes.push(examine(app, parts, text).await?.spend),
-            Along::NewPassword { hash, ends_others } => {
+            SignInEffect::Ticket { text, .. } => changes.writes.push(examine(app, parts, text).await?.spend),
+            SignInEffect::NewPassword { hash, ends_others } => {
                 user.set_password(hash.clone(), now);
                 if *ends_others {
                     let ending = Ending::revoked(EndReason::PasswordChanged, EndedBy::User);

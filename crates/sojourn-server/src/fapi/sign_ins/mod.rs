@@ -8,7 +8,7 @@ pub mod ticket;
 mod veil;
 
 pub(in crate::fapi) use complete::refuse_banned;
-pub use complete::{Along, Proof, complete};
+pub use complete::{Proof, SignInEffect, complete};
 pub use password::{prove as prove_password, refuse_locked};
 
 use axum::{
@@ -16,7 +16,7 @@ use axum::{
     response::Response,
 };
 use sojourn_core::{
-    client::Browser,
+    client::ClientWithSessions,
     email::Email,
     id::{EmailAddressId, SignInId},
     sign_in::{SignIn, Strategy},
@@ -29,8 +29,8 @@ use super::{
     answer::{View, refuse_caller},
 };
 use crate::{
-    app::{App, Unsettled},
-    auth::{Caller, CallerParts},
+    app::{App, AttemptError},
+    auth::{BrowserContext, BrowserCredentials},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -39,7 +39,7 @@ use crate::{
 #[utoipa::path(post, path = "/v1/client/sign_ins", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
 pub async fn create_sign_in(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     params: Params,
 ) -> ApiResult<Response> {
     app.limits().creation(&parts.visit.device.ip_address)?;
@@ -76,7 +76,7 @@ pub async fn create_sign_in(
 /// Whoever it is by the password.
 async fn prove(
     app: &App,
-    parts: &CallerParts,
+    parts: &BrowserCredentials,
     hides: bool,
     user: Option<User>,
     password: &str,
@@ -93,10 +93,10 @@ async fn prove(
 #[utoipa::path(get, path = "/v1/client/sign_ins/{sign_in_id}", tag = "Sign-ins", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
 pub async fn get_sign_in(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
         Ok(View::nobody(&app, &caller).answer(&serde_json::json!({
@@ -110,7 +110,7 @@ pub async fn get_sign_in(
 #[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/attempt_first_factor", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 403, description = "The account is locked or banned"), (status = 422, description = "Not proved")))]
 pub async fn attempt_first_factor(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
@@ -144,10 +144,14 @@ pub async fn attempt_first_factor(
 }
 
 /// Stores a new attempt; it is what a reload of the page continues.
-async fn begin(app: &App, parts: &CallerParts, named: Option<(Email, Option<User>)>) -> ApiResult<Response> {
+async fn begin(
+    app: &App,
+    parts: &BrowserCredentials,
+    named: Option<(Email, Option<User>)>,
+) -> ApiResult<Response> {
     let user = named.as_ref().and_then(|(_, user)| user.as_ref());
     refuse_second(app, parts, user).await?;
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let mut caller = parts.load(app).await?;
         let Ok(browser) = caller.browser_or_new(app) else { return refuse_caller(app, &caller).await };
         let now = caller.visit.now();
@@ -160,7 +164,7 @@ async fn begin(app: &App, parts: &CallerParts, named: Option<(Email, Option<User
             (Some((email, _)), Some(user)) => sign_in.identify(email.clone(), user.id),
             _ => {}
         }
-        let mut step = sojourn_core::client::settle(caller.visit.at, &caller.visit.policy, &browser);
+        let mut step = sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, &browser);
         caller.note_visit(&mut step);
         step.browser.client.sign_in_id = Some(sign_in.id);
         step.browser.client.changed(now);
@@ -178,10 +182,14 @@ async fn begin(app: &App, parts: &CallerParts, named: Option<(Email, Option<User
 /// Refuses early what `admit` would refuse at the end, so that nobody types a
 /// password for nothing: a second account in single-session mode, or an account
 /// that is signed in here already (product.md, decision 7).
-pub(super) async fn refuse_second(app: &App, parts: &CallerParts, user: Option<&User>) -> ApiResult<()> {
-    app.settle(|| async {
+pub(super) async fn refuse_second(
+    app: &App,
+    parts: &BrowserCredentials,
+    user: Option<&User>,
+) -> ApiResult<()> {
+    app.retry_on_conflict(|| async {
         let caller = parts.load(app).await?;
-        let Some(step) = caller.settled() else { return Ok(()) };
+        let Some(step) = caller.close_overdue() else { return Ok(()) };
         let open = &step.browser.sessions;
         let same = open.iter().find(|session| user.is_some_and(|user| user.id == session.user_id));
         let error = if !caller.visit.policy.current().multi_session && !open.is_empty() {
@@ -191,7 +199,7 @@ pub(super) async fn refuse_second(app: &App, parts: &CallerParts, user: Option<&
         } else {
             return Ok(());
         };
-        caller.commit_settled(app, &step).await?;
+        caller.commit_step(app, &step).await?;
         Err(View::new(app, &caller, &step.browser).refuse(error).into())
     })
     .await
@@ -215,9 +223,9 @@ async fn find_user(app: &App, hides: bool, identifier: &str) -> ApiResult<(Email
 /// An attempt of the calling browser, still open, with its account.
 pub(super) async fn own_sign_in(
     app: &App,
-    caller: &Caller,
+    caller: &BrowserContext,
     id: &str,
-) -> Result<(SignIn, Option<User>), Unsettled> {
+) -> Result<(SignIn, Option<User>), AttemptError> {
     let Ok(browser) = caller.browser() else { return refuse_caller(app, caller).await };
     let missing = || ApiError::not_found("sign-in attempt of this browser");
     let id: SignInId = id.parse().map_err(|_| missing())?;
@@ -232,7 +240,7 @@ pub(super) async fn own_sign_in(
     Ok((sign_in, user))
 }
 
-fn belongs(sign_in: &SignIn, browser: &Browser) -> bool {
+fn belongs(sign_in: &SignIn, browser: &ClientWithSessions) -> bool {
     sign_in.client_id == browser.client.id
 }
 
@@ -251,11 +259,11 @@ pub(super) fn out_of_order() -> ApiError {
         .why("The attempt is not at this step. Read it again, or begin anew.")
 }
 
-impl From<Unsettled> for ApiError {
-    fn from(unsettled: Unsettled) -> Self {
-        match unsettled {
-            Unsettled::Conflict => sojourn_store::CommitError::Conflict.into(),
-            Unsettled::Refused(error) => error,
+impl From<AttemptError> for ApiError {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Conflict => sojourn_store::CommitError::Conflict.into(),
+            AttemptError::Refused(error) => error,
         }
     }
 }

@@ -8,10 +8,10 @@ use sojourn_core::{
 };
 use sojourn_store::{Engine as _, Write};
 
-use super::{Along, complete::refuse_banned, out_of_order};
+use super::{SignInEffect, complete::refuse_banned, out_of_order};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     passwords::is_ours,
     wire::{ApiError, ApiResult, ErrorCode},
 };
@@ -20,7 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// `user_locked`, `strategy_for_user_invalid`, `form_password_incorrect`.
-pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) -> ApiResult<()> {
+pub async fn prove(app: &App, parts: &BrowserCredentials, user: &User, password: &str) -> ApiResult<()> {
     refuse_banned(user)?;
     book(app, parts.visit.at, user, None).await?;
     let hash = user.password_hash.clone();
@@ -40,11 +40,14 @@ pub async fn prove(app: &App, parts: &CallerParts, user: &User, password: &str) 
 /// What goes along with a sign-in by `password`, which was proved to be the
 /// user's: a hash of ours, where the stored one was made elsewhere or with other
 /// parameters. Nobody is turned away because there is no time for that now.
-pub async fn renewal(app: &App, user: &User, password: &str) -> Along {
+pub async fn renewal(app: &App, user: &User, password: &str) -> SignInEffect {
     if user.password_hash.as_ref().is_none_or(is_ours) {
-        return Along::Nothing;
+        return SignInEffect::Nothing;
     }
-    app.passwords().hash(Password::present(password)).await.map_or(Along::Nothing, Along::RenewedHash)
+    app.passwords()
+        .hash(Password::present(password))
+        .await
+        .map_or(SignInEffect::Nothing, SignInEffect::RenewedHash)
 }
 
 /// Counts one attempt of an account, in one durable write, with `notice` when
@@ -53,7 +56,7 @@ pub async fn renewal(app: &App, user: &User, password: &str) -> Along {
 /// # Errors
 /// `user_locked`.
 pub async fn book(app: &App, at: Moment, user: &User, notice: Option<Write>) -> ApiResult<()> {
-    app.settle(|| async {
+    app.retry_on_conflict(|| async {
         let mut user = app.store().user(app.instance_id(), user.id).await?.ok_or_else(out_of_order)?;
         user.lockout.book(at.now).map_err(|until| locked(at.now, until))?;
         let mut changes = app.changes(at);

@@ -6,10 +6,10 @@ use axum::{
 };
 use sojourn_core::sign_in::SignInStatus;
 
-use super::{Along, Proof, complete, out_of_order, own_sign_in, refuse_second};
+use super::{Proof, SignInEffect, complete, out_of_order, own_sign_in, refuse_second};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     wire::{ApiResult, Params},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/reset_password", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "The password cannot be used")))]
 pub async fn reset_password(
     State(app): State<App>,
-    parts: CallerParts,
+    parts: BrowserCredentials,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
@@ -37,5 +37,5 @@ pub async fn reset_password(
     let hash = app.passwords().hash(password).await?;
     let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(true);
     let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };
-    complete(&app, &parts, proof, Along::NewPassword { hash, ends_others }).await
+    complete(&app, &parts, proof, SignInEffect::NewPassword { hash, ends_others }).await
 }

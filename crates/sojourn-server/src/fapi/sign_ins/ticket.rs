@@ -5,20 +5,20 @@ use axum::response::Response;
 use sojourn_core::{impersonation::Impersonation, sign_in::Strategy, user::User};
 use sojourn_store::{Engine as _, TicketStatus, Write};
 
-use super::{Along, Proof, complete, refuse_second};
+use super::{Proof, SignInEffect, complete, refuse_second};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     keys::sha256,
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
 /// Signs in the user of the ticket.
-pub async fn sign_in(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<Response> {
+pub async fn sign_in(app: &App, parts: &BrowserCredentials, ticket: &str) -> ApiResult<Response> {
     let GoodTicket { user, impersonation, .. } = examine(app, parts, ticket).await?;
     refuse_second(app, parts, Some(&user)).await?;
     let proof = Proof { user, strategy: Strategy::Ticket, sign_in: None, identifier: None };
-    complete(app, parts, proof, Along::Ticket { text: ticket.to_owned(), impersonation }).await
+    complete(app, parts, proof, SignInEffect::Ticket { text: ticket.to_owned(), impersonation }).await
 }
 
 /// A ticket that is good at this moment.
@@ -37,7 +37,7 @@ pub struct GoodTicket {
 ///
 /// # Errors
 /// What is wrong with it.
-pub async fn examine(app: &App, parts: &CallerParts, ticket: &str) -> ApiResult<GoodTicket> {
+pub async fn examine(app: &App, parts: &BrowserCredentials, ticket: &str) -> ApiResult<GoodTicket> {
     let ticket = app.store().ticket(app.instance_id(), sha256(ticket.as_bytes())).await?;
     let ticket = ticket.ok_or_else(|| {
         ApiError::new(ErrorCode::TicketInvalid).why("The link is not one of ours. Ask for a new one.")

@@ -14,7 +14,7 @@ use sojourn_store::Write;
 use super::{complete::refuse_banned, password};
 use crate::{
     app::App,
-    auth::CallerParts,
+    auth::BrowserCredentials,
     mail::Notice,
     wire::{ApiError, ApiResult, ErrorCode},
 };
@@ -24,7 +24,12 @@ use crate::{
 ///
 /// # Errors
 /// `form_password_or_identifier_incorrect`; `user_banned` to who knows the password.
-pub async fn prove(app: &App, parts: &CallerParts, user: Option<User>, password: &str) -> ApiResult<User> {
+pub async fn prove(
+    app: &App,
+    parts: &BrowserCredentials,
+    user: Option<User>,
+    password: &str,
+) -> ApiResult<User> {
     let may_try = book(app, parts, user.as_ref()).await?;
     let hash = user.as_ref().filter(|_| may_try).and_then(|user| user.password_hash.clone());
     let is_right = app.passwords().verify(Password::present(password), hash).await?;
@@ -47,7 +52,7 @@ pub async fn prove(app: &App, parts: &CallerParts, user: Option<User>, password:
 ///
 /// # Errors
 /// The store does not answer.
-pub async fn book(app: &App, parts: &CallerParts, user: Option<&User>) -> ApiResult<bool> {
+pub async fn book(app: &App, parts: &BrowserCredentials, user: Option<&User>) -> ApiResult<bool> {
     if let Some(user) = user {
         let notice = locked_notice(app, parts, user)?;
         match password::book(app, parts.visit.at, user, notice).await {
@@ -60,7 +65,7 @@ pub async fn book(app: &App, parts: &CallerParts, user: Option<&User>) -> ApiRes
     Ok(false)
 }
 
-fn locked_notice(app: &App, parts: &CallerParts, user: &User) -> ApiResult<Option<Write>> {
+fn locked_notice(app: &App, parts: &BrowserCredentials, user: &User) -> ApiResult<Option<Write>> {
     let Some(address) = user.primary_email() else { return Ok(None) };
     let name = &parts.visit.settings.instance.application_name;
     // Not counted as a mail: that it was sent would show when the next one is refused.
@@ -72,7 +77,7 @@ fn locked_notice(app: &App, parts: &CallerParts, user: &User) -> ApiResult<Optio
 /// A write that changes nothing for anybody, in place of the one that counts
 /// for an account: without it the missing wait would tell. The row is an
 /// attempt that nobody continues, and goes with the others.
-async fn leave_a_trace(app: &App, parts: &CallerParts) -> ApiResult<()> {
+async fn leave_a_trace(app: &App, parts: &BrowserCredentials) -> ApiResult<()> {
     let now = parts.visit.now();
     let nobody = ClientId::generate(now, &mut app.random());
     let trace = SignIn::new(SignInId::generate(now, &mut app.random()), nobody, now);

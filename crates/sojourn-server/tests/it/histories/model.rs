@@ -2,7 +2,7 @@
 //! which are over, how each ended, and which one a browser is handed.
 
 use serde_json::{Value, json};
-use sojourn_core::testing::oracle::{Life, Limits, Over};
+use sojourn_core::testing::oracle::{End, Limits, ReferenceSession};
 
 /// The session settings as the settings API takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Held {
     pub id: String,
     pub user: usize,
     pub browser: usize,
-    pub life: Life,
+    pub life: ReferenceSession,
     /// Somebody acts as the user.
     pub acts: bool,
     /// The end was found: a request or the sweeper came by.
@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// Somebody looks at this browser: what is over is recorded.
-    pub fn settle(&mut self, browser: usize) {
+    pub fn close_overdue(&mut self, browser: usize) {
         let mut lost_last = false;
         for (index, held) in self.sessions.iter_mut().enumerate() {
             if held.browser == browser && held.life.over().is_some() && !held.is_recorded {
@@ -134,7 +134,7 @@ impl Model {
     pub fn sweep(&mut self) {
         let overdue = |held: &&Held| held.life.over().is_some() && !held.is_recorded;
         let browsers: Vec<usize> = self.sessions.iter().filter(overdue).map(|held| held.browser).collect();
-        browsers.into_iter().for_each(|browser| self.settle(browser));
+        browsers.into_iter().for_each(|browser| self.close_overdue(browser));
     }
 
     /// How signing in goes: the code of the refusal, if it is one.
@@ -153,8 +153,8 @@ impl Model {
     pub fn admit(&mut self, browser: usize, user: usize, id: String, longest: Option<i64>) -> usize {
         let now = self.now();
         let life = match longest {
-            Some(longest) => Life::begin_impersonation(now, 600_000, longest, self.settings),
-            None => Life::begin(now, self.settings),
+            Some(longest) => ReferenceSession::begin_impersonation(now, 600_000, longest, self.settings),
+            None => ReferenceSession::begin(now, self.settings),
         };
         let acts = longest.is_some();
         self.sessions.push(Held { id, user, browser, life, acts, is_recorded: false });
@@ -211,7 +211,7 @@ impl Model {
         let held = &mut self.sessions[index];
         let was_open = held.life.end(now, how.0, how.1, how.2, version);
         let browser = held.browser;
-        self.settle(browser);
+        self.close_overdue(browser);
         was_open
     }
 
@@ -286,7 +286,7 @@ impl Model {
     }
 
     /// How a session ended, as the record of the end tells it.
-    pub fn over(&self, index: usize) -> Option<Over> {
+    pub fn over(&self, index: usize) -> Option<End> {
         self.sessions[index].life.over()
     }
 }

@@ -24,7 +24,7 @@ impl History {
             }
         };
         let number = self.numbers[browser];
-        self.model.settle(number);
+        self.model.close_overdue(number);
         let expected = self.model.refusal(number, user);
         let answer = self.browser(browser).sign_in_with_ticket(&ticket).await;
         self.agree("a sign-in", &answer.code(), &expected.unwrap_or_default().to_owned(), &answer);
@@ -40,7 +40,7 @@ impl History {
         let Some(index) = self.session(browser) else { return };
         let id = self.model.sessions[index].id.clone();
         self.tell(&format!("browser {browser} asks for a token of {id}, hidden: {hidden}"));
-        self.model.settle(self.numbers[browser]);
+        self.model.close_overdue(self.numbers[browser]);
         let expected = self.model.refresh(index, hidden);
         let state = if hidden { "hidden" } else { "focused" };
         let fields = [("organization_id", ""), ("tab_state", state)];
@@ -57,7 +57,7 @@ impl History {
         let Some(index) = self.session(browser) else { return };
         let id = self.model.sessions[index].id.clone();
         self.tell(&format!("browser {browser} touches {id}"));
-        self.model.settle(self.numbers[browser]);
+        self.model.close_overdue(self.numbers[browser]);
         let is_open = self.model.over(index).is_none();
         if is_open {
             self.model.activity(index);
@@ -71,7 +71,7 @@ impl History {
     pub(super) async fn load(&mut self, browser: usize) {
         self.tell(&format!("browser {browser} loads a page"));
         let number = self.numbers[browser];
-        self.model.settle(number);
+        self.model.close_overdue(number);
         if let Some(active) = self.model.active(number) {
             self.model.activity(active);
         }
@@ -84,7 +84,7 @@ impl History {
         let Some(index) = self.session(browser) else { return };
         let id = self.model.sessions[index].id.clone();
         self.tell(&format!("browser {browser} reads {id}"));
-        self.model.settle(self.numbers[browser]);
+        self.model.close_overdue(self.numbers[browser]);
         let is_open = self.model.over(index).is_none();
         let answer = self.browser(browser).session_object(&id).await;
         self.agree("a read", &answer.status(), &if is_open { 200 } else { 401 }, &answer);
@@ -96,7 +96,7 @@ impl History {
     pub(super) async fn handshake(&mut self, browser: usize) {
         self.tell(&format!("browser {browser} fetches a nonce"));
         let number = self.numbers[browser];
-        self.model.settle(number);
+        self.model.close_overdue(number);
         let active = self.model.active(number);
         if let Some(active) = active {
             self.model.activity(active);
@@ -117,7 +117,7 @@ impl History {
             return;
         }
         let expected = session.and_then(|index| {
-            self.model.settle(self.model.sessions[index].browser);
+            self.model.close_overdue(self.model.sessions[index].browser);
             self.model.exp(index, 60)
         });
         let lines = answer.assert_ok().json()["directives"].as_array().cloned().unwrap_or_default();
@@ -133,7 +133,7 @@ impl History {
         let id = self.model.sessions[index].id.clone();
         let (path, status) = [("remove", "removed"), ("end", "ended")][self.below(2)];
         self.tell(&format!("browser {browser}: {path} {id}"));
-        self.model.settle(self.numbers[browser]);
+        self.model.close_overdue(self.numbers[browser]);
         let was_open = self.model.end(index, (status, "signed_out", "user"));
         let answer = self.browser(browser).post(&format!("/v1/client/sessions/{id}/{path}"), &[]).await;
         self.agree("a sign-out", &answer.status(), &if was_open { 200 } else { 401 }, &answer);
@@ -146,7 +146,7 @@ impl History {
     pub(super) async fn sign_out_all(&mut self, browser: usize) {
         self.tell(&format!("browser {browser} signs out of all"));
         let number = self.numbers[browser];
-        self.model.settle(number);
+        self.model.close_overdue(number);
         for index in self.model.open(number) {
             self.model.end(index, ("removed", "signed_out_everywhere", "user"));
         }
@@ -171,7 +171,7 @@ impl History {
             self.agree("a revocation", &answer.assert_ok().json()["status"].clone(), &json!(status), &answer);
             return;
         }
-        self.model.settle(browser);
+        self.model.close_overdue(browser);
         let expected = self.model.exp(index, 3600);
         let path = format!("/v1/sessions/{id}/tokens");
         let answer = self.app().backend().post(&path, json!({"expires_in_seconds": 3600})).await;
@@ -199,7 +199,7 @@ impl History {
 
     /// The settings change; the dry run says what then happens.
     pub(super) async fn change(&mut self) {
-        let document = roll_document(&mut self.dice, Some(self.model.document));
+        let document = roll_document(&mut self.rng, Some(self.model.document));
         self.wait(1).await;
         self.tell(&format!("settings {document:?}"));
         let backend = self.app().backend();

@@ -2,7 +2,7 @@
 //! application servers ask for them by different doors and get the same.
 
 use sojourn_core::{
-    claims::{self, Minting, TooLate},
+    claims::{self, TokenRequest, TooLate},
     policy::Policy,
     session::Session,
     settings::TokenSettings,
@@ -10,11 +10,11 @@ use sojourn_core::{
     user::User,
 };
 
-use crate::{app::App, auth::Visit, keys::random_hex};
+use crate::{app::App, auth::RequestContext, keys::random_hex};
 
 /// For whom and under what a token is minted.
 #[derive(Clone, Copy, Debug)]
-pub struct Occasion<'a> {
+pub struct TokenContext<'a> {
     /// The request's one reading of the clocks.
     pub at: Moment,
     /// The application's origin, if it is known: `azp`.
@@ -27,8 +27,8 @@ pub struct Occasion<'a> {
     pub lifetime_seconds: Option<u32>,
 }
 
-impl<'a> From<&'a Visit> for Occasion<'a> {
-    fn from(visit: &'a Visit) -> Self {
+impl<'a> From<&'a RequestContext> for TokenContext<'a> {
+    fn from(visit: &'a RequestContext) -> Self {
         Self {
             at: visit.at,
             origin: visit.origin.as_deref(),
@@ -43,14 +43,14 @@ impl<'a> From<&'a Visit> for Occasion<'a> {
 ///
 /// # Errors
 /// [`TooLate`] when less than a second of the session is left.
-pub fn mint<'a>(
+pub fn issue_token<'a>(
     app: &App,
-    occasion: impl Into<Occasion<'a>>,
+    occasion: impl Into<TokenContext<'a>>,
     session: &Session,
     user: Option<&User>,
 ) -> Result<String, TooLate> {
     let occasion = occasion.into();
-    let minting = Minting {
+    let request = TokenRequest {
         now: occasion.at.now,
         wall: occasion.at.wall,
         issuer: &app.issuer(),
@@ -58,7 +58,7 @@ pub fn mint<'a>(
         jti: random_hex(&mut app.random(), 10),
         lifetime_seconds: occasion.lifetime_seconds,
     };
-    let claims = claims::mint(minting, occasion.policy, occasion.settings, session, user)?;
+    let claims = claims::issue_token(request, occasion.policy, occasion.settings, session, user)?;
     if claims.is_cut() {
         tracing::warn!(user_id = %session.user_id, "this user's custom claims are too large for a cookie and were left out");
     }
