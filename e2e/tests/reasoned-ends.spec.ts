@@ -4,7 +4,7 @@ import { currentSessionId, fillSignIn, signIn, user } from '../people.ts'
 import { expect, requestsToOtherHosts, test } from '../test.ts'
 import { seconds } from '../watching.ts'
 
-// Not in the documentation of sessions: who is signed out is told why (product.md, "What goes beyond").
+// Not in the documentation of sessions: who is signed out is told why (D24, decision 11).
 
 test.describe('in New York', () => {
   test.use({ timezoneId: 'America/New_York', locale: 'en-US' })

@@ -67,7 +67,7 @@ pub struct TokenRequest<'a> {
 }
 
 /// No token is minted any more: the session is over, or lives for less than
-/// the second in which a token is told (product.md, decision 5).
+/// the second in which a token is told (D5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLate;
 

@@ -45,7 +45,7 @@ pub struct Client {
     /// Grows strictly with every change that the browser can see.
     pub updated_at: Timestamp,
     /// When the set of signed-in sessions last changed, on the wall clock: feeds
-    /// `__client_uat` (product.md, decision 15).
+    /// `__client_uat` (D15).
     pub signed_in_set_changed_at: Timestamp,
     /// The secret that the cookie carries now.
     pub secret: SecretHash,
@@ -76,7 +76,7 @@ pub struct Predecessor {
 }
 
 /// How long a rotated secret may still read and refresh, at most: answers that
-/// were on their way when it rotated (product.md, decision 10).
+/// were on their way when it rotated (D10).
 pub const GRACE: Duration = Duration::from_secs(30);
 
 /// Who presents a client cookie.
@@ -209,7 +209,7 @@ pub struct NewSession {
     pub secret: SecretHash,
 }
 
-/// Why a second session is not admitted (product.md, decision 7).
+/// Why a second session is not admitted (D7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInRefused {
     /// Single-session mode, and somebody is signed in.

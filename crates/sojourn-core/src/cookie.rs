@@ -84,7 +84,7 @@ impl fmt::Display for Cookie {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieNames {
     /// The client secret. Suffixed in development, because cookies ignore
-    /// ports and projects on one laptop would wipe each other's (decision 10).
+    /// ports and projects on one laptop would wipe each other's (D10).
     pub client: String,
     /// First 8 characters of base64url(SHA-1(publishable key)).
     /// Compat: clerk/javascript packages/shared/src/keys.ts getCookieSuffix

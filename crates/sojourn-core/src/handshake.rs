@@ -2,7 +2,7 @@
 //! token, is sent here, and goes back with what it may carry.
 //!
 //! A nonce stores *who*, and the token is minted only when the application
-//! redeems it, so a session that ends in between gets none (decision 5).
+//! redeems it, so a session that ends in between gets none (D5).
 
 use std::time::Duration;
 

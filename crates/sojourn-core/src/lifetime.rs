@@ -92,14 +92,14 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Production: 300 seconds to ten years (product.md, decision 3).
+    /// Production: 300 seconds to ten years (D3).
     pub const PRODUCTION: Self = Self { least: Duration::from_secs(300), most: days(3650) };
     /// Development: one second to ten years, so that tests can show an end.
     pub const DEVELOPMENT: Self = Self { least: Duration::from_secs(1), most: days(3650) };
 }
 
 /// A limit that is off shows on the wire as this long after sign-in, because
-/// SDKs want a number (product.md, decision 12).
+/// SDKs want a number (D12).
 pub const FAR: Duration = days(3650);
 
 /// Browsers keep no cookie longer than this (RFC 6265bis 5.5).

@@ -21,9 +21,9 @@ pub struct PolicyVersion {
 
 /// All versions of the session settings that may matter, oldest first.
 ///
-/// Sessions are judged by the settings in force as time passes (product.md,
-/// decision 4), so the past versions belong to the policy. There is always at
-/// least one, and `in_force_from` never decreases.
+/// Sessions are judged by the settings in force as time passes (D4), so the past
+/// versions belong to the policy. There is always at least one, and `in_force_from`
+/// never decreases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     past: Vec<PolicyVersion>,

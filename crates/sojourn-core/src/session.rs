@@ -322,7 +322,7 @@ impl Session {
     }
 
     /// The hard end by the maximum lifetimes in force since sign-in, for the
-    /// wire; ten years after sign-in where there was none (decision 12).
+    /// wire; ten years after sign-in where there was none (D12).
     pub fn expire_at(&self, policy: &Policy) -> Timestamp {
         spans(policy, policy.current().version, self)
             .filter_map(|span| Some((self.created_at + span.lifetime.maximum()?).max(span.from)))

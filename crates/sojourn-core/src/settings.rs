@@ -324,7 +324,7 @@ pub enum TokenSettingsRefusal {
 pub const MOST_CLOCK_SKEW: u32 = 300;
 
 impl TokenSettings {
-    /// Fewest and most seconds that a session token may be good for (decision 9).
+    /// Fewest and most seconds that a session token may be good for (D9).
     pub const fn lifetime_bounds(development: bool) -> (u32, u32) {
         (if development { 10 } else { 30 }, 300)
     }

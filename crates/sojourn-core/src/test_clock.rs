@@ -1,4 +1,4 @@
-//! The test clock (product.md): lets days pass for sessions, deadlines and codes
+//! The test clock (decision 7): lets days pass for sessions, deadlines and codes
 //! without waiting. Development instances only; forward only.
 
 use std::time::Duration;

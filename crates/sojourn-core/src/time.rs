@@ -41,7 +41,7 @@ impl Timestamp {
 }
 
 /// One reading of both clocks, taken once per request. They are the same but for
-/// the test clock (product.md), which moves `now` and leaves `wall` alone.
+/// the test clock (decision 7), which moves `now` and leaves `wall` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// The session clock: deadlines, codes and sweeps are judged by it.

@@ -205,7 +205,7 @@ impl App {
     }
 
     /// Whether `/dev`, the mailbox page and test codes exist: never where
-    /// strangers can reach the server (product.md, decision 3).
+    /// strangers can reach the server (D3).
     pub fn has_development_tools(&self) -> bool {
         self.is_development() && !self.0.exposed
     }
@@ -355,7 +355,8 @@ impl App {
         Ok(())
     }
 
-    /// Notes the activity of a step that is durable. Never awaited (performance.md 4).
+    /// Notes the activity of a step that is durable. Never awaited:
+    /// a token refresh must not wait for a write.
     pub fn note_activity(&self, step: &ClientStep, at: Moment) {
         // A request that was on its way while the test clock was reset is of a time that
         // has not come yet: nobody was there then.

@@ -1,5 +1,5 @@
 //! Ends that a read or the sweeper finds: recorded before they are told
-//! (product.md, decision 5).
+//! (D5).
 
 use std::collections::BTreeSet;
 

@@ -30,7 +30,7 @@ pub(crate) async fn find_or_make(
 }
 
 /// Derived, so that a second start prints the same key although only its hash
-/// is stored (product.md, decision 11).
+/// is stored (D11).
 pub(crate) fn development_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
     let bytes = master_key.derive(&format!("secret key of {instance}"));
     let text: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();

@@ -18,7 +18,7 @@ use crate::{
     wire::{ApiError, ErrorCode, Params},
 };
 
-/// Longest address: a handshake's carries a whole token (product.md).
+/// Longest address: a handshake's carries a whole token.
 const MAX_URI_BYTES: usize = 16 * 1024;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;

@@ -1,5 +1,5 @@
 //! Settings given by configuration: at start they become a settings version,
-//! and nobody else may change them (product.md, decision 8).
+//! and nobody else may change them (D8).
 
 use std::{fmt::Write as _, time::Duration};
 

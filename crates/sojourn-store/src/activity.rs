@@ -19,7 +19,7 @@ use sojourn_core::{
 
 use crate::change::{ChangeSet, Write};
 
-/// The coarsest that stored activity may be (performance.md 4).
+/// The coarsest that stored activity may be: a refresh every 43 s then writes at most once a minute.
 const COARSEST: Duration = seconds(60);
 /// Idle for so long, an entry is written to the last second.
 const WRITTEN_IDLE: Duration = minutes(2);

@@ -102,7 +102,7 @@ macro_rules! engine {
             $($(#[$doc])* fn $name(&self $(, $arg: $type)*) -> impl Future<Output = $answer> + Send;)*
 
             /// Notes activity in memory: exact at once on this node, written in groups,
-            /// never awaited (performance.md 4).
+            /// never awaited: a token refresh must not wait for a write.
             fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment);
 
             /// Forgets activity that this node noted by a test clock that was reset.

@@ -1,5 +1,5 @@
-//! One browser with one tab: sends what clerk-js sends (wire-frontend.md 1.4)
-//! and keeps what the answers say.
+//! One browser with one tab: sends what clerk-js sends and keeps what the
+//! answers say. Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -1,6 +1,6 @@
 //! The lines an application needs, in the names its SDK reads.
 //!
-//! Compat: the names are those of wire-backend.md 1.2; an absolute http proxy URL needs the two
+//! Compat: the names are those that each SDK reads; an absolute http proxy URL needs the two
 //! script URLs beside it, because the script loader forces https on an absolute proxy URL.
 
 use serde_json::json;

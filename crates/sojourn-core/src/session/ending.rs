@@ -10,7 +10,7 @@ use crate::{
     time::{Timestamp, days},
 };
 
-/// How a session ended. Final: a closed session never opens again (decision 5).
+/// How a session ended. Final: a closed session never opens again (D5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
     /// The moment from which the session was over, which may lie before the
@@ -114,7 +114,7 @@ impl Ending {
     }
 }
 
-/// The terminal statuses of a session on the wire (product.md, decision 6).
+/// The terminal statuses of a session on the wire (D6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClosedStatus {
@@ -152,7 +152,7 @@ pub enum EndReason {
     MaximumLifetime,
     /// Another session took its place.
     Replaced,
-    /// A stricter setting ended it (product.md, decision 4).
+    /// A stricter setting ended it (D4).
     SettingsTightened,
     /// The password changed and the other sessions were asked to go.
     PasswordChanged,

@@ -97,7 +97,7 @@ impl FromRequestParts<App> for BrowserCredentials {
         let values = cookie_values(&parts.headers, &app.cookie_names().client);
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
         // Everything here is a simple form post, so CORS does not stop foreign
-        // pages from sending it: the origin has to be named (decision 13).
+        // pages from sending it: the origin has to be named (D13).
         if !is_safe && !values.is_empty() && !parts.headers.contains_key(header::ORIGIN) {
             return Err(ApiError::new(ErrorCode::OriginMissing)
                 .why("A request that changes something has to carry an Origin header. Browsers send it by themselves."));
@@ -237,7 +237,7 @@ impl BrowserContext {
     }
 
     /// Whether the cookie was the browser's until a rotation: what it asks to
-    /// end must not be answered as done, because nothing ended (decision 10).
+    /// end must not be answered as done, because nothing ended (D10).
     pub const fn holds_an_old_secret(&self) -> bool {
         matches!(self.identity, Identity::Predecessor { .. } | Identity::Superseded | Identity::Retired)
     }

@@ -1,5 +1,5 @@
 //! Which `Host` a development instance answers to: a page of a foreign name
-//! that resolves here (DNS rebinding) gets nothing (HST-01, decision 3).
+//! that resolves here (DNS rebinding) gets nothing (HST-01, D3).
 
 use axum::http::{HeaderMap, Uri, header};
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The cookies to set for the browser that brought `nonce`. The token is minted
-/// now, if the session is still open: an end in between is an end (decision 5).
+/// now, if the session is still open: an end in between is an end (D5).
 /// Frameworks ask twice for one page, so a nonce may be read again while it lasts.
 /// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
 #[utoipa::path(get, path = "/v1/clients/handshake_payload", tag = "Clients", responses((status = 200, description = "Set-Cookie lines"), (status = 404, description = "Unknown or too late")))]

@@ -40,7 +40,7 @@ pub async fn get_session_settings(State(app): State<App>, _: ApplicationServer) 
 }
 
 /// Changes any subset of the session settings, at once for all sessions
-/// (decision 4). `?dry_run=true` changes nothing and counts the sessions that
+/// (D4). `?dry_run=true` changes nothing and counts the sessions that
 /// the change would end; `If-Match` names the version to change.
 #[utoipa::path(patch, path = "/v1/instance/session_settings", tag = "Settings", responses((status = 200, description = "The settings, or the dry run"), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "Neither limit would be on, or a value is not accepted")))]
 pub async fn update_session_settings(

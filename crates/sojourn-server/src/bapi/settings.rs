@@ -116,7 +116,7 @@ pub async fn change(
 ) -> ApiResult<Changed> {
     if !request.dry_run {
         // Sessions are judged by the old settings up to this moment, so what is
-        // known of them has to be stored by then (decision 4).
+        // known of them has to be stored by then (D4).
         app.store().flush_activity().await?;
     }
     let at = app.moment();

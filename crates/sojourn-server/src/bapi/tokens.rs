@@ -21,7 +21,7 @@ use crate::{
 const LIFETIMES: std::ops::RangeInclusive<u64> = 30..=315_360_000;
 
 /// A fresh token, for the usual time or for `expires_in_seconds`, and never
-/// beyond the session's own end (decision 9).
+/// beyond the session's own end (D9).
 #[utoipa::path(post, path = "/v1/sessions/{session_id}/tokens", tag = "Sessions", responses((status = 200, description = "A token"), (status = 401, description = "The session is over"), (status = 404, description = "Unknown")))]
 pub async fn create_session_token(
     State(app): State<App>,

@@ -1,4 +1,4 @@
-//! The test clock (product.md): lets days pass for sessions and codes while
+//! The test clock (decision 7): lets days pass for sessions and codes while
 //! tokens and cookies stay on the wall clock, so that unmodified SDKs go on
 //! verifying.
 

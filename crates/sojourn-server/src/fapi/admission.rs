@@ -46,7 +46,7 @@ pub fn start_session(
 }
 
 /// Refuses whom the browser does not admit, with the client as it is
-/// (product.md, decision 7), once the ends found on the way are durable.
+/// (D7), once the ends found on the way are durable.
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.

@@ -101,7 +101,7 @@ fn hinted_session(token: &str) -> Option<SessionId> {
 }
 
 /// The answer travels in a cookie, so both hosts have to share cookies. Where
-/// they do not, the browser would go in circles: say so instead (decision 2).
+/// they do not, the browser would go in circles: say so instead (D2).
 fn refuse_unshared_cookies(own: &Url, target: &Url) -> ApiResult<()> {
     let (own, theirs) = (own.host_str().unwrap_or(""), target.host_str().unwrap_or(""));
     let parent = own.strip_prefix("clerk.").filter(|parent| parent.contains('.'));

@@ -7,7 +7,7 @@ use base64::{
 };
 
 /// `pk_live_` and the unpadded standard base64 of `<host>$`, also for
-/// development instances (product.md, decision 1): a `pk_test_` key with a
+/// development instances (D1): a `pk_test_` key with a
 /// host of our own makes clerk-js throw on redirects to other origins.
 /// Compat: clerk/javascript packages/shared/src/keys.ts
 pub fn publishable_key(host: &str) -> String {

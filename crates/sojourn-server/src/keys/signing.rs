@@ -1,5 +1,6 @@
 //! RS256 with a two-prime RSA-2048 key, parsed once and kept: parsing costs
-//! more than signing, and the SDKs accept nothing faster (performance.md 1).
+//! more than signing, and the SDKs accept nothing faster.
+//! Compat: clerk/javascript packages/backend/src/jwt/algorithms.ts
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},

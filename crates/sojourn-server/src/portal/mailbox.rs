@@ -1,5 +1,5 @@
 //! Who may see the development mailbox: whoever opened a one-time link that
-//! the server printed, and from then on their browser (product.md, decision 3).
+//! the server printed, and from then on their browser (D3).
 
 use std::sync::Mutex;
 

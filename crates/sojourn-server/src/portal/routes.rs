@@ -85,7 +85,7 @@ async fn show_sign_in(
 /// the browser has room for one session only: then the page signs out who is
 /// signed in, because the component would turn away from a browser that is
 /// taken. The page does it, not this request: no navigation changes anything
-/// (decision 13). Compat: the vendor's `url` of an actor token signs out, too;
+/// (D13). Compat: the vendor's `url` of an actor token signs out, too;
 /// clerk-docs guides/users/impersonation.mdx
 async fn takes_the_place(app: &App, query: &str) -> ApiResult<bool> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;

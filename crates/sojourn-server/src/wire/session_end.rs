@@ -7,7 +7,7 @@ use sojourn_core::session::{Closing, EndReason, EndedBy, Session};
 
 use super::session::activity;
 
-/// The record of an end, for application servers (product.md).
+/// The record of an end, for application servers.
 pub fn record(session: &Session, closing: &Closing) -> Value {
     json!({
         "object": "session_end",

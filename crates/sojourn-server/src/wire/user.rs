@@ -1,5 +1,6 @@
 //! An account on the wire. Every field that the Python SDK insists on is
-//! there, null where we have nothing (wire-backend.md 5.3).
+//! there, null where we have nothing.
+//! Compat: clerk-backend-api (Python) models/user.py
 
 use serde_json::{Map, Value, json};
 use sojourn_core::{

@@ -1,4 +1,4 @@
-//! The test clock and what it makes due (product.md, "The test clock").
+//! The test clock and what it makes due (decision 7).
 
 use serde_json::{Value, json};
 use sojourn_core::{activity::ActivitySource, client::refresh};

@@ -1,4 +1,4 @@
-//! Ended is final and immediate (decision 5), whichever door it came through,
+//! Ended is final and immediate (D5), whichever door it came through,
 //! and what the settings API changes acts on browsers at once.
 
 use serde_json::json;

@@ -136,7 +136,7 @@ async fn s4_no_activity_extends_the_maximum_lifetime() {
         alice.touch(&session).await.assert_ok();
     }
     app.clock.advance(minutes(1) - MOMENT);
-    // Less than a second is left: no token can be told any more (decision 5).
+    // Less than a second is left: no token can be told any more (D5).
     alice.token(&session).await.assert_refused(401, "authentication_invalid");
     alice.session_object(&session).await.assert_ok();
     app.clock.advance(MOMENT);

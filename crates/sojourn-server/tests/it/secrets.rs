@@ -1,4 +1,4 @@
-//! The client secret (SES-01…06, decision 10): who holds it is the browser,
+//! The client secret (SES-01…06, D10): who holds it is the browser,
 //! and nobody else.
 
 use sojourn_testkit::{Answer, FakeBrowser, PASSWORD, TestApp, minutes, seconds};

@@ -1,5 +1,4 @@
-//! Every end leaves one record (product.md, "The record of an end"): a story
-//! for each reason, through the doors by which it happens.
+//! Every end leaves one record (D24): a story for each reason, through the doors by which it happens.
 
 use serde_json::{Value, json};
 use sojourn_core::time::Timestamp;

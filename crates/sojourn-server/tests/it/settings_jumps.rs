@@ -1,5 +1,5 @@
 //! Settings that go there and back: what was over in between stays over, and
-//! what was shortened stays short (decision 4), over HTTP and after a restart.
+//! what was shortened stays short (D4), over HTTP and after a restart.
 
 use std::time::Duration;
 

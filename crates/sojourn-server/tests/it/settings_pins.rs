@@ -1,4 +1,4 @@
-//! Settings that are pinned by configuration (decision 8), with several nodes
+//! Settings that are pinned by configuration (D8), with several nodes
 //! on one store.
 
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! The signed-in account, by the session that the request names. Contract:
-//! wire-frontend.md 5.5.
+//! The signed-in account, by the session that the request names.
+//! Compat: clerk/openapi-specs fapi/2026-05-12.yml, tag `User`
 
 pub mod account;
 pub mod email_addresses;

@@ -181,7 +181,7 @@ async fn begin(
 
 /// Refuses early what `admit` would refuse at the end, so that nobody types a
 /// password for nothing: a second account in single-session mode, or an account
-/// that is signed in here already (product.md, decision 7).
+/// that is signed in here already (D7).
 pub(super) async fn refuse_second(
     app: &App,
     parts: &BrowserCredentials,
