@@ -205,7 +205,7 @@ async fn s9_signing_out_of_nothing_is_no_error() {
 }
 
 #[tokio::test]
-async fn decision_7_switching_multi_session_off_ends_nobody_and_admits_nobody() {
+async fn d7_switching_multi_session_off_ends_nobody_and_admits_nobody() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, alice, bob) = alice_and_bob(&app).await;
     app.user("carol@example.com").await;

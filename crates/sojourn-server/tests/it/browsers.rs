@@ -208,7 +208,7 @@ async fn s7_a_navigation_renews_the_cookie_and_goes_on() {
 }
 
 #[tokio::test]
-async fn decision_15_client_uat_is_the_second_of_the_last_change_of_the_set_or_zero() {
+async fn d15_client_uat_is_the_second_of_the_last_change_of_the_set_or_zero() {
     let app = TestApp::new().multi_session().inactivity(minutes(10)).start().await;
     let alice = app.browser();
     assert_eq!(alice.client().await.set_cookies(), Vec::<&str>::new());
@@ -237,7 +237,7 @@ async fn decision_15_client_uat_is_the_second_of_the_last_change_of_the_set_or_z
 }
 
 #[tokio::test]
-async fn decision_15_client_uat_is_never_later_than_the_tokens_that_come_with_it() {
+async fn d15_client_uat_is_never_later_than_the_tokens_that_come_with_it() {
     let app = TestApp::new().start().await;
     app.clock.advance(std::time::Duration::from_millis(999));
     let alice = app.signed_in("alice@example.com").await;

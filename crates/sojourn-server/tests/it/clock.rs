@@ -137,7 +137,7 @@ async fn a_code_and_a_ticket_that_were_over_stay_over_when_the_clock_is_reset() 
 }
 
 #[tokio::test]
-async fn decision_4_settings_changed_under_the_test_clock_are_judged_in_order_after_a_reset() {
+async fn d4_settings_changed_under_the_test_clock_are_judged_in_order_after_a_reset() {
     let app = TestApp::new().maximum(days(7)).start().await;
     advance(&app, 3600).await;
     let before = app.signed_in("before@example.com").await;
@@ -191,7 +191,7 @@ async fn the_clock_goes_forward_only_and_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn decision_3_there_is_no_clock_where_there_are_no_development_tools() {
+async fn d3_there_is_no_clock_where_there_are_no_development_tools() {
     for app in [TestApp::new().production().start().await, TestApp::new().exposed().start().await] {
         app.backend().get("/dev/clock").await.assert_refused(404, "resource_not_found");
         app.backend()

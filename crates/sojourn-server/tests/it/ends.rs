@@ -24,7 +24,7 @@ fn directive(payload: &Answer, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn decision_5_a_nonce_becomes_a_token_only_while_the_session_is_open() {
+async fn d5_a_nonce_becomes_a_token_only_while_the_session_is_open() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let open = nonce(&alice).await;
@@ -80,7 +80,7 @@ async fn ses_06_after_a_revocation_by_the_application_nothing_gives_a_token() {
 }
 
 #[tokio::test]
-async fn decision_9_a_token_for_the_backend_is_cut_at_the_deadline_of_its_session() {
+async fn d9_a_token_for_the_backend_is_cut_at_the_deadline_of_its_session() {
     let app = TestApp::new().maximum(minutes(10)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(4));

@@ -225,7 +225,7 @@ async fn ses_12_a_clock_that_steps_back_revives_nothing() {
 }
 
 #[tokio::test]
-async fn decision_4_a_stricter_timeout_acts_at_once() {
+async fn d4_a_stricter_timeout_acts_at_once() {
     let app = TestApp::new().inactivity(minutes(30)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(20));
@@ -238,7 +238,7 @@ async fn decision_4_a_stricter_timeout_acts_at_once() {
 }
 
 #[tokio::test]
-async fn decision_4_a_shorter_maximum_binds_a_running_session_and_a_longer_one_gives_nothing_back() {
+async fn d4_a_shorter_maximum_binds_a_running_session_and_a_longer_one_gives_nothing_back() {
     let app = TestApp::new().maximum(days(1)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.change_session_settings(json!({"maximum_lifetime": {"duration_seconds": 7200}})).await;
@@ -255,7 +255,7 @@ async fn decision_4_a_shorter_maximum_binds_a_running_session_and_a_longer_one_g
 }
 
 #[tokio::test]
-async fn decision_4_a_longer_timeout_revives_nothing_that_was_over_in_between() {
+async fn d4_a_longer_timeout_revives_nothing_that_was_over_in_between() {
     let app = TestApp::new().inactivity(minutes(10)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(11));
@@ -267,7 +267,7 @@ async fn decision_4_a_longer_timeout_revives_nothing_that_was_over_in_between() 
 }
 
 #[tokio::test]
-async fn decision_4_a_timeout_switched_off_in_time_ends_nothing() {
+async fn d4_a_timeout_switched_off_in_time_ends_nothing() {
     let app = TestApp::new().inactivity(minutes(10)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(9));

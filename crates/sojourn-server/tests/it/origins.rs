@@ -336,7 +336,7 @@ async fn auz_03_the_backend_api_tells_nothing_without_a_key() {
 }
 
 #[tokio::test]
-async fn decision_11_a_secret_key_in_a_browser_is_refused() {
+async fn d11_a_secret_key_in_a_browser_is_refused() {
     let app = TestApp::new().start().await;
     for origin in ["http://localhost:3000", "http://evil.com", "null"] {
         let request = app.backend().request("GET", "/v1/users").origin(Some(origin));
@@ -358,7 +358,7 @@ async fn cor_02_the_backend_api_answers_no_origin() {
 }
 
 #[tokio::test]
-async fn decision_3_production_and_exposed_instances_have_no_development_tools() {
+async fn d3_production_and_exposed_instances_have_no_development_tools() {
     for app in [TestApp::new().production().start().await, TestApp::new().exposed().start().await] {
         for path in ["/dev/mailbox", "/dev/clock", "/mailbox", "/mailbox?key=x"] {
             let answer = app.backend().request("GET", path).header("host", "localhost").send().await;

@@ -149,7 +149,7 @@ async fn red_01_production_sends_people_to_its_list_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn decision_2_a_handshake_that_cannot_share_cookies_says_so_instead_of_going_in_circles() {
+async fn d2_a_handshake_that_cannot_share_cookies_says_so_instead_of_going_in_circles() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let refused = alice.handshake("http://127.0.0.1:3000/").await;

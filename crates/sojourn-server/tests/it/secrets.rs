@@ -248,7 +248,7 @@ async fn rotated(app: &TestApp) -> (FakeBrowser, String, String, String) {
 }
 
 #[tokio::test]
-async fn decision_10_a_request_that_left_before_a_rotation_reads_and_refreshes_what_was_there_then() {
+async fn d10_a_request_that_left_before_a_rotation_reads_and_refreshes_what_was_there_then() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, old, alice, bob) = rotated(&app).await;
     let read = with_cookie(&browser, &old, "GET", "/v1/client").await;
@@ -274,7 +274,7 @@ async fn decision_10_a_request_that_left_before_a_rotation_reads_and_refreshes_w
 }
 
 #[tokio::test]
-async fn decision_10_an_answer_to_a_known_predecessor_never_sets_a_cookie() {
+async fn d10_an_answer_to_a_known_predecessor_never_sets_a_cookie() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, old, alice, bob) = rotated(&app).await;
     let asked = [
@@ -308,7 +308,7 @@ async fn decision_10_an_answer_to_a_known_predecessor_never_sets_a_cookie() {
 }
 
 #[tokio::test]
-async fn decision_10_the_old_secret_is_good_for_thirty_seconds_at_most() {
+async fn d10_the_old_secret_is_good_for_thirty_seconds_at_most() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, old, alice, _) = rotated(&app).await;
     app.clock.advance(seconds(30) - std::time::Duration::from_millis(1));
@@ -321,7 +321,7 @@ async fn decision_10_the_old_secret_is_good_for_thirty_seconds_at_most() {
 }
 
 #[tokio::test]
-async fn decision_10_the_old_secret_is_good_until_the_new_one_is_seen() {
+async fn d10_the_old_secret_is_good_until_the_new_one_is_seen() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, old, alice, bob) = rotated(&app).await;
     with_cookie(&browser, &old, "POST", &tokens(&alice)).await.assert_ok();

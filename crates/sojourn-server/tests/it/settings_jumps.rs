@@ -42,7 +42,7 @@ const JUMPS: [Jump; 2] = [
 ];
 
 #[tokio::test]
-async fn decision_4_a_jump_there_and_back_revives_nothing_on_the_next_request() {
+async fn d4_a_jump_there_and_back_revives_nothing_on_the_next_request() {
     for Jump { limit, long, short, status } in JUMPS {
         let app = TestApp::new().start().await;
         set(&app, limit, long.as_secs()).await;
@@ -58,7 +58,7 @@ async fn decision_4_a_jump_there_and_back_revives_nothing_on_the_next_request() 
 }
 
 #[tokio::test]
-async fn decision_4_a_jump_there_and_back_revives_nothing_after_a_restart() {
+async fn d4_a_jump_there_and_back_revives_nothing_after_a_restart() {
     for Jump { limit, long, short, status } in JUMPS {
         let app = TestApp::new().on_sqlite().start().await;
         set(&app, limit, long.as_secs()).await;
@@ -77,7 +77,7 @@ async fn decision_4_a_jump_there_and_back_revives_nothing_after_a_restart() {
 }
 
 #[tokio::test]
-async fn decision_4_a_maximum_that_was_shortened_for_a_moment_stays_short_for_those_signed_in_then() {
+async fn d4_a_maximum_that_was_shortened_for_a_moment_stays_short_for_those_signed_in_then() {
     let app = TestApp::new().on_sqlite().start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(days(1) / 2);
@@ -95,7 +95,7 @@ async fn decision_4_a_maximum_that_was_shortened_for_a_moment_stays_short_for_th
 }
 
 #[tokio::test]
-async fn decision_4_a_timeout_that_was_shortened_for_a_moment_ends_nobody_who_was_active_enough() {
+async fn d4_a_timeout_that_was_shortened_for_a_moment_ends_nobody_who_was_active_enough() {
     let app = TestApp::new().inactivity(minutes(30)).on_sqlite().start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(4));
@@ -109,7 +109,7 @@ async fn decision_4_a_timeout_that_was_shortened_for_a_moment_ends_nobody_who_wa
 }
 
 #[tokio::test]
-async fn decision_4_a_rollback_is_a_jump_like_any_other() {
+async fn d4_a_rollback_is_a_jump_like_any_other() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(days(2));

@@ -85,7 +85,7 @@ async fn no_token_after(there: &Arc<Node>, session: &str, cookie: &str, end: imp
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r08_an_end_acknowledged_by_one_node_is_effective_on_the_other_at_once() {
+async fn r_08_an_end_acknowledged_by_one_node_is_effective_on_the_other_at_once() {
     let database = Database::new().await;
     let (a, b) = (Process::start(&database.url()), Process::start(&database.url()));
     for round in 0..8 {
@@ -215,7 +215,7 @@ const HEALED: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "measures how long people are turned away")]
-async fn r05_while_the_database_restarts_people_are_asked_to_try_again_and_nothing_is_lost() {
+async fn r_05_while_the_database_restarts_people_are_asked_to_try_again_and_nothing_is_lost() {
     const PEOPLE: u32 = 4;
     let server = Server::start(true);
     let database = Database::on(server.url(), false).await;

@@ -126,7 +126,7 @@ fn a_rollback_shows_what_it_does_and_makes_a_new_version() {
 }
 
 #[test]
-fn decision_8_what_is_pinned_is_pushed_by_nobody() {
+fn d8_what_is_pinned_is_pushed_by_nobody() {
     let place = Place::start(|command| {
         command.env("SOJOURN_SESSION_SETTINGS__ACTIVITY", "visible");
     });
