@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s3_reads_and_the_backend_are_no_activity_and_everything_a_user_does_is() {
+    fn s3_only_what_the_user_does_is_activity() {
         for activity in [Activity::Token, Activity::Visible] {
             for source in [
                 ActivitySource::SignIn,
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_a_hidden_tab_keeps_a_session_alive_unless_the_setting_says_otherwise() {
+    fn s3_a_hidden_tab_is_activity_unless_switched_off() {
         assert!(Activity::Token.counts(ActivitySource::Token { hidden: true }));
         assert!(!Activity::Visible.counts(ActivitySource::Token { hidden: true }));
     }

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn aut_13_a_code_that_was_never_sent_counts_answers_like_any_other_and_takes_none() {
+    fn aut_13_a_code_never_sent_counts_attempts_and_accepts_none() {
         let email = Email::parse("ada@example.com").expect("valid");
         let mut code = SentCode::unanswerable(Timestamp::from_millis(0), email);
         let now = Timestamp::from_millis(5);

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_answers_for_what_it_ends_and_not_for_what_ends_anyway() {
+    fn a_forecast_counts_only_what_the_change_itself_ends() {
         let start = Timestamp::from_secs(1_700_000_000);
         let policy = Policy::new(version(1, start, Lifetime::Maximum(days(7))));
         let now = start + days(7) - minutes(10);

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_in_browser_goes_back_with_both_names_and_equal_values() {
+    fn a_signed_in_handshake_sets_both_names_to_equal_values() {
         assert_eq!(
             lines(Some("JWT")),
             [
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_out_browser_goes_back_with_a_uat_of_zero_and_no_token() {
+    fn a_signed_out_handshake_sets_uat_zero_and_no_token() {
         let lines = lines(None);
         assert!(lines.iter().any(|line| line.starts_with("__client_uat=0;")));
         assert!(lines.iter().any(|line| line.starts_with("__session=; Path=/; Max-Age=0")));

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn production_refuses_less_than_five_minutes_and_development_does_not() {
+    fn only_production_refuses_less_than_five_minutes() {
         let lifetime = Lifetime::new(Some(seconds(299)), Some(days(1))).expect("one is on");
         assert_eq!(
             lifetime.within(Bounds::PRODUCTION),

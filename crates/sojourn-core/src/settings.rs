@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_off_cannot_be_given_a_length_that_it_could_not_have() {
+    fn a_disabled_limit_still_has_bounds_on_its_length() {
         let too_long = patch(json!({"inactivity_timeout": {"duration_seconds": u64::MAX}}));
         let refused = SessionSettings::default().change(&too_long, Bounds::PRODUCTION);
         assert!(matches!(refused, Err(LifetimeError::TooLong { .. })), "{refused:?}");

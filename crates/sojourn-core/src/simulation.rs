@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_office_hours_under_seven_days_mean_a_sign_in_a_week_in_the_middle_of_the_morning() {
+    fn s4_seven_days_and_office_hours_mean_one_sign_in_a_week() {
         let office = scenario(Lifetime::Maximum(days(7)), &["mon-fri 9:00-17:00"], days(28));
         assert_eq!(
             told(&office),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_half_an_hour_means_a_sign_in_each_morning_and_after_lunch_and_says_since_when() {
+    fn s3_half_an_hour_means_a_sign_in_morning_and_after_lunch() {
         let lifetime = Lifetime::Inactivity(minutes(30));
         let day = scenario(lifetime, &["mon-fri 9:00-12:00", "mon-fri 13:00-17:00"], days(2));
         let sign_ins = simulate(&day);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_a_weekend_is_a_gap_that_a_day_of_inactivity_does_not_survive_and_three_days_do() {
+    fn s3_a_weekend_outlasts_one_idle_day_but_not_three() {
         let office = |timeout| scenario(Lifetime::Inactivity(timeout), &["mon-fri 9:00-17:00"], days(21));
         let mondays =
             [(9.0, Cause::FirstVisit), (177.0, Cause::InactivityTimeout), (345.0, Cause::InactivityTimeout)];
@@ -288,21 +288,21 @@ mod tests {
     }
 
     #[test]
-    fn s4_it_also_ends_in_the_middle_of_work_and_is_noticed_by_the_next_token() {
+    fn s4_a_session_ends_in_mid_work_at_the_next_refresh() {
         let lifetime = Lifetime::Maximum(minutes(90));
         let open = scenario(lifetime, &["mon 9:00-12:30"], days(1));
         assert_eq!(told(&open).iter().map(|(at, _)| *at).collect::<Vec<_>>(), [9.0, 10.5, 12.0]);
     }
 
     #[test]
-    fn s3_a_timeout_shorter_than_a_token_signs_out_whoever_is_at_work() {
+    fn s3_a_timeout_shorter_than_a_token_ends_active_work() {
         let lifetime = Lifetime::Inactivity(seconds(45));
         let busy = scenario(lifetime, &["mon 9:00-9:05"], days(1));
         assert_eq!(told(&busy).len(), 5);
     }
 
     #[test]
-    fn s7_a_user_who_stays_away_for_400_days_is_signed_out_by_the_browser_and_one_who_returns_is_not() {
+    fn s7_only_400_days_of_absence_lose_the_cookie() {
         let lifetime = Lifetime::Maximum(days(3000));
         let away = Scenario {
             visits: visits(&[Habit::Every(days(400))], MONDAY, MONDAY + days(801)),
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn s7_cleared_cookies_and_a_closed_private_window_mean_signing_in_again() {
+    fn s7_cleared_cookies_or_a_closed_private_window_sign_out() {
         let plain = scenario(Lifetime::DEFAULT, &["daily 10:00-10:10"], days(4));
         assert_eq!(told(&plain).len(), 1);
         let cleared = Scenario { cleared: vec![MONDAY + days(1)], ..plain.clone() };

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_from_where_it_was_moved_to_and_leaves_the_wall_alone() {
+    fn an_advanced_clock_runs_on_and_leaves_the_wall_clock_alone() {
         let clock = TestClock::default().advance(WALL, minutes(31)).expect("forward");
         let later = WALL + seconds(5);
         assert_eq!(clock.read(later), Moment { now: later + minutes(31), wall: later });

@@ -211,7 +211,7 @@ mod tests {
     use crate::testing::SeededRng;
 
     #[test]
-    fn aut_03_a_renewed_hash_is_the_same_password_and_a_new_one_is_not_even_in_the_same_millisecond() {
+    fn aut_03_a_rehash_is_the_same_password_and_a_new_one_is_not() {
         let (now, hash) = (Timestamp::from_millis(5), |text: &str| PasswordHash(text.to_owned()));
         let mut ada = User::new(UserId::generate(now, &mut SeededRng::new(1)), now);
         ada.set_password(hash("old"), now);

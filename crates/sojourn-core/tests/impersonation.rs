@@ -84,7 +84,7 @@ fn end(now: Timestamp, policy: &Policy, session: &Session) -> Option<(Timestamp,
 }
 
 #[test]
-fn ses_21_ten_minutes_without_activity_end_it_sharp_whatever_the_settings() {
+fn ses_21_ten_idle_minutes_end_it_whatever_the_settings() {
     let session = acted_by_sam(minutes(30));
     let deadline = START + INACTIVITY;
     assert_eq!(deadline, START + minutes(10));
@@ -98,7 +98,7 @@ fn ses_21_ten_minutes_without_activity_end_it_sharp_whatever_the_settings() {
 }
 
 #[test]
-fn ses_21_its_own_maximum_ends_it_sharp_whatever_the_activity_and_the_settings() {
+fn ses_21_its_own_maximum_ends_it_whatever_the_settings() {
     let deadline = START + minutes(30);
     let mut session = acted_by_sam(minutes(30));
     session.last_active_at = deadline - INSTANT;
@@ -123,7 +123,7 @@ fn ses_21_a_tie_of_both_limits_counts_as_the_maximum() {
 }
 
 #[test]
-fn ses_21_what_counts_as_its_activity_does_not_depend_on_the_settings() {
+fn ses_21_its_activity_does_not_depend_on_the_settings() {
     let visible = PolicyVersion { activity: Activity::Visible, ..version(1, START, Lifetime::DEFAULT) };
     let hidden = SessionInput::Activity(ActivitySource::Token { hidden: true });
     let later = START + minutes(5);
@@ -137,7 +137,7 @@ fn ses_21_what_counts_as_its_activity_does_not_depend_on_the_settings() {
 }
 
 #[test]
-fn ses_21_no_change_of_settings_ends_it_and_no_dry_run_counts_it() {
+fn ses_21_no_settings_change_ends_it_or_counts_it() {
     let policy = Policy::new(version(1, START, Lifetime::DEFAULT));
     let now = START + minutes(5);
     let next = version(2, now, Lifetime::Both { inactivity: seconds(1), maximum: seconds(1) });

@@ -53,7 +53,7 @@ fn policy(versions: &[(i64, Lifetime)]) -> Policy {
 }
 
 #[test]
-fn ses_17_a_clock_that_is_behind_keeps_nobody_signed_in_who_was_signed_out_with_everybody() {
+fn ses_17_a_slow_clock_does_not_undo_a_revocation_of_all() {
     let hour = Lifetime::Maximum(minutes(60));
     let begun = version(1, 0, hour);
     let next = PolicyVersion { ends_all: true, ..version(2, 5000, hour) };
@@ -196,7 +196,7 @@ fn s5_the_earlier_limit_ends_it_and_a_tie_counts_as_the_maximum() {
 }
 
 #[test]
-fn a_stricter_setting_acts_at_once_and_a_looser_one_gives_nothing_back() {
+fn stricter_settings_act_at_once_looser_ones_revive_nothing() {
     let week = Lifetime::DEFAULT;
     let day = Lifetime::Maximum(days(1));
     let three_days = (days(3).as_millis()) as i64;
@@ -214,7 +214,7 @@ fn a_stricter_setting_acts_at_once_and_a_looser_one_gives_nothing_back() {
 }
 
 #[test]
-fn a_session_older_than_the_first_settings_lives_by_them_from_its_beginning() {
+fn a_session_older_than_all_settings_follows_the_first() {
     // Two nodes whose clocks differ, or a test clock that was reset while somebody signed in.
     let policy = policy(&[(minutes(20).as_millis() as i64, Lifetime::Inactivity(minutes(5)))]);
     let deadline = at(0) + minutes(5);

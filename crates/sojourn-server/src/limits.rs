@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sixth_sign_in_within_ten_seconds_is_turned_away_and_told_when_to_come_back() {
+    fn the_sixth_sign_in_within_ten_seconds_is_limited() {
         let limits = Limits::new(true);
         for _ in 0..5 {
             limits.creation("192.0.2.1").expect("within the limit");

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_value_changes_neither_to_another_nor_to_none_and_says_where_it_is_pinned() {
+    fn a_pinned_value_cannot_change_and_names_its_pin() {
         let home = Some("https://example.com/");
         let before = document(3600, home, "x");
         for after in [document(60, home, "x"), document(3600, None, "x")] {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pinned_may_stay_or_become_what_it_is_pinned_to_and_everything_else_may_change() {
+    fn only_pinned_values_are_refused_a_change() {
         let home = Some("https://example.com/");
         pins().allow(&document(3600, home, "x"), &document(3600, home, "y")).expect("another name");
         pins().allow(&document(60, home, "x"), &document(3600, home, "x")).expect("to the pin");

@@ -68,7 +68,7 @@ async fn a_truncated_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_refused_or_read_as_far_as_it_goes_but_never_emptied() {
+async fn r_16_a_damaged_database_is_never_emptied() {
     let (_folder, path) = folder();
     database(&path).await;
     let whole = fs::read(&path).expect("read");
@@ -190,7 +190,7 @@ async fn activity_is_stored_within_a_second_once_it_is_coarse_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_locked_database_is_unavailable_within_two_seconds_and_heals() {
+async fn r_04_a_locked_database_is_unavailable_within_two_seconds() {
     let (_folder, path) = folder();
     let mut world = World::new(Store::sqlite(&path).expect("a database"), 1).await;
     let ada = world.user("Ada", 1).await;

@@ -254,7 +254,7 @@ async fn nobody_reads_what_was_before_a_change_that_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_row_that_an_operator_mends_in_the_file_is_seen_within_a_second() {
+async fn a_row_edited_by_an_operator_is_seen_within_a_second() {
     let (_folder, path) = folder();
     let mut world = World::new(Store::sqlite(&path).expect("a database"), 1).await;
     let client = world.client(1).await;

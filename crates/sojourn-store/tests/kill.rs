@@ -110,7 +110,7 @@ fn integrity(path: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
+async fn r_01_acknowledged_writes_survive_a_kill() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("sojourn.db");
     let mut rng = SeededRng::new(u64::from_le_bytes(SeededRng::new(2026).array()));
@@ -164,7 +164,7 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
 }
 
 #[tokio::test]
-async fn a_log_cut_anywhere_holds_a_prefix_of_what_was_committed() {
+async fn r_02_a_truncated_log_holds_a_prefix_of_the_commits() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("sojourn.db");
     let mut world = World::new(Store::sqlite(&path).expect("a database"), 1).await;

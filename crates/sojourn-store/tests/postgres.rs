@@ -239,7 +239,7 @@ async fn a_decision_waits_for_settings_that_are_being_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn late_activity_of_one_node_and_a_closing_of_another_leave_the_session_as_it_ended() {
+async fn late_activity_of_one_node_does_not_undo_a_closing() {
     let database = Database::new().await;
     let mut here = World::new(open(&database).await, 1).await;
     let there = other_node(&here, &database, 2).await;

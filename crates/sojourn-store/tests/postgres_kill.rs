@@ -118,7 +118,7 @@ async fn check(store: &Store, instance: InstanceId, fact: Fact) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_acknowledged_survives_a_crash_of_the_server_and_the_pool_heals() {
+async fn r_05_acknowledged_writes_survive_a_database_crash() {
     let server = Server::start(true);
     let database = Database::on(server.url(), false).await;
     let store = Store::postgres(&database.url()).await.expect("a database");

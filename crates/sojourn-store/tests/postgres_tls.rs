@@ -58,7 +58,7 @@ async fn refused(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_server_is_believed_by_its_certificate_its_name_and_who_signed_it() {
+async fn a_server_certificate_is_checked_with_name_and_issuer() {
     let (ours, foreign) = (Authority::new(), Authority::new());
     let server = Server::on_the_network(Some(&ours.certify(&["localhost", "db.internal"])));
     let encrypted = [Some("TLSv1.3".to_owned())];

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_only_cookie_stays_with_its_host_and_a_domain_cookie_goes_below() {
+    fn a_domain_cookie_reaches_subdomains_a_host_only_one_not() {
         let mut jar = Jar::default();
         let here = url("https://clerk.example.com/");
         jar.take(&here, "a=1; Path=/; Max-Age=60", START);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_do_not_see_what_is_hidden_and_other_sites_do_not_send_what_is_lax() {
+    fn http_only_and_same_site_lax_are_respected() {
         let mut jar = Jar::default();
         let here = url("http://localhost:4000/");
         jar.take(&here, "a=1; Path=/; HttpOnly; SameSite=Lax", START);

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn inp_02_an_address_holds_as_many_connections_as_it_may_and_gets_a_place_back() {
+    fn inp_02_an_address_has_a_maximum_of_connections() {
         let census = Census::new(CAPS);
         let first = admit(&census, "192.0.2.1").expect("a place");
         let _second = admit(&census, "192.0.2.1").expect("a place");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn inp_02_the_addresses_of_one_host_in_ipv6_count_as_one_and_so_does_an_embedded_ipv4() {
+    fn inp_02_ipv6_addresses_of_one_host_count_as_one() {
         let census = Census::new(CAPS);
         let _places = [admit(&census, "2001:db8::1"), admit(&census, "2001:db8::2")];
         assert!(admit(&census, "2001:db8::3").is_none());

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn inp_02_a_connection_that_is_silent_or_slow_with_a_head_is_closed() {
+    async fn inp_02_a_silent_connection_or_slow_head_is_closed() {
         let short = Duration::from_millis(50);
         let terms = Terms { silence: short, ..Terms::new(CAPS, refuse, short) };
         let server = start_on(Router::new(), terms).await;

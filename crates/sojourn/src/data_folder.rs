@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_without_its_key_refuses_the_start_and_makes_no_second_key() {
+    fn d11_a_database_without_its_key_refuses_the_start() {
         let (_outer, path) = folder();
         assert_eq!(key(&path, true).expect_err("no key").code, "master_key_missing");
         assert!(!path.join(MASTER_KEY).exists());

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_stops_leaves_the_file_of_another_that_started_since() {
+    fn a_stopping_server_leaves_the_file_of_its_successor() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let first = file(1).publish(folder.path()).expect("written");
         let second = file(std::process::id()).publish(folder.path()).expect("written");

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_proved_address_becomes_the_primary_one_and_the_primary_one_stays() {
+    fn only_a_verified_address_becomes_primary() {
         let (mut ada, old, new) = ada();
         assert_eq!(ada.make_primary(new), Err(EmailRefusal::Unverified));
         assert_eq!(ada.remove_email(old, NOW), Err(EmailRefusal::Primary));

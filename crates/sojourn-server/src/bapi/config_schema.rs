@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_describes_each_setting_and_no_other_with_its_default() {
+    fn the_schema_lists_exactly_the_settings_with_defaults() {
         walk("", &schema(Bounds::DEVELOPMENT, true), &Value::Object(defaults()));
     }
 

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn changed_settings_and_a_clock_that_was_reset_are_looked_at_at_once() {
+    fn a_settings_change_or_clock_reset_sweeps_at_once() {
         let schedule = noted(&Swept::default());
         assert!(!schedule.is_due(Moment::real(START), &settings(1)));
         assert!(schedule.is_due(Moment::real(START), &settings(2)));

@@ -45,7 +45,7 @@ fn a_wanted_version_is_resolved_to_the_newest_that_fits() {
 }
 
 #[tokio::test]
-async fn an_exact_version_may_be_kept_for_ever_and_a_major_one_for_minutes() {
+async fn an_exact_version_is_immutable_and_a_major_one_is_not() {
     let (status, headers, body) = ask("GET", &script(), &[]).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers[CACHE_CONTROL], FOR_EVER);

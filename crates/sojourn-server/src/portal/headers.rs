@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_style_of_the_embedded_components_is_the_one_allowed() {
+    fn only_the_caret_style_of_the_components_is_allowed() {
         let style = super::super::bundles::embedded_texts("@clerk/ui")
             .find_map(|text| {
                 let at = text.find("@keyframes caret-blink-animation")?;

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_script_of_a_portal_page_is_a_file_of_ours_with_the_nonce() {
+    fn every_portal_script_is_our_own_file_with_the_nonce() {
         for view in [PortalView::SignIn, PortalView::SignUp, PortalView::User] {
             let html = render_portal(&PAGE, view, "n0nce").unwrap();
             let scripts: Vec<_> =

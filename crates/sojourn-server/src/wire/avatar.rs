@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_holds_initials_and_nothing_that_a_name_could_inject() {
+    fn an_avatar_shows_initials_and_no_name_injects_markup() {
         let now = Timestamp::from_millis(0);
         let mut user = User::new(UserId::generate(now, &mut SeededRng::new(1)), now);
         user.first_name = Some("<script>".to_owned());

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn who_acted_as_the_account_is_named_for_what_they_did_here_only() {
+    fn the_actor_is_named_only_for_ends_of_the_actor() {
         let mut session = session();
         let user = json!(session.user_id);
         assert_eq!(actor_id(&session, &closing(EndReason::SignedOut, EndedBy::User)), user);

@@ -23,7 +23,7 @@ fn emails(answer: &sojourn_testkit::Answer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn s8_by_default_a_second_account_is_refused_with_session_exists_and_the_client() {
+async fn s8_by_default_a_second_account_is_session_exists() {
     let app = TestApp::new().start().await;
     app.user("bob@example.com").await;
     let browser = app.signed_in("alice@example.com").await;
@@ -42,7 +42,7 @@ async fn s8_by_default_a_second_account_is_refused_with_session_exists_and_the_c
 }
 
 #[tokio::test]
-async fn ses_14_an_attempt_begun_before_somebody_signed_in_is_refused_at_its_end() {
+async fn ses_14_an_attempt_begun_before_a_sign_in_is_refused() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     app.user("bob@example.com").await;
@@ -78,7 +78,7 @@ async fn a_ticket_on_the_sign_up_page_signs_its_account_in_once() {
 }
 
 #[tokio::test]
-async fn s8_several_accounts_are_signed_in_at_once_and_the_newest_is_active() {
+async fn s8_the_newest_of_several_accounts_is_active() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, alice, bob) = alice_and_bob(&app).await;
     let client = browser.client().await;
@@ -184,7 +184,7 @@ async fn s9_signing_out_of_all_keeps_the_client_and_its_id() {
 }
 
 #[tokio::test]
-async fn s9_signing_out_of_what_is_over_already_keeps_the_browser_known() {
+async fn s9_signing_out_of_a_closed_session_keeps_the_client() {
     let app = TestApp::new().inactivity(minutes(5)).start().await;
     let browser = app.signed_in("alice@example.com").await;
     let before = browser.client().await.client();

@@ -41,7 +41,7 @@ async fn without_a_key_no_address_tells_whether_anything_exists() {
 }
 
 #[tokio::test]
-async fn every_answer_is_bare_json_because_sdks_compare_the_type_as_text() {
+async fn every_answer_has_exactly_the_bare_json_content_type() {
     let app = TestApp::new().start().await;
     for (method, path) in routes() {
         let answer = app.backend().request(&method, &path).json(&json!({})).send().await;
@@ -89,7 +89,7 @@ async fn the_key_set_is_never_limited_and_everything_else_is() {
 }
 
 #[tokio::test]
-async fn the_instance_says_what_sdks_insist_on_and_takes_what_they_send() {
+async fn the_instance_has_the_fields_that_sdks_require() {
     let app = TestApp::new().start().await;
     let backend = app.backend();
     let change = json!({"test_mode": false, "allowed_origins": ["https://app.example.com"], "support_email": "a@b.c", "hibp": null});

@@ -20,7 +20,7 @@ fn value<'a>(lines: &'a [String], name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_nonce_is_redeemed_for_a_token_of_that_moment_and_may_be_read_again() {
+async fn a_nonce_gives_a_fresh_token_and_may_be_read_again() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let nonce = nonce(&alice).await;
@@ -40,7 +40,7 @@ async fn a_nonce_is_redeemed_for_a_token_of_that_moment_and_may_be_read_again() 
 }
 
 #[tokio::test]
-async fn an_unknown_nonce_is_not_found_and_a_missing_one_is_said_to_be_missing() {
+async fn an_unknown_nonce_is_404_and_a_missing_one_is_named() {
     let app = TestApp::new().start().await;
     let backend = app.backend();
     backend.get("/v1/clients/handshake_payload?nonce=x").await.assert_refused(404, "resource_not_found");
@@ -48,7 +48,7 @@ async fn an_unknown_nonce_is_not_found_and_a_missing_one_is_said_to_be_missing()
 }
 
 #[tokio::test]
-async fn a_session_that_ends_before_the_nonce_is_redeemed_gets_no_token() {
+async fn a_session_closed_before_redemption_gets_no_token() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let nonce = nonce(&alice).await;
@@ -71,7 +71,7 @@ async fn redeeming_is_no_activity() {
 }
 
 #[tokio::test]
-async fn a_production_handshake_marks_cookies_secure_and_shares_uat_with_the_application() {
+async fn a_production_handshake_is_secure_and_shares_client_uat() {
     let app = TestApp::new().production().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let answer = alice.handshake("https://app.example.com/").await;

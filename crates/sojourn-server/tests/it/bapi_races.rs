@@ -41,7 +41,7 @@ async fn nobody_slips_in_while_the_account_is_banned_or_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_token_is_minted_for_a_request_that_starts_after_a_revocation_was_told() {
+async fn no_token_is_issued_after_an_acknowledged_revocation() {
     let app = TestApp::new().multi_session().on_sqlite().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let session = alice.session();

@@ -13,7 +13,7 @@ async fn statuses(backend: &Backend, query: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn python_reads_a_bare_list_whatever_it_asks_for_and_others_read_a_page() {
+async fn python_gets_a_bare_list_and_other_sdks_a_page() {
     let app = TestApp::new().start().await;
     app.signed_in("alice@example.com").await;
     let ask = async |agent: &str| {
@@ -29,7 +29,7 @@ async fn python_reads_a_bare_list_whatever_it_asks_for_and_others_read_a_page() 
 }
 
 #[tokio::test]
-async fn statuses_filters_and_counts_agree_although_nobody_closed_what_is_over() {
+async fn filters_and_counts_include_overdue_sessions_not_yet_closed() {
     let builder = || TestApp::new().inactivity(minutes(30)).maximum(minutes(50));
     statuses_filters_and_counts(builder().start().await).await;
     statuses_filters_and_counts(builder().on_sqlite().start().await).await;
@@ -121,7 +121,7 @@ async fn revoking_what_is_over_already_records_its_own_end() {
 }
 
 #[tokio::test]
-async fn s3_tokens_for_servers_are_no_activity_and_never_outlive_the_session() {
+async fn s3_backend_tokens_are_no_activity_and_end_in_time() {
     let app = TestApp::new().inactivity(minutes(30)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     let tokens = format!("/v1/sessions/{}/tokens", alice.session());
@@ -146,7 +146,7 @@ async fn s3_tokens_for_servers_are_no_activity_and_never_outlive_the_session() {
 }
 
 #[tokio::test]
-async fn a_development_instance_makes_sessions_for_tests_and_a_production_one_does_not() {
+async fn only_development_creates_sessions_without_a_sign_in() {
     let app = TestApp::new().start().await;
     let user = app.user("alice@example.com").await;
     let made = app.backend().post("/v1/sessions", json!({"user_id": user.id})).await;

@@ -12,7 +12,7 @@ fn error(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn s1_a_new_instance_has_seven_days_at_most_and_no_inactivity_timeout() {
+async fn s1_a_new_instance_has_only_a_maximum_of_seven_days() {
     let app = TestApp::new().start().await;
     let settings = app.backend().get(SESSION).await.json();
     assert_eq!(
@@ -73,7 +73,7 @@ async fn a_change_meant_for_another_version_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_whom_the_change_would_end_and_changes_nothing() {
+async fn a_dry_run_counts_sessions_and_changes_nothing() {
     dry_run(TestApp::new().start().await).await;
     dry_run(TestApp::new().on_sqlite().start().await).await;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sojourn_testkit::{PASSWORD, TestApp, WRONG_PASSWORD};
 
 #[tokio::test]
-async fn a_user_made_by_the_application_signs_in_with_the_password_it_was_given() {
+async fn a_created_user_signs_in_with_the_given_password() {
     let app = TestApp::new().start().await;
     let made = app.backend().post("/v1/users", json!({
         "email_address": ["Ada@Example.com", "ada@work.example"], "password": PASSWORD,
@@ -119,7 +119,7 @@ async fn filters_find_whom_they_name_and_never_more() {
 }
 
 #[tokio::test]
-async fn inp_04_a_filter_is_a_value_and_never_a_pattern_or_a_statement() {
+async fn inp_04_a_filter_is_never_a_pattern_or_a_statement() {
     for app in [TestApp::new().start().await, TestApp::new().on_sqlite().start().await] {
         app.user("al_ice@example.com").await;
         app.user("alxice@example.com").await;

@@ -42,7 +42,7 @@ async fn cok_01_each_cookie_of_a_sign_in_over_http() {
 }
 
 #[tokio::test]
-async fn cok_01_in_production_the_client_cookie_is_plain_secure_and_host_only() {
+async fn cok_01_the_production_cookie_is_secure_and_host_only() {
     let app = TestApp::new().production().start().await;
     app.user("alice@example.com").await;
     let alice = app.browser();
@@ -55,7 +55,7 @@ async fn cok_01_in_production_the_client_cookie_is_plain_secure_and_host_only() 
 }
 
 #[tokio::test]
-async fn cok_05_in_production_the_pages_of_the_application_see_client_uat_and_nothing_else() {
+async fn cok_05_applications_see_only_client_uat_in_production() {
     let app = TestApp::new().production().start().await;
     app.user("alice@example.com").await;
     let alice = app.browser();
@@ -155,7 +155,7 @@ async fn a_cookie_of_another_application_hides_nothing_of_ours() {
 }
 
 #[tokio::test]
-async fn cok_03_no_cookie_asks_for_more_than_400_days_and_each_visit_renews_it() {
+async fn cok_03_cookies_last_400_days_and_each_visit_renews_them() {
     let app = TestApp::new().maximum(days(3650)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     for _ in 0..3 {
@@ -208,7 +208,7 @@ async fn s7_a_navigation_renews_the_cookie_and_goes_on() {
 }
 
 #[tokio::test]
-async fn d15_client_uat_is_the_second_of_the_last_change_of_the_set_or_zero() {
+async fn d15_client_uat_is_the_last_change_of_the_set_or_zero() {
     let app = TestApp::new().multi_session().inactivity(minutes(10)).start().await;
     let alice = app.browser();
     assert_eq!(alice.client().await.set_cookies(), Vec::<&str>::new());
@@ -237,7 +237,7 @@ async fn d15_client_uat_is_the_second_of_the_last_change_of_the_set_or_zero() {
 }
 
 #[tokio::test]
-async fn d15_client_uat_is_never_later_than_the_tokens_that_come_with_it() {
+async fn d15_client_uat_is_never_later_than_its_tokens() {
     let app = TestApp::new().start().await;
     app.clock.advance(std::time::Duration::from_millis(999));
     let alice = app.signed_in("alice@example.com").await;
@@ -248,7 +248,7 @@ async fn d15_client_uat_is_never_later_than_the_tokens_that_come_with_it() {
 }
 
 #[tokio::test]
-async fn updated_at_grows_strictly_with_every_change_although_the_clock_stands_still() {
+async fn d15_updated_at_grows_with_every_change_on_a_frozen_clock() {
     let app = TestApp::new().multi_session().start().await;
     app.user("alice@example.com").await;
     app.user("bob@example.com").await;

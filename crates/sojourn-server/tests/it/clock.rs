@@ -76,7 +76,7 @@ async fn tokens_cookies_and_uat_stay_on_the_wall_clock() {
 }
 
 #[tokio::test]
-async fn a_frozen_clock_stands_still_and_what_browsers_compare_still_grows() {
+async fn a_frozen_clock_still_advances_updated_at() {
     let app = TestApp::new().inactivity(minutes(30)).multi_session().start().await;
     let frozen = clock(&app, "freeze", json!({})).await.json();
     assert_eq!((&frozen["frozen"], &frozen["offset_ms"]), (&json!(true), &json!(0)));
@@ -126,7 +126,7 @@ async fn ses_12_a_reset_revives_nothing_and_lengthens_nothing() {
 }
 
 #[tokio::test]
-async fn a_code_and_a_ticket_that_were_over_stay_over_when_the_clock_is_reset() {
+async fn expired_codes_and_tickets_stay_expired_after_a_reset() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     let ticket = app.ticket("alice@example.com", minutes(10)).await;
@@ -137,7 +137,7 @@ async fn a_code_and_a_ticket_that_were_over_stay_over_when_the_clock_is_reset() 
 }
 
 #[tokio::test]
-async fn d4_settings_changed_under_the_test_clock_are_judged_in_order_after_a_reset() {
+async fn d4_settings_versions_keep_their_order_after_a_reset() {
     let app = TestApp::new().maximum(days(7)).start().await;
     advance(&app, 3600).await;
     let before = app.signed_in("before@example.com").await;
@@ -218,7 +218,7 @@ async fn ended_sessions_are_kept_as_long_as_the_settings_say() {
 }
 
 #[tokio::test]
-async fn the_sweeper_finds_everything_that_is_due_in_any_number_of_sessions() {
+async fn the_sweeper_finds_every_overdue_session() {
     // More than two groups of the sweeper, without a password for each.
     let app = TestApp::new().inactivity(minutes(30)).start().await;
     let user = app.user("alice@example.com").await;
@@ -250,7 +250,7 @@ async fn s3_a_hidden_tab_is_no_activity_where_the_setting_says_so() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_on_its_way_during_a_reset_is_no_activity_of_a_time_to_come() {
+async fn a_request_during_a_clock_reset_is_no_future_activity() {
     let app = TestApp::new().inactivity(minutes(30)).start().await;
     advance(&app, 86_400).await;
     let alice = app.signed_in("alice@example.com").await;

@@ -4,7 +4,7 @@
 use sojourn_testkit::{FakeBrowser, TestApp};
 
 #[tokio::test]
-async fn aut_01_a_password_has_8_to_72_characters_of_any_kind_and_all_of_them_count() {
+async fn aut_01_a_password_has_8_to_72_significant_characters() {
     let app = TestApp::new().verify_at_sign_up(false).start().await;
     // Four bytes each: far beyond the 72 bytes that some hashes look at.
     let long = "🔑".repeat(71);
@@ -74,7 +74,7 @@ async fn verified(browser: &FakeBrowser) -> bool {
 }
 
 #[tokio::test]
-async fn the_first_code_answered_at_an_unverified_primary_address_verifies_it() {
+async fn the_first_correct_code_verifies_the_primary_address() {
     let code = ("strategy", "email_code");
     let reset = ("strategy", "reset_password_email_code");
     for strategy in [code, reset] {

@@ -60,7 +60,7 @@ async fn a_refusal_tells_the_browser_how_its_session_ended() {
 }
 
 #[tokio::test]
-async fn foreign_and_unknown_sessions_are_refused_alike_and_without_an_end() {
+async fn foreign_and_unknown_sessions_get_no_end_notice() {
     let app = TestApp::new().start().await;
     let ended = app.signed_in("bob@example.com").await.session();
     revoke(&app, &ended).await;
@@ -80,7 +80,7 @@ async fn foreign_and_unknown_sessions_are_refused_alike_and_without_an_end() {
 }
 
 #[tokio::test]
-async fn the_secret_before_the_last_learns_only_of_sessions_from_before_it_was_replaced() {
+async fn an_old_secret_learns_only_of_ends_from_its_own_time() {
     let app = TestApp::new().multi_session().start().await;
     app.user("bob@example.com").await;
     let browser = app.signed_in("alice@example.com").await;
@@ -101,7 +101,7 @@ async fn the_secret_before_the_last_learns_only_of_sessions_from_before_it_was_r
 }
 
 #[tokio::test]
-async fn a_session_in_its_last_second_is_refused_without_an_end_because_it_has_none_yet() {
+async fn a_session_in_its_last_second_has_no_end_notice() {
     let app = TestApp::new().maximum(minutes(10)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(10) - std::time::Duration::from_millis(500));
@@ -141,7 +141,7 @@ async fn the_sign_in_page_says_why_nobody_is_signed_in_any_more() {
 }
 
 #[tokio::test]
-async fn the_sign_in_page_tells_nobody_but_the_browser_that_held_the_session() {
+async fn the_notice_shows_only_in_the_browser_of_the_session() {
     let app = TestApp::new().inactivity(minutes(30)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     let cookie = alice.client_cookie().expect("a cookie");
@@ -180,7 +180,7 @@ async fn the_sign_in_page_tells_nothing_to_a_secret_that_was_replaced() {
 }
 
 #[tokio::test]
-async fn the_sign_in_page_is_silent_again_once_somebody_signed_in_or_left_by_themselves() {
+async fn the_notice_goes_after_a_sign_in_or_a_sign_out() {
     let app = TestApp::new().multi_session().start().await;
     app.user("bob@example.com").await;
     let browser = app.signed_in("alice@example.com").await;
@@ -194,7 +194,7 @@ async fn the_sign_in_page_is_silent_again_once_somebody_signed_in_or_left_by_the
 }
 
 #[tokio::test]
-async fn the_sign_in_page_has_words_for_every_end_that_a_user_did_not_want() {
+async fn every_unwanted_end_has_its_text_on_the_sign_in_page() {
     let at = "You were signed out at 00:00 UTC";
     let app = TestApp::new().maximum(days(7)).start().await;
     let user = app.user("alice@example.com").await.id;

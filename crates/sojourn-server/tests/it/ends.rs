@@ -44,7 +44,7 @@ async fn d5_a_nonce_becomes_a_token_only_while_the_session_is_open() {
 }
 
 #[tokio::test]
-async fn cok_08_a_nonce_is_good_for_a_minute_and_only_with_the_secret_key() {
+async fn cok_08_a_nonce_lasts_a_minute_and_needs_the_secret_key() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let code = nonce(&alice).await;
@@ -59,7 +59,7 @@ async fn cok_08_a_nonce_is_good_for_a_minute_and_only_with_the_secret_key() {
 }
 
 #[tokio::test]
-async fn ses_06_after_a_revocation_by_the_application_nothing_gives_a_token() {
+async fn ses_06_after_a_revocation_nothing_gives_a_token() {
     let app = TestApp::new().multi_session().start().await;
     app.user("bob@example.com").await;
     let browser = app.signed_in("alice@example.com").await;
@@ -80,7 +80,7 @@ async fn ses_06_after_a_revocation_by_the_application_nothing_gives_a_token() {
 }
 
 #[tokio::test]
-async fn d9_a_token_for_the_backend_is_cut_at_the_deadline_of_its_session() {
+async fn d9_a_backend_token_is_cut_at_the_session_deadline() {
     let app = TestApp::new().maximum(minutes(10)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(4));
@@ -132,7 +132,7 @@ async fn s2_the_settings_api_refuses_to_leave_neither_limit_on() {
 }
 
 #[tokio::test]
-async fn s1_a_change_by_the_settings_api_acts_on_open_sessions_at_once() {
+async fn s1_a_settings_change_acts_on_open_sessions_at_once() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(45));
@@ -161,7 +161,7 @@ async fn s8_multi_session_is_switched_on_while_people_are_signed_in() {
 }
 
 #[tokio::test]
-async fn aut_10_a_ticket_of_the_application_is_single_use_and_revocable() {
+async fn aut_10_a_sign_in_token_is_single_use_and_revocable() {
     let app = TestApp::new().start().await;
     let user = app.user("alice@example.com").await.id.to_string();
     let create = || async {
@@ -192,7 +192,7 @@ async fn jwt_10_a_key_or_a_cookie_of_another_instance_is_nothing_here() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_restart_and_a_clock_that_fell_back_meanwhile() {
+async fn ends_survive_a_restart_with_a_clock_set_back() {
     let app = TestApp::new().inactivity(minutes(10)).on_sqlite().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let bob = app.signed_in("bob@example.com").await;

@@ -154,7 +154,7 @@ fn second_address(app: &TestApp, email: &str) -> EmailAddress {
 }
 
 #[tokio::test]
-async fn aut_13_a_stranger_hears_the_same_of_every_kind_of_account_and_of_none() {
+async fn aut_13_answers_are_equal_with_and_without_an_account() {
     for builder in [TestApp::new, || TestApp::new().on_sqlite().multi_session()] {
         let app = builder().hiding_accounts().start().await;
         let lock = |user: &mut User| user.lockout.lock(app.clock.now());
@@ -199,7 +199,7 @@ async fn subjects(app: &TestApp, email: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn aut_13_the_owner_of_an_address_is_told_by_mail_what_strangers_are_not() {
+async fn aut_13_only_mail_to_the_owner_tells_of_an_account() {
     let app = TestApp::new().hiding_accounts().start().await;
     app.user("ada@example.com").await;
     ask_everything(&app, "ada@example.com").await;
@@ -296,7 +296,7 @@ async fn aut_13_an_account_that_goes_in_between_changes_no_answer() {
 }
 
 #[tokio::test]
-async fn aut_13_of_two_sign_ups_that_prove_one_address_the_second_is_told_nothing_either() {
+async fn aut_13_a_second_sign_up_of_one_address_learns_nothing() {
     let app = TestApp::new().hiding_accounts().start().await;
     let mut attempts = Vec::new();
     for _ in 0..2 {
@@ -341,7 +341,7 @@ async fn aut_13_the_account_page_tells_nothing_of_addresses_of_others() {
 }
 
 #[tokio::test]
-async fn aut_13_the_setting_is_off_by_default_and_changes_where_others_do() {
+async fn aut_13_the_setting_is_off_by_default_and_can_be_changed() {
     let app = TestApp::new().start().await;
     let path = "/v1/instance/settings";
     let set = |word: &str| json!({"auth_attack_protection": {"enumeration_protection": word}});

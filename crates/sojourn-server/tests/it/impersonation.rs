@@ -56,7 +56,7 @@ async fn an_actor_token_is_made_as_the_public_document_says() {
 }
 
 #[tokio::test]
-async fn what_an_actor_token_cannot_be_made_of_is_refused_with_the_place() {
+async fn an_invalid_actor_token_request_names_the_parameter() {
     let app = TestApp::new().start().await;
     let alice = json!(app.user("alice@example.com").await.id);
     let sam = json!({"sub": "user_sam"});
@@ -141,7 +141,7 @@ async fn ses_21_a_session_and_its_tokens_say_who_really_acts() {
 }
 
 #[tokio::test]
-async fn ses_21_it_ends_ten_minutes_after_the_last_activity_at_the_moment_sharp() {
+async fn ses_21_it_ends_ten_minutes_after_the_last_activity() {
     for (before, alive) in [(MOMENT, true), (Duration::ZERO, false)] {
         let app = TestApp::new().start().await;
         let sam = sam(&app, json!({})).await;
@@ -162,7 +162,7 @@ async fn ses_21_it_ends_ten_minutes_after_the_last_activity_at_the_moment_sharp(
 }
 
 #[tokio::test]
-async fn ses_21_it_ends_at_its_own_maximum_however_active_at_the_moment_sharp() {
+async fn ses_21_it_ends_at_its_own_maximum_however_active() {
     for (before, alive) in [(MOMENT, true), (Duration::ZERO, false)] {
         let app = TestApp::new().start().await;
         let sam = sam(&app, json!({"session_max_duration_in_seconds": 900})).await;
@@ -183,7 +183,7 @@ async fn ses_21_it_ends_at_its_own_maximum_however_active_at_the_moment_sharp() 
 }
 
 #[tokio::test]
-async fn ses_21_neither_the_settings_nor_a_change_of_them_makes_it_longer_or_shorter() {
+async fn ses_21_the_instance_settings_do_not_change_its_limits() {
     let app = TestApp::new().inactivity(seconds(30)).maximum(minutes(5)).start().await;
     let sam = sam(&app, json!({})).await;
     let alice = app.signed_in("alice@example.com").await;
@@ -205,7 +205,7 @@ async fn ses_21_neither_the_settings_nor_a_change_of_them_makes_it_longer_or_sho
 }
 
 #[tokio::test]
-async fn ses_21_who_acts_as_an_account_cannot_change_what_only_its_owner_may() {
+async fn ses_21_an_actor_cannot_change_what_only_the_owner_may() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let sam = sam(&app, json!({})).await;
@@ -245,7 +245,7 @@ async fn ses_21_who_acts_as_an_account_cannot_change_what_only_its_owner_may() {
 }
 
 #[tokio::test]
-async fn ses_21_an_account_does_not_look_as_if_its_owner_had_signed_in() {
+async fn ses_21_it_does_not_count_as_a_sign_in_of_the_owner() {
     let app = TestApp::new().start().await;
     app.signed_in("alice@example.com").await;
     for _ in 0..3 {
@@ -303,7 +303,7 @@ async fn aut_10_an_actor_token_is_good_once_and_within_its_time() {
 }
 
 #[tokio::test]
-async fn aut_10_an_actor_token_is_void_when_its_user_is_banned_or_deleted() {
+async fn aut_10_an_actor_token_is_void_for_a_banned_user() {
     let app = TestApp::new().start().await;
     let (banned, gone) = (actor_token(&app, json!({})).await, actor_token(&app, json!({})).await);
     let acting = sam(&app, json!({})).await;
@@ -318,7 +318,7 @@ async fn aut_10_an_actor_token_is_void_when_its_user_is_banned_or_deleted() {
 }
 
 #[tokio::test]
-async fn s8_in_multi_session_mode_it_stands_beside_the_staffs_own_account() {
+async fn s8_an_actor_keeps_their_own_account_in_multi_session() {
     let app = TestApp::new().multi_session().start().await;
     let browser = app.signed_in("sam@example.com").await;
     let own = browser.session();
@@ -343,7 +343,7 @@ async fn s8_in_multi_session_mode_it_stands_beside_the_staffs_own_account() {
 }
 
 #[tokio::test]
-async fn in_single_session_mode_the_page_of_the_link_makes_room_and_nothing_else_does() {
+async fn only_the_page_of_the_link_signs_the_actor_out_first() {
     let app = TestApp::new().start().await;
     let browser = app.signed_in("sam@example.com").await;
     let token = actor_token(&app, json!({})).await;

@@ -51,7 +51,7 @@ async fn s3_an_idle_session_is_abandoned_and_an_active_one_goes_on() {
 }
 
 #[tokio::test]
-async fn s3_at_the_deadline_sharp_it_is_over_and_a_millisecond_before_it_is_not() {
+async fn s3_it_is_over_at_the_deadline_and_open_a_millisecond_before() {
     for (before, alive) in [(MOMENT, true), (Duration::ZERO, false)] {
         let app = TestApp::new().inactivity(minutes(30)).start().await;
         let alice = app.signed_in("alice@example.com").await;
@@ -170,7 +170,7 @@ async fn s5_a_tie_counts_as_maximum_lifetime() {
 }
 
 #[tokio::test]
-async fn s5_the_wire_tells_both_deadlines_and_a_limit_that_is_off_is_ten_years_away() {
+async fn s5_a_disabled_limit_shows_as_ten_years_on_the_wire() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let session = alice.session_object(&alice.session()).await.response();
@@ -205,7 +205,7 @@ async fn s12_a_token_never_outlives_its_session() {
 }
 
 #[tokio::test]
-async fn s12_by_inactivity_a_token_is_cut_at_the_window_that_it_opens_itself() {
+async fn s12_a_token_is_cut_at_the_inactivity_deadline() {
     let app = TestApp::new().only_inactivity(seconds(20)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(seconds(15));
@@ -238,7 +238,7 @@ async fn d4_a_stricter_timeout_acts_at_once() {
 }
 
 #[tokio::test]
-async fn d4_a_shorter_maximum_binds_a_running_session_and_a_longer_one_gives_nothing_back() {
+async fn d4_only_a_shorter_maximum_binds_an_open_session() {
     let app = TestApp::new().maximum(days(1)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.change_session_settings(json!({"maximum_lifetime": {"duration_seconds": 7200}})).await;

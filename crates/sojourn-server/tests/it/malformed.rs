@@ -116,7 +116,7 @@ async fn inp_03_text_that_is_none_is_refused_and_never_stored() {
 }
 
 #[tokio::test]
-async fn inp_03_paths_that_others_might_read_differently_are_nothing_here() {
+async fn inp_03_ambiguous_paths_are_refused() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let id = alice.session();
@@ -227,7 +227,7 @@ async fn wrong_methods_types_and_addresses_are_told_in_json() {
 }
 
 #[tokio::test]
-async fn inp_06_unknown_fields_are_ignored_and_of_two_values_the_last_counts() {
+async fn inp_06_unknown_fields_are_ignored_and_the_last_value_wins() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     let body = format!(

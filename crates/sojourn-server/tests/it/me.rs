@@ -46,7 +46,7 @@ fn another_than(code: &str) -> &'static str {
 }
 
 #[tokio::test]
-async fn an_address_is_added_proved_made_primary_and_the_old_one_removed() {
+async fn an_address_is_added_verified_and_made_primary() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let added = alice.post(&format!("{ADDRESSES}/"), &[("email_address", " New@Example.com ")]).await;
@@ -79,7 +79,7 @@ async fn an_address_is_added_proved_made_primary_and_the_old_one_removed() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_only_added_names_nobody_and_keeps_nobody_from_it() {
+async fn an_unverified_address_identifies_and_blocks_nobody() {
     let app = TestApp::new().start().await;
     let eve = app.signed_in("eve@example.com").await;
     let id = add(&eve, "bob@example.com").await;
@@ -145,7 +145,7 @@ async fn the_primary_address_stays() {
 }
 
 #[tokio::test]
-async fn aut_08_a_code_for_an_address_is_good_once_for_ten_minutes_five_answers_and_its_browser() {
+async fn aut_08_a_code_for_an_address_has_all_limits_of_codes() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let id = add(&alice, "new@example.com").await;
@@ -249,7 +249,7 @@ async fn a_code_for_an_address_that_was_removed_opens_nothing() {
 }
 
 #[tokio::test]
-async fn auz_05_names_and_unsafe_metadata_are_the_users_to_write_and_nothing_else() {
+async fn auz_05_users_write_only_names_and_unsafe_metadata() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let fields = [
@@ -326,7 +326,7 @@ async fn s8_deleting_one_account_leaves_the_other_one_signed_in() {
 }
 
 #[tokio::test]
-async fn a_password_is_removed_by_who_knows_it_and_a_code_leads_in_then() {
+async fn a_password_is_removed_and_a_code_signs_in_then() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let path = "/v1/me/remove_password";
@@ -363,7 +363,7 @@ async fn the_only_way_in_is_not_removed() {
 }
 
 #[tokio::test]
-async fn ses_18_the_sessions_of_an_account_are_listed_without_their_tokens() {
+async fn ses_18_a_user_lists_their_sessions_without_tokens() {
     let app = TestApp::new().start().await;
     let laptop = app.signed_in("alice@example.com").await;
     let phone = app.signed_in("alice@example.com").await;

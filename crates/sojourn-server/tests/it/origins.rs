@@ -61,7 +61,7 @@ async fn csr_01_a_foreign_origin_is_refused_before_any_effect() {
 }
 
 #[tokio::test]
-async fn csr_01_a_missing_origin_is_refused_where_a_client_cookie_comes_along() {
+async fn csr_01_a_missing_origin_with_a_client_cookie_is_refused() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     for path in [
@@ -84,7 +84,7 @@ async fn csr_01_a_missing_origin_is_refused_where_a_client_cookie_comes_along() 
 }
 
 #[tokio::test]
-async fn csr_01_an_origin_that_is_no_text_or_comes_twice_is_refused_too() {
+async fn csr_01_an_undecodable_or_repeated_origin_is_refused() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let path = "/v1/client/sessions?_method=DELETE";
@@ -183,7 +183,7 @@ async fn cor_01_an_allowed_origin_is_named_exactly_also_on_errors() {
 }
 
 #[tokio::test]
-async fn cor_01_a_preflight_is_answered_204_and_names_only_allowed_origins() {
+async fn cor_01_a_preflight_is_204_and_names_only_allowed_origins() {
     let app = TestApp::new().start().await;
     for (origin, allowed) in [("http://localhost:3000", true), ("http://evil.com", false), ("null", false)] {
         for path in ["/v1/client", "/v1/client/sessions/x/tokens", "/v1/environment", "/v1/me"] {
@@ -200,7 +200,7 @@ async fn cor_01_a_preflight_is_answered_204_and_names_only_allowed_origins() {
 }
 
 #[tokio::test]
-async fn cor_01_production_allows_exactly_its_list_and_nothing_on_this_machine() {
+async fn cor_01_production_allows_exactly_its_list_of_origins() {
     let app = TestApp::new().production().start().await;
     app.user("alice@example.com").await;
     for origin in ["https://app.example.com", "https://clerk.example.com"] {
@@ -358,7 +358,7 @@ async fn cor_02_the_backend_api_answers_no_origin() {
 }
 
 #[tokio::test]
-async fn d3_production_and_exposed_instances_have_no_development_tools() {
+async fn d3_exposed_instances_have_no_development_tools() {
     for app in [TestApp::new().production().start().await, TestApp::new().exposed().start().await] {
         for path in ["/dev/mailbox", "/dev/clock", "/mailbox", "/mailbox?key=x"] {
             let answer = app.backend().request("GET", path).header("host", "localhost").send().await;

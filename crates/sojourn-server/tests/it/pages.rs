@@ -20,7 +20,7 @@ const PAGES: [(&str, u16); 9] = [
 ];
 
 #[tokio::test]
-async fn web_01_and_web_02_every_page_carries_all_headers_that_pages_should() {
+async fn web_01_and_web_02_every_page_carries_all_headers() {
     let app = TestApp::new().start().await;
     for (path, status) in PAGES {
         let answer = page(&app, path).await;

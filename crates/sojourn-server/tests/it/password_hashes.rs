@@ -36,7 +36,7 @@ fn is_ours(hash: Option<&PasswordHash>) -> bool {
 }
 
 #[tokio::test]
-async fn aut_03_the_right_password_replaces_an_imported_hash_once_and_a_wrong_one_never() {
+async fn aut_03_only_the_right_password_replaces_an_imported_hash() {
     for at_once in [true, false] {
         let app = TestApp::new().start().await;
         let before = imported(&app).await;
@@ -60,7 +60,7 @@ async fn aut_03_the_right_password_replaces_an_imported_hash_once_and_a_wrong_on
 }
 
 #[tokio::test]
-async fn aut_03_a_sign_in_that_is_refused_after_the_password_renews_nothing() {
+async fn aut_03_a_refused_sign_in_does_not_rehash() {
     let app = TestApp::new().start().await;
     let before = imported(&app).await;
     app.user("bob@example.com").await;

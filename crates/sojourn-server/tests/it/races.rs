@@ -56,7 +56,7 @@ async fn known_browser(app: &TestApp) -> FakeBrowser {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ses_14_parallel_sign_ins_of_one_browser_open_one_session_in_single_session_mode() {
+async fn ses_14_parallel_sign_ins_open_one_single_session() {
     let story = async |app: TestApp| {
         for n in 0..16 {
             app.user(&format!("user{n}@example.com")).await;
@@ -107,7 +107,7 @@ async fn ses_14_two_tabs_that_began_apart_finish_with_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ses_15_parallel_sign_ins_of_one_account_open_one_session_in_multi_session_mode() {
+async fn ses_15_parallel_sign_ins_of_one_account_open_one() {
     let story = async |app: TestApp| {
         app.user("alice@example.com").await;
         let browser = known_browser(&app).await;
@@ -157,7 +157,7 @@ async fn ses_17_a_ban_that_races_sign_ins_leaves_no_open_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn aut_10_a_ticket_used_by_twenty_at_once_opens_exactly_one_session() {
+async fn aut_10_a_ticket_used_twenty_times_opens_one_session() {
     let story = async |app: TestApp| {
         let ticket = app.ticket("alice@example.com", minutes(5)).await;
         let answers = at_once(20, |_| {
@@ -182,7 +182,7 @@ async fn aut_10_a_ticket_used_by_twenty_at_once_opens_exactly_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn aut_10_an_actor_token_redeemed_and_revoked_by_many_at_once_is_one_or_the_other() {
+async fn aut_10_an_actor_token_is_either_redeemed_or_revoked() {
     let story = async |app: TestApp| {
         let alice = app.user("alice@example.com").await;
         for _ in 0..5 {
@@ -242,7 +242,7 @@ async fn aut_08_a_code_answered_by_many_at_once_signs_in_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ses_07_no_token_is_minted_for_a_request_that_starts_after_the_end_was_acknowledged() {
+async fn ses_07_no_token_is_issued_after_an_acknowledged_end() {
     let story = async |app: TestApp| {
         for round in 0..8 {
             let alice = app.signed_in(&format!("user{round}@example.com")).await;
@@ -287,7 +287,7 @@ async fn ses_07_no_token_is_minted_for_a_request_that_starts_after_the_end_was_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ses_17_no_switching_back_and_forth_keeps_a_revocation_from_taking_effect() {
+async fn ses_17_switching_accounts_cannot_delay_a_revocation() {
     let story = async |app: TestApp| {
         app.user("bob@example.com").await;
         for _ in 0..4 {
@@ -322,7 +322,7 @@ async fn ses_17_no_switching_back_and_forth_keeps_a_revocation_from_taking_effec
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn aut_04_of_twenty_parallel_wrong_passwords_ten_at_most_are_looked_at() {
+async fn aut_04_ten_of_twenty_parallel_passwords_are_checked() {
     let story = async |app: TestApp| {
         app.user("alice@example.com").await;
         let answers = at_once(20, |_| {
@@ -378,7 +378,7 @@ async fn parallel_sign_ups_with_one_address_make_one_account() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_sign_out_that_races_switches_and_refreshes_ends_just_that_account() {
+async fn a_racing_sign_out_ends_just_that_account() {
     let story = async |app: TestApp| {
         app.user("bob@example.com").await;
         for _ in 0..6 {
@@ -422,7 +422,7 @@ async fn a_sign_out_that_races_switches_and_refreshes_ends_just_that_account() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s3_activity_that_races_the_deadline_leaves_a_session_open_or_over_but_not_both() {
+async fn s3_activity_racing_the_deadline_has_one_outcome() {
     let story = async |app: TestApp| {
         for round in 0..10 {
             let alice = app.signed_in(&format!("user{round}@example.com")).await;

@@ -55,7 +55,7 @@ const REFUSED: [&str; 44] = [
 ];
 
 #[tokio::test]
-async fn red_01_a_target_that_is_not_allowed_is_refused_without_location_or_cookie() {
+async fn red_01_a_forbidden_target_gets_no_location_or_cookie() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     for path in ["/v1/client/handshake", "/v1/client/touch"] {
@@ -92,7 +92,7 @@ async fn red_01_a_target_that_is_not_allowed_is_refused_without_location_or_cook
 }
 
 #[tokio::test]
-async fn red_01_a_target_that_was_cut_at_its_commas_is_judged_and_used_whole() {
+async fn red_01_a_target_split_at_commas_is_joined_and_checked() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let (first, rest) = (escaped("http://localhost:3000/a?x=1"), escaped("2"));
@@ -149,7 +149,7 @@ async fn red_01_production_sends_people_to_its_list_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn d2_a_handshake_that_cannot_share_cookies_says_so_instead_of_going_in_circles() {
+async fn d2_a_handshake_without_shared_cookies_says_so() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let refused = alice.handshake("http://127.0.0.1:3000/").await;

@@ -25,7 +25,7 @@ async fn revoke(app: &TestApp, key: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_second_key_works_beside_the_first_until_it_is_revoked() {
+async fn auz_03_a_second_key_works_until_it_is_revoked() {
     let app = TestApp::new().start().await;
     let key = create(&app, "worker").await;
     assert!(key["secret"].as_str().is_some_and(|secret| secret.starts_with("sk_test_")), "{key}");
@@ -58,7 +58,7 @@ async fn a_key_revoked_on_one_node_opens_nothing_on_another() {
 }
 
 #[tokio::test]
-async fn a_key_is_told_once_and_listed_without_its_text() {
+async fn auz_04_a_key_is_shown_once_and_listed_without_its_text() {
     let app = TestApp::new().start().await;
     let key = create(&app, " worker ").await;
     let keys = listed(&app).await;
@@ -100,7 +100,7 @@ async fn the_last_use_of_a_key_is_known_to_within_some_minutes() {
 }
 
 #[tokio::test]
-async fn the_key_that_the_server_prints_stays_and_bad_names_are_refused() {
+async fn the_printed_key_stays_and_bad_names_are_refused() {
     let app = TestApp::new().start().await;
     let printed = listed(&app).await.remove(0);
     assert_eq!(printed["is_printed_at_start"], true);

@@ -21,7 +21,7 @@ fn errors(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn ses_01_each_sign_in_and_sign_out_replaces_the_secret_and_keeps_the_client() {
+async fn ses_01_each_sign_in_and_sign_out_rotates_the_secret() {
     let app = TestApp::new().multi_session().start().await;
     app.user("alice@example.com").await;
     app.user("bob@example.com").await;
@@ -46,7 +46,7 @@ async fn ses_01_each_sign_in_and_sign_out_replaces_the_secret_and_keeps_the_clie
 }
 
 #[tokio::test]
-async fn ses_01_fixation_a_secret_from_before_the_sign_in_never_gets_the_session() {
+async fn ses_01_a_fixated_secret_never_gets_the_session() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     let victim = app.browser();
@@ -75,7 +75,7 @@ async fn ses_01_fixation_a_secret_from_before_the_sign_in_never_gets_the_session
 }
 
 #[tokio::test]
-async fn ses_03_a_client_id_that_the_server_did_not_issue_is_never_adopted() {
+async fn ses_03_a_client_id_we_did_not_issue_is_never_adopted() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     let secret = "A".repeat(43);
@@ -190,7 +190,7 @@ async fn ses_04_identity_comes_from_the_cookie_and_from_nothing_else() {
 }
 
 #[tokio::test]
-async fn auz_01_a_foreign_session_is_refused_exactly_as_an_unknown_one() {
+async fn auz_01_a_foreign_session_is_refused_like_an_unknown_one() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let eve = app.signed_in("eve@example.com").await;
@@ -209,7 +209,7 @@ async fn auz_01_a_foreign_session_is_refused_exactly_as_an_unknown_one() {
 }
 
 #[tokio::test]
-async fn auz_01_a_foreign_attempt_is_refused_exactly_as_an_unknown_one() {
+async fn auz_01_a_foreign_attempt_is_refused_like_an_unknown_one() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     let (alice, eve) = (app.browser(), app.browser());
@@ -248,7 +248,7 @@ async fn rotated(app: &TestApp) -> (FakeBrowser, String, String, String) {
 }
 
 #[tokio::test]
-async fn d10_a_request_that_left_before_a_rotation_reads_and_refreshes_what_was_there_then() {
+async fn d10_the_old_secret_still_reads_and_refreshes() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, old, alice, bob) = rotated(&app).await;
     let read = with_cookie(&browser, &old, "GET", "/v1/client").await;
@@ -330,7 +330,7 @@ async fn d10_the_old_secret_is_good_until_the_new_one_is_seen() {
 }
 
 #[tokio::test]
-async fn ses_02_after_a_sign_out_the_old_secret_gets_nothing_of_what_ended() {
+async fn ses_02_after_a_sign_out_the_old_secret_gets_nothing() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let old = alice.client_cookie().expect("a cookie");

@@ -16,7 +16,7 @@ async fn user_of(app: &TestApp, session: &str) -> Value {
 }
 
 #[tokio::test]
-async fn everybody_is_signed_out_with_the_answer_and_may_sign_in_again() {
+async fn ses_17_all_sessions_end_with_the_answer() {
     let app = TestApp::new().multi_session().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let bob = app.signed_in("bob@example.com").await;
@@ -50,7 +50,7 @@ async fn everybody_is_signed_out_with_the_answer_and_may_sign_in_again() {
 }
 
 #[tokio::test]
-async fn later_settings_neither_bring_anybody_back_nor_sign_anybody_out_again() {
+async fn ses_17_later_settings_neither_undo_nor_repeat_it() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let session = alice.session();
@@ -93,7 +93,7 @@ async fn who_acts_as_an_account_is_signed_out_as_well() {
 }
 
 #[tokio::test]
-async fn all_sessions_of_one_user_end_in_all_browsers_and_nobody_elses() {
+async fn ses_17_sessions_of_one_user_end_in_all_browsers() {
     let app = TestApp::new().multi_session().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let phone = app.browser();
@@ -132,7 +132,7 @@ async fn what_does_not_say_whose_sessions_to_end_ends_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_whose_sign_in_was_answered_before_survives_the_end_of_all() {
+async fn ses_17_no_earlier_sign_in_survives_a_revocation_of_all() {
     let app = TestApp::new().on_sqlite().start().await;
     let names: Vec<String> = (0..12).map(|n| format!("user{n}@example.com")).collect();
     for name in &names {

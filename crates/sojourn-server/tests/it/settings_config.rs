@@ -22,7 +22,7 @@ async fn whole(app: &TestApp) -> Value {
 }
 
 #[tokio::test]
-async fn the_configuration_is_the_same_document_that_the_settings_api_shows() {
+async fn the_config_shows_the_document_of_the_settings_api() {
     let app = TestApp::new().start().await;
     app.backend().patch(SESSION, json!({"multi_session_enabled": true})).await.assert_ok();
     let document = app.backend().get(&config(&app, "")).await.json();
@@ -47,7 +47,7 @@ async fn the_configuration_is_the_same_document_that_the_settings_api_shows() {
 }
 
 #[tokio::test]
-async fn the_paths_name_this_instance_and_nothing_else_and_need_its_secret_key() {
+async fn config_paths_name_this_instance_and_need_its_key() {
     let development = TestApp::new().start().await;
     let production = TestApp::new().production().start().await;
     for (app, environment, other) in
@@ -160,7 +160,7 @@ async fn put_takes_what_get_gave_and_demands_every_key() {
 }
 
 #[tokio::test]
-async fn put_takes_what_get_gave_in_production_too_where_test_mode_cannot_be_set() {
+async fn in_production_too_put_accepts_what_get_returned() {
     let app = TestApp::new().production().start().await;
     let mut document = whole(&app).await;
     document["application_name"] = json!("Acme");
@@ -221,7 +221,7 @@ async fn s2_neither_limit_is_refused_here_as_everywhere() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_in_the_configuration_is_refused_by_its_whole_path_and_nothing_of_it_happens() {
+async fn an_invalid_config_is_refused_whole_with_the_full_path() {
     let app = TestApp::new().production().start().await;
     let rows = [
         (json!({"billing": {}}), "form_param_unknown", "billing"),
@@ -262,7 +262,7 @@ async fn what_cannot_be_in_the_configuration_is_refused_by_its_whole_path_and_no
 }
 
 #[tokio::test]
-async fn the_schema_has_the_bounds_of_the_instance_and_only_the_keys_asked_for() {
+async fn the_schema_has_the_bounds_and_only_the_requested_keys() {
     let app = TestApp::new().production().start().await;
     let schema = app.backend().get(&config(&app, "/schema?keys=session_settings")).await.json();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");

@@ -73,7 +73,7 @@ async fn acting(app: &TestApp, like: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_exactly_the_sessions_that_the_change_then_ends() {
+async fn a_dry_run_counts_exactly_what_the_change_then_ends() {
     let (mut at_once, mut later) = (0, 0);
     for seed in 1..=40 {
         let (changed, control) = (Town::of(seed).await, Town::of(seed).await);
@@ -107,7 +107,7 @@ async fn a_dry_run_counts_exactly_the_sessions_that_the_change_then_ends() {
 }
 
 #[tokio::test]
-async fn a_dry_run_is_bound_to_a_version_and_so_is_the_change_after_it() {
+async fn a_dry_run_and_its_change_accept_a_version_condition() {
     let app = TestApp::new().start().await;
     app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(10));

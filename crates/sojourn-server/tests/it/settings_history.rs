@@ -12,7 +12,7 @@ async fn rollback(app: &TestApp, version: u64, query: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_history_names_author_moment_and_difference_of_each_version_newest_first() {
+async fn the_history_lists_versions_newest_first() {
     let app = TestApp::new().start().await;
     let start = app.clock.now().as_millis();
     app.clock.advance(minutes(1));
@@ -62,7 +62,7 @@ async fn the_history_names_author_moment_and_difference_of_each_version_newest_f
 }
 
 #[tokio::test]
-async fn one_version_is_shown_whole_and_an_unknown_one_says_which_there_are() {
+async fn one_version_is_shown_whole_and_an_unknown_one_is_404() {
     let app = TestApp::new().start().await;
     app.backend().patch(SESSION, json!({"multi_session_enabled": true})).await.assert_ok();
     let first = app.backend().get(&format!("{HISTORY}/1")).await.json();
@@ -80,7 +80,7 @@ async fn one_version_is_shown_whole_and_an_unknown_one_says_which_there_are() {
 }
 
 #[tokio::test]
-async fn an_author_is_a_label_and_cannot_pass_for_a_file_or_the_system() {
+async fn an_author_label_cannot_imitate_a_file_or_the_system() {
     let app = TestApp::new().start().await;
     for (name, label) in [
         ("system", "cli:system".to_owned()),
@@ -100,7 +100,7 @@ async fn an_author_is_a_label_and_cannot_pass_for_a_file_or_the_system() {
 }
 
 #[tokio::test]
-async fn a_rollback_makes_a_new_version_with_the_old_content_and_leaves_the_history_as_it_was() {
+async fn a_rollback_is_a_new_version_with_the_old_content() {
     let app = TestApp::new().on_sqlite().start().await;
     let first = app.backend().get(&format!("{HISTORY}/1")).await.json()["config"].clone();
     app.backend().patch(SESSION, json!({"inactivity_timeout": {"enabled": true}})).await.assert_ok();
@@ -168,7 +168,7 @@ async fn a_rollback_to_what_is_out_of_bounds_today_is_refused() {
 }
 
 #[tokio::test]
-async fn s2_no_way_of_changes_and_rollbacks_ever_leaves_neither_limit_on() {
+async fn s2_no_sequence_of_changes_leaves_neither_limit_on() {
     let app = TestApp::new().start().await;
     let mut rng = SeededRng::new(7);
     let mut refused = 0;

@@ -77,7 +77,7 @@ async fn d4_a_jump_there_and_back_revives_nothing_after_a_restart() {
 }
 
 #[tokio::test]
-async fn d4_a_maximum_that_was_shortened_for_a_moment_stays_short_for_those_signed_in_then() {
+async fn d4_a_briefly_shortened_maximum_binds_open_sessions() {
     let app = TestApp::new().on_sqlite().start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(days(1) / 2);
@@ -95,7 +95,7 @@ async fn d4_a_maximum_that_was_shortened_for_a_moment_stays_short_for_those_sign
 }
 
 #[tokio::test]
-async fn d4_a_timeout_that_was_shortened_for_a_moment_ends_nobody_who_was_active_enough() {
+async fn d4_a_briefly_shortened_timeout_ends_no_active_session() {
     let app = TestApp::new().inactivity(minutes(30)).on_sqlite().start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(minutes(4));

@@ -20,7 +20,7 @@ async fn node(pins: &[(&str, Value, &str)]) -> TestApp {
 }
 
 #[tokio::test]
-async fn d8_pins_become_a_version_by_the_file_or_variable_that_gave_them() {
+async fn d8_pins_become_a_version_authored_by_their_source() {
     let app = node(&one_day()).await;
     let settings = app.backend().get(SESSION).await.json();
     assert_eq!(
@@ -33,7 +33,7 @@ async fn d8_pins_become_a_version_by_the_file_or_variable_that_gave_them() {
 }
 
 #[tokio::test]
-async fn d8_a_second_node_with_other_pins_refuses_to_start_and_one_with_the_same_does_not() {
+async fn d8_a_second_node_with_other_pins_refuses_to_start() {
     let first = node(&one_day()).await;
     if matches!(first.store(), Store::Sqlite(_)) {
         // One process has the folder of an embedded database: there are no nodes.
@@ -82,7 +82,7 @@ async fn d8_pins_out_of_bounds_refuse_the_start() {
 }
 
 #[tokio::test]
-async fn d8_a_pinned_value_changes_by_no_way_and_says_where_it_is_pinned() {
+async fn d8_a_pinned_value_never_changes_and_names_its_pin() {
     let app = node(&one_day()).await;
     let backend = app.backend();
     let config = config_of(&app).await;

@@ -20,7 +20,7 @@ async fn answer(browser: &FakeBrowser, attempt: &str, strategy: (&str, &str), co
 }
 
 #[tokio::test]
-async fn an_attempt_survives_a_page_load_and_is_gone_when_it_is_complete() {
+async fn an_attempt_survives_a_page_load_until_complete() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     let browser = app.browser();
@@ -104,7 +104,7 @@ async fn aut_08_a_code_signs_in_once() {
 }
 
 #[tokio::test]
-async fn aut_08_a_code_is_good_for_ten_minutes_five_answers_its_attempt_and_until_the_next() {
+async fn aut_08_a_code_has_its_time_attempts_and_successor() {
     let app = TestApp::new().start().await;
     app.user("alice@example.com").await;
     let browser = app.browser();
@@ -134,7 +134,7 @@ async fn aut_08_a_code_is_good_for_ten_minutes_five_answers_its_attempt_and_unti
 }
 
 #[tokio::test]
-async fn aut_09_test_addresses_take_424242_and_get_no_mail_in_development_only() {
+async fn aut_09_test_addresses_work_in_development_only() {
     let app = TestApp::new().start().await;
     app.user("alice+clerk_test@example.com").await;
     app.user("bob@example.com").await;
@@ -157,7 +157,7 @@ async fn aut_09_test_addresses_take_424242_and_get_no_mail_in_development_only()
 }
 
 #[tokio::test]
-async fn ses_16_a_reset_sets_the_password_signs_in_and_ends_the_other_sessions() {
+async fn ses_16_a_reset_signs_in_and_ends_the_other_sessions() {
     let app = TestApp::new().start().await;
     let elsewhere = app.signed_in("alice@example.com").await;
     let browser = app.browser();
@@ -293,7 +293,7 @@ async fn auz_05_a_browser_cannot_write_what_is_the_servers() {
 }
 
 #[tokio::test]
-async fn aut_04_ten_wrong_passwords_lock_the_account_even_for_the_right_one_and_open_sessions_go_on() {
+async fn aut_04_ten_wrong_passwords_lock_the_account() {
     let app = TestApp::new().start().await;
     let open = app.signed_in("alice@example.com").await;
     let attacker = app.browser();
@@ -356,7 +356,7 @@ async fn aut_04_the_right_password_forgives_the_wrong_ones() {
 }
 
 #[tokio::test]
-async fn aut_06_the_sixth_sign_in_within_ten_seconds_has_to_wait_and_is_told_how_long() {
+async fn aut_06_the_sixth_sign_in_gets_429_with_retry_after() {
     let app = TestApp::new().rate_limits().start().await;
     let browser = app.browser();
     for _ in 0..5 {
@@ -370,7 +370,7 @@ async fn aut_06_the_sixth_sign_in_within_ten_seconds_has_to_wait_and_is_told_how
 }
 
 #[tokio::test]
-async fn unknown_accounts_bad_addresses_and_banned_ones_are_refused_with_their_code() {
+async fn refused_identifiers_have_their_error_codes() {
     let app = TestApp::new().start().await;
     app.user("banned@example.com").await;
     app.change_user("banned@example.com", |user| user.banned = true).await;

@@ -63,7 +63,7 @@ impl Story {
 }
 
 #[tokio::test]
-async fn jwt_04_a_token_of_one_kind_is_refused_where_another_is_expected() {
+async fn jwt_04_a_token_of_another_kind_is_refused() {
     let story = Story::begin().await;
     let (app, alice) = (&story.app, &story.alice);
     let claims = story.claims().await;

@@ -26,7 +26,7 @@ async fn s12_the_default_claims_are_those_of_version_2() {
 }
 
 #[tokio::test]
-async fn s12_an_independent_library_verifies_a_token_with_the_published_key() {
+async fn s12_an_independent_library_verifies_our_tokens() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let jwt = alice.token(&alice.session()).await.jwt();
@@ -49,7 +49,7 @@ async fn s12_an_independent_library_verifies_a_token_with_the_published_key() {
 }
 
 #[tokio::test]
-async fn s12_claims_of_ones_own_are_rendered_and_cannot_shadow_a_reserved_one() {
+async fn s12_custom_claims_render_and_shadow_no_reserved_claim() {
     let claims = json!({"name": "{{user.full_name}}", "mail": "{{user.primary_email_address}}", "role": "{{user.public_metadata.role || 'guest'}}"});
     let app = TestApp::new().token_settings(json!({"claims": claims})).start().await;
     let alice = app.signed_in("alice@example.com").await;

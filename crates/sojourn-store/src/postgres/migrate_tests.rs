@@ -51,7 +51,7 @@ async fn content(database: &support::Database) -> String {
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_at_any_statement_leaves_the_old_schema_and_the_next_start_finishes_it() {
+async fn r_14_a_migration_failing_anywhere_is_finished_next_start() {
     for done in 0..=NEXT.len() {
         let database = support::Database::new().await;
         current(&database).await;
@@ -71,7 +71,7 @@ async fn a_migration_that_fails_at_any_statement_leaves_the_old_schema_and_the_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_of_the_server_at_any_statement_of_a_migration_leaves_the_old_schema() {
+async fn r_14_a_server_crash_in_a_migration_leaves_the_old_schema() {
     let server = support::Server::start(true);
     for done in 0..=NEXT.len() {
         let database = support::Database::on(server.url(), false).await;
@@ -97,7 +97,7 @@ async fn a_crash_of_the_server_at_any_statement_of_a_migration_leaves_the_old_sc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_nodes_that_migrate_at_once_one_does_and_the_others_wait_for_it() {
+async fn of_nodes_that_migrate_at_once_one_does() {
     let database = std::sync::Arc::new(support::Database::new().await);
     current(&database).await;
     let slow = format!("{}; SELECT pg_sleep(0.3)", NEXT.join("; "));

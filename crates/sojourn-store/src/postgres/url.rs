@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn another_machine_is_spoken_to_with_tls_unless_it_is_said_that_it_need_not_be() {
+    fn a_remote_database_needs_tls_unless_switched_off() {
         for plain in [
             "postgres://sojourn@localhost/sojourn",
             "postgres://sojourn@127.0.0.1:5600/sojourn?sslmode=prefer",
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_named_without_its_password_wherever_it_stands_in_the_url() {
+    fn a_server_is_named_without_its_password() {
         for url in [
             "postgres://sojourn:hunter2@localhost:5433/auth?connect_timeout=3",
             "postgres://localhost:5433/auth?user=sojourn&password=hunter2",

@@ -62,7 +62,7 @@ fn next_copy(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_migration_that_fails_at_any_statement_leaves_the_old_schema_and_the_next_start_finishes_it() {
+fn r_14_a_migration_failing_anywhere_is_finished_next_start() {
     for done in 0..=NEXT.len() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dev.db");
@@ -86,7 +86,7 @@ fn a_migration_that_fails_at_any_statement_leaves_the_old_schema_and_the_next_st
 }
 
 #[test]
-fn rows_that_would_refer_to_nothing_refuse_the_migration() {
+fn rows_with_dangling_references_refuse_the_migration() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("dev.db");
     let before = database(&path);
@@ -141,7 +141,7 @@ async fn each_released_schema_is_told_refused_copied_and_brought_up() {
 }
 
 #[tokio::test]
-async fn looking_at_a_schema_makes_nothing_and_takes_nothing_for_ours_that_is_not() {
+async fn inspecting_a_schema_creates_and_claims_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("dev.db");
     let database = Database::File(path.clone());
@@ -178,7 +178,7 @@ fn child() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "waits before it kills another process")]
-fn a_kill_at_any_moment_of_a_migration_leaves_the_old_schema_or_the_new_one() {
+fn r_14_a_kill_in_a_migration_leaves_one_whole_schema() {
     let mut rng = SeededRng::new(14);
     let (mut old, mut new) = (0, 0);
     for _ in 0..20 {

@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_refuses_and_heals_without_a_restart() {
+    fn r_03_a_full_disk_refuses_and_heals_without_a_restart() {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         let (_jobs, queue) = mpsc::channel();

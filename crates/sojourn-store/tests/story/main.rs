@@ -89,7 +89,7 @@ stories! {
         a_reset_moves_what_is_open_and_leaves_what_is_over
         a_lease_belongs_to_one_until_its_time_is_over
         open_sessions_are_walked_through_group_by_group
-        an_end_is_remembered_with_its_circumstances_until_it_is_purged
+        an_end_keeps_its_circumstances_until_it_is_purged
         who_acts_as_an_account_is_remembered;
     lists:
         sessions_are_filtered_and_paged

@@ -40,7 +40,7 @@ fn a_later_layer_wins_and_its_origin_is_kept() {
 }
 
 #[test]
-fn the_database_is_the_one_that_was_meant_for_us_and_a_platforms_only_without_another() {
+fn our_database_variable_wins_over_the_platforms() {
     let file = "database = \"postgres://localhost/file\"";
     let own = ("SOJOURN_DATABASE", "postgres://localhost/own");
     let platforms = ("DATABASE_URL", "postgresql://u:hunter2@localhost/platform");
@@ -80,7 +80,7 @@ fn a_password_in_an_address_that_cannot_be_used_is_not_repeated() {
 }
 
 #[test]
-fn a_master_key_is_given_as_text_or_as_a_file_beside_the_configuration() {
+fn a_master_key_is_given_as_text_or_as_a_file() {
     let text = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let key = |file: &str, variables: &[(&str, &str)]| {
         load(file, variables, &[]).expect("valid").master_key.expect("given").value
@@ -149,7 +149,7 @@ fn a_file_that_was_asked_for_must_exist() {
 
 /// Each row: the file, the variables, and what is said: code, what and next.
 #[test]
-fn what_cannot_be_meant_is_refused_with_the_place_and_the_way_out() {
+fn an_invalid_value_is_refused_with_its_place_and_a_hint() {
     type Row<'a> = (&'a str, &'a [(&'a str, &'a str)]);
     let rows: &[Row<'_>] = &[
         ("\nprot = 1", &[]),

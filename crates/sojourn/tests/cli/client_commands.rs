@@ -37,7 +37,7 @@ fn settings_get_prints_lines_or_one_value_or_json() {
 }
 
 #[test]
-fn settings_set_sends_one_change_per_document_and_prints_the_warnings() {
+fn settings_set_sends_one_change_per_document() {
     let server = Server::start();
     let set =
         server.run(&["settings", "set", "session_settings.inactivity_timeout=500d", "session.lifetime=90"]);
@@ -318,7 +318,7 @@ fn flags_win_over_the_environment_and_that_over_the_data_folder() {
 }
 
 #[test]
-fn a_server_that_is_gone_or_was_never_there_is_exit_6_with_the_way_to_start_it() {
+fn an_unreachable_server_is_exit_6_with_a_hint() {
     let server = Server::start();
     server.claim(u32::MAX);
     let gone = server.run(&["sessions", "list"]);

@@ -17,7 +17,7 @@ const ROUNDS: u32 = 4;
 const PEOPLE: u32 = 6;
 
 #[test]
-fn what_was_acknowledged_survives_kill_9_under_load() {
+fn r_01_acknowledged_writes_survive_kill_9_under_load() {
     let folder = tempfile::tempdir().expect("a folder");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");

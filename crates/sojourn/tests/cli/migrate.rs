@@ -51,7 +51,7 @@ async fn an_operator_says_when_the_schema_on_a_server_changes() {
 }
 
 #[test]
-fn an_embedded_database_is_looked_at_at_any_time_and_brought_up_by_nobody_beside_its_server() {
+fn an_embedded_database_is_migrated_only_by_its_server() {
     let home = tempfile::tempdir().expect("temporary folder");
     let status = answer(&migrate(home.path(), "status", ""));
     assert_eq!((&status["database"], &status["state"]), (&"./.sojourn/dev.db".into(), &"none".into()));

@@ -85,7 +85,7 @@ async fn no_token_after(there: &Arc<Node>, session: &str, cookie: &str, end: imp
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r_08_an_end_acknowledged_by_one_node_is_effective_on_the_other_at_once() {
+async fn r_08_an_end_on_one_node_is_effective_on_the_other() {
     let database = Database::new().await;
     let (a, b) = (Process::start(&database.url()), Process::start(&database.url()));
     for round in 0..8 {
@@ -149,7 +149,7 @@ async fn settings_changed_on_one_node_judge_on_the_other_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_test_clock_moved_on_one_node_is_moved_on_all_and_stays_so_after_a_restart() {
+async fn a_test_clock_is_shared_by_nodes_and_survives_a_restart() {
     const DAYS_LATER: u64 = 7 * 86_400 - 100;
     let database = Database::new().await;
     let (a, b) = (Process::start(&database.url()), Process::start(&database.url()));
@@ -181,7 +181,7 @@ async fn a_test_clock_moved_on_one_node_is_moved_on_all_and_stays_so_after_a_res
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_killed_takes_nothing_with_it_and_comes_back_to_what_happened_meanwhile() {
+async fn r_08_a_killed_node_loses_nothing_and_catches_up() {
     let database = Database::new().await;
     let (a, b) = (Process::start(&database.url()), Process::start(&database.url()));
     a.node.user("ada@example.com").await;
@@ -215,7 +215,7 @@ const HEALED: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "measures how long people are turned away")]
-async fn r_05_while_the_database_restarts_people_are_asked_to_try_again_and_nothing_is_lost() {
+async fn r_05_a_database_restart_is_503_and_loses_nothing() {
     const PEOPLE: u32 = 4;
     let server = Server::start(true);
     let database = Database::on(server.url(), false).await;

@@ -17,7 +17,7 @@ pub fn node(folder: &Path, url: &str) -> Command {
 }
 
 #[tokio::test]
-async fn a_server_on_postgresql_keeps_its_keys_and_tells_nobody_the_password() {
+async fn a_server_on_postgresql_hides_the_database_password() {
     let database = Database::new().await;
     let home = tempfile::tempdir().expect("temporary folder");
     // The server of the tests asks for no password, and takes any.
@@ -50,7 +50,7 @@ async fn a_server_on_postgresql_keeps_its_keys_and_tells_nobody_the_password() {
 }
 
 #[tokio::test]
-async fn nodes_that_start_at_once_on_an_empty_database_are_one_instance() {
+async fn nodes_that_start_at_once_become_one_instance() {
     let database = Database::new().await;
     let homes: Vec<_> = (0..3).map(|_| tempfile::tempdir().expect("temporary folder")).collect();
     let starts: Vec<_> = homes
@@ -72,7 +72,7 @@ async fn nodes_that_start_at_once_on_an_empty_database_are_one_instance() {
 }
 
 #[tokio::test]
-async fn a_node_without_the_master_key_of_the_database_does_not_start_and_says_why() {
+async fn a_node_without_the_master_key_does_not_start() {
     let database = Database::new().await;
     let home = tempfile::tempdir().expect("temporary folder");
     let first = Running::start(&mut node(home.path(), &database.url()));

@@ -20,7 +20,7 @@ fn test_server(folder: &Path, arguments: &[&str]) -> Running {
 }
 
 #[test]
-fn a_first_start_creates_the_folder_and_a_second_prints_the_same_keys() {
+fn d11_a_second_start_prints_the_same_keys() {
     let home = tempfile::tempdir().expect("temporary folder");
     let first = serve(home.path(), &["--port", "4630"]);
     let keys = (first.text("publishable_key"), first.text("secret_key"));
@@ -38,7 +38,7 @@ fn a_first_start_creates_the_folder_and_a_second_prints_the_same_keys() {
 }
 
 #[test]
-fn the_banner_is_one_line_for_programs_and_one_screen_for_people() {
+fn the_banner_is_a_line_for_programs_a_screen_for_people() {
     let home = tempfile::tempdir().expect("temporary folder");
     let server = serve(home.path(), &["--port", "0"]);
     assert_eq!(server.ready["event"], "ready");
@@ -92,7 +92,7 @@ fn a_database_without_its_key_refuses_the_start() {
 }
 
 #[test]
-fn a_test_server_prints_exactly_one_line_and_takes_its_folder_with_it() {
+fn a_test_server_prints_one_line_and_removes_its_folder() {
     let home = tempfile::tempdir().expect("temporary folder");
     let temporary = tempfile::tempdir().expect("temporary folder");
     let mut command = sojourn(home.path());
@@ -134,7 +134,7 @@ fn a_test_server_listens_where_it_was_told_or_not_at_all() {
 }
 
 #[test]
-fn a_test_server_ends_when_its_parent_dies_whatever_happens_to_stdin() {
+fn a_test_server_ends_when_its_parent_dies() {
     let home = tempfile::tempdir().expect("temporary folder");
     let program = env!("CARGO_BIN_EXE_sojourn");
     let mut parent = Command::new("sh")

@@ -57,7 +57,7 @@ fn request(line: &str, headers: usize) -> Vec<u8> {
 }
 
 #[test]
-fn inp_01_and_hst_03_what_no_handler_sees_is_refused_in_json_too() {
+fn inp_01_and_hst_03_protocol_errors_are_json_too() {
     let home = tempfile::tempdir().expect("temporary folder");
     let server = test_server(home.path());
     let address = |length| format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(length));
@@ -102,7 +102,7 @@ fn hst_03_nothing_is_served_behind_a_request_with_both_lengths() {
 }
 
 #[test]
-fn what_follows_a_good_request_is_refused_without_taking_its_answer_away() {
+fn a_bad_second_request_leaves_the_first_answer_intact() {
     let home = tempfile::tempdir().expect("temporary folder");
     let server = test_server(home.path());
     for version in ["HTTP/1.1", "HTTP/1.0"] {
@@ -124,7 +124,7 @@ fn sign_in(framing: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn hst_03_a_body_with_a_bad_chunk_is_refused_as_that_and_not_as_too_large() {
+fn hst_03_a_bad_chunk_is_400_and_not_too_large() {
     let home = tempfile::tempdir().expect("temporary folder");
     let server = test_server(home.path());
     for chunks in ["xyz\r\n", "5\r\nabcdefghi\r\n0\r\n\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
@@ -134,7 +134,7 @@ fn hst_03_a_body_with_a_bad_chunk_is_refused_as_that_and_not_as_too_large() {
 }
 
 #[test]
-fn inp_01_a_body_that_is_too_large_is_told_while_it_still_arrives() {
+fn inp_01_a_large_body_is_refused_while_it_arrives() {
     let home = tempfile::tempdir().expect("temporary folder");
     let server = test_server(home.path());
     let large = "a".repeat(3 << 20);

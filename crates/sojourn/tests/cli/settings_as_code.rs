@@ -96,7 +96,7 @@ fn a_push_from_a_version_that_is_no_longer_in_force_is_refused() {
 }
 
 #[test]
-fn s2_a_file_that_leaves_neither_limit_on_is_refused_like_everything_that_does() {
+fn s2_a_file_that_leaves_neither_limit_on_is_refused() {
     let place = Place::start(|_| {});
     place.ok("pull");
     place.edit("enabled = true", "enabled = false");
@@ -141,7 +141,7 @@ fn d8_what_is_pinned_is_pushed_by_nobody() {
 }
 
 #[test]
-fn the_simulator_takes_limits_without_a_server_and_else_asks_for_those_in_force() {
+fn settings_simulate_works_with_and_without_a_server() {
     let home = tempfile::tempdir().expect("temporary folder");
     let run = |arguments: &[&str]| {
         sojourn(home.path()).args(["settings", "simulate"]).args(arguments).output().expect("ran")
