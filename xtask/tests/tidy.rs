@@ -11,10 +11,11 @@ const NOT_OURS: &[&str] =
 /// it belongs into ARCHITECTURE.md and docs/decisions/ first.
 const ARROWS: &[(&str, &[&str])] = &[
     ("sojourn-core", &[]),
+    ("sojourn-api", &[]),
     ("sojourn-store", &["sojourn-core"]),
-    ("sojourn-server", &["sojourn-core", "sojourn-store"]),
-    ("sojourn", &["sojourn-core", "sojourn-store", "sojourn-server"]),
-    ("sojourn-testkit", &["sojourn-core", "sojourn-store", "sojourn-server"]),
+    ("sojourn-server", &["sojourn-api", "sojourn-core", "sojourn-store"]),
+    ("sojourn", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-server"]),
+    ("sojourn-testkit", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-server"]),
     ("sojourn-bench", &["sojourn-core", "sojourn-store", "sojourn-server", "sojourn-testkit"]),
     ("xtask", &["sojourn-core", "sojourn-store", "sojourn-server", "sojourn-testkit"]),
 ];
