@@ -7,7 +7,7 @@ use sojourn_core::{
     testing::SeededRng,
     user::User,
 };
-use sojourn_server::keys::sha256;
+use sojourn_service::keys::sha256;
 use sojourn_store::Write;
 use sojourn_testkit::{Request, TestApp, minutes};
 

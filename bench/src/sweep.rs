@@ -4,7 +4,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use sojourn_core::{client::close_overdue, testing::SeededRng, time::minutes};
-use sojourn_server::jobs;
 use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 
 use tokio::time::Instant;
@@ -67,7 +66,7 @@ fn tokio_thread(app: sojourn_server::App) -> tokio::task::AbortHandle {
     let (told, handle) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let job = runtime.spawn(jobs::run(app));
+        let job = runtime.spawn(sojourn_server::run_jobs(app));
         told.send(job.abort_handle()).expect("somebody waits");
         // Ends when the job is aborted.
         let _ = runtime.block_on(job);

@@ -13,11 +13,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sojourn-core", &[]),
     ("sojourn-api", &[]),
     ("sojourn-store", &["sojourn-core"]),
-    ("sojourn-server", &["sojourn-api", "sojourn-core", "sojourn-store"]),
-    ("sojourn", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-server"]),
-    ("sojourn-testkit", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-server"]),
-    ("sojourn-bench", &["sojourn-core", "sojourn-store", "sojourn-server", "sojourn-testkit"]),
-    ("xtask", &["sojourn-core", "sojourn-store", "sojourn-server", "sojourn-testkit"]),
+    ("sojourn-service", &["sojourn-core", "sojourn-store"]),
+    ("sojourn-server", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service"]),
+    ("sojourn", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server"]),
+    ("sojourn-testkit", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server"]),
+    (
+        "sojourn-bench",
+        &["sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server", "sojourn-testkit"],
+    ),
+    ("xtask", &["sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server", "sojourn-testkit"]),
 ];
 
 /// Doors to the same house that know nothing of each other; what they share is in `wire`, `auth`

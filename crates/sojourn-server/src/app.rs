@@ -1,108 +1,29 @@
-//! What every handler shares: the store, the instance with its keys, the clock.
+//! What every handler shares: the use cases, and what only HTTP needs.
 
-use std::{
-    future::Future,
-    sync::{Arc, Mutex},
-};
+use std::{future::Future, ops::Deref, sync::Arc};
 
-use sojourn_core::{
-    client::ClientStep,
-    cookie::CookieNames,
-    event::Event,
-    id::{InstanceId, Randomness},
-    lifetime::Bounds,
-    testing::SeededRng,
-    time::Moment,
-};
-use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError};
-use url::Url;
+use sojourn_core::cookie::CookieNames;
+use sojourn_service::{MaybeConflict, Service, StartError, keys};
+use sojourn_store::{CommitError, StoreError};
 
 use crate::{
     auth::secret_key::KeyUses,
-    clock::{Clock, Clocks},
-    first_instance,
-    keys::{self, MasterKey, SealError, Signer, SigningError},
-    limits::Limits,
-    mail::Mailer,
-    passwords::Passwords,
+    pins::{self, Pins},
     portal::mailbox::MailboxAccess,
     wire::{ApiError, ApiResult},
 };
 
-/// Where randomness comes from.
-#[derive(Debug)]
-pub enum Rng {
-    /// The operating system.
-    System,
-    /// Seeded, so that ids in tests are always the same.
-    Seeded(Mutex<SeededRng>),
-}
-
-/// One draw from an [`Rng`].
-#[derive(Debug)]
-pub struct RngHandle<'a>(pub(crate) &'a Rng);
-
-impl Randomness for RngHandle<'_> {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        match self.0 {
-            Rng::System => aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness"),
-            Rng::Seeded(rng) => rng.lock().expect("no test panics while drawing").fill(bytes),
-        }
-    }
-}
-
 /// What a server is started with.
+#[derive(Debug)]
 pub struct Options {
-    /// The opened database.
-    pub store: Store,
-    /// From outside the database.
-    pub master_key: MasterKey,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// Where randomness comes from.
-    pub rng: Rng,
-    /// How browsers reach this server, without a path.
-    pub base_url: Url,
+    /// The instance.
+    pub service: sojourn_service::Options,
     /// Origins that may call the Frontend API, beside those of the settings.
     pub allowed_origins: Vec<String>,
     /// Whether any loopback origin may call a development instance.
     pub allow_loopback: bool,
-    /// Whether requests are limited; only a development instance may go without.
-    pub rate_limits: bool,
-    /// A development instance that others can reach: without test codes,
-    /// mailbox page and `/dev`.
-    pub exposed: bool,
     /// Values given by configuration, which nobody else may change.
-    pub pins: crate::pins::Pins,
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
-    }
-}
-
-/// Why a server does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The database does not do what it should.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The first rows could not be written.
-    #[error("cannot set up the instance: {0}")]
-    SetUp(#[from] CommitError),
-    /// The master key does not belong to this database.
-    #[error(transparent)]
-    MasterKey(#[from] SealError),
-    /// The signing key is broken.
-    #[error(transparent)]
-    SigningKey(#[from] SigningError),
-    /// The test clock of an instance that is exposed now could not be reset.
-    #[error("the test clock cannot be reset: {0}")]
-    TestClock(&'static str),
-    /// The pinned settings cannot be in force.
-    #[error("{0}")]
-    Pins(String),
+    pub pins: Pins,
 }
 
 /// The running server. Cheap to clone.
@@ -110,37 +31,28 @@ pub enum StartError {
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    store: Store,
-    instance: Instance,
-    signer: Signer,
-    publishable_key: String,
-    secret_key: Option<String>,
+    service: Service,
     cookie_names: CookieNames,
-    code_key: [u8; 32],
-    clocks: Clocks,
-    rng: Rng,
-    passwords: Passwords,
-    limits: Limits,
-    mailer: Mailer,
     mailbox: MailboxAccess,
-    base_url: Url,
     allowed_origins: Vec<String>,
     allow_loopback: bool,
-    exposed: bool,
-    pins: crate::pins::Pins,
+    pins: Pins,
     key_uses: KeyUses,
 }
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "App({})", self.0.instance.id)
+        write!(f, "App({})", self.instance_id())
     }
 }
 
-/// How often a request decides again before it gives up on a conflict: often
-/// enough that nobody keeps a sign-out or a revocation from taking effect by
-/// switching accounts without pause (SES-17).
-const ATTEMPTS: usize = 32;
+impl Deref for App {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.0.service
+    }
+}
 
 impl App {
     /// Opens the instance of a database, or makes one in an empty database.
@@ -148,126 +60,23 @@ impl App {
     /// # Errors
     /// [`StartError`]: better no server than one that forgets or guesses.
     pub async fn open(options: Options) -> Result<Self, StartError> {
-        let Options { store, master_key, clock, rng, base_url, .. } = options;
-        let high_water = store.high_water().await?;
-        let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
-        let instance = first_instance::find_or_make(&store, &master_key, Moment::real(wall), &rng).await?;
-        let signing_keys = store.signing_keys(instance.id).await?;
-        let newest = signing_keys.last().ok_or(SigningError)?;
-        let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
-        let development = instance.environment == Environment::Development;
-        let test_clock = store.test_clock(instance.id).await?;
-        let clocks = Clocks::new(clock, wall, test_clock);
-        let publishable_key = keys::publishable_key(&instance.host);
-        let suffix = keys::cookie_suffix(&publishable_key);
+        let service = Service::open(options.service).await?;
+        let suffix = keys::cookie_suffix(service.publishable_key());
         let app = Self(Arc::new(Inner {
-            secret_key: development.then(|| first_instance::development_secret_key(&master_key, instance.id)),
-            mailbox: MailboxAccess::new(keys::random_secret(&mut RngHandle(&rng)), &suffix),
-            cookie_names: CookieNames::new(suffix, development),
-            publishable_key,
-            code_key: master_key.derive("codes"),
-            passwords: Passwords::new(),
-            limits: Limits::new(options.rate_limits || !development),
-            mailer: Mailer::new(base_url.clone()),
+            mailbox: MailboxAccess::new(keys::random_secret(&mut service.random()), &suffix),
+            cookie_names: CookieNames::new(suffix, service.is_development()),
             allowed_origins: options.allowed_origins,
-            allow_loopback: options.allow_loopback && development,
-            exposed: options.exposed,
+            allow_loopback: options.allow_loopback && service.is_development(),
             pins: options.pins,
             key_uses: KeyUses::default(),
-            clocks,
-            store,
-            instance,
-            signer,
-            rng,
-            base_url,
+            service,
         }));
-        if !app.has_development_tools() && !test_clock.is_real() {
-            // Nobody could set it back any more.
-            app.reset_test_clock().await.map_err(|error| StartError::TestClock(error.code().as_str()))?;
-        }
-        crate::pins::apply(&app).await?;
+        pins::apply(&app).await?;
         Ok(app)
-    }
-
-    /// The store.
-    pub fn store(&self) -> &Store {
-        &self.0.store
-    }
-
-    /// The tenant that every query names.
-    pub fn instance_id(&self) -> InstanceId {
-        self.0.instance.id
-    }
-
-    /// Whether test codes, short durations and session creation by API are allowed.
-    pub fn is_development(&self) -> bool {
-        self.0.instance.environment == Environment::Development
-    }
-
-    /// Whether `/dev`, the mailbox page and test codes exist: never where
-    /// strangers can reach the server (D3).
-    pub fn has_development_tools(&self) -> bool {
-        self.is_development() && !self.0.exposed
-    }
-
-    /// The durations that the instance accepts.
-    pub fn bounds(&self) -> Bounds {
-        if self.is_development() { Bounds::DEVELOPMENT } else { Bounds::PRODUCTION }
-    }
-
-    /// Both clocks. Read once per request.
-    pub fn moment(&self) -> Moment {
-        self.0.clocks.read()
     }
 
     pub(crate) fn key_uses(&self) -> &KeyUses {
         &self.0.key_uses
-    }
-
-    pub(crate) fn clocks(&self) -> &Clocks {
-        &self.0.clocks
-    }
-
-    /// Whether other nodes may serve the same instance.
-    pub fn shares_its_store(&self) -> bool {
-        matches!(self.store(), Store::Postgres(_))
-    }
-
-    /// A draw of randomness.
-    pub fn random(&self) -> RngHandle<'_> {
-        RngHandle(&self.0.rng)
-    }
-
-    /// The key that applications put into their configuration.
-    pub fn publishable_key(&self) -> &str {
-        &self.0.publishable_key
-    }
-
-    /// A development instance's secret key; production keys are shown once and
-    /// kept as a hash only.
-    pub fn secret_key(&self) -> Option<&str> {
-        self.0.secret_key.as_deref()
-    }
-
-    /// `https://` and the host in the publishable key, whatever proxy or port
-    /// is in use. Compat: clerk/javascript packages/backend/src/tokens/authenticateContext.ts
-    pub fn issuer(&self) -> String {
-        format!("https://{}", self.0.instance.host)
-    }
-
-    /// The host in the publishable key.
-    pub fn key_host(&self) -> &str {
-        &self.0.instance.host
-    }
-
-    /// How browsers reach this server, without a path.
-    pub fn base_url(&self) -> &Url {
-        &self.0.base_url
-    }
-
-    /// This server's own origin.
-    pub fn own_origin(&self) -> String {
-        self.0.base_url.origin().ascii_serialization()
     }
 
     /// Origins from the configuration.
@@ -285,31 +94,6 @@ impl App {
         &self.0.cookie_names
     }
 
-    /// Signs the instance's tokens.
-    pub fn signer(&self) -> &Signer {
-        &self.0.signer
-    }
-
-    /// Keys the hashes of codes.
-    pub fn code_key(&self) -> &[u8; 32] {
-        &self.0.code_key
-    }
-
-    /// Hashes and checks passwords.
-    pub fn passwords(&self) -> &Passwords {
-        &self.0.passwords
-    }
-
-    /// Counts requests.
-    pub fn limits(&self) -> &Limits {
-        &self.0.limits
-    }
-
-    /// Writes mails.
-    pub fn mailer(&self) -> &Mailer {
-        &self.0.mailer
-    }
-
     /// Who may see the mailbox page.
     pub fn mailbox(&self) -> &MailboxAccess {
         &self.0.mailbox
@@ -321,81 +105,25 @@ impl App {
     }
 
     /// Values that only the configuration may change.
-    pub fn pins(&self) -> &crate::pins::Pins {
+    pub fn pins(&self) -> &Pins {
         &self.0.pins
     }
 
-    /// How many users and sessions there are, for the start's greeting.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    pub async fn counts(&self) -> Result<(u64, u64), StoreError> {
-        let id = self.instance_id();
-        let users = self.store().users(id, sojourn_store::UserFilter::default()).await?.1;
-        let sessions = self.store().sessions(id, sojourn_store::SessionFilter::default()).await?.1;
-        Ok((users, sessions))
-    }
-
-    /// A change set of this instance that changes nothing yet.
-    pub fn changes(&self, at: Moment) -> ChangeSet {
-        ChangeSet::new(self.instance_id(), at, &mut self.random())
-    }
-
-    /// Commits, unless there is nothing to.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let events = changes.events.clone();
-        self.store().commit(changes).await?;
-        events.iter().for_each(tell);
-        Ok(())
-    }
-
-    /// Notes the activity of a step that is durable. Never awaited:
-    /// a token refresh must not wait for a write.
-    pub fn note_activity(&self, step: &ClientStep, at: Moment) {
-        // A request that was on its way while the test clock was reset is of a time that
-        // has not come yet: nobody was there then.
-        let is_to_come = self.has_development_tools() && at.now > self.moment().now;
-        if let Some(id) = step.seen.filter(|_| !is_to_come) {
-            self.store().record_activity(self.instance_id(), id, at);
-        }
-    }
-
-    /// Loads and decides again while others change the same rows, a few times.
-    /// `attempt` must not repeat what counts, such as a password's check.
+    /// As [`Service::retry_on_conflict`], for handlers that answer by themselves.
     ///
     /// # Errors
     /// What `attempt` fails with; the last conflict when it never ends.
-    pub async fn retry_on_conflict<T, F>(&self, mut attempt: impl FnMut() -> F) -> ApiResult<T>
+    pub async fn retry_on_conflict<T, F>(&self, attempt: impl FnMut() -> F) -> ApiResult<T>
     where
         F: Future<Output = Result<T, AttemptError>>,
     {
-        for _ in 1..ATTEMPTS {
-            match attempt().await {
-                Ok(done) => return Ok(done),
-                Err(AttemptError::Conflict) => {}
-                Err(AttemptError::Refused(error)) => return Err(error),
-            }
-        }
-        attempt().await.map_err(|error| match error {
-            AttemptError::Conflict => CommitError::Conflict.into(),
-            AttemptError::Refused(error) => error,
-        })
+        self.0.service.retry_on_conflict(attempt).await.map_err(AttemptError::into_refusal)
     }
+}
 
-    /// Writes what is still in memory and closes the store.
-    ///
-    /// # Errors
-    /// The store could not be closed cleanly.
-    pub async fn close(&self) -> Result<(), StoreError> {
-        self.store().raise_high_water(self.moment().wall).await?;
-        self.store().close().await
-    }
+/// Runs what nobody asks for, until the server ends.
+pub async fn run_jobs(app: App) {
+    tokio::join!(sojourn_service::jobs::run(&app), pins::keep(&app));
 }
 
 /// Why an attempt inside [`App::retry_on_conflict`] did not succeed.
@@ -405,6 +133,22 @@ pub enum AttemptError {
     Conflict,
     /// Answer this.
     Refused(ApiError),
+}
+
+impl AttemptError {
+    /// What to answer when there is no further attempt.
+    pub fn into_refusal(self) -> ApiError {
+        match self {
+            Self::Conflict => CommitError::Conflict.into(),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
+impl MaybeConflict for AttemptError {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict)
+    }
 }
 
 impl From<CommitError> for AttemptError {
@@ -425,28 +169,5 @@ impl From<StoreError> for AttemptError {
 impl From<ApiError> for AttemptError {
     fn from(error: ApiError) -> Self {
         Self::Refused(error)
-    }
-}
-
-/// One log line per event that is durable: ids, never who or with what (LOG-01).
-fn tell(event: &Event) {
-    let name = event.name();
-    match event {
-        Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
-            tracing::info!(event = name, %user_id, "account changed");
-        }
-        Event::SessionCreated { session_id, user_id, client_id, actor: None } => {
-            tracing::info!(event = name, %session_id, %user_id, %client_id, "signed in");
-        }
-        Event::SessionCreated { session_id, user_id, client_id, actor: Some(actor) } => {
-            tracing::info!(event = name, %session_id, %user_id, %client_id, actor, "somebody acts as the account");
-        }
-        Event::SessionClosed { session_id, user_id, closing } => {
-            let reason = closing.reason.as_str();
-            tracing::info!(event = name, %session_id, %user_id, reason, "session over");
-        }
-        Event::SessionSettingsChanged { version } => {
-            tracing::info!(event = name, version, "settings changed");
-        }
     }
 }

@@ -10,13 +10,14 @@ use sojourn_core::{
     settings::{EnumerationProtection, SessionSettingsPatch, Settings, TokenSettingsPatch},
     time::seconds,
 };
+use sojourn_service::StartError;
 use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
 
 use crate::{
-    app::{App, StartError},
-    keys::sha256,
+    app::App,
     wire::{ApiError, ErrorCode},
 };
+use sojourn_service::keys::sha256;
 
 /// How long a node counts as running after it last said so.
 const KNOWN_FOR: Duration = seconds(30);

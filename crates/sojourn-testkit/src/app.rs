@@ -13,9 +13,10 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_server::{
-    App, StartError, keys,
+    App,
     pins::{Pin, Pins},
 };
+use sojourn_service::{StartError, keys};
 use sojourn_store::{Engine as _, Store, Ticket, TicketStatus, Write};
 
 use crate::{

@@ -11,7 +11,8 @@ use sojourn_core::{
     settings::{EnumerationProtection, Settings},
     testing::SeededRng,
 };
-use sojourn_server::{App, Options, Rng, StartError, pins::Pins};
+use sojourn_server::{App, Options, pins::Pins};
+use sojourn_service::{Rng, StartError};
 use sojourn_store::{Environment, Store};
 
 use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, home::Home, seed};
@@ -219,15 +220,17 @@ impl Frame {
         pins: Pins,
     ) -> Result<TestApp, StartError> {
         let server = App::open(Options {
-            store,
-            master_key: seed::master_key(),
-            clock: Arc::new(clock.clone()),
-            rng: Rng::Seeded(Mutex::new(rng)),
-            base_url: self.base_url.parse().expect("a URL"),
+            service: sojourn_service::Options {
+                store,
+                master_key: seed::master_key(),
+                clock: Arc::new(clock.clone()),
+                rng: Rng::Seeded(Mutex::new(rng)),
+                base_url: self.base_url.parse().expect("a URL"),
+                rate_limits: self.rate_limits,
+                exposed: self.exposed,
+            },
             allowed_origins: self.allowed_origins.clone(),
             allow_loopback: self.allow_loopback,
-            rate_limits: self.rate_limits,
-            exposed: self.exposed,
             pins,
         })
         .await?;

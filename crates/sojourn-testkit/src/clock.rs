@@ -41,7 +41,7 @@ impl ManualClock {
     }
 }
 
-impl sojourn_server::Clock for ManualClock {
+impl sojourn_service::Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Self::now(self)
     }

@@ -12,7 +12,7 @@ use sojourn_core::{
     time::Moment,
     user::PasswordHash,
 };
-use sojourn_server::{MasterKey, keys};
+use sojourn_service::{MasterKey, keys};
 use sojourn_store::{ChangeSet, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, Write};
 
 use crate::START;

@@ -19,7 +19,7 @@ impl SystemClock {
     }
 }
 
-impl sojourn_server::Clock for SystemClock {
+impl sojourn_service::Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now_ms())
     }

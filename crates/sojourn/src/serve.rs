@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sojourn_server::StartError;
+use sojourn_service::StartError;
 use sojourn_store::{Database, MigrationMode};
 use tokio::sync::watch;
 use url::Url;
@@ -63,7 +63,7 @@ pub async fn run(
     let terms = Terms::new(caps(config), sojourn_server::wire::unread, DRAIN);
     let serving = tokio::spawn(connections::serve(bound.listeners, router, terms, stop));
 
-    let jobs = tokio::spawn(sojourn_server::jobs::run(app.clone()));
+    let jobs = tokio::spawn(sojourn_server::run_jobs(app.clone()));
 
     // From here on others may rely on the server, so it must already answer.
     let pid = std::process::id();
@@ -141,13 +141,15 @@ fn start_failed(opened: &Opened, error: &StartError) -> Failure {
 fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> sojourn_server::Options {
     let pin = |pin: Pin| sojourn_server::pins::Pin { path: pin.path, value: pin.value, origin: pin.origin };
     sojourn_server::Options {
-        store: opened.store.clone(),
-        master_key: sojourn_server::MasterKey::new(opened.master_key.0),
-        clock: Arc::new(SystemClock),
-        rng: sojourn_server::Rng::System,
-        base_url,
-        exposed: *config.expose_development,
-        rate_limits: manner.rate_limits,
+        service: sojourn_service::Options {
+            store: opened.store.clone(),
+            master_key: sojourn_service::MasterKey::new(opened.master_key.0),
+            clock: Arc::new(SystemClock),
+            rng: sojourn_service::Rng::System,
+            base_url,
+            exposed: *config.expose_development,
+            rate_limits: manner.rate_limits,
+        },
         allowed_origins: config.allowed_origins.value.clone(),
         allow_loopback: *config.allow_loopback_origins,
         pins: sojourn_server::pins::Pins(config.pins.list().into_iter().map(pin).collect()),

@@ -18,12 +18,12 @@ use sojourn_core::{
     time::Timestamp,
     user::User,
 };
+use sojourn_service::keys::{random_secret, sha256};
 use sojourn_store::{ClientRecord, Engine as _};
 
 use super::{RequestContext, host::shared_domain};
 use crate::{
     app::{App, AttemptError},
-    keys::{random_secret, sha256},
     wire::{ApiError, ApiResult, ErrorCode},
 };
 

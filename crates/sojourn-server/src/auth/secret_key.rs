@@ -11,11 +11,11 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use sojourn_core::time::{Timestamp, minutes};
+use sojourn_service::keys::sha256;
 use sojourn_store::{Engine as _, SecretKey, Write};
 
 use crate::{
     app::App,
-    keys::sha256,
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
@@ -33,7 +33,7 @@ impl FromRequestParts<App> for ApplicationServer {
         // one is cheap and never limited.
         // Compat: clerk/javascript packages/backend/src/tokens/keys.ts
         if parts.uri.path() != "/v1/jwks" {
-            app.limits().backend(key)?;
+            app.rate_limits().backend(key)?;
         }
         Ok(proof)
     }
@@ -45,7 +45,7 @@ impl FromRequestParts<App> for ApplicationServer {
 /// What is wrong with the key, or that there is none.
 pub async fn authenticate(app: &App, headers: &HeaderMap) -> ApiResult<ApplicationServer> {
     let (proof, key) = prove(app, headers).await?;
-    app.limits().backend(key)?;
+    app.rate_limits().backend(key)?;
     Ok(proof)
 }
 

@@ -12,6 +12,7 @@ use sojourn_core::{
     settings::Settings,
     time::{Moment, Timestamp},
 };
+use sojourn_service::tokens::TokenContext;
 use sojourn_store::Engine as _;
 use url::Url;
 
@@ -71,6 +72,18 @@ impl RequestContext {
     /// Whether cookies are marked `Secure`: exactly when the page is https.
     pub fn is_secure(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+}
+
+impl<'a> From<&'a RequestContext> for TokenContext<'a> {
+    fn from(visit: &'a RequestContext) -> Self {
+        Self {
+            at: visit.at,
+            origin: visit.origin.as_deref(),
+            policy: &visit.policy,
+            settings: &visit.settings.token,
+            lifetime_seconds: None,
+        }
     }
 }
 

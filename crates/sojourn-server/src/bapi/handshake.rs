@@ -12,14 +12,16 @@ use sojourn_core::{
     handshake::{Handshake, directives},
     time::Moment,
 };
+use sojourn_service::{
+    keys::sha256,
+    tokens::{TokenContext, issue_token},
+};
 use sojourn_store::Engine as _;
 use url::Url;
 
 use crate::{
     app::{App, AttemptError},
     auth::{ApplicationServer, host},
-    keys::sha256,
-    tokens::{TokenContext, issue_token},
     wire::{ApiError, ApiResult, Params},
 };
 

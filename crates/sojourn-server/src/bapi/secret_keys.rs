@@ -8,13 +8,13 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sojourn_core::id::SecretKeyId;
+use sojourn_service::keys::{random_hex, sha256};
 use sojourn_store::{Engine as _, SecretKey, Write};
 
 use super::settings::Fields;
 use crate::{
     app::{App, AttemptError},
     auth::ApplicationServer,
-    keys::{random_hex, sha256},
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 

@@ -11,13 +11,13 @@ use sojourn_core::{
     id::UserId,
     session::{EndReason, EndedBy, Ending},
 };
+use sojourn_service::sessions::revoke;
 use sojourn_store::{Engine as _, Write};
 
 use super::settings::{ChangeRequest, Fields, change, would_end};
 use crate::{
     app::App,
     auth::ApplicationServer,
-    revocation,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -72,7 +72,7 @@ async fn of_user(app: &App, request: &ChangeRequest, user_id: &str) -> ApiResult
         .retry_on_conflict(|| async {
             app.store().user(app.instance_id(), user_id).await?.ok_or_else(no_user)?;
             let at = app.moment();
-            let changes = revocation::of_user(app, app.changes(at), user_id, None, ending).await?;
+            let changes = revoke::of_user(app, app.changes(at), user_id, None, ending).await?;
             let is_its_doing = |write: &&Write| match write {
                 Write::CloseSession(session) => {
                     session.closed.is_some_and(|closing| closing.reason == ending.reason)

@@ -14,15 +14,17 @@ use sojourn_core::{
     session::{ClosedStatus, Device, EndReason, EndedBy, Ending, Session},
     time::{Moment, Timestamp},
 };
+use sojourn_service::{
+    keys::{random_secret, sha256},
+    sessions::record_ends::{find, overdue, record_ends},
+    sessions::revoke,
+};
 use sojourn_store::{Engine as _, Expect, SessionFilter, StoredStatus, Write};
 
 use super::page::Page;
 use crate::{
     app::{App, AttemptError},
     auth::ApplicationServer,
-    ends::{self, no_session, overdue, record_ends},
-    keys::{random_secret, sha256},
-    revocation,
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -151,6 +153,20 @@ async fn load(
     Ok(list(&filter).await?)
 }
 
+/// A session as it is now, and the policy by which.
+///
+/// # Errors
+/// 404 when there is none.
+pub(super) async fn find_session(app: &App, at: Moment, id: &str) -> ApiResult<(Session, Policy)> {
+    let id: SessionId = id.parse().map_err(|_| no_session())?;
+    find(app, at, id).await?.ok_or_else(no_session)
+}
+
+/// The refusal of an unknown session.
+pub(super) fn no_session() -> ApiError {
+    ApiError::not_found("session")
+}
+
 /// One session, open or over.
 #[utoipa::path(get, path = "/v1/sessions/{session_id}", tag = "Sessions", responses((status = 200, description = "The session"), (status = 404, description = "Unknown")))]
 pub async fn get_session(
@@ -160,7 +176,7 @@ pub async fn get_session(
 ) -> ApiResult<Response> {
     let at = app.moment();
     let now = at.now;
-    let (session, policy) = ends::session(&app, at, &id).await?;
+    let (session, policy) = find_session(&app, at, &id).await?;
     Ok(object(now, &policy, &session))
 }
 
@@ -172,7 +188,7 @@ pub async fn get_session_end(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let (session, _) = ends::session(&app, app.moment(), &id).await?;
+    let (session, _) = find_session(&app, app.moment(), &id).await?;
     let closing = session.closed.ok_or_else(|| {
         ApiError::not_found("end").why("The session is open. Ask again when it is over, or revoke it.")
     })?;
@@ -189,12 +205,9 @@ pub async fn revoke_session(
     let id: SessionId = id.parse().map_err(|_| no_session())?;
     let session = app
         .retry_on_conflict(|| async {
-            let ended = revocation::of_session(
-                &app,
-                id,
-                Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend),
-            )
-            .await?;
+            let ended =
+                revoke::of_session(&app, id, Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend))
+                    .await?;
             ended.ok_or_else(|| AttemptError::Refused(no_session()))
         })
         .await?;

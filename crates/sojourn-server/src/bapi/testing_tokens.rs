@@ -8,8 +8,9 @@ use axum::{
 };
 use serde_json::json;
 use sojourn_core::time::minutes;
+use sojourn_service::keys::random_hex;
 
-use crate::{app::App, auth::ApplicationServer, keys::random_hex, wire::ApiResult};
+use crate::{app::App, auth::ApplicationServer, wire::ApiResult};
 
 /// A token for an hour.
 #[utoipa::path(post, path = "/v1/testing_tokens", tag = "Testing tokens", responses((status = 200, description = "A testing token")))]

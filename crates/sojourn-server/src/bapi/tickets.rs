@@ -9,11 +9,11 @@ use sojourn_core::{
     impersonation::Impersonation,
     time::{Moment, seconds},
 };
+use sojourn_service::keys::{random_secret, sha256};
 use sojourn_store::{Engine as _, Expect, Ticket, TicketStatus, Write};
 
 use crate::{
     app::App,
-    keys::{random_secret, sha256},
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 

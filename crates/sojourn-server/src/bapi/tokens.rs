@@ -7,13 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sojourn_core::{claims::SESSION_CATEGORY, client::close_overdue, id::SessionId};
+use sojourn_service::tokens::{TokenContext, issue_token};
 use sojourn_store::Engine as _;
 
+use super::sessions::{find_session, no_session};
 use crate::{
     app::App,
     auth::ApplicationServer,
-    ends::{self, no_session},
-    tokens::{TokenContext, issue_token},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -72,7 +72,7 @@ pub async fn create_template_token(
     _: ApplicationServer,
     Path((id, _template)): Path<(String, String)>,
 ) -> ApiResult<Response> {
-    ends::session(&app, app.moment(), &id).await?;
+    find_session(&app, app.moment(), &id).await?;
     Err(ApiError::new(ErrorCode::ResourceNotFound).why(
         "There is no such JWT template. Put claims of your own into the session token (/v1/instance/session_token).",
     ))
@@ -90,7 +90,7 @@ pub async fn verify_session(
 ) -> ApiResult<Response> {
     let token = params.required("token")?;
     let at = app.moment();
-    let (session, policy) = ends::session(&app, at, &id).await?;
+    let (session, policy) = find_session(&app, at, &id).await?;
     let claims = app.signer().verify(&token, SESSION_CATEGORY);
     let wall = at.wall.as_secs();
     // A claim that is missing is as good as one that is wrong (JWT-05). Another

@@ -15,12 +15,13 @@ use sojourn_core::{
     test_clock::{ClockRefusal, TestClock},
     time::{Moment, Timestamp},
 };
+use sojourn_service::jobs::{purge, sweep};
 
 use super::only_development;
 use crate::{
     app::App,
+    app::AttemptError,
     auth::ApplicationServer,
-    jobs::{purge, sweep},
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -85,7 +86,8 @@ pub async fn set_clock(State(app): State<App>, _: ApplicationServer, params: Par
 /// Stores the clock that `decide` makes of the one that is stored.
 async fn moved(app: &App, decide: impl Fn(TestClock, Timestamp) -> ApiResult<TestClock>) -> ApiResult<()> {
     only_development(app)?;
-    app.move_test_clock(|clock, Moment { wall, .. }| Ok((decide(clock, wall)?, None))).await
+    let moved = app.move_test_clock(|clock, Moment { wall, .. }| Ok((decide(clock, wall)?, None))).await;
+    moved.map_err(AttemptError::into_refusal)
 }
 
 /// Does everything that is due now, and gives back whose sessions ended.

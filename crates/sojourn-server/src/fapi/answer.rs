@@ -15,12 +15,12 @@ use sojourn_core::{
     sign_up::SignUp,
     user::User,
 };
+use sojourn_service::tokens::issue_token;
 use sojourn_store::Engine as _;
 
 use crate::{
     app::{App, AttemptError},
     auth::{BrowserContext, browser::signed_out},
-    tokens::issue_token,
     wire::{self, ApiError},
 };
 

@@ -14,6 +14,7 @@ use sojourn_core::{
     handshake::{Handshake, NONCE_LIFETIME},
     id::SessionId,
 };
+use sojourn_service::keys::{random_secret, sha256};
 use sojourn_store::Write;
 use url::Url;
 
@@ -21,7 +22,6 @@ use super::client::redirect_refused;
 use crate::{
     app::App,
     auth::{BrowserCredentials, host, origin},
-    keys::{random_secret, sha256},
     refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
 };

@@ -11,12 +11,12 @@ use sojourn_core::{
     id::SessionId,
     session::Ending,
 };
+use sojourn_service::tokens::issue_token;
 
 use super::answer::{View, refuse_caller, refuse_gone, refuse_session};
 use crate::{
     app::App,
     auth::BrowserCredentials,
-    tokens::issue_token,
     wire::{ApiResult, Params, session::token_object},
 };
 

@@ -14,6 +14,7 @@ use sojourn_core::{
     sign_up::{SignUp, SignUpFields},
     user::PasswordHash,
 };
+use sojourn_service::mail::{CodePurpose, Notice};
 use sojourn_store::{CommitError, Engine as _, Expect, Write};
 
 use super::{
@@ -28,9 +29,8 @@ use super::{
 use crate::{
     app::{App, AttemptError},
     auth::{BrowserContext, BrowserCredentials},
+    error::chosen_password,
     fapi::sign_ins,
-    mail::{CodePurpose, Notice},
-    passwords,
     wire::{self, ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
 };
 
@@ -41,7 +41,7 @@ pub async fn create_sign_up(
     parts: BrowserCredentials,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().creation(&parts.visit.device.ip_address)?;
+    app.rate_limits().creation(&parts.visit.device.ip_address)?;
     if params.text("strategy")?.as_deref() == Some("ticket") || params.has("ticket") {
         return with_ticket(&app, &parts, &params.required("ticket")?).await;
     }
@@ -71,7 +71,7 @@ pub async fn update_sign_up(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, "answer")?;
     let fields = fields(&app, &parts, &params).await?;
     change(&app, &parts, Some(&id), fields).await
 }
@@ -84,7 +84,7 @@ pub async fn prepare_verification(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, "prepare")?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, "prepare")?;
     only_email_code(&params)?;
     app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
@@ -120,7 +120,7 @@ pub async fn attempt_verification(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, "answer")?;
     only_email_code(&params)?;
     let answer = params.required("code")?;
     let now = parts.visit.now();
@@ -262,7 +262,7 @@ async fn fields(app: &App, parts: &BrowserCredentials, params: &Params) -> ApiRe
         None => None,
     };
     let password_hash: Option<PasswordHash> = match params.text("password")? {
-        Some(_) => Some(app.passwords().hash(passwords::chosen(params, "password")?).await?),
+        Some(_) => Some(app.passwords().hash(chosen_password(params, "password")?).await?),
         None => None,
     };
     let accepted = params.flag("legal_accepted")? == Some(true);

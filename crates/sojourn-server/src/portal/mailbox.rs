@@ -5,11 +5,9 @@ use std::sync::Mutex;
 
 use axum::http::{HeaderMap, HeaderValue};
 use sojourn_core::id::Randomness;
+use sojourn_service::keys::{random_secret, sha256};
 
-use crate::{
-    auth::browser::cookie_values,
-    keys::{random_secret, sha256},
-};
+use crate::auth::browser::cookie_values;
 
 /// Links that can still be opened; at most so many at a time.
 const MOST_LINKS: usize = 20;

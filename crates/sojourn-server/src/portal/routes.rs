@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use sojourn_core::{id::ClientId, settings::Settings};
+use sojourn_service::keys::sha256;
 use sojourn_store::{Engine as _, TicketStatus};
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     app::App,
     auth::{BrowserCredentials, browser::cookie_values},
-    keys::sha256,
     wire::{ApiError, ApiResult, Params},
 };
 

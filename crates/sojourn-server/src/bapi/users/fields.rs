@@ -7,10 +7,11 @@ use sojourn_core::{
     time::Timestamp,
     user::{PasswordHash, User, merge_metadata},
 };
+use sojourn_service::passwords;
 
 use crate::{
     app::App,
-    passwords,
+    error::chosen_password,
     wire::{ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
 };
 
@@ -154,14 +155,14 @@ pub fn addresses(params: &Params) -> ApiResult<Vec<Email>> {
 pub async fn password(app: &App, params: &Params) -> ApiResult<Option<PasswordHash>> {
     if let Some(digest) = params.text("password_digest")? {
         let hasher = params.required("password_hasher")?;
-        return passwords::imported(&digest, &hasher).map(Some);
+        return Ok(Some(passwords::imported(&digest, &hasher)?));
     }
     if !is_given(params, "password") {
         return Ok(None);
     }
     let password = match params.flag("skip_password_checks")?.unwrap_or(false) {
         true => Password::present(&params.required("password")?),
-        false => passwords::chosen(params, "password")?,
+        false => chosen_password(params, "password")?,
     };
     Ok(Some(app.passwords().hash(password).await?))
 }

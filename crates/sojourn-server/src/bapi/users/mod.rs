@@ -20,13 +20,13 @@ use sojourn_core::{
     time::Timestamp,
     user::User,
 };
+use sojourn_service::sessions::revoke;
 use sojourn_store::{Engine as _, Expect, UserFilter, UserOrder, Write};
 
 use super::page::Page;
 use crate::{
     app::{App, AttemptError},
     auth::ApplicationServer,
-    revocation,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
         user::{Audience, deleted, user as user_object},
@@ -83,7 +83,7 @@ async fn change(
         let changes = match ends {
             Some(reason) => {
                 let ending = Ending::revoked(reason, EndedBy::Backend);
-                revocation::of_user(app, changes, user.id, None, ending).await?
+                revoke::of_user(app, changes, user.id, None, ending).await?
             }
             None => changes,
         };
@@ -207,7 +207,7 @@ pub async fn delete_user(
         let user = load(&app, &id).await?;
         let changes = app.changes(at).expect(Expect::User(user.id, user.version));
         let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::Backend);
-        let changes = revocation::of_user(&app, changes, user.id, None, ending).await?;
+        let changes = revoke::of_user(&app, changes, user.id, None, ending).await?;
         let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
         app.commit(changes).await?;
         let mut answer = deleted("user", &user.id.to_string());

@@ -10,6 +10,7 @@ use sojourn_core::{
     session::{EndReason, EndedBy, Ending, Session},
     user::{User, merge_metadata},
 };
+use sojourn_service::sessions::revoke;
 use sojourn_store::{Expect, Write};
 
 use super::{me, owner, refuse_actor, store_user};
@@ -20,7 +21,6 @@ use crate::{
         answer::{View, refuse_caller},
         me::email_addresses::refused,
     },
-    revocation,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
         params::within_metadata_limit,
@@ -130,7 +130,7 @@ pub async fn delete_me(
             let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
             let changes = app.changes(caller.visit.at).expect(Expect::User(user.id, user.version));
             let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::User);
-            let changes = revocation::of_user(&app, changes, user.id, None, ending).await?;
+            let changes = revoke::of_user(&app, changes, user.id, None, ending).await?;
             let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
             app.commit(changes).await?;
             Ok::<_, AttemptError>(user.id)

@@ -13,6 +13,7 @@ use sojourn_core::{
     id::{ClientId, EmailAddressId},
     user::{EmailRefusal, MAX_EMAIL_ADDRESSES, User},
 };
+use sojourn_service::mail::CodePurpose;
 use sojourn_store::{Engine as _, Write};
 
 use super::{me, owner, store_user};
@@ -27,7 +28,6 @@ use crate::{
         },
         sign_ups::{free_email, only_email_code, unless_hidden},
     },
-    mail::CodePurpose,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
         user::{deleted, email_address as object},
@@ -60,7 +60,7 @@ pub async fn create_email_address(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().creation(&parts.visit.device.ip_address)?;
+    app.rate_limits().creation(&parts.visit.device.ip_address)?;
     let text = params.required("email_address")?;
     app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
@@ -129,7 +129,7 @@ pub async fn prepare_email_address(
     let caller = parts.load(&app).await?;
     let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
     // By account, not by address: removing one and adding it anew is no fresh start.
-    app.limits().attempt(&parts.visit.device.ip_address, &format!("prepare {}", user.id))?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, &format!("prepare {}", user.id))?;
     app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;
@@ -173,7 +173,7 @@ pub async fn attempt_email_address(
     let answer = params.required("code")?;
     let caller = parts.load(&app).await?;
     let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
-    app.limits().attempt(&parts.visit.device.ip_address, &format!("attempt {}", user.id))?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, &format!("attempt {}", user.id))?;
     app.retry_on_conflict(|| async {
         let caller = parts.load(&app).await?;
         let (step, _, mut user) = owner(&app, &caller, query.as_deref()).await?;

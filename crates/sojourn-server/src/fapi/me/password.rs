@@ -10,14 +10,15 @@ use sojourn_core::{
     session::{EndReason, EndedBy, Ending},
     user::User,
 };
+use sojourn_service::sessions::revoke;
 use sojourn_store::Write;
 
 use super::{owner, store_user};
 use crate::{
     app::App,
     auth::BrowserCredentials,
+    error::chosen_password,
     fapi::{answer::View, sign_ins},
-    passwords, revocation,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
         user::{Audience, user as user_object},
@@ -32,10 +33,10 @@ pub async fn change_password(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, "change_password")?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, "change_password")?;
     let caller = parts.load(&app).await?;
     let (_, session, known) = owner(&app, &caller, query.as_deref()).await?;
-    let new = passwords::chosen(&params, "new_password")?;
+    let new = chosen_password(&params, "new_password")?;
     if known.password_hash.is_some() {
         prove_current(&app, &parts, &known, &params).await?;
     }
@@ -52,7 +53,7 @@ pub async fn change_password(
             app.changes(caller.visit.at).write(Write::User(user.clone())).event(Event::UserUpdated(user.id));
         let changes = if ends_others {
             let ending = Ending::revoked(EndReason::PasswordChanged, EndedBy::User);
-            revocation::of_user(&app, changes, user.id, Some(session.id), ending).await?
+            revoke::of_user(&app, changes, user.id, Some(session.id), ending).await?
         } else {
             changes
         };
@@ -71,7 +72,7 @@ pub async fn remove_password(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, "change_password")?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, "change_password")?;
     let caller = parts.load(&app).await?;
     let (_, _, known) = owner(&app, &caller, query.as_deref()).await?;
     refuse_last_way_in(&known)?;

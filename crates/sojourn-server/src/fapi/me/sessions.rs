@@ -11,6 +11,7 @@ use sojourn_core::{
     id::{SessionId, UserId},
     session::{EndReason, EndedBy, Ending, Session, decide},
 };
+use sojourn_service::sessions::revoke;
 use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 
 use super::{me, owner};
@@ -18,7 +19,6 @@ use crate::{
     app::App,
     auth::BrowserCredentials,
     fapi::answer::View,
-    revocation,
     wire::{self, ApiError, ApiResult},
 };
 
@@ -94,10 +94,9 @@ pub async fn revoke_session(
         let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
         let theirs = app.store().session(app.instance_id(), id).await?;
         theirs.filter(|session| session.user_id == user.id).ok_or_else(missing)?;
-        let session =
-            revocation::of_session(&app, id, Ending::revoked(EndReason::RevokedByUser, EndedBy::User))
-                .await?
-                .ok_or_else(missing)?;
+        let session = revoke::of_session(&app, id, Ending::revoked(EndReason::RevokedByUser, EndedBy::User))
+            .await?
+            .ok_or_else(missing)?;
         let caller = parts.load(&app).await?;
         let browser: &ClientWithSessions = caller.browser()?;
         let step = sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, browser);

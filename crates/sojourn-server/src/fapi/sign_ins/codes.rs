@@ -12,6 +12,7 @@ use sojourn_core::{
     settings::Settings,
     sign_in::{SignInStatus, StepRefusal, Strategy},
 };
+use sojourn_service::mail::{CodePurpose, Notice};
 use sojourn_store::Write;
 
 use super::{Proof, SignInEffect, complete, out_of_order, own_sign_in, password::book, strategy, veil};
@@ -19,7 +20,6 @@ use crate::{
     app::App,
     auth::BrowserCredentials,
     fapi::answer::View,
-    mail::{CodePurpose, Notice},
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -35,7 +35,7 @@ pub async fn prepare_first_factor(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, "prepare")?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, "prepare")?;
     let strategy = strategy(&params)?;
     let occasion = match strategy {
         Strategy::EmailCode => CodePurpose::SignIn,
@@ -224,7 +224,8 @@ pub(in crate::fapi) fn gets_mail(app: &App, settings: &Settings, to: &Email) -> 
     if is_test(app, settings, to) {
         return Ok(false);
     }
-    app.limits().mail(to.as_str()).map(|()| true)
+    app.rate_limits().mail(to.as_str())?;
+    Ok(true)
 }
 
 fn is_test(app: &App, settings: &Settings, to: &Email) -> bool {

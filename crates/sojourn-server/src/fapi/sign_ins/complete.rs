@@ -11,6 +11,7 @@ use sojourn_core::{
     sign_in::{SignIn, Strategy},
     user::{PasswordHash, User},
 };
+use sojourn_service::sessions::revoke;
 use sojourn_store::{Engine as _, Expect, Write};
 
 use super::{out_of_order, own_sign_in, ticket::examine};
@@ -21,7 +22,6 @@ use crate::{
         admission::{refuse_sign_in, start_session},
         answer::{View, refuse_caller},
     },
-    revocation,
     wire::{self, ApiError, ApiResult, ErrorCode},
 };
 
@@ -132,7 +132,7 @@ pub async fn complete(
                 user.set_password(hash.clone(), now);
                 if *ends_others {
                     let ending = Ending::revoked(EndReason::PasswordChanged, EndedBy::User);
-                    changes = revocation::of_user(app, changes, user.id, None, ending).await?;
+                    changes = revoke::of_user(app, changes, user.id, None, ending).await?;
                 }
             }
         }

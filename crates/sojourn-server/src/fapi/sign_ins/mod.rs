@@ -42,7 +42,7 @@ pub async fn create_sign_in(
     parts: BrowserCredentials,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().creation(&parts.visit.device.ip_address)?;
+    app.rate_limits().creation(&parts.visit.device.ip_address)?;
     if params.flag("transfer")? == Some(true) {
         return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "transfer").why(
             "There is nothing to transfer: no verification of this browser says that it is transferable.",
@@ -115,7 +115,7 @@ pub async fn attempt_first_factor(
     params: Params,
 ) -> ApiResult<Response> {
     let visit = &parts.visit;
-    app.limits().attempt(&visit.device.ip_address, "answer")?;
+    app.rate_limits().attempt(&visit.device.ip_address, "answer")?;
     let strategy = strategy(&params)?;
     let caller = parts.load(&app).await?;
     let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;

@@ -6,13 +6,13 @@ use sojourn_core::{
     time::{Moment, Timestamp},
     user::User,
 };
+use sojourn_service::passwords::is_ours;
 use sojourn_store::{Engine as _, Write};
 
 use super::{SignInEffect, complete::refuse_banned, out_of_order};
 use crate::{
     app::App,
     auth::BrowserCredentials,
-    passwords::is_ours,
     wire::{ApiError, ApiResult, ErrorCode},
 };
 

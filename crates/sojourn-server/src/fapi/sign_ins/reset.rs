@@ -10,6 +10,7 @@ use super::{Proof, SignInEffect, complete, out_of_order, own_sign_in, refuse_sec
 use crate::{
     app::App,
     auth::BrowserCredentials,
+    error::chosen_password,
     wire::{ApiResult, Params},
 };
 
@@ -22,7 +23,7 @@ pub async fn reset_password(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.limits().attempt(&parts.visit.device.ip_address, "answer")?;
+    app.rate_limits().attempt(&parts.visit.device.ip_address, "answer")?;
     let caller = parts.load(&app).await?;
     let (sign_in, user) = own_sign_in(&app, &caller, &id).await?;
     let now = parts.visit.now();
@@ -33,7 +34,7 @@ pub async fn reset_password(
     // Before anything is changed: nobody shall set a password and be turned away then.
     refuse_second(&app, &parts, Some(&user)).await?;
     let strategy = sign_in.first_factor.as_ref().map(|factor| factor.strategy).ok_or_else(out_of_order)?;
-    let password = crate::passwords::chosen(&params, "password")?;
+    let password = chosen_password(&params, "password")?;
     let hash = app.passwords().hash(password).await?;
     let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(true);
     let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };

@@ -3,13 +3,13 @@
 
 use axum::response::Response;
 use sojourn_core::{impersonation::Impersonation, sign_in::Strategy, user::User};
+use sojourn_service::keys::sha256;
 use sojourn_store::{Engine as _, TicketStatus, Write};
 
 use super::{Proof, SignInEffect, complete, refuse_second};
 use crate::{
     app::App,
     auth::BrowserCredentials,
-    keys::sha256,
     wire::{ApiError, ApiResult, ErrorCode},
 };
 

@@ -9,13 +9,13 @@ use sojourn_core::{
     sign_in::SignIn,
     user::User,
 };
+use sojourn_service::mail::Notice;
 use sojourn_store::Write;
 
 use super::{complete::refuse_banned, password};
 use crate::{
     app::App,
     auth::BrowserCredentials,
-    mail::Notice,
     wire::{ApiError, ApiResult, ErrorCode},
 };
 

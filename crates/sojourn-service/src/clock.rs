@@ -10,9 +10,9 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
 };
-use sojourn_store::{Engine as _, StoreError, Write};
+use sojourn_store::{CommitError, Engine as _, StoreError, Write};
 
-use crate::{app::App, wire::ApiResult};
+use crate::{error::MaybeConflict, instance::Service};
 
 /// Where the time comes from: the system's clock in the binary, one that stands
 /// still in tests.
@@ -68,7 +68,7 @@ impl Clocks {
     }
 }
 
-impl App {
+impl Service {
     /// The test clock as this node knows it.
     pub fn test_clock(&self) -> TestClock {
         self.clocks().test()
@@ -92,12 +92,12 @@ impl App {
     ///
     /// # Errors
     /// What `decide` says; the store does not answer.
-    pub async fn move_test_clock(
+    pub async fn move_test_clock<E: MaybeConflict>(
         &self,
-        decide: impl Fn(TestClock, Moment) -> ApiResult<(TestClock, Option<i64>)>,
-    ) -> ApiResult<()> {
+        decide: impl Fn(TestClock, Moment) -> Result<(TestClock, Option<i64>), E>,
+    ) -> Result<(), E> {
         self.retry_on_conflict(|| async {
-            let stored = self.store().test_clock(self.instance_id()).await?;
+            let stored = self.store().test_clock(self.instance_id()).await.map_err(CommitError::from)?;
             let at = stored.read(self.moment().wall);
             let (next, shift) = decide(stored, at)?;
             let changes = self.changes(at).write(Write::TestClock(next));
@@ -105,11 +105,11 @@ impl App {
                 Some(by_ms) => changes.write(Write::RebaseOpenSessions(by_ms)),
                 None => changes,
             })
-            .await?;
-            Ok(())
+            .await
+            .map_err(E::from)
         })
         .await?;
-        Ok(self.follow_test_clock().await?)
+        Ok(self.follow_test_clock().await.map_err(CommitError::from)?)
     }
 
     /// Sets the test clock back to the wall. Everything that is still open moves
@@ -117,7 +117,7 @@ impl App {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn reset_test_clock(&self) -> ApiResult<()> {
+    pub async fn reset_test_clock(&self) -> Result<(), CommitError> {
         self.move_test_clock(|clock, at| Ok((clock.reset(), Some(at.wall.as_millis() - at.now.as_millis()))))
             .await
     }

@@ -6,11 +6,17 @@ use std::{num::NonZeroU32, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock as _};
 
-use crate::wire::{ApiError, ApiResult, ErrorCode};
+/// Too many requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests; try again in {retry_after_seconds} s")]
+pub struct RateLimited {
+    /// When the same may be asked again.
+    pub retry_after_seconds: u64,
+}
 
 /// The counters of an instance; off in test servers.
 #[derive(Debug)]
-pub struct Limits(Option<Counters>);
+pub struct RateLimits(Option<Counters>);
 
 #[derive(Debug)]
 struct Counters {
@@ -29,20 +35,18 @@ fn counter(count: u32, period: Duration) -> DefaultKeyedRateLimiter<String> {
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
-fn check(counter: &DefaultKeyedRateLimiter<String>, key: &str) -> ApiResult<()> {
+fn check(counter: &DefaultKeyedRateLimiter<String>, key: &str) -> Result<(), RateLimited> {
     // Forgetting those who waited long enough keeps the table small.
     if counter.len() > 10_000 {
         counter.retain_recent();
     }
     counter.check_key(&key.to_owned()).map_err(|not_until| {
         let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
-        ApiError::new(ErrorCode::TooManyRequests)
-            .why("This was asked too often from here. Wait a moment and try again.")
-            .retry_after(wait.as_secs() + 1)
+        RateLimited { retry_after_seconds: wait.as_secs() + 1 }
     })
 }
 
-impl Limits {
+impl RateLimits {
     /// Counters, or none.
     pub fn new(enabled: bool) -> Self {
         Self(enabled.then(|| Counters {
@@ -56,32 +60,32 @@ impl Limits {
     /// Somebody at `address` begins to sign in or up.
     ///
     /// # Errors
-    /// `too_many_requests`.
-    pub fn creation(&self, address: &str) -> ApiResult<()> {
+    /// [`RateLimited`].
+    pub fn creation(&self, address: &str) -> Result<(), RateLimited> {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.creations, address))
     }
 
     /// Somebody at `address` answers or asks for a code.
     ///
     /// # Errors
-    /// `too_many_requests`.
-    pub fn attempt(&self, address: &str, what: &str) -> ApiResult<()> {
+    /// [`RateLimited`].
+    pub fn attempt(&self, address: &str, what: &str) -> Result<(), RateLimited> {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.attempts, &format!("{address} {what}")))
     }
 
     /// A mail goes to `recipient`, whoever asked for it (AUT-08).
     ///
     /// # Errors
-    /// `too_many_requests`.
-    pub fn mail(&self, recipient: &str) -> ApiResult<()> {
+    /// [`RateLimited`].
+    pub fn mail(&self, recipient: &str) -> Result<(), RateLimited> {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.mails, recipient))
     }
 
     /// The application's server asks something.
     ///
     /// # Errors
-    /// `too_many_requests`.
-    pub fn backend(&self, key_hash: &str) -> ApiResult<()> {
+    /// [`RateLimited`].
+    pub fn backend(&self, key_hash: &str) -> Result<(), RateLimited> {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.backend, key_hash))
     }
 }
@@ -92,11 +96,12 @@ mod tests {
 
     #[test]
     fn the_sixth_sign_in_within_ten_seconds_is_limited() {
-        let limits = Limits::new(true);
+        let limits = RateLimits::new(true);
         for _ in 0..5 {
             limits.creation("192.0.2.1").expect("within the limit");
         }
-        assert_eq!(limits.creation("192.0.2.1").expect_err("refused").code(), ErrorCode::TooManyRequests);
+        let limited = limits.creation("192.0.2.1").expect_err("refused");
+        assert!((1..=2).contains(&limited.retry_after_seconds), "{limited}");
         limits.creation("192.0.2.2").expect("another address");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sojourn_core::time::{Moment, days};
 use sojourn_store::{Engine as _, StoreError};
 
-use crate::app::App;
+use crate::instance::Service;
 
 /// How long attempts, nonces and tickets stay after they are over.
 const KEPT: Duration = days(1);
@@ -17,14 +17,14 @@ const GROUP: u32 = 200;
 ///
 /// # Errors
 /// The store does not answer.
-pub(crate) async fn purge(app: &App, at: Moment) -> Result<(), StoreError> {
+pub async fn purge(service: &Service, at: Moment) -> Result<(), StoreError> {
     let before = Moment { now: at.now - KEPT, wall: at.wall - KEPT };
-    while app.store().purge(before, GROUP).await? > 0 {
+    while service.store().purge(before, GROUP).await? > 0 {
         tokio::task::yield_now().await;
     }
-    let (settings, _) = app.store().settings(app.instance_id()).await?;
+    let (settings, _) = service.store().settings(service.instance_id()).await?;
     let before = at.now - settings.session.ended_sessions_kept();
-    while app.store().purge_sessions(app.instance_id(), before, GROUP).await? > 0 {
+    while service.store().purge_sessions(service.instance_id(), before, GROUP).await? > 0 {
         tokio::task::yield_now().await;
     }
     Ok(())

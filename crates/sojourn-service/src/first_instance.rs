@@ -6,8 +6,9 @@ use sojourn_store::{
 };
 
 use crate::{
-    app::{Rng, RngHandle, StartError},
+    instance::StartError,
     keys::{self, MasterKey},
+    rng::{Rng, RngHandle},
 };
 
 /// The instance of the database. Of nodes that find none at the same time, one

@@ -10,9 +10,9 @@ use sojourn_core::{
     settings::Settings,
     time::{Moment, Timestamp, minutes, seconds},
 };
-use sojourn_store::Engine as _;
+use sojourn_store::{CommitError, Engine as _};
 
-use crate::{app::App, ends::record_ends, wire::ApiResult};
+use crate::{instance::Service, sessions::record_ends::record_ends};
 
 /// Sessions that are looked at together: bounds how long a request may wait
 /// behind a group: a thousand hold SQLite's one writer for some 40 ms.
@@ -29,9 +29,9 @@ const ALL_EVERY: Duration = minutes(10);
 
 /// What a pass did.
 #[derive(Debug, Default)]
-pub(crate) struct Swept {
+pub struct Swept {
     /// Whose ends it recorded.
-    pub(crate) closed: Vec<Session>,
+    pub closed: Vec<Session>,
     /// When the next of those that were looked at is over, if nothing happens.
     next: Option<Timestamp>,
     groups: u32,
@@ -42,13 +42,13 @@ pub(crate) struct Swept {
 ///
 /// # Errors
 /// The store does not answer.
-pub(crate) async fn pass(app: &App, at: Moment, all: bool) -> ApiResult<Swept> {
-    let (_, policy) = app.store().settings(app.instance_id()).await?;
+pub async fn pass(service: &Service, at: Moment, all: bool) -> Result<Swept, CommitError> {
+    let (_, policy) = service.store().settings(service.instance_id()).await?;
     // Then they end in the order in which they were created.
     let by_age = !all && policy.spans().all(|(version, _)| version.lifetime.inactivity().is_none());
     let (mut swept, mut after) = (Swept::default(), None);
     loop {
-        let group = app.store().open_sessions(app.instance_id(), after, GROUP).await?;
+        let group = service.store().open_sessions(service.instance_id(), after, GROUP).await?;
         let Some(last) = group.last() else { break };
         after = Some((last.created_at, last.id));
         let is_last = group.len() < GROUP as usize;
@@ -66,7 +66,7 @@ pub(crate) async fn pass(app: &App, at: Moment, all: bool) -> ApiResult<Swept> {
                 }
             }
         }
-        swept.closed.extend(record_ends(app, at, overdue).await?);
+        swept.closed.extend(record_ends(service, at, overdue).await?);
         if is_last || rest_is_younger {
             break;
         }

@@ -1,5 +1,5 @@
 //! Session tokens: what the core says of them, signed. Browsers and
-//! application servers ask for them by different doors and get the same.
+//! application servers ask for them on different paths and get the same.
 
 use sojourn_core::{
     claims::{self, TokenRequest, TooLate},
@@ -10,7 +10,7 @@ use sojourn_core::{
     user::User,
 };
 
-use crate::{app::App, auth::RequestContext, keys::random_hex};
+use crate::{instance::Service, keys::random_hex};
 
 /// For whom and under what a token is minted.
 #[derive(Clone, Copy, Debug)]
@@ -27,24 +27,12 @@ pub struct TokenContext<'a> {
     pub lifetime_seconds: Option<u32>,
 }
 
-impl<'a> From<&'a RequestContext> for TokenContext<'a> {
-    fn from(visit: &'a RequestContext) -> Self {
-        Self {
-            at: visit.at,
-            origin: visit.origin.as_deref(),
-            policy: &visit.policy,
-            settings: &visit.settings.token,
-            lifetime_seconds: None,
-        }
-    }
-}
-
 /// A session token for `session`.
 ///
 /// # Errors
 /// [`TooLate`] when less than a second of the session is left.
 pub fn issue_token<'a>(
-    app: &App,
+    service: &Service,
     occasion: impl Into<TokenContext<'a>>,
     session: &Session,
     user: Option<&User>,
@@ -53,14 +41,14 @@ pub fn issue_token<'a>(
     let request = TokenRequest {
         now: occasion.at.now,
         wall: occasion.at.wall,
-        issuer: &app.issuer(),
+        issuer: &service.issuer(),
         origin: occasion.origin,
-        jti: random_hex(&mut app.random(), 10),
+        jti: random_hex(&mut service.random(), 10),
         lifetime_seconds: occasion.lifetime_seconds,
     };
     let claims = claims::issue_token(request, occasion.policy, occasion.settings, session, user)?;
     if claims.is_cut() {
         tracing::warn!(user_id = %session.user_id, "this user's custom claims are too large for a cookie and were left out");
     }
-    Ok(app.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))
+    Ok(service.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))
 }

@@ -11,7 +11,31 @@ use argon2::{
 use sojourn_core::{password::Password, user::PasswordHash};
 use tokio::sync::Semaphore;
 
-use crate::wire::{ApiError, ApiResult, ErrorCode, Params};
+/// A password could not be hashed or checked.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordsError {
+    /// The queue is full.
+    #[error("too many passwords are waiting to be checked")]
+    Busy,
+    /// A stored hash cannot be read, or the hasher fails.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A hash that was made elsewhere and cannot be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportRefused {
+    /// Only Argon2id is known.
+    #[error("the hasher is unknown")]
+    Hasher,
+    /// It is incomplete, or too expensive to check.
+    #[error("the digest is not one that can be checked")]
+    Digest,
+}
+
+fn broken(error: impl std::fmt::Display) -> PasswordsError {
+    PasswordsError::Broken(error.to_string())
+}
 
 /// OWASP's parameters: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -46,10 +70,10 @@ impl Passwords {
     /// The hash to store for a password.
     ///
     /// # Errors
-    /// `too_many_requests` when the queue is full.
-    pub async fn hash(&self, password: Password) -> ApiResult<PasswordHash> {
+    /// [`PasswordsError::Busy`] when the queue is full.
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordsError> {
         self.run(move || {
-            let hash = hasher().hash_password(password.as_bytes()).map_err(ApiError::internal)?;
+            let hash = hasher().hash_password(password.as_bytes()).map_err(broken)?;
             Ok(PasswordHash(hash.to_string()))
         })
         .await
@@ -60,67 +84,47 @@ impl Passwords {
     /// exist (AUT-13).
     ///
     /// # Errors
-    /// `too_many_requests` when the queue is full.
-    pub async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> ApiResult<bool> {
+    /// [`PasswordsError::Busy`] when the queue is full.
+    pub async fn verify(
+        &self,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> Result<bool, PasswordsError> {
         self.run(move || match hash {
             Some(hash) => {
-                let parsed = Phc::new(&hash.0).map_err(ApiError::internal)?;
+                let parsed = Phc::new(&hash.0).map_err(broken)?;
                 Ok(hasher().verify_password(password.as_bytes(), &parsed).is_ok())
             }
-            None => hasher().hash_password(password.as_bytes()).map(|_| false).map_err(ApiError::internal),
+            None => hasher().hash_password(password.as_bytes()).map(|_| false).map_err(broken),
         })
         .await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> ApiResult<T> + Send + 'static,
-    ) -> ApiResult<T> {
-        let busy = || {
-            ApiError::new(ErrorCode::TooManyRequests)
-                .why("Too many people are signing in at this moment. Try again in a few seconds.")
-                .retry_after(2)
-        };
-        let _place = self.admitted.clone().try_acquire_owned().map_err(|_| busy())?;
-        let worker = self.working.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        work: impl FnOnce() -> Result<T, PasswordsError> + Send + 'static,
+    ) -> Result<T, PasswordsError> {
+        let _place = self.admitted.clone().try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
+        let worker = self.working.clone().acquire_owned().await.map_err(broken)?;
         // The permit goes along: a request that was given up still occupies its worker.
         let done = tokio::task::spawn_blocking(move || {
             let _worker = worker;
             work()
         });
-        done.await.map_err(ApiError::internal)?
+        done.await.map_err(broken)?
     }
-}
-
-/// The password that somebody chose in the field `name`.
-///
-/// # Errors
-/// What the rules for passwords say against it.
-pub fn chosen(params: &Params, name: &str) -> ApiResult<Password> {
-    use sojourn_core::password::PasswordRefusal::{ControlCharacter, TooLong, TooShort};
-    Password::choose(&params.required(name)?).map_err(|refusal| match refusal {
-        TooShort => ApiError::param(ErrorCode::FormPasswordTooShort, name),
-        TooLong => ApiError::param(ErrorCode::FormPasswordTooLong, name),
-        ControlCharacter => ApiError::param(ErrorCode::FormPasswordValidationFailed, name)
-            .why("The password holds a character that keyboards do not give. Type it again."),
-    })
 }
 
 /// A hash that was made elsewhere. Only Argon2id, and none that would cost
 /// more to check than a request may.
 ///
 /// # Errors
-/// `form_password_digest_invalid_code`, or another hasher.
-pub fn imported(digest: &str, hasher: &str) -> ApiResult<PasswordHash> {
+/// [`ImportRefused`].
+pub fn imported(digest: &str, hasher: &str) -> Result<PasswordHash, ImportRefused> {
     if hasher != "argon2id" {
-        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "password_hasher")
-            .why("password_hasher has to be argon2id. Let users of other hashes choose a new password."));
+        return Err(ImportRefused::Hasher);
     }
-    let bad = || {
-        ApiError::param(ErrorCode::FormPasswordDigestInvalid, "password_digest").why(
-            "password_digest has to read $argon2id$v=19$m=…,t=…,p=…$salt$hash, with m up to 262144, t up to 10 and p up to 8.",
-        )
-    };
+    let bad = || ImportRefused::Digest;
     let parsed = Phc::new(digest).map_err(|_| bad())?;
     let params = argon2::Params::try_from(&parsed).map_err(|_| bad())?;
     let affordable = params.m_cost() <= 262_144 && params.t_cost() <= 10 && params.p_cost() <= 8;

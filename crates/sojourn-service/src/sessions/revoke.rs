@@ -8,9 +8,9 @@ use sojourn_core::{
     id::{SessionId, UserId},
     session::{Ending, Session},
 };
-use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus};
+use sojourn_store::{ChangeSet, CommitError, Engine as _, SessionFilter, StoreError, StoredStatus};
 
-use crate::app::{App, AttemptError};
+use crate::instance::Service;
 
 /// Adds to `changes` the end of all open sessions of a user but `keep`, in all
 /// browsers, and what that changes of those browsers.
@@ -18,24 +18,24 @@ use crate::app::{App, AttemptError};
 /// # Errors
 /// The store does not answer.
 pub async fn of_user(
-    app: &App,
+    service: &Service,
     mut changes: ChangeSet,
     user_id: UserId,
     keep: Option<SessionId>,
     ending: Ending,
-) -> Result<ChangeSet, AttemptError> {
+) -> Result<ChangeSet, StoreError> {
     let filter = SessionFilter {
         user_id: Some(user_id),
         stored: Some(StoredStatus::Open),
         limit: u32::MAX,
         ..SessionFilter::default()
     };
-    let (sessions, _) = app.store().sessions(app.instance_id(), filter).await?;
+    let (sessions, _) = service.store().sessions(service.instance_id(), filter).await?;
     let clients: BTreeSet<_> =
         sessions.iter().filter(|session| Some(session.id) != keep).map(|session| session.client_id).collect();
     let at = changes.at;
     for client_id in clients {
-        let Some(record) = app.store().browser(app.instance_id(), client_id).await? else { continue };
+        let Some(record) = service.store().browser(service.instance_id(), client_id).await? else { continue };
         let mut of_user = record
             .browser
             .sessions
@@ -59,16 +59,20 @@ pub async fn of_user(
 ///
 /// # Errors
 /// The store does not answer, or a conflict: load again.
-pub async fn of_session(app: &App, id: SessionId, ending: Ending) -> Result<Option<Session>, AttemptError> {
-    let Some(session) = app.store().session(app.instance_id(), id).await? else { return Ok(None) };
+pub async fn of_session(
+    service: &Service,
+    id: SessionId,
+    ending: Ending,
+) -> Result<Option<Session>, CommitError> {
+    let Some(session) = service.store().session(service.instance_id(), id).await? else { return Ok(None) };
     if session.closed.is_some() {
         return Ok(Some(session));
     }
-    let at = app.moment();
-    let Some(record) = app.store().browser(app.instance_id(), session.client_id).await? else {
+    let at = service.moment();
+    let Some(record) = service.store().browser(service.instance_id(), session.client_id).await? else {
         return Ok(Some(session));
     };
     let step = sign_out(at, &record.policy, &record.browser, SignOutScope::One(id), ending, None);
-    app.commit(app.changes(at).browser(&step)).await?;
+    service.commit(service.changes(at).browser(&step)).await?;
     Ok(step.closed.into_iter().find(|closed| closed.id == id).or(Some(session)))
 }

@@ -10,12 +10,9 @@ use sojourn_core::{
     session::{Session, decide},
     time::{Moment, Timestamp},
 };
-use sojourn_store::Engine as _;
+use sojourn_store::{CommitError, Engine as _};
 
-use crate::{
-    app::App,
-    wire::{ApiError, ApiResult},
-};
+use crate::instance::Service;
 
 /// Browsers that are written together. A conflict on one repeats its group only.
 const GROUP: usize = 50;
@@ -30,47 +27,47 @@ pub fn overdue(now: Timestamp, policy: &Policy, sessions: &[Session]) -> BTreeSe
 ///
 /// # Errors
 /// The store does not answer, or others change the same rows all the time.
-pub async fn record_ends(app: &App, at: Moment, clients: BTreeSet<ClientId>) -> ApiResult<Vec<Session>> {
+pub async fn record_ends(
+    service: &Service,
+    at: Moment,
+    clients: BTreeSet<ClientId>,
+) -> Result<Vec<Session>, CommitError> {
     let mut closed = Vec::new();
     let clients: Vec<_> = clients.into_iter().collect();
     for group in clients.chunks(GROUP) {
-        let recorded = app.retry_on_conflict(|| async {
-            let (mut changes, mut closed) = (app.changes(at), Vec::new());
+        let recorded = service.retry_on_conflict(|| async {
+            let (mut changes, mut closed) = (service.changes(at), Vec::new());
             for client_id in group {
-                if let Some(record) = app.store().browser(app.instance_id(), *client_id).await? {
+                if let Some(record) = service.store().browser(service.instance_id(), *client_id).await? {
                     let step = close_overdue(at, &record.policy, &record.browser);
                     changes = changes.browser(&step);
                     closed.extend(step.closed);
                 }
-                // Who came in the meantime is served first.
-                tokio::task::yield_now().await;
             }
-            app.commit(changes).await?;
-            Ok(closed)
+            service.commit(changes).await?;
+            Ok::<_, CommitError>(closed)
         });
         closed.extend(recorded.await?);
     }
     Ok(closed)
 }
 
-/// A session as it is now, and the policy by which.
+/// A session as it is now, and the policy by which; `None` when there is none.
 ///
 /// # Errors
-/// 404 when there is none.
-pub async fn session(app: &App, at: Moment, id: &str) -> ApiResult<(Session, Policy)> {
-    let id: SessionId = id.parse().map_err(|_| no_session())?;
-    let load = || async { app.store().session(app.instance_id(), id).await?.ok_or_else(no_session) };
-    let (_, policy) = app.store().settings(app.instance_id()).await?;
-    let session = load().await?;
+/// The store does not answer, or others change the same rows all the time.
+pub async fn find(
+    service: &Service,
+    at: Moment,
+    id: SessionId,
+) -> Result<Option<(Session, Policy)>, CommitError> {
+    let (_, policy) = service.store().settings(service.instance_id()).await?;
+    let load = || service.store().session(service.instance_id(), id);
+    let Some(session) = load().await? else { return Ok(None) };
     let clients = overdue(at.now, &policy, std::slice::from_ref(&session));
     if clients.is_empty() {
-        return Ok((session, policy));
+        return Ok(Some((session, policy)));
     }
-    record_ends(app, at, clients).await?;
-    Ok((load().await?, policy))
-}
-
-/// The refusal of an unknown session.
-pub fn no_session() -> ApiError {
-    ApiError::not_found("session")
+    record_ends(service, at, clients).await?;
+    Ok(load().await?.map(|session| (session, policy)))
 }
