@@ -16,7 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sojourn-service", &["sojourn-core", "sojourn-store"]),
     ("sojourn-server", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service"]),
     ("sojourn", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server"]),
-    ("sojourn-testkit", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server"]),
+    (
+        "sojourn-testkit",
+        &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server"],
+    ),
     (
         "sojourn-bench",
         &["sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server", "sojourn-testkit"],
