@@ -71,6 +71,12 @@ impl Policy {
         self.versions().find(|later| later.ends_all && later.version > version)
     }
 
+    /// The version in force at `at` by its time; the first one before there was any.
+    pub fn version_at(&self, at: Timestamp) -> u64 {
+        let begun = self.versions().take_while(|version| version.in_force_from <= at).last();
+        begun.or(self.versions().next()).unwrap_or(&self.current).version
+    }
+
     fn versions(&self) -> impl Iterator<Item = &PolicyVersion> {
         self.past.iter().chain([&self.current])
     }
@@ -101,6 +107,13 @@ mod tests {
         let earlier: Vec<_> =
             policy.spans_up_to(2).map(|(v, end)| (v.version, end.map(Timestamp::as_millis))).collect();
         assert_eq!(earlier, [(1, Some(10)), (2, None)]);
+    }
+
+    #[test]
+    fn the_version_at_a_moment_is_the_last_that_began_by_then() {
+        let policy = Policy::new(version(1, 5)).then(version(2, 10)).then(version(3, 10));
+        let found = [0, 5, 9, 10, 99].map(|at| policy.version_at(Timestamp::from_millis(at)));
+        assert_eq!(found, [1, 1, 1, 3, 3]);
     }
 
     #[test]

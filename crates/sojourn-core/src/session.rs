@@ -32,9 +32,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// Grows strictly with every change that a browser can see.
     pub updated_at: Timestamp,
-    /// The version of the settings under which it began. Whether it was there when
-    /// everybody was signed out is told by this and by no clock. 0 in rows that are
-    /// older than the question.
+    /// The version of the settings under which it began: only later versions change
+    /// its limits or sign it out with everybody. 0 in rows from before migration 0003.
     pub settings_version: u64,
     /// The newest activity (S3); the inactivity timeout counts from here.
     pub last_active_at: Timestamp,
@@ -59,9 +58,9 @@ pub struct Device {
 }
 
 /// The limit that ends a session which nobody ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lapse {
-    /// Ordered first: when both limits fall on one moment, the maximum counts (S5).
+    /// The maximum lifetime; counts when both limits fall on one moment (S5).
     Maximum,
     /// The inactivity timeout.
     Inactivity,
@@ -107,9 +106,12 @@ struct Span {
     until: Option<Timestamp>,
 }
 
-/// The limits under which a session lives, up to the version `last`. Those of
-/// somebody who acts as the account are fixed at sign-in and do not depend on the
-/// settings.
+/// The limits under which a session lives, up to the version `last`. An
+/// impersonation session's are fixed at sign-in and do not depend on the settings.
+///
+/// The order of the versions decides which of them were in force during the session,
+/// not their times: with a test clock that stands still, or two nodes whose clocks
+/// differ, a sign-in and several changes share one millisecond.
 fn spans(policy: &Policy, last: u64, session: &Session) -> impl Iterator<Item = Span> {
     let own = session.impersonation.as_ref().map(|impersonation| Span {
         settings_version: last,
@@ -117,26 +119,30 @@ fn spans(policy: &Policy, last: u64, session: &Session) -> impl Iterator<Item = 
         from: session.created_at,
         until: None,
     });
-    let by_settings = policy.spans_up_to(last).enumerate().filter(|_| session.impersonation.is_none()).map(
-        |(index, (version, until))| Span {
+    let first = session.first_version(policy).min(last);
+    let by_settings = policy
+        .spans_up_to(last)
+        .filter(move |(version, _)| session.impersonation.is_none() && version.version >= first)
+        .map(move |(version, until)| Span {
             settings_version: version.version,
             lifetime: version.lifetime,
-            // Nobody signed in before the first version, whatever the clocks of two nodes say.
-            from: match index {
-                0 => session.created_at,
-                _ => version.in_force_from.max(session.created_at),
+            from: match version.version == first {
+                true => session.created_at,
+                false => version.in_force_from.max(session.created_at),
             },
             until,
-        },
-    );
-    own.into_iter().chain(by_settings.filter(|span| span.until.is_none_or(|until| span.from < until)))
+        });
+    own.into_iter().chain(by_settings)
 }
 
 /// The earliest end over all settings that were in force during the session.
 ///
 /// A maximum lifetime binds from the moment it is in force until the end of
 /// time: loosening it gives nothing back. An inactivity timeout binds only
-/// while it is in force. Both act at the earliest when they come into force.
+/// while it is in force, the millisecond of its replacement included: it was in
+/// force when that millisecond began. Both act at the earliest when they come
+/// into force, and of several ends at one moment the oldest version's is the
+/// one that happened; within a version the maximum counts (S5).
 fn due(policy: &Policy, last: u64, session: &Session) -> Option<Due> {
     spans(policy, last, session)
         .flat_map(|span| {
@@ -153,11 +159,11 @@ fn due(policy: &Policy, last: u64, session: &Session) -> Option<Due> {
                 .lifetime
                 .inactivity()
                 .map(|longest| end(session.last_active_at + longest, Lapse::Inactivity))
-                .filter(|due| span.until.is_none_or(|until| due.at < until));
+                .filter(|due| span.until.is_none_or(|until| due.at <= until));
             [maximum, inactivity]
         })
         .flatten()
-        .min_by_key(|due| (due.at, due.lapse, due.tightened))
+        .min_by_key(|due| due.at)
 }
 
 /// Whether the session is alive at `now`, until when, or how it ended.
@@ -168,7 +174,7 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
     if let Some(closing) = session.closed {
         return Verdict::Closed(closing);
     }
-    // Who was there when everybody was signed out is judged by nothing that came later.
+    // No later version applies to a session that ended with everybody's.
     let ends_all = policy.ends_all_since(session.settings_version);
     let last = ends_all.unwrap_or(policy.current()).version;
     let Some(due) = due(policy, last, session) else {
@@ -300,6 +306,14 @@ pub fn after(previous: Timestamp, now: Timestamp) -> Timestamp {
 }
 
 impl Session {
+    /// The version of the settings under which it began.
+    fn first_version(&self, policy: &Policy) -> u64 {
+        match self.settings_version {
+            0 => policy.version_at(self.created_at),
+            known => known,
+        }
+    }
+
     /// Whether `sign` is activity of this session. Where somebody acts as the
     /// account that does not depend on the settings, as little as the limits do.
     pub fn counts(&self, policy: &Policy, source: ActivitySource) -> bool {

@@ -38,7 +38,7 @@ enum Step {
     Tighten,
     /// Looser limits.
     Loosen,
-    /// Stricter limits for a moment.
+    /// Stricter limits and back, in one millisecond.
     Jump,
     /// Several accounts on or off.
     ToggleMulti,
@@ -130,8 +130,6 @@ impl World {
     }
 
     fn put(&mut self, lifetime: Lifetime, multi_session: bool, ends_all: bool) {
-        // Of two versions of one moment the first was never in force.
-        self.now = self.now.max(self.policy.current().in_force_from + Duration::from_millis(1));
         let version = self.policy.current().version + 1;
         let next = PolicyVersion {
             version,

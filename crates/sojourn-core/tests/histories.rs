@@ -132,9 +132,7 @@ impl Both {
 
     fn take(&mut self, gap: i64, happens: Happens) {
         self.now += gap;
-        if !matches!(happens, Happens::Change(_) | Happens::EndAll) {
-            self.life.pass(self.now);
-        }
+        self.life.pass(self.now);
         let version_now = self.policy.current().version;
         let revoked = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
         match happens {
@@ -162,9 +160,6 @@ impl Both {
     }
 
     fn change(&mut self, lifetime: Lifetime, ends_all: bool) {
-        // Two versions of one moment: the first was never in force.
-        self.now = self.now.max(self.policy.current().in_force_from.as_millis() + 1);
-        self.life.pass(self.now - 1);
         let number = self.policy.current().version + 1;
         let next = PolicyVersion { ends_all, ..version(number, self.now, lifetime) };
         self.forecasts(next);

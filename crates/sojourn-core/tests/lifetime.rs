@@ -75,23 +75,44 @@ fn ses_17_a_slow_clock_does_not_undo_a_revocation_of_all() {
     }
 }
 
-/// How a session ended, found by walking through every millisecond of its life.
-fn naive_end(now: i64, versions: &[(i64, Lifetime)], session: &Session) -> Option<(i64, ClosedStatus, bool)> {
+/// The place of the version that is in force at `t`: of those that came in one
+/// millisecond the last, or `earlier` many before it.
+fn in_force(versions: &[(i64, Lifetime)], t: i64, earlier: usize) -> usize {
+    let last = versions.iter().rposition(|(from, _)| *from <= t).expect("a first version");
+    let of_one_moment = versions[..last].iter().rev().take_while(|(from, _)| *from == t).count();
+    last - earlier.min(of_one_moment)
+}
+
+/// How a session that began under the version at the place `under` ended, found by
+/// walking through every version of every millisecond of its life.
+fn naive_end(
+    now: i64,
+    versions: &[(i64, Lifetime)],
+    under: usize,
+    session: &Session,
+) -> Option<(i64, ClosedStatus, bool, u64)> {
     let (created, active) = (session.created_at.as_millis(), session.last_active_at.as_millis());
     let span = |span: Duration| i64::try_from(span.as_millis()).expect("small");
-    let mut least = None;
+    let (mut least, mut place) = (None::<(i64, u64)>, under);
     for t in created..=now {
-        let Some((from, lifetime)) = versions.iter().rev().find(|(from, _)| *from <= t) else { continue };
-        // A deadline that falls due by itself at this very moment is no tightening.
-        let due_by_itself = least.is_some_and(|least| t == created + least);
-        if let Some(maximum) = lifetime.maximum() {
-            least = Some(least.map_or(span(maximum), |least: i64| least.min(span(maximum))));
-        }
-        if let Some(least) = least.filter(|least| t >= created + least) {
-            return Some((t, ClosedStatus::Expired, !due_by_itself && t > created + least && *from == t));
-        }
-        if let Some(idle) = lifetime.inactivity().map(span).filter(|idle| t >= active + idle) {
-            return Some((t, ClosedStatus::Abandoned, t > active + idle && *from == t));
+        loop {
+            let (lifetime, number) = (versions[place].1, place as u64 + 1);
+            if let Some(maximum) = lifetime.maximum().map(span)
+                && least.is_none_or(|(least, _)| maximum < least)
+            {
+                least = Some((maximum, number));
+            }
+            // Every moment is looked at, so what was over before was tightened just now.
+            if let Some((least, number)) = least.filter(|(least, _)| t >= created + least) {
+                return Some((t, ClosedStatus::Expired, t > created + least, number));
+            }
+            if let Some(idle) = lifetime.inactivity().map(span).filter(|idle| t >= active + idle) {
+                return Some((t, ClosedStatus::Abandoned, t > active + idle, number));
+            }
+            match versions.get(place + 1) {
+                Some((from, _)) if *from <= t => place += 1,
+                _ => break,
+            }
         }
     }
     None
@@ -112,8 +133,9 @@ proptest! {
     #[test]
     fn the_rule_agrees_with_walking_through_time(
         first in lifetimes(),
-        changes in prop::collection::vec((0i64..60, lifetimes()), 0..4),
-        created in 0i64..20,
+        changes in prop::collection::vec((prop_oneof![0i64..60, (0i64..4).prop_map(|n| n * 10)], lifetimes()), 0..5),
+        created in prop_oneof![0i64..20, Just(10)],
+        earlier in 0usize..3,
         idle in 0i64..20,
         now in 0i64..80,
     ) {
@@ -122,9 +144,10 @@ proptest! {
         sorted.sort_by_key(|(from, _)| *from);
         versions.extend(sorted);
         // Activity happens while the session is open, or it is none.
-        let fresh = session(created, created);
-        let active = naive_end(created + idle, &versions, &fresh).is_none();
-        let session = session(created, if active { created + idle } else { created });
+        let under = in_force(&versions, created, earlier);
+        let fresh = Session { settings_version: under as u64 + 1, ..session(created, created) };
+        let active = naive_end(created + idle, &versions, under, &fresh).is_none();
+        let session = Session { last_active_at: at(if active { created + idle } else { created }), ..fresh };
         let found = match decide(at(now), &policy(&versions), &session) {
             Verdict::Open { until, .. } => {
                 prop_assert!(at(now) < until);
@@ -134,9 +157,10 @@ proptest! {
                 closing.at.as_millis(),
                 closing.status,
                 closing.reason == EndReason::SettingsTightened,
+                closing.settings_version,
             )),
         };
-        let expected = if now < created { None } else { naive_end(now, &versions, &session) };
+        let expected = if now < created { None } else { naive_end(now, &versions, under, &session) };
         prop_assert_eq!(found, expected);
     }
 
@@ -211,6 +235,45 @@ fn stricter_settings_act_at_once_looser_ones_revive_nothing() {
     // A session that was young enough loses its later days all the same.
     let young = self::session(three_days - 10, three_days - 10);
     assert_eq!(young.expire_at(&policy(&versions)), at(three_days - 10) + days(1));
+}
+
+#[test]
+fn a_setting_replaced_in_the_same_millisecond_was_in_force() {
+    let (week, hour) = (Lifetime::DEFAULT, Lifetime::Maximum(minutes(60)));
+    let at_once = policy(&[(0, week), (0, hour), (0, week)]);
+    let short = Some(ClosedStatus::Expired);
+    let status = |policy: &Policy, session: &Session, now| match decide(now, policy, session) {
+        Verdict::Closed(closing) => Some(closing.status),
+        Verdict::Open { .. } => None,
+    };
+    // Signed in before the changes, between them, and after them, all in one millisecond.
+    for (under, expected) in [(1, short), (2, short), (3, None)] {
+        let session = Session { settings_version: under, ..session(0, 0) };
+        assert_eq!(status(&at_once, &session, at(0) + minutes(60)), expected, "under version {under}");
+    }
+    // Idle for longer than a timeout that came and went: over at that moment, by that version.
+    let idle = (minutes(30).as_millis()) as i64;
+    let versions = [(0, week), (idle, Lifetime::Inactivity(minutes(5))), (idle, week)];
+    let Verdict::Closed(closing) = decide(at(idle), &policy(&versions), &session(0, 0)) else {
+        panic!("it was over for a moment")
+    };
+    assert_eq!((closing.at, closing.reason), (at(idle), EndReason::SettingsTightened));
+    assert_eq!((closing.status, closing.settings_version), (ClosedStatus::Abandoned, 2));
+    // At the deadline itself it is over, also where the timeout leaves in that millisecond.
+    let versions = [(0, Lifetime::Inactivity(minutes(30))), (idle, week)];
+    let Verdict::Closed(closing) = decide(at(idle), &policy(&versions), &session(0, 0)) else {
+        panic!("its time was over before the change")
+    };
+    assert_eq!((closing.reason, closing.settings_version), (EndReason::InactivityTimeout, 1));
+}
+
+#[test]
+fn a_row_without_a_version_began_under_the_one_of_its_time() {
+    let versions = [(0, Lifetime::Maximum(minutes(5))), (1000, Lifetime::DEFAULT)];
+    let old = Session { settings_version: 0, ..session(1000, 1000) };
+    assert_eq!(old.expire_at(&policy(&versions)), at(1000) + days(7));
+    let older = Session { settings_version: 0, ..session(999, 999) };
+    assert_eq!(older.expire_at(&policy(&versions)), at(999) + minutes(5));
 }
 
 #[test]

@@ -118,15 +118,13 @@ impl ReferenceSession {
     /// say, oldest first.
     pub fn predicted_end(created: i64, active: i64, under: u64, settings: &[Limits]) -> End {
         let (settings, signs_out) = until_signed_out(under, settings);
-        let in_force = settings.iter().rev().find(|limits| limits.from <= created);
-        let first = *in_force.or(settings.first()).expect("settings");
-        let mut life = Self { active, under, ..Self::begin(created, first) };
-        let later = settings.iter().filter(|limits| limits.version > first.version);
-        for (limits, next) in later.clone().zip(later.skip(1).map(Some).chain([None])) {
-            // What was replaced the moment it came was never in force.
-            if next.is_none_or(|next| limits.from < next.from) {
-                life.change(*limits);
-            }
+        let by_number = settings.iter().position(|limits| limits.version == under);
+        // A row from before migration 0003 does not know the number.
+        let first = by_number.or_else(|| settings.iter().rposition(|limits| limits.from <= created));
+        let first = first.unwrap_or(0);
+        let mut life = Self { active, under, ..Self::begin(created, settings[first]) };
+        for limits in &settings[first + 1..] {
+            life.change(*limits);
         }
         if let Some(limits) = signs_out {
             life.sign_out_by(limits);
@@ -191,20 +189,10 @@ impl ReferenceSession {
             self.pass(limits.from);
             return;
         }
-        // In force from the moment it began, these are the only ones that ever were.
-        if limits.from <= self.created && self.over.is_none() {
-            *self = Self { active: self.active, under: self.under, ..Self::begin(self.created, limits) };
-            return;
-        }
-        // Up to the last moment before, the old ones are.
-        self.pass(limits.from - 1);
-        self.now = self.now.max(limits.from);
+        // The old limits are in force up to the change, its millisecond included.
+        let from = limits.from.max(self.created);
+        self.pass(from);
         if self.over.is_some() {
-            return;
-        }
-        // An old maximum binds on. It is over this very moment by itself: no change ended it.
-        if let Some(hard) = self.hard_due().filter(|hard| hard.at <= limits.from) {
-            self.over = Some(hard);
             return;
         }
         self.limits = limits;
@@ -214,10 +202,10 @@ impl ReferenceSession {
             self.hard = Some((longest, limits.version));
         }
         // Both at once: the maximum counts, however long ago each was passed.
-        let due = self.hard_due().filter(|hard| hard.at <= limits.from).or(self.soft_due());
-        if let Some(due) = due.filter(|due| due.at <= limits.from) {
-            let reason = if due.at < limits.from { "settings_tightened" } else { due.reason };
-            self.over = Some(End { at: limits.from, reason, ..due });
+        let due = self.hard_due().filter(|hard| hard.at <= from).or(self.soft_due());
+        if let Some(due) = due.filter(|due| due.at <= from) {
+            let reason = if due.at < from { "settings_tightened" } else { due.reason };
+            self.over = Some(End { at: from, reason, ..due });
         }
     }
 

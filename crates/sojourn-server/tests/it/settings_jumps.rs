@@ -6,14 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sojourn_testkit::{FakeBrowser, TestApp, days, minutes, seconds};
 
-const MOMENT: Duration = Duration::from_millis(1);
 const SESSION: &str = "/v1/instance/session_settings";
 
-/// Sets a limit; what is in force for no time at all judges nobody, so some passes.
 async fn set(app: &TestApp, limit: &str, seconds: u64) {
     let body = json!({limit: {"enabled": true, "duration_seconds": seconds}});
     app.backend().patch(SESSION, body).await.assert_ok();
-    app.clock.advance(MOMENT);
 }
 
 async fn end_of(app: &TestApp, browser: &FakeBrowser) -> (&'static str, &'static str, i64) {
@@ -51,7 +48,6 @@ async fn d4_a_jump_there_and_back_revives_nothing_on_the_next_request() {
         let tightened = app.clock.now().as_millis();
         set(&app, limit, short.as_secs()).await;
         set(&app, limit, long.as_secs()).await;
-        app.clock.advance(seconds(1));
         assert_over(&alice).await;
         assert_eq!(end_of(&app, &alice).await, (status, "settings_tightened", tightened), "{limit}");
     }
@@ -86,7 +82,7 @@ async fn d4_a_briefly_shortened_maximum_binds_open_sessions() {
     let bob = app.signed_in("bob@example.com").await;
     let app = app.restarted().await;
     let (alice, bob) = (alice.moved_to(&app), bob.moved_to(&app));
-    app.clock.advance(days(1) / 2 - seconds(1) - MOMENT * 2);
+    app.clock.advance(days(1) / 2 - seconds(1));
     alice.token(&alice.session()).await.assert_ok();
     app.clock.advance(seconds(1));
     assert_over(&alice).await;
@@ -106,6 +102,41 @@ async fn d4_a_briefly_shortened_timeout_ends_no_active_session() {
     let alice = alice.moved_to(&app);
     app.clock.advance(minutes(25));
     alice.token(&alice.session()).await.assert_ok();
+}
+
+/// Real seconds and a test clock that stands still tell one story.
+#[tokio::test]
+async fn changes_in_one_millisecond_act_like_changes_seconds_apart() {
+    for is_frozen in [false, true] {
+        let app = TestApp::new().start().await;
+        let old = app.signed_in("alice@example.com").await;
+        app.clock.advance(minutes(61));
+        let new = app.signed_in("bob@example.com").await;
+        if is_frozen {
+            app.backend().post("/dev/clock/freeze", json!({})).await.assert_ok();
+        }
+        let mut versions = Vec::new();
+        for maximum in [3600, 604_800] {
+            app.clock.advance(seconds(1));
+            let dry_run = json!({"maximum_lifetime": {"enabled": true, "duration_seconds": maximum}});
+            let told = app.backend().patch(&format!("{SESSION}?dry_run=true"), dry_run).await.json();
+            versions.push((told["would_end"]["now"].clone(), told["would_end"]["within_one_hour"].clone()));
+            set(&app, "maximum_lifetime", maximum).await;
+        }
+        assert_eq!(versions, [(json!(1), json!(1)), (json!(0), json!(0))], "frozen: {is_frozen}");
+        if is_frozen {
+            app.backend().post("/dev/clock/resume", json!({})).await.assert_ok();
+        }
+        assert_over(&old).await;
+        let (status, reason, _) = end_of(&app, &old).await;
+        assert_eq!((status, reason), ("expired", "settings_tightened"), "frozen: {is_frozen}");
+        new.token(&new.session()).await.assert_ok();
+        // An hour after the sign-in, although the maximum is seven days again.
+        app.clock.advance(minutes(60));
+        assert_over(&new).await;
+        let (status, reason, _) = end_of(&app, &new).await;
+        assert_eq!((status, reason), ("expired", "maximum_lifetime"), "frozen: {is_frozen}");
+    }
 }
 
 #[tokio::test]
