@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::lifetime::BROWSER_LIMIT;
+use crate::lifetime::{BROWSER_LIMIT, WEBKIT_FETCH_LIMIT};
 
 /// One `Set-Cookie` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,19 @@ impl fmt::Display for Cookie {
     }
 }
 
+/// How long a browser surely keeps a cookie that an answer sets (S7). `across_hosts`:
+/// the answer is to a `fetch` from a page on another host, not to a navigation.
+pub fn kept_for(user_agent: &str, across_hosts: bool) -> Duration {
+    if across_hosts && is_webkit(user_agent) { WEBKIT_FETCH_LIMIT } else { BROWSER_LIMIT }
+}
+
+/// Whether the engine is WebKit: Safari, and every browser on iOS. Blink names WebKit
+/// as well, and itself after it.
+fn is_webkit(user_agent: &str) -> bool {
+    let has = |engine| user_agent.contains(engine);
+    has("AppleWebKit/") && !has("Chrome/") && !has("Chromium/")
+}
+
 /// The names of an instance's cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieNames {
@@ -126,6 +139,33 @@ mod tests {
             cookie.to_string(),
             "__client=x; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax"
         );
+    }
+
+    #[test]
+    fn s7_only_webkit_cuts_cookies_of_a_fetch_across_hosts() {
+        let mac = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)";
+        let phone =
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)";
+        let blink = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)";
+        let webkit = [
+            format!("{mac} Version/26.0 Safari/605.1.15"),
+            format!("{phone} CriOS/150.0.0.0 Mobile/15E148 Safari/604.1"),
+            format!("{phone} FxiOS/150.0 Mobile/15E148 Safari/605.1.15"),
+        ];
+        let others = [
+            format!("{blink} Chrome/150.0.0.0 Safari/537.36"),
+            format!("{blink} Chrome/150.0.0.0 Safari/537.36 Edg/150.0.0.0"),
+            "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0".to_owned(),
+            String::new(),
+        ];
+        for browser in &webkit {
+            assert_eq!(kept_for(browser, true), days(7), "{browser}");
+        }
+        for (browser, across_hosts) in
+            others.iter().map(|browser| (browser, true)).chain(webkit.iter().map(|browser| (browser, false)))
+        {
+            assert_eq!(kept_for(browser, across_hosts), days(400), "{browser}");
+        }
     }
 
     #[test]

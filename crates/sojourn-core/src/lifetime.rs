@@ -105,6 +105,11 @@ pub const FAR: Duration = days(3650);
 /// Browsers keep no cookie longer than this (RFC 6265bis 5.5).
 pub const BROWSER_LIMIT: Duration = days(400);
 
+/// WebKit may keep a cookie no longer than this when the answer to a `fetch` sets it
+/// and its host has another network address than the page
+/// (webkit.org/tracking-prevention, "7-Day Cap on All Script-Writeable Storage").
+pub const WEBKIT_FETCH_LIMIT: Duration = days(7);
+
 impl Lifetime {
     /// The default of a new instance: seven days at most, no inactivity timeout (S1).
     pub const DEFAULT: Self = Self::Maximum(days(7));

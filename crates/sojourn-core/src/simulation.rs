@@ -9,13 +9,13 @@ pub use self::habit::{Habit, HabitError, visits};
 use crate::{
     activity::{Activity, ActivitySource},
     id::{ClientId, Randomness, SessionId, UserId},
-    lifetime::{BROWSER_LIMIT, Lifetime},
+    lifetime::{BROWSER_LIMIT, Lifetime, WEBKIT_FETCH_LIMIT},
     policy::{Policy, PolicyVersion},
     session::{Device, EndReason, Refusal, Session, SessionInput, transition},
     time::{Timestamp, days, seconds},
 };
 
-/// How often a browser in use gets its client cookie anew, with another 400 days.
+/// How often a browser in use gets its client cookie anew, for as long as it keeps it.
 const COOKIE_RENEWED_AFTER: Duration = days(1);
 
 /// A time in which the application is open and in view.
@@ -41,6 +41,9 @@ pub struct Scenario {
     pub cleared: Vec<Timestamp>,
     /// Whether each visit is in a private window, which forgets its cookies.
     pub private: bool,
+    /// Whether the browser is Safari, on a page of another host than the server's, and
+    /// no navigation to the server follows a sign-in.
+    pub safari: bool,
 }
 
 /// Why a user has to sign in.
@@ -54,6 +57,8 @@ pub enum Cause {
     InactivityTimeout,
     /// The browser kept the cookie for 400 days, and no longer (S7).
     CookieExpired,
+    /// Safari kept the cookie for 7 days, and no longer (S7).
+    SafariCookieExpired,
     /// The user cleared the cookies (S7).
     CookiesCleared,
     /// The private window was closed (S7).
@@ -68,6 +73,7 @@ impl Cause {
             Self::MaximumLifetime => "maximum_lifetime",
             Self::InactivityTimeout => "inactivity_timeout",
             Self::CookieExpired => "cookie_expired",
+            Self::SafariCookieExpired => "safari_cookie_expired",
             Self::CookiesCleared => "cookies_cleared",
             Self::PrivateWindowClosed => "private_window_closed",
         }
@@ -81,6 +87,7 @@ impl fmt::Display for Cause {
             Self::MaximumLifetime => "maximum lifetime",
             Self::InactivityTimeout => "inactivity timeout",
             Self::CookieExpired => "browsers keep no cookie longer than 400 days",
+            Self::SafariCookieExpired => "Safari kept the cookie for 7 days only",
             Self::CookiesCleared => "cookies were cleared",
             Self::PrivateWindowClosed => "the private window was closed",
         })
@@ -194,9 +201,13 @@ impl Browser {
         };
         // A cookie that is gone does not reach the server, however open the session is.
         let cleared = scenario.cleared.iter().filter(|at| **at >= self.cookie_set_at).min();
+        let (kept_for, cookie_lost) = match scenario.safari {
+            true => (WEBKIT_FETCH_LIMIT, Cause::SafariCookieExpired),
+            false => (BROWSER_LIMIT, Cause::CookieExpired),
+        };
         let lost = [
             over,
-            Some((self.cookie_set_at + BROWSER_LIMIT, Cause::CookieExpired)),
+            Some((self.cookie_set_at + kept_for, cookie_lost)),
             cleared.map(|at| (*at, Cause::CookiesCleared)),
             self.window_closed_at.map(|at| (at, Cause::PrivateWindowClosed)),
         ];
@@ -233,6 +244,7 @@ mod tests {
             visits: visits(&habits, MONDAY, MONDAY + length),
             cleared: Vec::new(),
             private: false,
+            safari: false,
         }
     }
 
@@ -314,6 +326,17 @@ mod tests {
             ..away.clone()
         };
         assert_eq!(told(&returns), [(0.0, Cause::FirstVisit)]);
+    }
+
+    #[test]
+    fn s7_safari_forgets_after_a_week_away_and_not_while_in_use() {
+        let in_use =
+            Scenario { safari: true, ..scenario(Lifetime::Maximum(days(90)), &["mon 9:00-9:10"], days(29)) };
+        // From Monday to Monday it is not kept; from day to day it is.
+        let mondays = [177.0, 345.0, 513.0, 681.0].map(|at| (at, Cause::SafariCookieExpired));
+        assert_eq!(told(&in_use)[1..], mondays);
+        let daily = scenario(Lifetime::Maximum(days(90)), &["mon-fri 9:00-9:10"], days(29));
+        assert_eq!(told(&Scenario { safari: true, ..daily }).len(), 1);
     }
 
     #[test]

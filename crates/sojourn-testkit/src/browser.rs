@@ -14,14 +14,18 @@ pub struct FakeBrowser {
     app: TestApp,
     jar: Arc<Mutex<Jar>>,
     page: Url,
+    user_agent: &'static str,
     /// The session that this tab shows, as `Clerk.session`.
     session: Mutex<Option<String>>,
 }
 
+const CHROME: &str = "Mozilla/5.0 (X11; Linux) Chrome/150.0.0.0";
+const SAFARI: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15";
+
 impl Clone for FakeBrowser {
     fn clone(&self) -> Self {
         let session = Mutex::new(lock(&self.session).clone());
-        Self { app: self.app.clone(), jar: self.jar.clone(), page: self.page.clone(), session }
+        Self { app: self.app.clone(), jar: self.jar.clone(), page: self.page.clone(), session, ..*self }
     }
 }
 
@@ -32,13 +36,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl FakeBrowser {
     pub(crate) fn new(app: TestApp, page: &str) -> Self {
         let page = page.parse().expect("a page's origin");
-        Self { app, jar: Arc::default(), page, session: Mutex::default() }
+        Self { app, jar: Arc::default(), page, user_agent: CHROME, session: Mutex::default() }
     }
 
     /// The same cookies on a page of another origin.
     #[must_use]
     pub fn on_page(&self, origin: &str) -> Self {
         Self { page: origin.parse().expect("a page's origin"), ..self.clone() }
+    }
+
+    /// The same cookies in Safari.
+    #[must_use]
+    pub fn on_safari(&self) -> Self {
+        Self { user_agent: SAFARI, ..self.clone() }
     }
 
     /// The same browser, asking another run of the server.
@@ -117,9 +127,7 @@ impl FakeBrowser {
             request = request.header("origin", &self.page.origin().ascii_serialization());
         }
         let same_site = if own { "same-origin" } else { "same-site" };
-        request = request
-            .header("sec-fetch-site", same_site)
-            .header("user-agent", "Mozilla/5.0 (X11; Linux) Chrome/150.0.0.0");
+        request = request.header("sec-fetch-site", same_site).header("user-agent", self.user_agent);
         if wire_method == "POST" {
             request = request.form(&[]);
         }
@@ -165,6 +173,7 @@ impl FakeBrowser {
         let mut request = self
             .app
             .request("GET", path)
+            .header("user-agent", self.user_agent)
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-site", "same-site")
             .header("accept", "text/html");

@@ -1,7 +1,7 @@
 //! The browser behind a Frontend API request: its client cookie, what the
 //! store knows of it, and the cookies and client object of the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -15,7 +15,7 @@ use sojourn_core::{
     session::Session,
     sign_in::SignIn,
     sign_up::SignUp,
-    time::Timestamp,
+    time::{Timestamp, days},
     user::User,
 };
 use sojourn_service::keys::{random_secret, sha256};
@@ -27,26 +27,29 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
-/// What the client cookie says: a client id, a secret, and when it was given out.
+/// What the client cookie says: a client id, a secret, and how long the browser keeps it.
 #[derive(Clone, Debug)]
 pub struct Credential {
     /// The browser it claims to be.
     pub client_id: ClientId,
     secret: String,
-    /// Seconds since the epoch. Nobody but the browser itself can be misled by it.
-    issued_at: i64,
+    /// When the browser drops it. Nobody but the browser itself can be misled by it.
+    expires_at: Timestamp,
 }
 
-/// A cookie younger than this is not given out again: an answer that is late
-/// must not put an older secret back (wire-frontend trap 22).
-const RENEWED_AFTER_SECS: i64 = 86_400;
+/// A cookie is given out again only if the browser keeps it so much longer then: an
+/// answer that is late must not put an older secret back, and a `fetch` must not
+/// shorten what a navigation gave to WebKit.
+const RENEWED_FOR: Duration = days(1);
 
 impl Credential {
-    fn new(client_id: ClientId, app: &App, wall: Timestamp) -> Self {
-        Self { client_id, secret: random_secret(&mut app.random()), issued_at: wall.as_secs() }
+    fn new(client_id: ClientId, app: &App, visit: &RequestContext) -> Self {
+        let expires_at = visit.at.wall + visit.cookie_kept_for;
+        Self { client_id, secret: random_secret(&mut app.random()), expires_at }
     }
 
-    /// `<client id>.<secret>.<seconds>`: letters, digits, `-`, `_` and dots.
+    /// `<client id>.<secret>.<seconds>`: letters, digits, `-`, `_` and dots. The seconds
+    /// are 400 days before the end: the date of the cookie where the browser cuts nothing.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let (id, secret, issued_at) = (parts.next()?, parts.next()?, parts.next()?);
@@ -57,12 +60,12 @@ impl Credential {
         Some(Self {
             client_id: id.parse().ok()?,
             secret: secret.to_owned(),
-            issued_at: issued_at.parse().ok()?,
+            expires_at: Timestamp::from_secs(issued_at.parse().ok()?) + BROWSER_LIMIT,
         })
     }
 
     fn text(&self) -> String {
-        format!("{}.{}.{}", self.client_id, self.secret, self.issued_at)
+        format!("{}.{}.{}", self.client_id, self.secret, (self.expires_at - BROWSER_LIMIT).as_secs())
     }
 
     /// What is stored of the secret.
@@ -70,10 +73,13 @@ impl Credential {
         SecretHash(sha256(self.secret.as_bytes()))
     }
 
-    /// The same secret with a younger date, if it is time.
-    fn renewed(&self, wall: Timestamp) -> Option<Self> {
-        let is_due = (wall.as_secs() - self.issued_at).abs() >= RENEWED_AFTER_SECS;
-        is_due.then(|| Self { issued_at: wall.as_secs(), ..self.clone() })
+    /// The same secret, kept for longer, if it is time.
+    fn renewed(&self, visit: &RequestContext) -> Option<Self> {
+        let (wall, expires_at) = (visit.at.wall, visit.at.wall + visit.cookie_kept_for);
+        // An end that no browser allows is of a clock that was set back since.
+        let is_due = expires_at.since(self.expires_at) >= RENEWED_FOR
+            || self.expires_at.since(wall + BROWSER_LIMIT) >= RENEWED_FOR;
+        is_due.then(|| Self { expires_at, ..self.clone() })
     }
 }
 
@@ -228,7 +234,7 @@ impl BrowserContext {
             Identity::Retired | Identity::Stranger => {}
         }
         let client_id = ClientId::generate(self.visit.now(), &mut app.random());
-        let credential = Credential::new(client_id, app, self.visit.at.wall);
+        let credential = Credential::new(client_id, app, &self.visit);
         let client = Client::new(client_id, credential.hash(), self.visit.at);
         self.issued = Some(credential);
         self.record = None;
@@ -254,7 +260,7 @@ impl BrowserContext {
 
     /// A fresh secret for a rotation of `client_id`; the answer carries it.
     pub fn rotate(&mut self, app: &App, client_id: ClientId) -> SecretHash {
-        let credential = Credential::new(client_id, app, self.visit.at.wall);
+        let credential = Credential::new(client_id, app, &self.visit);
         let hash = credential.hash();
         self.issued = Some(credential);
         hash
@@ -323,17 +329,17 @@ impl BrowserContext {
     }
 
     fn newly_issued(&self) -> Option<Credential> {
-        let renewed =
-            || self.credential.as_ref().and_then(|credential| credential.renewed(self.visit.at.wall));
+        let renewed = || self.credential.as_ref().and_then(|credential| credential.renewed(&self.visit));
         self.issued.clone().or_else(renewed)
     }
 
-    /// When the browser will drop the client cookie it has after this answer.
+    /// When the browser will drop the client cookie it has after this answer. A date at
+    /// most 8 days away has clerk-js renew it by a navigation.
+    /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Client.ts
+    /// isEligibleForTouch, packages/clerk-js/src/core/clerk.ts setActive
     pub fn cookie_expires_at(&self) -> Timestamp {
         let newest = self.newly_issued().or_else(|| self.credential.clone());
-        let issued_at =
-            newest.map_or(self.visit.at.wall, |credential| Timestamp::from_secs(credential.issued_at));
-        issued_at + BROWSER_LIMIT
+        newest.map_or(self.visit.at.wall + self.visit.cookie_kept_for, |credential| credential.expires_at)
     }
 
     /// The user of one of the browser's sessions.

@@ -1,12 +1,13 @@
 //! What a Frontend API request says of itself: origin, proxy, address, device.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
 use sojourn_core::{
+    cookie,
     policy::Policy,
     session::Device,
     settings::Settings,
@@ -57,6 +58,8 @@ pub struct RequestContext {
     /// How the browser reaches us: the proxy's address when the application
     /// forwards, else our own.
     pub public_url: Url,
+    /// How long the browser surely keeps a cookie that the answer sets (S7).
+    pub cookie_kept_for: Duration,
     /// The settings in force.
     pub settings: Settings,
     /// All versions of the session settings.
@@ -119,19 +122,23 @@ impl FromRequestParts<App> for RequestContext {
             .map(str::to_owned)
             .or_else(|| proxy.as_ref().map(|proxy| proxy.url.origin().ascii_serialization()))
             .or_else(own);
+        let public_url = proxy.map_or_else(|| app.base_url().clone(), |proxy| proxy.url);
+        // Browsers name the page's origin with each fetch across hosts, and with no
+        // navigation by GET.
+        let page = header_origin.and_then(|origin| Url::parse(origin).ok());
+        let across_hosts = page.is_some_and(|page| page.host() != public_url.host())
+            && text(headers, "sec-fetch-mode") != Some("navigate");
+        let user_agent = text(headers, header::USER_AGENT.as_str()).unwrap_or("");
         Ok(Self {
             at: app.moment(),
+            cookie_kept_for: cookie::kept_for(user_agent, across_hosts),
             origin,
             own_origin: app.own_origin(),
             device: Device {
-                user_agent: text(headers, header::USER_AGENT.as_str())
-                    .unwrap_or("")
-                    .chars()
-                    .take(512)
-                    .collect(),
+                user_agent: user_agent.chars().take(512).collect(),
                 ip_address: forwarded.or(peer).unwrap_or_default(),
             },
-            public_url: proxy.map_or_else(|| app.base_url().clone(), |proxy| proxy.url),
+            public_url,
             settings,
             policy,
         })

@@ -38,3 +38,4 @@ mod settings_pins;
 mod sign_ins;
 mod token_kinds;
 mod tokens;
+mod webkit;

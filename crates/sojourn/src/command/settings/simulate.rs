@@ -43,6 +43,9 @@ pub struct SimulateArguments {
     /// Use a private window each time
     #[arg(long)]
     private: bool,
+    /// Use Safari, in an application on another host whose sign-in stays on its page
+    #[arg(long)]
+    safari: bool,
     /// For so many days
     #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
@@ -146,7 +149,8 @@ fn scenario(arguments: &SimulateArguments, lifetime: Lifetime, token_lifetime: D
         visits.retain(|visit| visit.from < beginning(*first) || visit.from >= beginning(last + 1));
     }
     let cleared = arguments.clear_cookies.iter().map(|day| beginning(*day)).collect();
-    Scenario { lifetime, token_lifetime, visits, cleared, private: arguments.private }
+    let (private, safari) = (arguments.private, arguments.safari);
+    Scenario { lifetime, token_lifetime, visits, cleared, private, safari }
 }
 
 /// `day 3, Wed 09:00:00`: the parts of it.
