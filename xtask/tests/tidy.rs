@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "tidy/citations.rs"]
+mod citations;
+
 /// Made by tools, or fetched; never written by hand.
 const NOT_OURS: &[&str] =
     &[".git", ".next", ".sojourn", ".variants", "bundles", "node_modules", "results", "target"];
