@@ -7,7 +7,7 @@ use sojourn_store::{
 
 use crate::{
     instance::StartError,
-    keys::{self, MasterKey},
+    keys::{self, MasterKey, SecretKeyKind},
     rng::{Rng, RngHandle},
 };
 
@@ -32,10 +32,35 @@ pub(crate) async fn find_or_make(
 
 /// Derived, so that a second start prints the same key although only its hash
 /// is stored (D11).
-pub(crate) fn development_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
-    let bytes = master_key.derive(&format!("secret key of {instance}"));
-    let text: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
-    format!("sk_test_{text}")
+fn derived_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
+    let derived = master_key.derive(&format!("secret key of {instance}"));
+    let bytes = derived.first_chunk().expect("what is derived is longer than a key");
+    keys::secret_key(SecretKeyKind::Test, *bytes)
+}
+
+/// The secret key that a development server prints at its start.
+///
+/// A database from before the product's name was in the text holds the hash of the older text: the newer
+/// one is added beside it, and the older one stays good until it is revoked.
+pub(crate) async fn development_secret_key(
+    store: &Store,
+    master_key: &MasterKey,
+    instance: InstanceId,
+    at: Moment,
+    rng: &Rng,
+) -> Result<String, StartError> {
+    let secret_key = derived_secret_key(master_key, instance);
+    let hash = keys::sha256(secret_key.as_bytes());
+    while store.secret_key(instance, hash).await?.is_none() {
+        let row = SecretKey::new(hash, Some("development".to_owned()), at.wall);
+        let changes = ChangeSet::new(instance, at, &mut RngHandle(rng)).write(Write::InsertSecretKey(row));
+        match store.commit(changes).await {
+            // Another node that starts now has added it.
+            Err(CommitError::Conflict) => {}
+            other => other.map_err(StartError::SetUp)?,
+        }
+    }
+    Ok(secret_key)
 }
 
 async fn make(
@@ -53,7 +78,7 @@ async fn make(
     let instance = Instance { id, environment: Environment::Development, host, created_at: now };
     let kid = id.to_string();
     let sealed_private_key = master_key.seal(&kid, &keys::generate_signing_key()?, random);
-    let secret_key = development_secret_key(master_key, id);
+    let secret_key = derived_secret_key(master_key, id);
     let changes = ChangeSet::new(id, at, random)
         .expect(Expect::NoInstance)
         .write(Write::InsertInstance(instance.clone()))

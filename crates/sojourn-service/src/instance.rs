@@ -112,8 +112,15 @@ impl Service {
         let development = instance.environment == Environment::Development;
         let test_clock = store.test_clock(instance.id).await?;
         let clocks = Clocks::new(clock, wall, test_clock);
+        let at = Moment::real(wall);
+        let secret_key = match development {
+            true => Some(
+                first_instance::development_secret_key(&store, &master_key, instance.id, at, &rng).await?,
+            ),
+            false => None,
+        };
         let service = Self(Arc::new(Inner {
-            secret_key: development.then(|| first_instance::development_secret_key(&master_key, instance.id)),
+            secret_key,
             publishable_key: keys::publishable_key(&instance.host),
             code_key: master_key.derive("codes"),
             passwords: Passwords::new(),
@@ -214,6 +221,11 @@ impl Service {
     /// Signs the instance's tokens.
     pub fn signer(&self) -> &Signer {
         &self.0.signer
+    }
+
+    /// The key that verifies the instance's tokens, as PEM.
+    pub fn public_key_pem(&self) -> String {
+        self.0.signer.public_key_pem()
     }
 
     /// Keys the hashes of codes.

@@ -30,6 +30,7 @@ pub struct Builder {
     rate_limits: bool,
     exposed: bool,
     on_sqlite: bool,
+    older_secret_key: bool,
     seed: u64,
 }
 
@@ -44,6 +45,7 @@ impl Default for Builder {
             rate_limits: false,
             exposed: false,
             on_sqlite: false,
+            older_secret_key: false,
             seed: 1,
         }
     }
@@ -162,6 +164,13 @@ impl Builder {
         self
     }
 
+    /// On a database from before the product's name was in the text of secret keys.
+    #[must_use]
+    pub fn older_secret_key(mut self) -> Self {
+        self.older_secret_key = true;
+        self
+    }
+
     /// Another seed: other ids.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -178,7 +187,8 @@ impl Builder {
         let store = home.open().await;
         let mut rng = SeededRng::new(self.seed);
         let production = self.environment == Environment::Production;
-        let secret_key = seed::instance(&store, self.environment, self.settings, &mut rng).await;
+        let secret_key =
+            seed::instance(&store, self.environment, self.settings, self.older_secret_key, &mut rng).await;
         let frame = Frame {
             base_url: self.base_url,
             allowed_origins: self.allowed_origins,

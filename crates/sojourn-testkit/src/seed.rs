@@ -12,7 +12,10 @@ use sojourn_core::{
     time::Moment,
     user::PasswordHash,
 };
-use sojourn_service::{MasterKey, keys};
+use sojourn_service::{
+    MasterKey,
+    keys::{self, SecretKeyKind},
+};
 use sojourn_store::{ChangeSet, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, Write};
 
 use crate::START;
@@ -46,17 +49,21 @@ pub(crate) async fn instance(
     store: &Store,
     environment: Environment,
     settings: Settings,
+    older_secret_key: bool,
     rng: &mut SeededRng,
 ) -> String {
     let id = InstanceId::generate(START, rng);
-    let (host, prefix) = match environment {
-        Environment::Development => ("clerk.sojourn1.localhost", "sk_test_"),
-        Environment::Production => ("clerk.example.com", "sk_live_"),
+    let (host, kind) = match environment {
+        Environment::Development => ("clerk.sojourn1.localhost", SecretKeyKind::Test),
+        Environment::Production => ("clerk.example.com", SecretKeyKind::Live),
     };
     // As the server derives it for development instances.
-    let bytes = master_key().derive(&format!("secret key of {id}"));
-    let secret_key: String = bytes.iter().take(24).map(|byte| format!("{byte:02x}")).collect();
-    let secret_key = format!("{prefix}{secret_key}");
+    let derived = master_key().derive(&format!("secret key of {id}"));
+    let bytes = derived.first_chunk().expect("longer than a key");
+    let mut secret_key = keys::secret_key(kind, *bytes);
+    if older_secret_key {
+        secret_key = secret_key.replace("_sojourn_", "_");
+    }
     let kid = id.to_string();
     let sealed_private_key = master_key().seal(&kid, signing_key(), rng);
     let instance = Instance { id, environment, host: host.to_owned(), created_at: START };

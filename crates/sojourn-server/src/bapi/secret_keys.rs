@@ -7,8 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use sojourn_core::id::SecretKeyId;
-use sojourn_service::keys::{random_hex, sha256};
+use sojourn_core::id::{Randomness as _, SecretKeyId};
+use sojourn_service::keys::{self, SecretKeyKind, sha256};
 use sojourn_store::{Engine as _, SecretKey, Write};
 
 use super::settings::Fields;
@@ -19,8 +19,6 @@ use crate::{
 };
 
 const MAX_NAME_CHARS: usize = 64;
-/// Bytes of a key that nobody can guess.
-const KEY_BYTES: usize = 24;
 
 fn object(app: &App, key: &SecretKey) -> Value {
     json!({
@@ -61,8 +59,8 @@ pub async fn create_secret_key(
         return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, "name")
             .why(format!("A name may have {MAX_NAME_CHARS} characters.")));
     }
-    let kind = if app.is_development() { "test" } else { "live" };
-    let secret = format!("sk_{kind}_{}", random_hex(&mut app.random(), KEY_BYTES));
+    let kind = if app.is_development() { SecretKeyKind::Test } else { SecretKeyKind::Live };
+    let secret = keys::secret_key(kind, app.random().array());
     let at = app.moment();
     let key = SecretKey::new(sha256(secret.as_bytes()), name.map(str::to_owned), at.wall);
     app.commit(app.changes(at).write(Write::InsertSecretKey(key.clone()))).await?;

@@ -28,7 +28,7 @@ async fn revoke(app: &TestApp, key: &Value) -> Answer {
 async fn auz_03_a_second_key_works_until_it_is_revoked() {
     let app = TestApp::new().start().await;
     let key = create(&app, "worker").await;
-    assert!(key["secret"].as_str().is_some_and(|secret| secret.starts_with("sk_test_")), "{key}");
+    assert!(key["secret"].as_str().is_some_and(|secret| secret.starts_with("sk_test_sojourn_")), "{key}");
     ask_with(&app, &key).await.assert_ok();
     app.clock.advance(minutes(1));
     let revoked = revoke(&app, &key).await.assert_ok().json();
@@ -97,6 +97,22 @@ async fn the_last_use_of_a_key_is_known_to_within_some_minutes() {
         }
         assert_eq!(known, expected, "after {wait} minutes");
     }
+}
+
+#[tokio::test]
+async fn a_development_key_from_before_the_new_form_stays_good() {
+    let app = TestApp::new().older_secret_key().start().await;
+    assert!(!app.secret_key().contains("sojourn"), "the story begins with an older key");
+    // `backend` uses the older one.
+    let keys = listed(&app).await;
+    let printed: Vec<&Value> = keys.iter().map(|key| &key["is_printed_at_start"]).collect();
+    assert_eq!(printed, [true, false], "the newer one is added beside it");
+    let newer = app.server().secret_key().expect("a development server prints one").to_owned();
+    assert!(newer.starts_with("sk_test_sojourn_"), "{newer}");
+    ask_with(&app, &json!({"secret": newer})).await.assert_ok();
+    revoke(&app, &keys[1]).await.assert_ok();
+    app.backend().get("/v1/users").await.assert_refused(401, "clerk_key_invalid");
+    ask_with(&app, &json!({"secret": newer})).await.assert_ok();
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 
 mod master;
 mod publishable;
+mod secret;
 mod signing;
 
 pub use master::{MasterKey, SealError};
 pub use publishable::{cookie_suffix, publishable_key};
+pub use secret::{SecretKeyKind, secret_key};
 pub use signing::{JoseHeader, Signer, SigningError, generate_signing_key};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -3,12 +3,15 @@
 //! Compat: clerk/javascript packages/backend/src/jwt/algorithms.ts
 
 use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
     signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -107,6 +110,19 @@ impl Signer {
         serde_json::from_slice(&decode(payload)?).ok()
     }
 
+    /// The public key as PEM (RFC 7468), for SDKs that verify tokens without asking for the JWKS.
+    pub fn public_key_pem(&self) -> String {
+        let der: PublicKeyX509Der<'_> =
+            self.pair.public_key().as_der().expect("an RSA key has this encoding");
+        let text = STANDARD.encode(der.as_ref());
+        let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+        for line in text.as_bytes().chunks(64) {
+            pem.extend(line.iter().copied().map(char::from));
+            pem.push('\n');
+        }
+        pem + "-----END PUBLIC KEY-----\n"
+    }
+
     /// The public key as a JSON Web Key: public members only.
     pub fn jwk(&self) -> Value {
         json!({
@@ -134,6 +150,15 @@ mod tests {
         let decoded = jsonwebtoken::decode::<Value>(&token, &key, &validation).expect("valid");
         assert_eq!(decoded.claims["sub"], "user_1");
         assert_eq!(decoded.header.kid.as_deref(), Some("ins_test"));
+    }
+
+    #[test]
+    fn an_independent_library_reads_the_public_key_as_pem() {
+        let signer = signer();
+        let token = signer.sign("cat", None, &json!({"sub": "user_1", "exp": 4_000_000_000_u64}));
+        let key = jsonwebtoken::DecodingKey::from_rsa_pem(signer.public_key_pem().as_bytes()).expect("PEM");
+        let validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+        jsonwebtoken::decode::<Value>(&token, &key, &validation).expect("valid");
     }
 
     #[test]

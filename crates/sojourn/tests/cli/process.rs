@@ -24,7 +24,7 @@ fn d11_a_second_start_prints_the_same_keys() {
     let home = tempfile::tempdir().expect("temporary folder");
     let first = serve(home.path(), &["--port", "4630"]);
     let keys = (first.text("publishable_key"), first.text("secret_key"));
-    assert!(keys.0.starts_with("pk_live_") && keys.1.starts_with("sk_test_"), "{keys:?}");
+    assert!(keys.0.starts_with("pk_live_") && keys.1.starts_with("sk_test_sojourn_"), "{keys:?}");
     for file in [".gitignore", "dev.db", "master.key", "server.json"] {
         assert!(home.path().join(".sojourn").join(file).exists(), "{file}");
     }
