@@ -58,6 +58,7 @@ pub async fn run(
         base_url: base_url.origin().ascii_serialization(),
         publishable_key: app.publishable_key().to_owned(),
         secret_key: app.secret_key().unwrap_or_default().to_owned(),
+        jwt_key: app.public_key_pem(),
     };
     let router = sojourn_server::router(&app);
     let terms = Terms::new(caps(config), sojourn_server::wire::unread, DRAIN);
@@ -71,6 +72,7 @@ pub async fn run(
         base_url: access.base_url.clone(),
         publishable_key: access.publishable_key.clone(),
         secret_key: access.secret_key.clone(),
+        jwt_key: access.jwt_key.clone(),
         pid,
         database: database::name(&opened.database),
     }

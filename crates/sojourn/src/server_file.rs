@@ -15,6 +15,9 @@ pub struct ServerFile {
     pub base_url: String,
     pub publishable_key: String,
     pub secret_key: String,
+    /// The public key as PEM; empty in a file that an older server has written.
+    #[serde(default)]
+    pub jwt_key: String,
     pub pid: u32,
     /// Without its password.
     #[serde(default)]
@@ -27,6 +30,7 @@ impl ServerFile {
             base_url: self.base_url.clone(),
             publishable_key: self.publishable_key.clone(),
             secret_key: self.secret_key.clone(),
+            jwt_key: self.jwt_key.clone(),
         }
     }
 
@@ -107,7 +111,8 @@ mod tests {
         ServerFile {
             base_url: "http://localhost:4000".to_owned(),
             publishable_key: "pk_live_x".to_owned(),
-            secret_key: "sk_test_x".to_owned(),
+            secret_key: "sk_test_sojourn_x".to_owned(),
+            jwt_key: "-----BEGIN PUBLIC KEY-----".to_owned(),
             pid,
             database: "./.sojourn/dev.db".to_owned(),
         }

@@ -14,6 +14,9 @@ pub struct EnvArguments {
     /// For which stack
     #[arg(long = "for", value_enum, default_value = "next", value_name = "STACK")]
     stack: Stack,
+    /// Variables and code as one line for programs
+    #[arg(long)]
+    pub json: bool,
     /// Data folder of the running server [default: the one `serve` would use here]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
@@ -34,9 +37,13 @@ pub fn env(arguments: &EnvArguments) -> Result<(), Failure> {
             ..client::not_found(&folder)
         });
     };
-    output::line(&env_lines::lines(arguments.stack, &server.access()))?;
+    let access = server.access();
+    if arguments.json {
+        return output::line(&env_lines::document(arguments.stack, &access).to_string());
+    }
+    output::line(&env_lines::lines(arguments.stack, &access))?;
     if let Some(hint) = env_lines::hint(arguments.stack) {
-        output::note(hint);
+        output::note(&hint);
     }
     if !server.database.is_empty() {
         output::note(&format!("the server's database: {}", server.database));

@@ -93,7 +93,8 @@ impl Arguments {
             Command::Mailbox(arguments) => arguments.json,
             Command::Migrate(command) => command.json(),
             Command::Version { json } => *json,
-            Command::Serve(_) | Command::TestServer(_) | Command::Env(_) => false,
+            Command::Env(arguments) => arguments.json,
+            Command::Serve(_) | Command::TestServer(_) => false,
         }
     }
 }
