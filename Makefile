@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generate build example e2e bundles tools chromium postgresql bench simulate
+.PHONY: help run test lint generate build example e2e sdks bundles tools chromium postgresql bench simulate
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
@@ -24,7 +24,12 @@ test: tools bundles chromium postgresql e2e/node_modules/.package-lock.json exam
 	SOJOURN_TEST_ENGINE=sqlite cargo test --workspace --locked --test it -- --skip a_dry_run_counts_exactly
 	SOJOURN_TEST_ENGINE=postgres cargo test --workspace --locked --test it -- --skip a_dry_run_counts_exactly
 	@cargo build --locked --package sojourn
+	SOJOURN_BIN=$(BINARY) node sdks/run.mjs express fastify hono python
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
+
+sdks: tools bundles ## The real SDKs of other stacks; SDKS="go java" for some (those need their toolchains)
+	@cargo build --locked --package sojourn
+	@SOJOURN_BIN=$(BINARY) node sdks/run.mjs $(SDKS)
 
 e2e: tools bundles chromium e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Only the tests in a browser
 	@cargo build --locked --package sojourn

@@ -1,0 +1,53 @@
+// How each application is prepared and started.
+import { join } from 'node:path'
+import { STATE } from './harness/folders.mjs'
+
+// Sentences among the lines of code.
+const prose = /^(in |or, )/
+const npm = { prepare: [['npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts']]], manifest: 'package-lock.json', prose }
+
+/** A server that runs in Node: it can hand browsers over to the server and back. */
+const node = { ...npm, sources: ['app.mjs'], command: ['node', ['app.mjs']], guard: 'node', handshake: true }
+
+const python = join(STATE, 'python')
+
+export const APPLICATIONS = {
+  fastify: node,
+  hono: node,
+  express: node,
+  python: {
+    manifest: 'requirements.txt',
+    prepare: [
+      ['python3', ['-m', 'venv', python]],
+      [join(python, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt']],
+    ],
+    sources: ['app.py'],
+    command: [join(python, 'bin/python'), ['app.py']],
+    guard: 'python',
+    prose,
+  },
+  go: {
+    manifest: 'go.sum',
+    prepare: [['go', ['build', '-o', join(STATE, 'go-app'), '.']]],
+    sources: ['main.go'],
+    command: [join(STATE, 'go-app'), []],
+    guard: 'proxy',
+    prose,
+  },
+  java: {
+    manifest: 'pom.xml',
+    prepare: [['mvn', ['--quiet', '--batch-mode', 'package']]],
+    sources: ['src/main/java/App.java'],
+    command: ['java', ['-cp', 'target/app.jar:target/lib/*', 'App']],
+    guard: 'proxy',
+    prose,
+  },
+  rust: {
+    manifest: 'Cargo.lock',
+    prepare: [['cargo', ['build', '--quiet', '--locked', '--target-dir', join(STATE, 'rust')]]],
+    sources: ['src/main.rs'],
+    command: [join(STATE, 'rust/debug/app'), []],
+    guard: 'proxy',
+    prose,
+  },
+}
