@@ -27,7 +27,7 @@ test: tools bundles chromium postgresql e2e/node_modules/.package-lock.json exam
 	SOJOURN_BIN=$(BINARY) node sdks/run.mjs express fastify hono python
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
 
-sdks: tools bundles ## The real SDKs of other stacks; SDKS="go java" for some (those need their toolchains)
+sdks: tools bundles chromium e2e/node_modules/.package-lock.json ## The real SDKs of other stacks; SDKS="go java" for some (those need their toolchains)
 	@cargo build --locked --package sojourn
 	@SOJOURN_BIN=$(BINARY) node sdks/run.mjs $(SDKS)
 

@@ -9,12 +9,20 @@ const npm = { prepare: [['npm', ['ci', '--no-audit', '--no-fund', '--ignore-scri
 /** A server that runs in Node: it can hand browsers over to the server and back. */
 const node = { ...npm, sources: ['app.mjs'], command: ['node', ['app.mjs']], guard: 'node', handshake: true }
 
+/** A page that Vite serves, and passes on what is below `/__clerk`. */
+const vite = { ...npm, command: ['node', ['app.mjs']], guard: 'node', inBrowser: true }
+const react = { ...vite, sources: ['main.jsx', 'vite.config.js'] }
+
 const python = join(STATE, 'python')
 
 export const APPLICATIONS = {
   fastify: node,
   hono: node,
   express: node,
+  'react-router': node,
+  tanstack: node,
+  react,
+  vue: { ...vite, sources: ['main.js', 'vite.config.js'] },
   python: {
     manifest: 'requirements.txt',
     prepare: [
@@ -39,14 +47,6 @@ export const APPLICATIONS = {
     prepare: [['mvn', ['--quiet', '--batch-mode', 'package']]],
     sources: ['src/main/java/App.java'],
     command: ['java', ['-cp', 'target/app.jar:target/lib/*', 'App']],
-    guard: 'proxy',
-    prose,
-  },
-  rust: {
-    manifest: 'Cargo.lock',
-    prepare: [['cargo', ['build', '--quiet', '--locked', '--target-dir', join(STATE, 'rust')]]],
-    sources: ['src/main.rs'],
-    command: [join(STATE, 'rust/debug/app'), []],
     guard: 'proxy',
     prose,
   },

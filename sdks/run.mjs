@@ -24,8 +24,8 @@ for (const [name, plan] of Object.entries(APPLICATIONS)) {
   const server = await startServer(name)
   let application
   try {
-    const printed = server.environment(name)
-    saysWhatIsPrinted(name, plan, printed.code)
+    const printed = server.environment(plan.stack ?? name)
+    saysWhatIsPrinted(name, plan, printed.code.replaceAll(`'${server.baseUrl}'`, 'process.env.SERVER_URL'))
     application = await startApplication(name, plan, server, printed.variables)
     for (const { title, failure } of await tryApplication(plan, server, application)) {
       if (failure) failed += 1

@@ -18,7 +18,7 @@ export async function startApplication(name, plan, server, variables) {
   const [program, args] = plan.command
   const child = spawn(program, [...guard.args(program), ...args], {
     cwd: folder,
-    env: { ...withoutOurs(process.env), ...variables, ...plan.environment, ...guard.environment },
+    env: { ...withoutOurs(process.env), ...variables, SERVER_URL: server.baseUrl, ...guard.environment },
     stdio: ['ignore', 'pipe', openSync(join(STATE, `${name}.log`), 'w')],
   })
   try {

@@ -9,7 +9,9 @@ import { signIn } from './server.mjs'
 export async function tryApplication(plan, server, application) {
   const session = await signIn(server)
   const results = []
-  const wanted = { ...promises, ...(plan.handshake ? handshakes : {}), ...(application.proxied ? proxies : {}) }
+  const wanted = plan.inBrowser
+    ? (await import('./browser.mjs')).browserPromises
+    : { ...promises, ...(plan.handshake ? handshakes : {}), ...(application.proxied ? proxies : {}) }
   for (const [title, promise] of Object.entries(wanted)) {
     try {
       await promise({ plan, server, application, session })

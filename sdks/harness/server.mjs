@@ -7,6 +7,7 @@ import { firstLine, stop } from './processes.mjs'
 
 const BINARY = resolve(process.env.SOJOURN_BIN ?? join(ROOT, 'target/debug/sojourn'))
 const EMAIL = 'ada+clerk_test@example.com'
+export const PASSWORD = 'correct horse battery staple'
 
 export async function startServer(name) {
   const data = join(STATE, `data-${name}`)
@@ -28,7 +29,7 @@ export async function startServer(name) {
       rmSync(data, { recursive: true, force: true })
     },
   }
-  server.userId = (await backend(server, 'POST', '/v1/users', { email_address: [EMAIL], password: 'correct horse battery staple' })).id
+  server.userId = (await backend(server, 'POST', '/v1/users', { email_address: [EMAIL], password: PASSWORD })).id
   return server
 }
 
