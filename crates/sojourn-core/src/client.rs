@@ -1,7 +1,11 @@
 //! One browser: the sessions it holds, the secret that proves it is the same
 //! one, and the rules of admitting, switching and signing out.
 
+mod repeat;
+
 use std::time::Duration;
+
+pub use self::repeat::{end_unanswered, readmit, unanswered_sessions};
 
 use crate::{
     activity::ActivitySource,

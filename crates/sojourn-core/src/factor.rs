@@ -91,7 +91,27 @@ impl SentCode {
     /// # Errors
     /// [`CodeRefusal`]; the changed code has to be stored then as well.
     pub fn answer(&mut self, now: Timestamp, answer: &CodeHash) -> Result<(), CodeRefusal> {
-        if self.consumed || self.attempts >= CODE_ATTEMPTS {
+        if self.consumed {
+            return Err(CodeRefusal::Spent);
+        }
+        self.count(now, answer)?;
+        self.consumed = true;
+        Ok(())
+    }
+
+    /// Takes the right answer once more, which counts as any other.
+    ///
+    /// # Errors
+    /// As [`Self::answer`]; [`CodeRefusal::Spent`] where it was never right.
+    pub fn repeat(&mut self, now: Timestamp, answer: &CodeHash) -> Result<(), CodeRefusal> {
+        if !self.consumed {
+            return Err(CodeRefusal::Spent);
+        }
+        self.count(now, answer)
+    }
+
+    fn count(&mut self, now: Timestamp, answer: &CodeHash) -> Result<(), CodeRefusal> {
+        if self.attempts >= CODE_ATTEMPTS {
             return Err(CodeRefusal::Spent);
         }
         if now >= self.expires_at {
@@ -102,7 +122,6 @@ impl SentCode {
         if self.hash != *answer || answer.0.is_empty() {
             return Err(CodeRefusal::Incorrect);
         }
-        self.consumed = true;
         Ok(())
     }
 }

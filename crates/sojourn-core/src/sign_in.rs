@@ -35,8 +35,8 @@ pub struct SignIn {
     pub user_id: Option<UserId>,
     /// Set where the attempt must not tell whether there is one (AUT-13): it
     /// looks then as it would for any address, which is known by this id.
-    #[serde(default)]
-    pub veil: Option<EmailAddressId>,
+    #[serde(default, rename = "veil")]
+    pub hidden_address: Option<EmailAddressId>,
     /// The first factor that is being proved or was.
     pub first_factor: Option<FirstFactor>,
     /// The session it led to.
@@ -133,7 +133,7 @@ impl SignIn {
             status: SignInStatus::NeedsIdentifier,
             identifier: None,
             user_id: None,
-            veil: None,
+            hidden_address: None,
             first_factor: None,
             created_session_id: None,
         }
@@ -157,12 +157,12 @@ impl SignIn {
         self.first_factor = None;
     }
 
-    /// Names an address, and hides behind `veil` whose it is, if anybody's.
-    pub fn identify_veiled(&mut self, email: Email, user_id: Option<UserId>, veil: EmailAddressId) {
+    /// Names an address, and hides behind the id `shown_as` whose it is, if anybody's.
+    pub fn identify_hidden(&mut self, email: Email, user_id: Option<UserId>, shown_as: EmailAddressId) {
         self.status = SignInStatus::NeedsFirstFactor;
         self.identifier = Some(email);
         self.user_id = user_id;
-        self.veil = Some(veil);
+        self.hidden_address = Some(shown_as);
         self.first_factor = None;
     }
 
@@ -204,6 +204,21 @@ impl SignIn {
             self.status = SignInStatus::NeedsNewPassword;
         }
         Ok(())
+    }
+
+    /// Takes the right answer again: the answer to it may never have arrived.
+    ///
+    /// # Errors
+    /// As [`Self::answer_code`].
+    pub fn repeat_code(
+        &mut self,
+        now: Timestamp,
+        strategy: Strategy,
+        answer: &CodeHash,
+    ) -> Result<(), StepRefusal> {
+        let factor = self.first_factor.as_mut().filter(|factor| factor.strategy == strategy);
+        let code = factor.and_then(|factor| factor.code.as_mut()).ok_or(StepRefusal::OutOfOrder)?;
+        code.repeat(now, answer).map_err(StepRefusal::Code)
     }
 
     /// The address whose code proved the attempt, if one did.

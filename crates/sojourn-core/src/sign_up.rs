@@ -161,6 +161,14 @@ impl SignUp {
         Ok(())
     }
 
+    /// Takes the right answer again: the answer to it may never have arrived.
+    ///
+    /// # Errors
+    /// As [`Self::answer_code`].
+    pub fn repeat_code(&mut self, now: Timestamp, answer: &CodeHash) -> Result<(), CodeRefusal> {
+        self.code.as_mut().ok_or(CodeRefusal::Expired)?.repeat(now, answer)
+    }
+
     /// The account made of it, and the attempt as it is then.
     pub fn complete(
         &mut self,

@@ -1,12 +1,23 @@
 //! From the errors of the use cases to the codes of answers: one `match` per enum.
 
-use sojourn_core::password::{Password, PasswordRefusal};
+use sojourn_core::{
+    client::SignInRefused,
+    factor::CodeRefusal,
+    password::{Password, PasswordRefusal},
+    user::{EmailRefusal, MAX_EMAIL_ADDRESSES},
+};
 use sojourn_service::{
+    account::AccountError,
+    factors::AuthError,
     passwords::{ImportRefused, PasswordsError},
     rate_limits::RateLimited,
+    sessions::SignedOut,
 };
 
-use crate::wire::{ApiError, ApiResult, ErrorCode, Params};
+use crate::{
+    auth::browser::signed_out,
+    wire::{ApiError, ApiResult, ErrorCode, Params, params::metadata_too_large, session_end},
+};
 
 impl From<RateLimited> for ApiError {
     fn from(limited: RateLimited) -> Self {
@@ -50,4 +61,178 @@ pub fn chosen_password(params: &Params, name: &str) -> ApiResult<Password> {
         PasswordRefusal::ControlCharacter => ApiError::param(ErrorCode::FormPasswordValidationFailed, name)
             .why("The password holds a character that keyboards do not give. Type it again."),
     })
+}
+
+impl From<SignedOut> for ApiError {
+    fn from(refused: SignedOut) -> Self {
+        let ended = refused.ended.as_deref();
+        let notice = ended.and_then(|session| Some(session_end::notice(session, &session.closed?)));
+        match notice {
+            Some(notice) => signed_out().with_session_end(notice),
+            None => signed_out(),
+        }
+    }
+}
+
+impl From<SignInRefused> for ApiError {
+    fn from(refused: SignInRefused) -> Self {
+        match refused {
+            SignInRefused::SessionExists => Self::new(ErrorCode::SessionExists).why(
+                "Somebody is signed in here. Sign out first; several accounts at once are not allowed by the settings.",
+            ),
+            // Browsers switch to the session named. Compat: clerk/javascript packages/ui SignInStart
+            SignInRefused::AlreadySignedIn(session_id) => {
+                Self::param(ErrorCode::IdentifierAlreadySignedIn, "identifier")
+                    .why("This account is signed in here already. Switch to it.")
+                    .meta("session_id", session_id.to_string())
+            }
+            SignInRefused::TooManySessions => Self::new(ErrorCode::TooManySessions)
+                .why("This browser holds as many accounts as it may. Sign out of one first."),
+        }
+    }
+}
+
+impl From<CodeRefusal> for ApiError {
+    fn from(refusal: CodeRefusal) -> Self {
+        match refusal {
+            CodeRefusal::Incorrect => Self::param(ErrorCode::FormCodeIncorrect, "code"),
+            CodeRefusal::Spent => Self::new(ErrorCode::VerificationFailed)
+                .why("The code was used already or answered too often. Ask for a new one."),
+            CodeRefusal::Expired => Self::new(ErrorCode::VerificationExpired)
+                .why("The code is older than ten minutes. Ask for a new one."),
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        // Compat: the vendor's catalogue of Frontend API errors has a code of its own
+        // for what is wrong with an actor token.
+        let either = |acts, actors, users| Self::new(if acts { actors } else { users });
+        match error {
+            AuthError::SignedOut => signed_out(),
+            AuthError::NotAdmitted(refused) => refused.into(),
+            AuthError::NoSignIn => Self::not_found("sign-in attempt of this browser"),
+            AuthError::NoSignUp => Self::not_found("sign-up attempt of this browser"),
+            AuthError::OutOfOrder => Self::new(ErrorCode::SignInOutOfOrder)
+                .why("The attempt is not at this step. Read it again, or begin anew."),
+            AuthError::IdentifierInvalid => Self::param(ErrorCode::FormParamFormatInvalid, "identifier")
+                .message("Identifier is invalid.")
+                .why("Enter an e-mail address such as name@example.com."),
+            AuthError::IdentifierUnknown => Self::param(ErrorCode::FormIdentifierNotFound, "identifier")
+                .why("There is no account with this e-mail address. Check it, or sign up."),
+            AuthError::EmailInvalid => Self::param(ErrorCode::FormParamFormatInvalid, "email_address")
+                .message("Email address must be a valid email address.")
+                .why("Enter an e-mail address such as name@example.com."),
+            AuthError::EmailMissing => Self::param(ErrorCode::FormParamMissing, "email_address"),
+            AuthError::EmailTaken => Self::param(ErrorCode::FormIdentifierExists, "email_address"),
+            AuthError::NoAddress => Self::param(ErrorCode::FormParamValueInvalid, "email_address_id"),
+            AuthError::CodeMissing => {
+                Self::new(ErrorCode::VerificationMissing).why("Ask for a code first.")
+            }
+            AuthError::Code(refusal) => refusal.into(),
+            AuthError::PasswordIncorrect => Self::param(ErrorCode::FormPasswordIncorrect, "password"),
+            AuthError::PasswordOrIdentifierIncorrect => {
+                Self::param(ErrorCode::FormPasswordOrIdentifierIncorrect, "password")
+            }
+            AuthError::NoPassword => Self::param(ErrorCode::StrategyForUserInvalid, "strategy").why(
+                "This account has no password. Use another way to sign in, for instance a code by e-mail.",
+            ),
+            AuthError::Locked { seconds } => Self::new(ErrorCode::UserLocked)
+                .why(format!(
+                    "Too many wrong answers. The account is locked for another {} minutes; sessions that are open stay open.",
+                    seconds.div_ceil(60)
+                ))
+                .meta("lockout_expires_in_seconds", seconds),
+            AuthError::Banned => Self::new(ErrorCode::UserBanned)
+                .why("This account may not sign in. Ask the people who run the application."),
+            AuthError::TicketUnknown => {
+                Self::new(ErrorCode::TicketInvalid).why("The link is not one of ours. Ask for a new one.")
+            }
+            AuthError::TicketUsed { acts } => either(acts, ErrorCode::ActorTokenUsed, ErrorCode::TicketUsed)
+                .why("The link is good for one use and was used. Ask for a new one."),
+            AuthError::TicketRevoked { acts } => {
+                either(acts, ErrorCode::ActorTokenRevoked, ErrorCode::TicketInvalid)
+                    .why("The link was taken back. Ask for a new one.")
+            }
+            AuthError::TicketExpired => {
+                Self::new(ErrorCode::TicketExpired).why("The link is too old. Ask for a new one.")
+            }
+            AuthError::TicketWithoutUser { acts } => {
+                either(acts, ErrorCode::ActorTokenSubjectNotFound, ErrorCode::TicketInvalid)
+                    .why("The account of this link does not exist any more.")
+            }
+            AuthError::ActorSignsUp => Self::new(ErrorCode::ActorTokenNotInSignIn)
+                .why("Who acts as an account signs in. Open the link on the sign-in page."),
+            AuthError::RateLimited(limited) => limited.into(),
+            AuthError::Passwords(error) => error.into(),
+            AuthError::Mail(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::SignedOut(refused) => refused.into(),
+            // The vendor names no code for this, and this is its code for what a caller
+            // may not do. Never 401, which signs the browser out.
+            AccountError::OwnerOnly => Self::new(ErrorCode::AuthorizationInvalid)
+                .message("This is for the account's owner only")
+                .why("You are signed in as somebody else. Passwords, e-mail addresses, other sessions and the account itself can be changed by the account's owner only. Use the Backend API, or ask them."),
+            AccountError::NoSession => Self::not_found("session of this account"),
+            AccountError::Email(EmailRefusal::Unknown) => Self::not_found("e-mail address of this account"),
+            AccountError::Email(refusal) => email_refused(refusal, "email_address"),
+            AccountError::Primary(EmailRefusal::Unknown) => {
+                Self::param(ErrorCode::FormResourceNotFound, "primary_email_address_id")
+                    .why("The account has no e-mail address of this id.")
+            }
+            AccountError::Primary(refusal) => email_refused(refusal, "primary_email_address_id"),
+            AccountError::NoPassword => {
+                Self::new(ErrorCode::NoPasswordSet).why("This account has no password.")
+            }
+            AccountError::LastWayIn => Self::new(ErrorCode::StrategyForUserInvalid)
+                .message("The password is the only way to sign in.")
+                .why(
+                    "The password is the only way to sign in to this account. Verify an e-mail address first.",
+                ),
+            AccountError::CurrentPasswordMissing => {
+                Self::param(ErrorCode::FormParamMissing, "current_password")
+                    .why("current_password has to be given.")
+            }
+            AccountError::CurrentPasswordIncorrect => {
+                Self::param(ErrorCode::FormPasswordIncorrect, "current_password")
+            }
+            AccountError::MetadataTooLarge(bytes) => metadata_too_large("unsafe_metadata", bytes),
+            AccountError::Auth(error) => error.into(),
+        }
+    }
+}
+
+/// Why the addresses of an account stay as they are; `name` is the field.
+fn email_refused(refusal: EmailRefusal, name: &str) -> ApiError {
+    match refusal {
+        EmailRefusal::Unknown => ApiError::not_found("e-mail address of this account"),
+        EmailRefusal::Present => ApiError::param(ErrorCode::FormIdentifierExists, name)
+            .message("This address is in the account already.")
+            .why("This address is in your account already. Verify it there."),
+        EmailRefusal::TooMany => {
+            let text = format!("An account may have {MAX_EMAIL_ADDRESSES} e-mail addresses.");
+            ApiError::param(ErrorCode::FormParamValueInvalid, name)
+                .why(format!("{text} Remove one to add another."))
+                .message(text)
+        }
+        EmailRefusal::Unverified => ApiError::param(ErrorCode::FormParamValueInvalid, name)
+            .message("The address is not verified.")
+            .why("Only a verified address can be the primary one. Verify it first."),
+        EmailRefusal::Verified => ApiError::new(ErrorCode::VerificationAlreadyVerified)
+            .why("The address is verified already. There is nothing left to do."),
+        EmailRefusal::Primary => ApiError::new(ErrorCode::IdentificationDeletionFailed).why(
+            "The primary address cannot be removed. Make another verified address the primary one first.",
+        ),
+        EmailRefusal::Code(Some(refusal)) => refusal.into(),
+        EmailRefusal::Code(None) => {
+            ApiError::new(ErrorCode::VerificationMissing).why("Ask for a code first.")
+        }
+    }
 }

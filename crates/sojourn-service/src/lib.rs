@@ -4,21 +4,29 @@
 //! returns what the decision was. Errors are enums; the server maps them to the
 //! codes of its answers in one place.
 
+pub mod account;
+pub mod browser;
 pub mod clock;
 mod error;
+pub mod factors;
 mod first_instance;
 mod instance;
 pub mod jobs;
 pub mod keys;
 pub mod mail;
+pub mod outcome;
 pub mod passwords;
 pub mod rate_limits;
 mod rng;
 pub mod sessions;
+pub mod sign_in;
+pub mod sign_up;
 pub mod tokens;
 
+pub use browser::{BrowserContext, RequestContext};
 pub use clock::Clock;
 pub use error::MaybeConflict;
 pub use instance::{Options, Service, StartError};
 pub use keys::MasterKey;
+pub use outcome::{Failure, Reason, Shown};
 pub use rng::{Rng, RngHandle};

@@ -3,9 +3,9 @@
 pub mod browser;
 pub mod host;
 pub mod origin;
+pub mod request;
 pub mod secret_key;
-pub mod visit;
 
-pub use browser::{BrowserContext, BrowserCredentials};
+pub use browser::BrowserCredentials;
+pub use request::InForce;
 pub use secret_key::ApplicationServer;
-pub use visit::{InForce, RequestContext};

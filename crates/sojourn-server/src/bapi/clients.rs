@@ -9,11 +9,12 @@ use sojourn_core::{
     client::{Identity, SecretHash, close_overdue},
     id::ClientId,
 };
+use sojourn_service::browser::Credential;
 use sojourn_store::Engine as _;
 
 use crate::{
     app::{App, AttemptError},
-    auth::{ApplicationServer, browser::Credential},
+    auth::ApplicationServer,
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 

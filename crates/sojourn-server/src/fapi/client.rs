@@ -6,13 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use sojourn_core::{
-    activity::ActivitySource,
-    client::{SignOutScope, refresh, sign_out},
-    session::Ending,
-};
+use sojourn_service::sessions;
 
-use super::answer::{View, refuse_caller};
+use super::answer::{View, refused};
 use crate::{
     app::App,
     auth::{BrowserCredentials, origin},
@@ -27,25 +23,9 @@ use crate::{
 /// Compat: clerk/javascript packages/clerk-js/src/core/clerk.ts handleUnauthenticated
 #[utoipa::path(get, path = "/v1/client", tag = "Client", responses((status = 200, description = "The client, or null")))]
 pub async fn get_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let Some(mut step) = caller.close_overdue() else {
-            return Ok(View::nobody(&app, &caller).read(&Value::Null));
-        };
-        let policy = &caller.visit.policy;
-        let active = step.browser.active_session().map(|session| session.id);
-        if let Some(id) = active
-            && let Ok(active) = refresh(caller.visit.at, policy, &step.browser, id, ActivitySource::PageLoad)
-        {
-            (step.browser, step.seen) = (active.browser, active.seen);
-        }
-        caller.note_visit(&mut step);
-        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
-        app.note_activity(&step, caller.visit.at);
-        let view = View::new(&app, &caller, &step.browser);
-        Ok(view.read(&view.client()))
-    })
-    .await
+    let shown = sessions::load_page(&app, &parts.request).await?;
+    let view = View::new(&app, &parts, &shown);
+    Ok(view.read(&view.client()))
 }
 
 /// Makes a client for a browser that has none; else as the read.
@@ -61,37 +41,18 @@ pub async fn put_client(State(app): State<App>, parts: BrowserCredentials) -> Ap
 }
 
 async fn make_client(app: App, parts: BrowserCredentials) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let mut caller = parts.load(&app).await?;
-        let Ok(browser) = caller.browser_or_new(&app) else { return refuse_caller(&app, &caller).await };
-        let mut step = sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, &browser);
-        step.client_changed |= browser.client.version == 0;
-        caller.note_visit(&mut step);
-        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
-        let view = View::new(&app, &caller, &step.browser);
-        Ok(view.changed(&view.client()))
-    })
-    .await
+    let made = sessions::create_client(&app, &parts.request).await;
+    let shown = made.map_err(|failure| refused(&app, &parts, failure))?;
+    let view = View::new(&app, &parts, &shown);
+    Ok(view.changed(&view.client()))
 }
 
 /// Ends all sessions and forgets the browser.
 #[utoipa::path(delete, path = "/v1/client", tag = "Client", responses((status = 200, description = "Nothing is left")))]
 pub async fn delete_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let mut caller = parts.load(&app).await?;
-        if caller.holds_an_old_secret() {
-            return refuse_caller(&app, &caller).await;
-        }
-        if let Ok(browser) = caller.browser().cloned() {
-            let (all, ending) = (SignOutScope::All, Ending::SIGNED_OUT_EVERYWHERE);
-            let secret = caller.rotate(&app, browser.client.id);
-            let step = sign_out(caller.visit.at, &caller.visit.policy, &browser, all, ending, Some(secret));
-            app.commit(app.changes(caller.visit.at).browser(&step)).await?;
-        }
-        caller.forget();
-        Ok(View::nobody(&app, &caller).changed(&Value::Null))
-    })
-    .await
+    let deleted = sessions::delete_client(&app, &parts.request).await;
+    let shown = deleted.map_err(|failure| refused(&app, &parts, failure))?;
+    Ok(View::new(&app, &parts, &shown).changed(&Value::Null))
 }
 
 /// Signs out of all accounts. The client stays, with its id (S9: `signOut()`).
@@ -100,24 +61,10 @@ pub async fn delete_client_sessions(
     State(app): State<App>,
     parts: BrowserCredentials,
 ) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let mut caller = parts.load(&app).await?;
-        if caller.holds_an_old_secret() {
-            return refuse_caller(&app, &caller).await;
-        }
-        let Ok(browser) = caller.browser().cloned() else {
-            return Ok(View::nobody(&app, &caller).read(&Value::Null));
-        };
-        let (all, ending) = (SignOutScope::All, Ending::SIGNED_OUT_EVERYWHERE);
-        // Sessions that are over already rotate nothing, so no secret may be told for them.
-        let signed_in = caller.close_overdue().is_some_and(|step| !step.browser.sessions.is_empty());
-        let secret = signed_in.then(|| caller.rotate(&app, browser.client.id));
-        let step = sign_out(caller.visit.at, &caller.visit.policy, &browser, all, ending, secret);
-        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
-        let view = View::new(&app, &caller, &step.browser);
-        Ok(view.read(&view.client()))
-    })
-    .await
+    let signed_out = sessions::sign_out_of_all(&app, &parts.request).await;
+    let shown = signed_out.map_err(|failure| refused(&app, &parts, failure))?;
+    let view = View::new(&app, &parts, &shown);
+    Ok(view.read(&view.client()))
 }
 
 /// Renews the client cookie by a navigation, and sends the browser on (S7).
@@ -135,21 +82,13 @@ pub async fn touch_client(
 
 async fn renew_cookie(app: &App, parts: BrowserCredentials, params: Params) -> ApiResult<Response> {
     let target = params.rejoined("redirect_url")?;
-    let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
-    let (caller, step) = app
-        .retry_on_conflict(|| async {
-            let caller = parts.load(app).await?;
-            let step = caller.close_overdue();
-            if let Some(step) = &step {
-                caller.commit_step(app, step).await?;
-            }
-            Ok((caller, step))
-        })
-        .await?;
+    let target =
+        origin::redirect_target(app, &parts.request.settings, &target).ok_or_else(redirect_refused)?;
+    let shown = sessions::read_client(app, &parts.request).await?;
     let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
     let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for cookie in caller.cookies(app, step.as_ref().map(|step| &step.browser)) {
+    for cookie in parts.cookies(app, &shown) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)

@@ -3,17 +3,21 @@
 use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::Value;
 
+use sojourn_service::RequestContext;
+
 use crate::{
     app::App,
-    auth::RequestContext,
     portal,
     wire::{ApiResult, environment},
 };
 
 /// The environment document. Public; makes no client.
 #[utoipa::path(get, path = "/v1/environment", tag = "Environment", responses((status = 200, description = "The environment")))]
-pub async fn get_environment(State(app): State<App>, visit: RequestContext) -> ApiResult<impl IntoResponse> {
-    Ok(document(&app, &visit))
+pub async fn get_environment(
+    State(app): State<App>,
+    request: RequestContext,
+) -> ApiResult<impl IntoResponse> {
+    Ok(document(&app, &request))
 }
 
 /// The same: browsers of development keys ask this way.
@@ -21,18 +25,18 @@ pub async fn get_environment(State(app): State<App>, visit: RequestContext) -> A
 #[utoipa::path(patch, path = "/v1/environment", tag = "Environment", responses((status = 200, description = "The environment")))]
 pub async fn update_environment(
     State(app): State<App>,
-    visit: RequestContext,
+    request: RequestContext,
 ) -> ApiResult<impl IntoResponse> {
-    Ok(document(&app, &visit))
+    Ok(document(&app, &request))
 }
 
-fn document(app: &App, visit: &RequestContext) -> Json<Value> {
+fn document(app: &App, request: &RequestContext) -> Json<Value> {
     let portal = app.own_origin();
     Json(environment::environment(environment::Environment {
         instance_id: &app.instance_id().to_string(),
-        settings: &visit.settings,
+        settings: &request.settings,
         development: app.is_development(),
         portal: &portal,
-        home_url: &portal::home_url(app, &visit.settings, visit.origin.as_deref()),
+        home_url: &portal::home_url(app, &request.settings, request.origin.as_deref()),
     }))
 }

@@ -8,14 +8,11 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sojourn_core::{
-    activity::ActivitySource,
-    client::{ClientStep, refresh},
     cookie::{Cookie, HANDSHAKE_NONCE},
-    handshake::{Handshake, NONCE_LIFETIME},
+    handshake::NONCE_LIFETIME,
     id::SessionId,
 };
-use sojourn_service::keys::{random_secret, sha256};
-use sojourn_store::Write;
+use sojourn_service::sessions::{Handshaken, start_handshake};
 use url::Url;
 
 use super::client::redirect_refused;
@@ -42,56 +39,19 @@ pub async fn perform_handshake(
 
 async fn send_back(app: &App, parts: BrowserCredentials, params: Params) -> ApiResult<Response> {
     let target = params.rejoined("redirect_url")?;
-    let target = origin::redirect_target(app, &parts.visit.settings, &target).ok_or_else(redirect_refused)?;
-    refuse_unshared_cookies(&parts.visit.public_url, &target)?;
+    let target =
+        origin::redirect_target(app, &parts.request.settings, &target).ok_or_else(redirect_refused)?;
+    refuse_unshared_cookies(&parts.public_url, &target)?;
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(app).await?;
-        let now = caller.visit.now();
-        let mut step = caller.close_overdue();
-        let session_id = step.as_mut().and_then(|step| touch(step, hint, &caller));
-        let nonce = random_secret(&mut app.random());
-        let handshake = Handshake {
-            client_id: step.as_ref().map(|step| step.browser.client.id),
-            session_id,
-            origin: target.origin().ascii_serialization(),
-            expires_at: now + NONCE_LIFETIME,
-        };
-        let mut changes =
-            app.changes(caller.visit.at).write(Write::Handshake(sha256(nonce.as_bytes()), handshake));
-        if let Some(step) = &mut step {
-            caller.note_visit(step);
-            changes = changes.browser(step);
-        }
-        app.commit(changes).await?;
-        if let Some(step) = &step {
-            app.note_activity(step, caller.visit.at);
-        }
-        let browser = step.as_ref().map(|step| &step.browser);
-        let secure = target.scheme() == "https";
-        let carrier = Cookie::lasting(HANDSHAKE_NONCE, nonce, secure)
-            .for_at_most(NONCE_LIFETIME)
-            .on_domain(host::shared_domain(app, target.host_str().unwrap_or("")));
-        let mut cookies = set_cookies(&[carrier]);
-        cookies.extend(caller.cookies(app, browser));
-        Ok(back(&target, cookies)?)
-    })
-    .await
-}
-
-/// The session that the browser's stale token names if it is open in this
-/// browser (a hint, never a proof), else the active one; touched.
-fn touch(
-    step: &mut ClientStep,
-    hint: Option<SessionId>,
-    caller: &crate::auth::BrowserContext,
-) -> Option<SessionId> {
-    let hinted = step.browser.sessions.iter().find(|session| Some(session.id) == hint);
-    let id = hinted.or_else(|| step.browser.active_session())?.id;
-    let touched =
-        refresh(caller.visit.at, &caller.visit.policy, &step.browser, id, ActivitySource::Handshake).ok()?;
-    (step.browser, step.seen) = (touched.browser, touched.seen);
-    Some(id)
+    let origin = target.origin().ascii_serialization();
+    let Handshaken { shown, nonce } = start_handshake(app, &parts.request, hint, &origin).await?;
+    let secure = target.scheme() == "https";
+    let carrier = Cookie::lasting(HANDSHAKE_NONCE, nonce, secure)
+        .for_at_most(NONCE_LIFETIME)
+        .on_domain(host::shared_domain(app, target.host_str().unwrap_or("")));
+    let mut cookies = set_cookies(&[carrier]);
+    cookies.extend(parts.cookies(app, &shown));
+    back(&target, cookies)
 }
 
 fn hinted_session(token: &str) -> Option<SessionId> {

@@ -1,7 +1,6 @@
 //! The Frontend API: what browsers ask, under `/v1`. Contract: the public
 //! OpenAPI document of the vendor's Frontend API, 2026-05-12.
 
-mod admission;
 mod answer;
 mod client;
 mod environment;
@@ -11,8 +10,6 @@ mod sessions;
 mod sign_ins;
 mod sign_ups;
 mod well_known;
-
-pub use answer::View;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -33,9 +30,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(sessions::create_session_token))
         .routes(routes!(sign_ins::create_sign_in))
         .routes(routes!(sign_ins::get_sign_in))
-        .routes(routes!(sign_ins::codes::prepare_first_factor))
+        .routes(routes!(sign_ins::prepare_first_factor))
         .routes(routes!(sign_ins::attempt_first_factor))
-        .routes(routes!(sign_ins::reset::reset_password))
+        .routes(routes!(sign_ins::reset_password))
         .routes(routes!(sign_ups::create_sign_up))
         .routes(routes!(sign_ups::get_sign_up, sign_ups::update_sign_up))
         .routes(routes!(sign_ups::prepare_verification))

@@ -4,16 +4,13 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use serde_json::Value;
-use sojourn_core::{
-    activity::ActivitySource,
-    client::{SignOutScope, close_overdue, refresh, sign_out, switch},
-    id::SessionId,
-    session::Ending,
+use sojourn_core::{activity::ActivitySource, session::Ending};
+use sojourn_service::{
+    Failure,
+    sessions::{self, SessionOutcome, SignedOut},
 };
-use sojourn_service::tokens::issue_token;
 
-use super::answer::{View, refuse_caller, refuse_gone, refuse_session};
+use super::answer::{View, refused};
 use crate::{
     app::App,
     auth::BrowserCredentials,
@@ -27,18 +24,10 @@ pub async fn get_session(
     parts: BrowserCredentials,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let id = named(&app, &parts, &id).await?;
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let Some(step) = caller.close_overdue() else { return refuse_caller(&app, &caller).await };
-        let Some(session) = step.browser.sessions.iter().find(|session| session.id == id) else {
-            return refuse_session(&app, &caller, id).await;
-        };
-        caller.commit_step(&app, &step).await?;
-        let view = View::new(&app, &caller, &step.browser);
-        Ok(view.read(&view.session(session)))
-    })
-    .await
+    let read = sessions::read(&app, &parts.request, id.parse().ok()).await;
+    let SessionOutcome { shown, session } = read.map_err(|failure| refused(&app, &parts, failure))?;
+    let view = View::new(&app, &parts, &shown);
+    Ok(view.read(&view.session(&session)))
 }
 
 /// Counts as activity and makes the session the active one (S3, S8). What the
@@ -50,23 +39,8 @@ pub async fn touch_session(
     parts: BrowserCredentials,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let id = named(&app, &parts, &id).await?;
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let Ok(browser) = caller.browser() else { return refuse_session(&app, &caller, id).await };
-        match switch(caller.visit.at, &caller.visit.policy, browser, id) {
-            Err(_) => refuse_session(&app, &caller, id).await,
-            Ok(mut step) => {
-                caller.note_visit(&mut step);
-                app.commit(app.changes(caller.visit.at).browser(&step)).await?;
-                app.note_activity(&step, caller.visit.at);
-                let view = View::new(&app, &caller, &step.browser);
-                let session = step.subject.as_ref().map_or(Value::Null, |session| view.session(session));
-                Ok(view.changed(&session))
-            }
-        }
-    })
-    .await
+    let touched = sessions::touch(&app, &parts.request, id.parse().ok()).await;
+    changed(&app, &parts, touched)
 }
 
 /// Signs out of one session, which stays known as ended.
@@ -76,7 +50,8 @@ pub async fn end_session(
     parts: BrowserCredentials,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    sign_out_of_one(app, parts, &id, Ending::ENDED).await
+    let ended = sessions::end(&app, &parts.request, id.parse().ok(), Ending::ENDED).await;
+    changed(&app, &parts, ended)
 }
 
 /// Signs out of one session, which leaves the client (S9: `signOut({sessionId})`).
@@ -86,38 +61,18 @@ pub async fn remove_session(
     parts: BrowserCredentials,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    sign_out_of_one(app, parts, &id, Ending::SIGNED_OUT).await
+    let removed = sessions::end(&app, &parts.request, id.parse().ok(), Ending::SIGNED_OUT).await;
+    changed(&app, &parts, removed)
 }
 
-async fn sign_out_of_one(
-    app: App,
-    parts: BrowserCredentials,
-    id: &str,
-    ending: Ending,
+fn changed(
+    app: &App,
+    parts: &BrowserCredentials,
+    result: Result<SessionOutcome, Failure<SignedOut>>,
 ) -> ApiResult<Response> {
-    let id = named(&app, &parts, id).await?;
-    app.retry_on_conflict(|| async {
-        let mut caller = parts.load(&app).await?;
-        let Ok(browser) = caller.browser().cloned() else { return refuse_session(&app, &caller, id).await };
-        let without_overdue = close_overdue(caller.visit.at, &caller.visit.policy, &browser);
-        if !without_overdue.browser.sessions.iter().any(|session| session.id == id) {
-            return refuse_session(&app, &caller, id).await;
-        }
-        let secret = caller.rotate(&app, browser.client.id);
-        let step = sign_out(
-            caller.visit.at,
-            &caller.visit.policy,
-            &browser,
-            SignOutScope::One(id),
-            ending,
-            Some(secret),
-        );
-        app.commit(app.changes(caller.visit.at).browser(&step)).await?;
-        let view = View::new(&app, &caller, &step.browser);
-        let session = step.subject.as_ref().map_or(Value::Null, |session| view.session(session));
-        Ok(view.changed(&session))
-    })
-    .await
+    let SessionOutcome { shown, session } = result.map_err(|failure| refused(app, parts, failure))?;
+    let view = View::new(app, parts, &shown);
+    Ok(view.changed(&view.session(&session)))
 }
 
 /// A fresh session token, bare. Counts as activity (S3). A session that is
@@ -130,42 +85,9 @@ pub async fn create_session_token(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    let id = named(&app, &parts, &id).await?;
     let hidden = params.text("tab_state")?.as_deref() == Some("hidden");
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let Some(record) = caller.record() else { return refuse_caller(&app, &caller).await };
-        let visit = &caller.visit;
-        let mut step =
-            match refresh(visit.at, &visit.policy, &record.browser, id, ActivitySource::Token { hidden }) {
-                Err(_) => return refuse_session(&app, &caller, id).await,
-                Ok(step) => step,
-            };
-        caller.note_visit(&mut step);
-        app.commit(app.changes(visit.at).browser(&step)).await?;
-        let session = step.subject.as_ref().filter(|session| session.id == id);
-        let token =
-            session.and_then(|session| issue_token(&app, visit, session, caller.user_of(session)).ok());
-        let Some(token) = token else { return refuse_gone(&app, &caller, &step).await };
-        app.note_activity(&step, visit.at);
-        Ok(View::new(&app, &caller, &step.browser).answer(&token_object(&token)))
-    })
-    .await
-}
-
-/// The session that the path names; a mangled id is a session that is gone.
-///
-/// # Errors
-/// 401 with the client as it is, never 404: browsers retry a 404 for ever.
-async fn named(app: &App, parts: &BrowserCredentials, text: &str) -> ApiResult<SessionId> {
-    match text.parse() {
-        Ok(id) => Ok(id),
-        Err(_) => {
-            let refused = app.retry_on_conflict(|| async {
-                let caller = parts.load(app).await?;
-                refuse_caller(app, &caller).await
-            });
-            refused.await
-        }
-    }
+    let source = ActivitySource::Token { hidden };
+    let refreshed = sessions::refresh(&app, &parts.request, id.parse().ok(), source).await;
+    let (shown, token) = refreshed.map_err(|failure| refused(&app, &parts, failure))?;
+    Ok(View::new(&app, &parts, &shown).answer(&token_object(&token)))
 }

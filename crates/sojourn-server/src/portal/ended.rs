@@ -6,7 +6,7 @@ use sojourn_core::{
     session::{Closing, Session},
     time::Timestamp,
 };
-use sojourn_store::Engine as _;
+use sojourn_service::sessions;
 
 use crate::{
     app::App,
@@ -52,19 +52,9 @@ impl EndedNotice {
 /// # Errors
 /// The store does not answer.
 pub async fn last_end(app: &App, parts: &BrowserCredentials) -> ApiResult<Option<EndedNotice>> {
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(app).await?;
-        let (Ok(browser), Some(step)) = (caller.browser(), caller.close_overdue()) else { return Ok(None) };
-        caller.commit_step(app, &step).await?;
-        if !step.browser.sessions.is_empty() {
-            return Ok(None);
-        }
-        let last = app.store().last_ended_session(app.instance_id(), browser.client.id).await?;
-        let now = caller.visit.now();
-        Ok(last.and_then(|session| {
-            let closing = session.closed.filter(|closing| closing.is_news(now))?;
-            EndedNotice::new(now, &session, &closing)
-        }))
-    })
-    .await
+    let last = sessions::last_end(app, &parts.request).await?;
+    Ok(last.and_then(|session| {
+        let closing = session.closed.filter(|closing| closing.is_news(parts.request.now()))?;
+        EndedNotice::new(parts.request.now(), &session, &closing)
+    }))
 }

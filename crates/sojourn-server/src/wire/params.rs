@@ -7,6 +7,7 @@ use axum::{
     http::{Method, header},
 };
 use serde_json::{Map, Value};
+use sojourn_service::account::MAX_METADATA_BYTES;
 
 use super::{ApiError, ApiResult, ErrorCode};
 use crate::bodies::MAX_BODY_BYTES;
@@ -271,9 +272,6 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     }
 }
 
-/// Bytes that one kind of metadata may have as JSON: it travels with every client.
-pub const MAX_METADATA_BYTES: usize = 8192;
-
 /// Refuses metadata above [`MAX_METADATA_BYTES`].
 ///
 /// # Errors
@@ -283,9 +281,14 @@ pub fn within_metadata_limit(name: &str, metadata: &Map<String, Value>) -> ApiRe
     if bytes <= MAX_METADATA_BYTES {
         return Ok(());
     }
-    Err(ApiError::param(ErrorCode::FormParamExceedsAllowedSize, name).why(format!(
+    Err(metadata_too_large(name, bytes))
+}
+
+/// The refusal of metadata that would have so many bytes.
+pub fn metadata_too_large(name: &str, bytes: usize) -> ApiError {
+    ApiError::param(ErrorCode::FormParamExceedsAllowedSize, name).why(format!(
         "{name} would have {bytes} bytes, {MAX_METADATA_BYTES} are allowed. Keep large things in a database of your own."
-    )))
+    ))
 }
 
 #[cfg(test)]

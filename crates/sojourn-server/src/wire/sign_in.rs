@@ -23,8 +23,8 @@ pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> Value {
         "identifier": sign_in.identifier.as_ref().map(Email::as_str),
         // Who knows an address shall not learn whose it is (AUT-14).
         "user_data": user.filter(|_| sign_in.status == SignInStatus::Complete).map(user_data),
-        "supported_first_factors": match (sign_in.veil, user) {
-            (Some(veil), _) if sign_in.status != SignInStatus::Complete => Some(veiled_factors(sign_in, veil)),
+        "supported_first_factors": match (sign_in.hidden_address, user) {
+            (Some(id), _) if sign_in.status != SignInStatus::Complete => Some(hidden_factors(sign_in, id)),
             (_, user) => user.map(|user| first_factors(sign_in, user)),
         },
         "supported_second_factors": null,
@@ -60,9 +60,9 @@ fn first_factors(sign_in: &SignIn, user: &User) -> Value {
 
 /// What any address is offered, whether or not there is an account, and
 /// whatever it has (AUT-13).
-fn veiled_factors(sign_in: &SignIn, veil: EmailAddressId) -> Value {
+fn hidden_factors(sign_in: &SignIn, id: EmailAddressId) -> Value {
     let mut factors = vec![json!({"strategy": Strategy::Password.as_str()})];
-    factors.extend(codes(sign_in.identifier.as_ref(), veil, true));
+    factors.extend(codes(sign_in.identifier.as_ref(), id, true));
     factors.into()
 }
 

@@ -19,6 +19,7 @@ mod fuzz;
 mod histories;
 mod impersonation;
 mod lifetimes;
+mod lost_answers;
 mod malformed;
 mod me;
 mod origins;

@@ -74,6 +74,9 @@ impl Notice {
     }
 }
 
+/// A mail could not be written.
+pub use askama::Error as MailError;
+
 /// Writes mails.
 #[derive(Clone, Debug)]
 pub struct Mailer {
@@ -116,7 +119,7 @@ impl Mailer {
         occasion: CodePurpose,
         code: &str,
         random: &mut dyn Randomness,
-    ) -> Result<Write, askama::Error> {
+    ) -> Result<Write, MailError> {
         let sentence = occasion.sentence();
         let html = CodeHtml { application_name, sentence, code, server: self.base_url.as_str() }.render()?;
         Ok(Write::Mail(Mail {
@@ -144,7 +147,7 @@ impl Mailer {
         to: &Email,
         notice: Notice,
         random: &mut dyn Randomness,
-    ) -> Result<Write, askama::Error> {
+    ) -> Result<Write, MailError> {
         let (what, next) = notice.sentences();
         let html = NoticeHtml { application_name, what, next, server: self.base_url.as_str() }.render()?;
         Ok(Write::Mail(Mail {

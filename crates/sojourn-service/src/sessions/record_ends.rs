@@ -1,7 +1,7 @@
 //! Ends that a read or the sweeper finds: recorded before they are told
 //! (D5).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, future::poll_fn, task::Poll};
 
 use sojourn_core::{
     client::close_overdue,
@@ -43,6 +43,7 @@ pub async fn record_ends(
                     changes = changes.browser(&step);
                     closed.extend(step.closed);
                 }
+                yield_once().await;
             }
             service.commit(changes).await?;
             Ok::<_, CommitError>(closed)
@@ -50,6 +51,20 @@ pub async fn record_ends(
         closed.extend(recorded.await?);
     }
     Ok(closed)
+}
+
+/// Lets the executor, whichever it is, serve who came in the meantime.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A session as it is now, and the policy by which; `None` when there is none.

@@ -8,7 +8,7 @@ use sojourn_core::{
     id::{SessionId, UserId},
     session::{Ending, Session},
 };
-use sojourn_store::{ChangeSet, CommitError, Engine as _, SessionFilter, StoreError, StoredStatus};
+use sojourn_store::{ChangeSet, CommitError, Engine as _, SessionFilter, StoreError, StoredStatus, Write};
 
 use crate::instance::Service;
 
@@ -34,7 +34,14 @@ pub async fn of_user(
     let clients: BTreeSet<_> =
         sessions.iter().filter(|session| Some(session.id) != keep).map(|session| session.client_id).collect();
     let at = changes.at;
+    let is_written = |changes: &ChangeSet, id| {
+        changes.writes.iter().any(|write| matches!(write, Write::Client(client) if client.id == id))
+    };
     for client_id in clients {
+        // A browser that the set writes already is the one that asks: its step says what ends there.
+        if is_written(&changes, client_id) {
+            continue;
+        }
         let Some(record) = service.store().browser(service.instance_id(), client_id).await? else { continue };
         let mut of_user = record
             .browser

@@ -5,25 +5,15 @@ use axum::{
     response::Response,
 };
 use serde_json::json;
-use sojourn_core::{
-    event::Event,
-    session::{EndReason, EndedBy, Ending, Session},
-    user::{User, merge_metadata},
-};
-use sojourn_service::sessions::revoke;
-use sojourn_store::{Expect, Write};
+use sojourn_service::account::{self, ProfilePatch};
 
-use super::{me, owner, refuse_actor, store_user};
+use super::{changed, named};
 use crate::{
-    app::{App, AttemptError},
+    app::App,
     auth::BrowserCredentials,
-    fapi::{
-        answer::{View, refuse_caller},
-        me::email_addresses::refused,
-    },
+    fapi::answer::{View, refused},
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
-        params::within_metadata_limit,
         user::{Audience, deleted, user as user_object},
     },
 };
@@ -35,14 +25,10 @@ pub async fn get_me(
     parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let (step, _, user) = me(&app, &caller, query.as_deref()).await?;
-        caller.commit_step(&app, &step).await?;
-        let view = View::new(&app, &caller, &step.browser);
-        Ok(view.read(&user_object(&user, caller.visit.now(), Audience::Browser)))
-    })
-    .await
+    let read = account::read(&app, &parts.request, named(query.as_deref())?).await;
+    let outcome = read.map_err(|failure| refused(&app, &parts, failure))?;
+    let user = user_object(&outcome.user, outcome.shown.caller.request.now(), Audience::Browser);
+    Ok(View::new(&app, &parts, &outcome.shown).read(&user))
 }
 
 /// Changes names, unsafe metadata, and which address is the primary one.
@@ -54,30 +40,16 @@ pub async fn update_me(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    change(&app, &parts, query.as_deref(), |session, user| {
-        if params.has("first_name") {
-            user.first_name = params.text("first_name")?;
-        }
-        if params.has("last_name") {
-            user.last_name = params.text("last_name")?;
-        }
-        if let Some(id) = params.text("primary_email_address_id")? {
-            refuse_actor(session)?;
-            let name = "primary_email_address_id";
-            let missing = || {
-                ApiError::param(ErrorCode::FormResourceNotFound, name)
-                    .why("The account has no e-mail address of this id.")
-            };
-            user.make_primary(id.parse().map_err(|_| missing())?)
-                .map_err(|refusal| refused(refusal, name, missing))?;
-        }
-        if let Some(metadata) = params.object("unsafe_metadata")? {
-            within_metadata_limit("unsafe_metadata", &metadata)?;
-            user.unsafe_metadata = metadata;
-        }
-        Ok(())
-    })
-    .await
+    let given = |name: &str| params.has(name).then(|| params.text(name)).transpose();
+    let patch = ProfilePatch {
+        first_name: given("first_name")?,
+        last_name: given("last_name")?,
+        primary_email: params.text("primary_email_address_id")?.map(|id| id.parse().ok()),
+        unsafe_metadata: params.object("unsafe_metadata")?,
+        merged_metadata: None,
+    };
+    let named = named(query.as_deref())?;
+    changed(&app, &parts, account::change_profile(&app, &parts.request, named, &patch).await)
 }
 
 /// Merges unsafe metadata: objects deeply, null deletes a key.
@@ -88,32 +60,10 @@ pub async fn merge_metadata_of_me(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    change(&app, &parts, query.as_deref(), |_, user| {
-        if let Some(patch) = params.object("unsafe_metadata")? {
-            merge_metadata(&mut user.unsafe_metadata, &patch);
-            within_metadata_limit("unsafe_metadata", &user.unsafe_metadata)?;
-        }
-        Ok(())
-    })
-    .await
-}
-
-async fn change(
-    app: &App,
-    parts: &BrowserCredentials,
-    query: Option<&str>,
-    decide: impl Fn(&Session, &mut User) -> ApiResult<()>,
-) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(app).await?;
-        let (step, session, mut user) = me(app, &caller, query).await?;
-        decide(&session, &mut user)?;
-        user.changed(caller.visit.now());
-        store_user(app, &caller, &step, &user).await?;
-        let view = View::new(app, &caller, &step.browser).with_user(&user);
-        Ok(view.changed(&user_object(&user, caller.visit.now(), Audience::Browser)))
-    })
-    .await
+    let patch =
+        ProfilePatch { merged_metadata: params.object("unsafe_metadata")?, ..ProfilePatch::default() };
+    let named = named(query.as_deref())?;
+    changed(&app, &parts, account::change_profile(&app, &parts.request, named, &patch).await)
 }
 
 /// Deletes the account. Its sessions end in the same commit, here and in all
@@ -124,22 +74,9 @@ pub async fn delete_me(
     parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    let user_id = app
-        .retry_on_conflict(|| async {
-            let caller = parts.load(&app).await?;
-            let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
-            let changes = app.changes(caller.visit.at).expect(Expect::User(user.id, user.version));
-            let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::User);
-            let changes = revoke::of_user(&app, changes, user.id, None, ending).await?;
-            let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
-            app.commit(changes).await?;
-            Ok::<_, AttemptError>(user.id)
-        })
-        .await?;
-    let caller = parts.load(&app).await?;
-    let Some(step) = caller.close_overdue() else { return Ok(refuse_caller(&app, &caller).await?) };
-    let view = View::new(&app, &caller, &step.browser);
-    Ok(view.changed(&deleted("user", &user_id.to_string())))
+    let gone = account::delete(&app, &parts.request, named(query.as_deref())?).await;
+    let (shown, user_id) = gone.map_err(|failure| refused(&app, &parts, failure))?;
+    Ok(View::new(&app, &parts, &shown).changed(&deleted("user", &user_id.to_string())))
 }
 
 /// Pictures are not kept here: people are drawn by their initials. The official
@@ -160,11 +97,7 @@ pub async fn list_enterprise_connections(
     parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let (step, _, _) = me(&app, &caller, query.as_deref()).await?;
-        caller.commit_step(&app, &step).await?;
-        Ok(View::new(&app, &caller, &step.browser).read(&json!([])))
-    })
-    .await
+    let read = account::read(&app, &parts.request, named(query.as_deref())?).await;
+    let outcome = read.map_err(|failure| refused(&app, &parts, failure))?;
+    Ok(View::new(&app, &parts, &outcome.shown).read(&json!([])))
 }

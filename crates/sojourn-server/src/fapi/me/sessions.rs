@@ -6,20 +6,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use sojourn_core::{
-    client::ClientWithSessions,
-    id::{SessionId, UserId},
-    session::{EndReason, EndedBy, Ending, Session, decide},
-};
-use sojourn_service::sessions::revoke;
-use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
+use sojourn_service::account::{self, AccountError};
 
-use super::{me, owner};
+use super::named;
 use crate::{
     app::App,
     auth::BrowserCredentials,
-    fapi::answer::View,
-    wire::{self, ApiError, ApiResult},
+    fapi::answer::{View, refused},
+    wire::{self, ApiResult},
 };
 
 /// All open sessions of the account, whole but without tokens: those are for
@@ -30,19 +24,13 @@ pub async fn list_sessions(
     parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
-        let (now, policy) = (caller.visit.now(), &caller.visit.policy);
-        let sessions: Vec<Value> = open_sessions(&app, user.id)
-            .await?
-            .iter()
-            .filter(|session| decide(now, policy, session).is_open())
-            .map(|session| wire::session::frontend_session(now, policy, session, Some(&user), None))
-            .collect();
-        Ok(Json(sessions).into_response())
-    })
-    .await
+    let listed = account::list_sessions(&app, &parts.request, named(query.as_deref())?).await;
+    let (outcome, sessions) = listed.map_err(|failure| refused(&app, &parts, failure))?;
+    let request = &outcome.shown.caller.request;
+    let object = |session| {
+        wire::session::frontend_session(request.now(), &request.policy, session, Some(&outcome.user), None)
+    };
+    Ok(Json(sessions.iter().map(object).collect::<Vec<Value>>()).into_response())
 }
 
 /// All open sessions of the account, in all browsers: a bare array, in which
@@ -54,29 +42,11 @@ pub async fn list_active_sessions(
     parts: BrowserCredentials,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let (_, _, user) = me(&app, &caller, query.as_deref()).await?;
-        let (now, policy) = (caller.visit.now(), &caller.visit.policy);
-        let sessions: Vec<Value> = open_sessions(&app, user.id)
-            .await?
-            .iter()
-            .filter(|session| decide(now, policy, session).is_open())
-            .map(|session| wire::session::backend_session(now, policy, session))
-            .collect();
-        Ok(Json(sessions).into_response())
-    })
-    .await
-}
-
-async fn open_sessions(app: &App, user_id: UserId) -> ApiResult<Vec<Session>> {
-    let filter = SessionFilter {
-        user_id: Some(user_id),
-        stored: Some(StoredStatus::Open),
-        limit: 100,
-        ..SessionFilter::default()
-    };
-    Ok(app.store().sessions(app.instance_id(), filter).await?.0)
+    let listed = account::list_sessions(&app, &parts.request, named(query.as_deref())?).await;
+    let (outcome, sessions) = listed.map_err(|failure| refused(&app, &parts, failure))?;
+    let request = &outcome.shown.caller.request;
+    let object = |session| wire::session::backend_session(request.now(), &request.policy, session);
+    Ok(Json(sessions.iter().map(object).collect::<Vec<Value>>()).into_response())
 }
 
 /// Ends a session of the account on another device.
@@ -87,21 +57,9 @@ pub async fn revoke_session(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    let missing = || ApiError::not_found("session of this account");
-    let id: SessionId = id.parse().map_err(|_| missing())?;
-    app.retry_on_conflict(|| async {
-        let caller = parts.load(&app).await?;
-        let (_, _, user) = owner(&app, &caller, query.as_deref()).await?;
-        let theirs = app.store().session(app.instance_id(), id).await?;
-        theirs.filter(|session| session.user_id == user.id).ok_or_else(missing)?;
-        let session = revoke::of_session(&app, id, Ending::revoked(EndReason::RevokedByUser, EndedBy::User))
-            .await?
-            .ok_or_else(missing)?;
-        let caller = parts.load(&app).await?;
-        let browser: &ClientWithSessions = caller.browser()?;
-        let step = sojourn_core::client::close_overdue(caller.visit.at, &caller.visit.policy, browser);
-        let view = View::new(&app, &caller, &step.browser).with_user(&user);
-        Ok(view.changed(&view.session(&session)))
-    })
-    .await
+    let id = id.parse().map_err(|_| AccountError::NoSession)?;
+    let revoked = account::revoke_session(&app, &parts.request, named(query.as_deref())?, id).await;
+    let (outcome, session) = revoked.map_err(|failure| refused(&app, &parts, failure))?;
+    let view = View::new(&app, &parts, &outcome.shown);
+    Ok(view.changed(&view.session(&session)))
 }

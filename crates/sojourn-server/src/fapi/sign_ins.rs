@@ -1,0 +1,138 @@
+//! Signing in: name somebody, prove it, get a session.
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use sojourn_core::sign_in::Strategy;
+use sojourn_service::sign_in::{self, SignInOutcome, SignInResult};
+
+use super::answer::{View, refused};
+use crate::{
+    app::App,
+    auth::BrowserCredentials,
+    error::chosen_password,
+    wire::{self, ApiError, ApiResult, ErrorCode, Params},
+};
+
+/// Begins to sign in: with nothing, with an identifier, with an identifier and
+/// a password at once, or with a ticket.
+#[utoipa::path(post, path = "/v1/client/sign_ins", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
+pub async fn create_sign_in(
+    State(app): State<App>,
+    parts: BrowserCredentials,
+    params: Params,
+) -> ApiResult<Response> {
+    app.rate_limits().creation(&parts.request.device.ip_address)?;
+    if params.flag("transfer")? == Some(true) {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "transfer").why(
+            "There is nothing to transfer: no verification of this browser says that it is transferable.",
+        ));
+    }
+    let ticket = params.text("ticket")?;
+    let by_ticket = params.text("strategy")?.as_deref() == Some(Strategy::Ticket.as_str());
+    let result = if by_ticket || ticket.is_some() {
+        let ticket = ticket.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "ticket"))?;
+        sign_in::with_ticket(&app, &parts.request, &ticket).await
+    } else {
+        match (params.text("identifier")?, params.text("password")?) {
+            (None, Some(_)) => {
+                return Err(ApiError::param(ErrorCode::FormParamMissing, "identifier")
+                    .why("Say whose password it is."));
+            }
+            (Some(identifier), Some(password)) => {
+                sign_in::with_password(&app, &parts.request, &identifier, &password).await
+            }
+            (identifier, None) => sign_in::begin(&app, &parts.request, identifier.as_deref()).await,
+        }
+    };
+    changed(&app, &parts, result)
+}
+
+/// The attempt, as long as it is this browser's.
+#[utoipa::path(get, path = "/v1/client/sign_ins/{sign_in_id}", tag = "Sign-ins", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
+pub async fn get_sign_in(
+    State(app): State<App>,
+    parts: BrowserCredentials,
+    Path(id): Path<String>,
+) -> ApiResult<Response> {
+    let read = sign_in::read(&app, &parts.request, id.parse().ok()).await;
+    let SignInOutcome { shown, sign_in, user } = read.map_err(|failure| refused(&app, &parts, failure))?;
+    let object = wire::sign_in::sign_in(shown.caller.request.now(), &sign_in, user.as_ref());
+    Ok(View::new(&app, &parts, &shown).read(&object))
+}
+
+/// Sends a code to one of the account's addresses.
+#[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/prepare_first_factor", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "No code can be sent")))]
+pub async fn prepare_first_factor(
+    State(app): State<App>,
+    parts: BrowserCredentials,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    app.rate_limits().attempt(&parts.request.device.ip_address, "prepare")?;
+    let strategy = strategy(&params)?;
+    if matches!(strategy, Strategy::Password | Strategy::Ticket) {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy")
+            .why("Nothing is sent for this strategy."));
+    }
+    let address_id = params.text("email_address_id")?;
+    let id = id.parse().ok();
+    let sent = sign_in::send_code(&app, &parts.request, id, strategy, address_id.as_deref()).await;
+    changed(&app, &parts, sent)
+}
+
+/// Proves the first factor by password or code.
+#[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/attempt_first_factor", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 403, description = "The account is locked or banned"), (status = 422, description = "Not proved")))]
+pub async fn attempt_first_factor(
+    State(app): State<App>,
+    parts: BrowserCredentials,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    app.rate_limits().attempt(&parts.request.device.ip_address, "answer")?;
+    let (strategy, id) = (strategy(&params)?, id.parse().ok());
+    let result = match strategy {
+        Strategy::Password => {
+            let password = params.required("password")?;
+            sign_in::answer_password(&app, &parts.request, id, &password).await
+        }
+        Strategy::EmailCode | Strategy::ResetPasswordEmailCode => {
+            let code = params.required("code")?;
+            sign_in::answer_code(&app, &parts.request, id, strategy, &code).await
+        }
+        Strategy::Ticket => sign_in::with_ticket(&app, &parts.request, &params.required("ticket")?).await,
+    };
+    changed(&app, &parts, result)
+}
+
+/// Sets the new password and signs in. The account's other sessions end,
+/// unless `sign_out_of_other_sessions=false` (SES-16).
+#[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/reset_password", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "The password cannot be used")))]
+pub async fn reset_password(
+    State(app): State<App>,
+    parts: BrowserCredentials,
+    Path(id): Path<String>,
+    params: Params,
+) -> ApiResult<Response> {
+    app.rate_limits().attempt(&parts.request.device.ip_address, "answer")?;
+    let password = chosen_password(&params, "password")?;
+    let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(true);
+    let id = id.parse().ok();
+    changed(&app, &parts, sign_in::reset_password(&app, &parts.request, id, password, ends_others).await)
+}
+
+fn changed(app: &App, parts: &BrowserCredentials, result: SignInResult) -> ApiResult<Response> {
+    let SignInOutcome { shown, sign_in, user } = result.map_err(|failure| refused(app, parts, failure))?;
+    let object = wire::sign_in::sign_in(shown.caller.request.now(), &sign_in, user.as_ref());
+    Ok(View::new(app, parts, &shown).changed(&object))
+}
+
+fn strategy(params: &Params) -> ApiResult<Strategy> {
+    let word = params.required("strategy")?;
+    Strategy::from_word(&word).ok_or_else(|| {
+        ApiError::param(ErrorCode::FormParamValueInvalid, "strategy").why(format!(
+            "{word} is not a strategy of this instance. Use password, email_code, reset_password_email_code or ticket."
+        ))
+    })
+}

@@ -1,0 +1,68 @@
+//! Proof by password. The attempt is booked before the password is looked at, so
+//! that parallel guesses do not slip past the lockout (AUT-04).
+
+use sojourn_core::{password::Password, time::Moment, user::User};
+use sojourn_store::{CommitError, Engine as _, Write};
+
+use super::{AuthError, locked, refuse_banned};
+use crate::{instance::Service, outcome::Failure};
+
+/// Checks the password of `user`, booking the attempt first.
+///
+/// # Errors
+/// [`AuthError::Locked`], [`AuthError::NoPassword`], [`AuthError::PasswordIncorrect`].
+pub async fn prove_password(
+    service: &Service,
+    at: Moment,
+    user: &User,
+    password: Password,
+) -> Result<(), Failure<AuthError>> {
+    refuse_banned(user)?;
+    book(service, at, user, None).await?;
+    let hash = user.password_hash.clone();
+    let has_password = hash.is_some();
+    let is_right = service.passwords().verify(password, hash).await.map_err(AuthError::from)?;
+    match (has_password, is_right) {
+        (_, true) => return Ok(()),
+        (true, false) => log_failed(Some(user), "password"),
+        (false, false) => {
+            log_failed(Some(user), "password");
+            return Err(AuthError::NoPassword.into());
+        }
+    }
+    Err(AuthError::PasswordIncorrect.into())
+}
+
+/// Counts one attempt of an account, in one durable write, with `notice` when it
+/// locks the account. The right answer forgives the count when it signs in.
+///
+/// # Errors
+/// [`AuthError::Locked`].
+pub(crate) async fn book(
+    service: &Service,
+    at: Moment,
+    user: &User,
+    notice: Option<Write>,
+) -> Result<(), Failure<AuthError>> {
+    let mut user = user.clone();
+    loop {
+        user.lockout.book(at.now).map_err(|until| locked(at.now, until))?;
+        let mut changes = service.changes(at);
+        if user.lockout.is_locked(at.now) {
+            changes.writes.extend(notice.clone());
+        }
+        match service.commit(changes.write(Write::User(user.clone()))).await {
+            // Each time somebody else's answer was booked: the lockout ends this.
+            Err(CommitError::Conflict) => {
+                let now = service.store().user(service.instance_id(), user.id).await?;
+                user = now.ok_or(AuthError::OutOfOrder)?;
+            }
+            done => return Ok(done?),
+        }
+    }
+}
+
+pub(crate) fn log_failed(user: Option<&User>, strategy: &str) {
+    let user_id = user.map(|user| user.id.to_string());
+    tracing::info!(event = "sign_in.failed", user_id, strategy, "not proved");
+}

@@ -1,0 +1,147 @@
+//! One session of the calling browser: read, touch, end, refresh.
+
+use sojourn_core::{
+    activity::ActivitySource,
+    client::{SignOutScope, close_overdue, refresh as refresh_session, sign_out, switch},
+    id::SessionId,
+    session::{Ending, Session},
+};
+
+use super::{SignedOut, refuse, refuse_session};
+use crate::{
+    browser::{BrowserContext, RequestContext},
+    instance::Service,
+    outcome::{Failure, Shown},
+    tokens::issue_token,
+};
+
+/// A session of the browser, and the browser as it is then.
+#[derive(Clone, Debug)]
+pub struct SessionOutcome {
+    /// The browser.
+    pub shown: Shown,
+    /// The session that was named.
+    pub session: Session,
+}
+
+/// One session of this browser. Reading is no activity. An `id` that is none is a
+/// session that is gone, here and in all that follows.
+///
+/// # Errors
+/// [`SignedOut`].
+pub async fn read(
+    service: &Service,
+    request: &RequestContext,
+    id: Option<SessionId>,
+) -> Result<SessionOutcome, Failure<SignedOut>> {
+    service
+        .retry_on_conflict(|| async {
+            let caller = BrowserContext::load(service, request).await?;
+            let (Some(step), Some(id)) = (caller.close_overdue(), id) else {
+                return refuse(service, caller, SignedOut::default()).await;
+            };
+            let Some(session) = step.browser.sessions.iter().find(|session| session.id == id).cloned() else {
+                return refuse_session(service, caller, id).await;
+            };
+            caller.commit_step(service, &step).await?;
+            Ok(SessionOutcome { shown: Shown::new(caller, step.browser), session })
+        })
+        .await
+}
+
+/// Counts as activity and makes the session the active one (S3, S8).
+///
+/// # Errors
+/// [`SignedOut`].
+pub async fn touch(
+    service: &Service,
+    request: &RequestContext,
+    id: Option<SessionId>,
+) -> Result<SessionOutcome, Failure<SignedOut>> {
+    service
+        .retry_on_conflict(|| async {
+            let caller = BrowserContext::load(service, request).await?;
+            let at = caller.request.at;
+            let Some(id) = id else { return refuse(service, caller, SignedOut::default()).await };
+            let Ok(browser) = caller.browser() else { return refuse_session(service, caller, id).await };
+            let Ok(mut step) = switch(at, &caller.request.policy, browser, id) else {
+                return refuse_session(service, caller, id).await;
+            };
+            let Some(session) = step.subject.clone() else {
+                return refuse_session(service, caller, id).await;
+            };
+            caller.note_request(service, &mut step);
+            service.commit(service.changes(at).browser(&step)).await?;
+            service.note_activity(&step, at);
+            Ok(SessionOutcome { shown: Shown::new(caller, step.browser), session })
+        })
+        .await
+}
+
+/// Signs out of one session, and rotates the browser's secret.
+///
+/// # Errors
+/// [`SignedOut`].
+pub async fn end(
+    service: &Service,
+    request: &RequestContext,
+    id: Option<SessionId>,
+    ending: Ending,
+) -> Result<SessionOutcome, Failure<SignedOut>> {
+    service
+        .retry_on_conflict(|| async {
+            let mut caller = BrowserContext::load(service, request).await?;
+            let at = caller.request.at;
+            let Some(id) = id else { return refuse(service, caller, SignedOut::default()).await };
+            let Ok(browser) = caller.browser().cloned() else {
+                return refuse_session(service, caller, id).await;
+            };
+            let without_overdue = close_overdue(at, &caller.request.policy, &browser);
+            if !without_overdue.browser.sessions.iter().any(|session| session.id == id) {
+                return refuse_session(service, caller, id).await;
+            }
+            let secret = caller.rotate(service, browser.client.id);
+            let scope = SignOutScope::One(id);
+            let step = sign_out(at, &caller.request.policy, &browser, scope, ending, Some(secret));
+            let Some(session) = step.subject.clone() else {
+                return refuse_session(service, caller, id).await;
+            };
+            service.commit(service.changes(at).browser(&step)).await?;
+            Ok(SessionOutcome { shown: Shown::new(caller, step.browser), session })
+        })
+        .await
+}
+
+/// A fresh session token. Counts as activity (S3).
+///
+/// # Errors
+/// [`SignedOut`], also when less than a second of the session is left.
+pub async fn refresh(
+    service: &Service,
+    request: &RequestContext,
+    id: Option<SessionId>,
+    source: ActivitySource,
+) -> Result<(Shown, String), Failure<SignedOut>> {
+    service
+        .retry_on_conflict(|| async {
+            let caller = BrowserContext::load(service, request).await?;
+            let at = caller.request.at;
+            let (Some(browser), Some(id)) = (caller.visible(), id) else {
+                return refuse(service, caller, SignedOut::default()).await;
+            };
+            let Ok(mut step) = refresh_session(at, &caller.request.policy, browser, id, source) else {
+                return refuse_session(service, caller, id).await;
+            };
+            caller.note_request(service, &mut step);
+            service.commit(service.changes(at).browser(&step)).await?;
+            let token = step.subject.as_ref().and_then(|session| {
+                issue_token(service, &caller.request, session, caller.user_of(session)).ok()
+            });
+            let Some(token) = token else { return refuse(service, caller, SignedOut::default()).await };
+            service.note_activity(&step, at);
+            // Nothing of the browser is shown but its cookies, so nothing of it is judged again.
+            let shown = Shown { browser: Some(step.browser), ..Shown::nobody(caller) };
+            Ok((shown, token))
+        })
+        .await
+}

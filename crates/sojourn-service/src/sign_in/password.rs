@@ -1,0 +1,99 @@
+//! Proof by password: at once, or as the second step.
+
+use sojourn_core::{
+    id::SignInId,
+    password::Password,
+    sign_in::{SignIn, SignInStatus, Strategy},
+    user::User,
+};
+
+use super::{
+    SignInResult,
+    complete::{Proof, SignInEffect, complete},
+    enumeration_protection, find_user, own_sign_in, refuse_second, user_of,
+};
+use crate::{
+    browser::{BrowserContext, RequestContext},
+    factors::{AuthError, password::prove_password},
+    instance::Service,
+    outcome::Failure,
+    passwords::is_ours,
+};
+
+/// Signs in at once: identifier and password in one request.
+///
+/// # Errors
+/// [`AuthError`].
+pub async fn with_password(
+    service: &Service,
+    request: &RequestContext,
+    identifier: &str,
+    password: &str,
+) -> SignInResult {
+    let hides = request.settings.instance.hides_accounts();
+    let (email, user) = find_user(service, request, identifier).await?;
+    refuse_second(service, request, user.as_ref()).await?;
+    let user = prove(service, request, hides, user, password).await?;
+    let effect = renewal(service, &user, password).await;
+    let proof = Proof { user, strategy: Strategy::Password, sign_in: None, identifier: Some(email) };
+    complete(service, request, proof, effect).await
+}
+
+/// Answers an attempt with a password.
+///
+/// # Errors
+/// [`AuthError`].
+pub async fn answer_password(
+    service: &Service,
+    request: &RequestContext,
+    id: Option<SignInId>,
+    password: &str,
+) -> SignInResult {
+    let caller = BrowserContext::load(service, request).await?;
+    let (caller, sign_in) = own_sign_in(service, caller, id).await?;
+    let is_next = sign_in.status == SignInStatus::NeedsFirstFactor && sign_in.is_open(request.now());
+    if !is_next && !is_repeated(&caller, &sign_in) {
+        return Err(AuthError::OutOfOrder.into());
+    }
+    let user = user_of(service, &sign_in).await?;
+    let hides = sign_in.hidden_address.is_some();
+    if user.is_none() && !hides {
+        return Err(AuthError::OutOfOrder.into());
+    }
+    let user = prove(service, request, hides, user, password).await?;
+    let effect = renewal(service, &user, password).await;
+    let proof = Proof { user, strategy: Strategy::Password, sign_in: Some(sign_in.id), identifier: None };
+    complete(service, request, proof, effect).await
+}
+
+/// Whether the attempt is the one whose last answer never arrived.
+pub(super) fn is_repeated(caller: &BrowserContext, sign_in: &SignIn) -> bool {
+    caller.lost_answer().is_some_and(|repeat| repeat.opened(sign_in.created_session_id))
+}
+
+/// Whoever it is by the password.
+async fn prove(
+    service: &Service,
+    request: &RequestContext,
+    hides: bool,
+    user: Option<User>,
+    password: &str,
+) -> Result<User, Failure<AuthError>> {
+    if hides {
+        return enumeration_protection::prove(service, request, user, password).await;
+    }
+    let user = user.ok_or(AuthError::OutOfOrder)?;
+    prove_password(service, request.at, &user, Password::present(password)).await?;
+    Ok(user)
+}
+
+/// What goes along with a sign-in by `password`, which was proved to be the
+/// user's: a hash of ours, where the stored one was made elsewhere or with other
+/// parameters. Nobody is turned away because there is no time for that now.
+async fn renewal(service: &Service, user: &User, password: &str) -> SignInEffect {
+    if user.password_hash.as_ref().is_none_or(is_ours) {
+        return SignInEffect::Nothing;
+    }
+    let hash = service.passwords().hash(Password::present(password)).await;
+    hash.map_or(SignInEffect::Nothing, SignInEffect::RenewedHash)
+}
