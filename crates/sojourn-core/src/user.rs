@@ -49,6 +49,9 @@ pub struct User {
     pub unsafe_metadata: Map<String, Value>,
     /// May not sign in, and has no sessions.
     pub banned: bool,
+    /// Whether its owner may delete it.
+    #[serde(default = "yes")]
+    pub delete_self_enabled: bool,
     /// Wrong answers at sign-in.
     pub lockout: Lockout,
     /// The newest completed sign-in.
@@ -57,6 +60,11 @@ pub struct User {
     pub legal_accepted_at: Option<Timestamp>,
     /// The language it signed up in.
     pub locale: Option<String>,
+}
+
+/// For users that were stored before the field was.
+const fn yes() -> bool {
+    true
 }
 
 /// A password hash in PHC string form. Prints as `***`.
@@ -106,6 +114,7 @@ impl User {
             private_metadata: Map::new(),
             unsafe_metadata: Map::new(),
             banned: false,
+            delete_self_enabled: true,
             lockout: Lockout::default(),
             last_sign_in_at: None,
             legal_accepted_at: None,

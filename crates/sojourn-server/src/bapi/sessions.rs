@@ -83,12 +83,14 @@ pub async fn list_sessions(
 }
 
 /// One parameter, two answers: JavaScript and Go read `{data, total_count}` when
-/// they say `paginated=true`, Python a bare array whatever it says. It is told by
-/// the name that its generator gives it.
-/// Compat: clerk-backend-api (PyPI) clerk_backend_api/sessions.py, _version.py
+/// they say `paginated=true`, Python and Java a bare array whatever they say. Both
+/// SDKs come from one generator, which puts the package's name last.
+/// Compat: clerk-backend-api (PyPI) clerk_backend_api/sessions.py, _version.py;
+/// clerk/clerk-sdk-java src/main/java/com/clerk/backend_api/SDKConfiguration.java
 fn wants_bare_lists(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    agent.starts_with("speakeasy-sdk/python") && agent.contains("clerk-backend-api")
+    let package = agent.rsplit(' ').next().unwrap_or_default();
+    agent.starts_with("speakeasy-sdk/") && ["clerk-backend-api", "com.clerk.backend_api"].contains(&package)
 }
 
 /// What is asked for; an outer `None` is an id that is none.
@@ -227,6 +229,7 @@ pub async fn create_session(
             "Sessions are created by signing in. Only a development instance makes them by request; in production, make a sign-in token.",
         ));
     }
+    params.refuse_not_offered(&["active_organization_id"])?;
     let user_id = params.required("user_id")?;
     let missing = || ApiError::not_found("user");
     let user_id: UserId = user_id.parse().map_err(|_| missing())?;

@@ -26,6 +26,7 @@ pub async fn create_sign_in_token(
     _: ApplicationServer,
     params: Params,
 ) -> ApiResult<Response> {
+    params.refuse_not_offered(&["org_id"])?;
     let missing = || ApiError::not_found("user");
     let user_id = tickets::user_id(&params, missing)?;
     let good_for = tickets::seconds_of(&params, "expires_in_seconds", DEFAULT_SECONDS, 1..=MOST_SECONDS)?;

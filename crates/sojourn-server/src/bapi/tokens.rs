@@ -40,7 +40,8 @@ pub async fn create_session_token(
         let session = step.browser.sessions.iter().find(|session| session.id == id).ok_or_else(over)?;
         let occasion = TokenContext {
             at,
-            origin: None,
+            // The application where the session is used: this request comes from its server.
+            origin: record.browser.client.last_origin.as_deref(),
             policy: &record.policy,
             settings: &record.settings.token,
             lifetime_seconds,

@@ -70,6 +70,30 @@ impl Params {
         self.0.contains_key(name)
     }
 
+    /// Whether the field says anything: `null`, an empty text, an empty list and
+    /// `false` ask for nothing.
+    pub fn is_given(&self, name: &str) -> bool {
+        match self.0.get(name) {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(_) => true,
+        }
+    }
+
+    /// Refuses fields of the public API that have no effect here: who sends one
+    /// shall not believe that it was done.
+    ///
+    /// # Errors
+    /// `form_param_unknown`, which names the field.
+    pub fn refuse_not_offered(&self, names: &[&str]) -> ApiResult<()> {
+        match names.iter().find(|name| self.is_given(name)) {
+            Some(name) => Err(ApiError::param(ErrorCode::FormParamUnknown, name)
+                .why(format!("{name} is not offered here, so nothing was changed. Leave it out."))),
+            None => Ok(()),
+        }
+    }
+
     /// A text; `None` when absent, null or empty, because browsers send an
     /// empty text for null. Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts
     ///

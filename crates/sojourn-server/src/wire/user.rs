@@ -60,7 +60,7 @@ pub fn user(user: &User, now: Timestamp, audience: Audience) -> Value {
         "mfa_disabled_at": null,
         "create_organization_enabled": false,
         "create_organizations_limit": null,
-        "delete_self_enabled": true,
+        "delete_self_enabled": user.delete_self_enabled,
         "legal_accepted_at": millis(user.legal_accepted_at),
         "banned": user.banned,
         "locked": locked,

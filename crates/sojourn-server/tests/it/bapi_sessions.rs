@@ -13,17 +13,27 @@ async fn statuses(backend: &Backend, query: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn python_gets_a_bare_list_and_other_sdks_a_page() {
+async fn python_and_java_get_a_bare_list_and_other_sdks_a_page() {
     let app = TestApp::new().start().await;
     app.signed_in("alice@example.com").await;
     let ask = async |agent: &str| {
         let request = app.backend().request("GET", "/v1/sessions?paginated=true").header("user-agent", agent);
         request.send().await.assert_ok().json()
     };
-    let python = ask("speakeasy-sdk/python 7.0.0 2.928.0 2026-05-12 clerk-backend-api").await;
-    assert_eq!(python.as_array().map(Vec::len), Some(1), "{python}");
-    for other in ["@clerk/backend@2.0.0", "Clerk/v1 SDK-Go/v2", "speakeasy-sdk/python 7.0.0 another-api", ""]
-    {
+    for generated in [
+        "speakeasy-sdk/python 7.0.0 2.928.0 2026-05-12 clerk-backend-api",
+        "speakeasy-sdk/java 5.0.0 2.903.0 2026-05-12 com.clerk.backend_api",
+    ] {
+        let list = ask(generated).await;
+        assert_eq!(list.as_array().map(Vec::len), Some(1), "{generated}: {list}");
+    }
+    for other in [
+        "@clerk/backend@2.0.0",
+        "Clerk/v1 SDK-Go/v2",
+        "speakeasy-sdk/python 7.0.0 another-api",
+        "another-sdk clerk-backend-api",
+        "",
+    ] {
         assert_eq!(ask(other).await["total_count"], 1, "{other}");
     }
 }
@@ -130,7 +140,7 @@ async fn s3_backend_tokens_are_no_activity_and_end_in_time() {
     let usual = backend.request("POST", &tokens).send().await;
     let claims = app.verified(&usual.jwt());
     assert_eq!(claims["exp"].as_i64(), Some(app.clock.now().as_secs() + 60));
-    assert!(claims.get("azp").is_none());
+    assert_eq!(claims["azp"], "http://localhost:3000", "where the browser signed in");
     let long = app.verified(&backend.post(&tokens, json!({"expires_in_seconds": 3600})).await.jwt());
     assert_eq!(long["exp"], claims["exp"], "cut at the end of the session");
     app.clock.advance(minutes(1));

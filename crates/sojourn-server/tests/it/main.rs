@@ -27,6 +27,7 @@ mod pages;
 mod password_hashes;
 mod races;
 mod redirects;
+mod request_fields;
 mod secret_keys;
 mod secrets;
 mod session_ends;

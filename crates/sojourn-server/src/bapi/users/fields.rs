@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// What an account has elsewhere and not here. Dropping one silently would
-/// lose data, or a second factor.
-const NOT_OFFERED: [&str; 8] = [
+/// lose data, a second factor, or a right that somebody counts on.
+const NOT_OFFERED: [&str; 13] = [
     "username",
     "phone_number",
     "web3_wallet",
@@ -26,24 +26,19 @@ const NOT_OFFERED: [&str; 8] = [
     "primary_phone_number_id",
     "primary_web3_wallet_id",
     "profile_image_id",
+    "phone_number_identification_status",
+    "notify_primary_email_address_changed",
+    "create_organization_enabled",
+    "create_organizations_limit",
+    "timezone",
 ];
-
-/// Whether the field says anything.
-pub fn is_given(params: &Params, name: &str) -> bool {
-    match params.fields().get(name) {
-        None | Some(Value::Null) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Array(items)) => !items.is_empty(),
-        Some(_) => true,
-    }
-}
 
 /// Refuses what cannot be kept.
 ///
 /// # Errors
 /// `form_param_unknown`, which names it.
 pub fn refuse_unknown(params: &Params) -> ApiResult<()> {
-    match NOT_OFFERED.iter().find(|name| is_given(params, name)) {
+    match NOT_OFFERED.iter().find(|name| params.is_given(name)) {
         Some(name) => Err(ApiError::param(ErrorCode::FormParamUnknown, name)
             .why(format!("Users have no {name} here. Leave it out, or keep it in the metadata."))),
         None => Ok(()),
@@ -70,6 +65,9 @@ pub fn apply_profile(params: &Params, user: &mut User, now: Timestamp) -> ApiRes
     }
     if let Some(at) = instant(params, "legal_accepted_at", now)? {
         user.legal_accepted_at = Some(at);
+    }
+    if let Some(enabled) = params.flag("delete_self_enabled")? {
+        user.delete_self_enabled = enabled;
     }
     Ok(())
 }
@@ -157,7 +155,7 @@ pub async fn password(app: &App, params: &Params) -> ApiResult<Option<PasswordHa
         let hasher = params.required("password_hasher")?;
         return Ok(Some(passwords::imported(&digest, &hasher)?));
     }
-    if !is_given(params, "password") {
+    if !params.is_given("password") {
         return Ok(None);
     }
     let password = match params.flag("skip_password_checks")?.unwrap_or(false) {

@@ -126,7 +126,7 @@ pub async fn count_users(
 
 /// `None` when nobody can match.
 fn filter(params: &Params) -> ApiResult<Option<UserFilter>> {
-    if let Some(name) = NOT_OFFERED.iter().find(|name| fields::is_given(params, name)) {
+    if let Some(name) = NOT_OFFERED.iter().find(|name| params.is_given(name)) {
         return Err(ApiError::param(ErrorCode::FormParamUnknown, name).why(format!(
             "The filter {name} is not offered here. Use query, email_address, user_id or external_id."
         )));
@@ -142,7 +142,7 @@ fn filter(params: &Params) -> ApiResult<Option<UserFilter>> {
         .collect();
     let nobody = (parsed.is_empty() && !ids.is_empty())
         || (known.is_empty() && !emails.is_empty())
-        || WITHOUT_MATCHES.iter().any(|name| fields::is_given(params, name));
+        || WITHOUT_MATCHES.iter().any(|name| params.is_given(name));
     let filter = UserFilter {
         ids: parsed,
         emails: known,
