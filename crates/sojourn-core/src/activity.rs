@@ -55,19 +55,6 @@ impl Activity {
             ) => true,
         }
     }
-
-    /// The word on the wire and in configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Visible => "visible",
-        }
-    }
-
-    /// The value behind a word, if it is one.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Token, Self::Visible].into_iter().find(|activity| activity.as_str() == word)
-    }
 }
 
 #[cfg(test)]

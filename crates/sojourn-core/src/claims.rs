@@ -105,8 +105,7 @@ pub fn issue_token(
     let own = session.impersonation.as_ref();
     let custom = match user {
         Some(user) if !settings.claims.is_empty() => {
-            let actor = own.map(|own| &own.actor);
-            template::render(&settings.claims, &Scope::of_session(user, actor))
+            template::render(&settings.claims, &Scope::of_session(user, session, policy))
         }
         _ => Map::new(),
     };

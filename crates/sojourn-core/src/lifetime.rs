@@ -26,76 +26,6 @@ pub enum LifetimeError {
     /// Both limits are off.
     #[error("at least one of inactivity timeout and maximum lifetime must be on")]
     NeitherEnabled,
-    /// A limit is shorter than the instance allows.
-    #[error("the {limit} must be at least {least:?}")]
-    TooShort {
-        /// Which of the two limits.
-        limit: Limit,
-        /// The shortest duration allowed.
-        least: Duration,
-    },
-    /// A limit is longer than ten years.
-    #[error("the {limit} must be at most {most:?}")]
-    TooLong {
-        /// Which of the two limits.
-        limit: Limit,
-        /// The longest duration allowed.
-        most: Duration,
-    },
-}
-
-/// A duration that the session settings hold: one of the two limits, or how
-/// long ended sessions are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// The inactivity timeout.
-    Inactivity,
-    /// The maximum lifetime.
-    Maximum,
-    /// How long ended sessions are kept.
-    Retention,
-}
-
-impl Limit {
-    /// Checks one duration against what the instance accepts.
-    ///
-    /// # Errors
-    /// It is out of `bounds`.
-    pub fn check(self, span: Duration, bounds: Bounds) -> Result<(), LifetimeError> {
-        if span < bounds.least {
-            return Err(LifetimeError::TooShort { limit: self, least: bounds.least });
-        }
-        if span > bounds.most {
-            return Err(LifetimeError::TooLong { limit: self, most: bounds.most });
-        }
-        Ok(())
-    }
-}
-
-impl std::fmt::Display for Limit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Inactivity => "inactivity timeout",
-            Self::Maximum => "maximum lifetime",
-            Self::Retention => "time that ended sessions are kept",
-        })
-    }
-}
-
-/// The shortest and longest durations an instance accepts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Shortest duration of either limit.
-    pub least: Duration,
-    /// Longest duration of either limit.
-    pub most: Duration,
-}
-
-impl Bounds {
-    /// Production: 300 seconds to ten years (D3).
-    pub const PRODUCTION: Self = Self { least: Duration::from_secs(300), most: days(3650) };
-    /// Development: one second to ten years, so that tests can show an end.
-    pub const DEVELOPMENT: Self = Self { least: Duration::from_secs(1), most: days(3650) };
 }
 
 /// A limit that is off shows on the wire as this long after sign-in, because
@@ -142,24 +72,11 @@ impl Lifetime {
             Self::Inactivity(_) => None,
         }
     }
-
-    /// Checks both limits against what the instance accepts.
-    ///
-    /// # Errors
-    /// The first limit out of bounds.
-    pub fn within(self, bounds: Bounds) -> Result<Self, LifetimeError> {
-        let limits = [(Limit::Inactivity, self.inactivity()), (Limit::Maximum, self.maximum())];
-        for (limit, span) in limits {
-            span.map_or(Ok(()), |span| limit.check(span, bounds))?;
-        }
-        Ok(self)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{minutes, seconds};
 
     #[test]
     fn s2_neither_limit_cannot_be_made() {
@@ -170,20 +87,5 @@ mod tests {
     fn s1_by_default_seven_days_at_most_and_no_inactivity_timeout() {
         assert_eq!(Lifetime::DEFAULT.maximum(), Some(days(7)));
         assert_eq!(Lifetime::DEFAULT.inactivity(), None);
-    }
-
-    #[test]
-    fn only_production_refuses_less_than_five_minutes() {
-        let lifetime = Lifetime::new(Some(seconds(299)), Some(days(1))).expect("one is on");
-        assert_eq!(
-            lifetime.within(Bounds::PRODUCTION),
-            Err(LifetimeError::TooShort { limit: Limit::Inactivity, least: minutes(5) })
-        );
-        assert_eq!(lifetime.within(Bounds::DEVELOPMENT), Ok(lifetime));
-        let endless = Lifetime::Maximum(days(3651));
-        assert_eq!(
-            endless.within(Bounds::DEVELOPMENT),
-            Err(LifetimeError::TooLong { limit: Limit::Maximum, most: days(3650) })
-        );
     }
 }

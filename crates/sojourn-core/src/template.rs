@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use crate::user::User;
+use crate::{nearest::nearest, policy::Policy, session::Session, time::Timestamp, user::User};
 
 /// Bytes that a template may have as JSON, and its rendering too.
 pub const MAX_BYTES: usize = 4096;
@@ -64,15 +64,51 @@ pub struct Scope {
     root: Value,
 }
 
+/// The shortcodes that there are: what [`Scope`] has values for.
+pub const SHORTCODES: [&str; 22] = [
+    "session.abandon_at",
+    "session.actor",
+    "session.created_at",
+    "session.expire_at",
+    "session.id",
+    "user.created_at",
+    "user.email_verified",
+    "user.external_id",
+    "user.first_name",
+    "user.full_name",
+    "user.has_image",
+    "user.id",
+    "user.image_url",
+    "user.last_name",
+    "user.last_sign_in_at",
+    "user.phone_number_verified",
+    "user.primary_email_address",
+    "user.public_metadata",
+    "user.two_factor_enabled",
+    "user.unsafe_metadata",
+    "user.updated_at",
+    "user.username",
+];
+
+/// Shortcodes below which any path may lead to a value.
+const OPEN: [&str; 3] = ["session.actor", "user.public_metadata", "user.unsafe_metadata"];
+
+/// Shortcodes of the vendor for what Sojourn does not have: they are null in every token.
+/// Compat: clerk-docs guides/sessions/jwt-templates.mdx
+const WITHOUT_VALUE: [&str; 7] = [
+    "org",
+    "org_membership",
+    "organization",
+    "session.reverification_id",
+    "user.organizations",
+    "user.primary_phone",
+    "user.primary_web3",
+];
+
 impl Scope {
-    /// The paths that a session token of `user` may name. Times are seconds,
+    /// The paths that a session token of `user` may name, without a session. Times are seconds,
     /// as in tokens. `user.private_metadata` is not among them.
     pub fn of_user(user: &User) -> Self {
-        Self::of_session(user, None)
-    }
-
-    /// As [`Self::of_user`], in a session in which `actor` acts as the account.
-    pub fn of_session(user: &User, actor: Option<&Map<String, Value>>) -> Self {
         let primary = user.primary_email();
         Self {
             root: json!({
@@ -87,7 +123,7 @@ impl Scope {
                     "external_id": user.external_id,
                     "created_at": user.created_at.as_secs(),
                     "updated_at": user.updated_at.as_secs(),
-                    "last_sign_in_at": user.last_sign_in_at.map(crate::time::Timestamp::as_secs),
+                    "last_sign_in_at": user.last_sign_in_at.map(Timestamp::as_secs),
                     "primary_email_address": primary.map(|address| address.email.as_str()),
                     "email_verified": primary.is_some_and(|address| address.verified_by.is_some()),
                     "phone_number_verified": false,
@@ -95,9 +131,24 @@ impl Scope {
                     "public_metadata": user.public_metadata,
                     "unsafe_metadata": user.unsafe_metadata,
                 },
-                "session": {"actor": actor},
+                "session": {
+                    "id": null, "created_at": null, "expire_at": null, "abandon_at": null, "actor": null,
+                },
             }),
         }
+    }
+
+    /// As [`Self::of_user`], in a session of theirs.
+    pub fn of_session(user: &User, session: &Session, policy: &Policy) -> Self {
+        let mut scope = Self::of_user(user);
+        scope.root["session"] = json!({
+            "id": session.id,
+            "created_at": session.created_at.as_secs(),
+            "expire_at": session.expire_at(policy).as_secs(),
+            "abandon_at": session.abandon_at(policy).as_secs(),
+            "actor": session.impersonation.as_ref().map(|impersonation| &impersonation.actor),
+        });
+        scope
     }
 
     /// The value at a dotted path; null where there is none. Arrays have no paths.
@@ -136,6 +187,60 @@ fn check_value(value: &Value, depth: usize) -> Result<(), TemplateError> {
         Value::Object(map) => map.values().try_for_each(|item| check_value(item, depth + 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
+}
+
+/// A shortcode that is null in every token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownShortcode {
+    pub path: String,
+    /// The shortcode that was probably meant.
+    pub nearest: Option<String>,
+}
+
+/// The shortcodes of a template that stand for nothing, each once.
+pub fn unknown_shortcodes(template: &Map<String, Value>) -> Vec<UnknownShortcode> {
+    let leads_below = |path: &str, table: &str| {
+        path.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let mut unknown: Vec<UnknownShortcode> = Vec::new();
+    for path in paths(template) {
+        let is_known =
+            SHORTCODES.contains(&path.as_str()) || OPEN.iter().any(|open| leads_below(&path, open));
+        if is_known || unknown.iter().any(|one| one.path == path) {
+            continue;
+        }
+        let has_no_value = WITHOUT_VALUE.iter().any(|name| path.starts_with(name));
+        let beyond = SHORTCODES.into_iter().find(|shortcode| leads_below(&path, shortcode));
+        let meant = beyond.map(str::to_owned).or_else(|| nearest(&path, SHORTCODES));
+        let meant = meant.filter(|_| !has_no_value);
+        // A table alone, such as `user`, is no better shortcode.
+        let meant = meant.filter(|meant| SHORTCODES.contains(&meant.as_str()));
+        unknown.push(UnknownShortcode { path, nearest: meant });
+    }
+    unknown
+}
+
+/// The paths that the strings of a template name.
+fn paths(template: &Map<String, Value>) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) => {
+                for piece in parse(text).unwrap_or_default() {
+                    let Piece::Expression(operands) = piece else { continue };
+                    found.extend(operands.iter().filter_map(|operand| match operand {
+                        Operand::Path(path) => Some((*path).to_owned()),
+                        Operand::Literal(_) => None,
+                    }));
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+            Value::Object(map) => map.values().for_each(|item| collect(item, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    template.values().for_each(|value| collect(value, &mut found));
+    found
 }
 
 /// The claims that `template` gives in `scope`. A template that was checked
@@ -335,6 +440,45 @@ mod tests {
         let mut eve = user(Some("{{user.id}}"), None);
         eve.last_name = Some("x".to_owned());
         assert_eq!(one(json!("{{user.first_name}}"), &eve), json!("{{user.id}}"));
+    }
+
+    #[test]
+    fn the_listed_shortcodes_are_those_of_the_scope() {
+        let scope = Scope::of_user(&user(None, None));
+        let tables = scope.root.as_object().expect("an object");
+        let paths = tables.iter().flat_map(|(table, inner)| {
+            let names = inner.as_object().expect("an object").keys();
+            names.map(move |name| format!("{table}.{name}"))
+        });
+        assert_eq!(paths.collect::<Vec<_>>(), SHORTCODES);
+    }
+
+    #[test]
+    fn a_shortcode_that_is_always_null_is_found_with_a_better_one() {
+        let template = json!({
+            "known": "{{user.first_name || user.public_metadata.a.b}} {{session.actor.sub}} {{session.id}}",
+            "deep": [{"x": "{{user.frst_name || 'friend'}} and {{user.frst_name}}"}],
+            "leaf": "{{full_name}}",
+            "far": "{{nonsense.path}}",
+            "inside": "{{user.id.x}}",
+            "private": "{{user.private_metadata.secret}}",
+            "vendor": "{{user.primary_phone_number}} {{org.id}}",
+        });
+        let found = unknown_shortcodes(template.as_object().expect("object"));
+        let found: Vec<(&str, Option<&str>)> =
+            found.iter().map(|one| (one.path.as_str(), one.nearest.as_deref())).collect();
+        assert_eq!(
+            found,
+            [
+                ("user.frst_name", Some("user.first_name")),
+                ("nonsense.path", None),
+                ("user.id.x", Some("user.id")),
+                ("full_name", Some("user.full_name")),
+                ("user.private_metadata.secret", None),
+                ("user.primary_phone_number", None),
+                ("org.id", None),
+            ]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A seeded generator for tests: the same seed gives the same bytes.
 
 pub mod oracle;
+pub mod settings;
 
 use crate::id::Randomness;
 

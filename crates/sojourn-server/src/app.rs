@@ -8,7 +8,6 @@ use sojourn_store::{CommitError, StoreError};
 
 use crate::{
     auth::secret_key::KeyUses,
-    pins::{self, Pins},
     portal::mailbox::MailboxAccess,
     wire::{ApiError, ApiResult},
 };
@@ -22,8 +21,6 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// Whether any loopback origin may call a development instance.
     pub allow_loopback: bool,
-    /// Values given by configuration, which nobody else may change.
-    pub pins: Pins,
 }
 
 /// The running server. Cheap to clone.
@@ -36,7 +33,6 @@ struct Inner {
     mailbox: MailboxAccess,
     allowed_origins: Vec<String>,
     allow_loopback: bool,
-    pins: Pins,
     key_uses: KeyUses,
 }
 
@@ -62,17 +58,14 @@ impl App {
     pub async fn open(options: Options) -> Result<Self, StartError> {
         let service = Service::open(options.service).await?;
         let suffix = keys::cookie_suffix(service.publishable_key());
-        let app = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             mailbox: MailboxAccess::new(keys::random_secret(&mut service.random()), &suffix),
             cookie_names: CookieNames::new(suffix, service.is_development()),
             allowed_origins: options.allowed_origins,
             allow_loopback: options.allow_loopback && service.is_development(),
-            pins: options.pins,
             key_uses: KeyUses::default(),
             service,
-        }));
-        pins::apply(&app).await?;
-        Ok(app)
+        })))
     }
 
     pub(crate) fn key_uses(&self) -> &KeyUses {
@@ -104,11 +97,6 @@ impl App {
         format!("{}/mailbox?key={}", self.own_origin(), self.0.mailbox.new_link(&mut self.random()))
     }
 
-    /// Values that only the configuration may change.
-    pub fn pins(&self) -> &Pins {
-        &self.0.pins
-    }
-
     /// As [`Service::retry_on_conflict`], for handlers that answer by themselves.
     ///
     /// # Errors
@@ -123,7 +111,7 @@ impl App {
 
 /// Runs what nobody asks for, until the server ends.
 pub async fn run_jobs(app: App) {
-    tokio::join!(sojourn_service::jobs::run(&app), pins::keep(&app));
+    sojourn_service::jobs::run(&app).await;
 }
 
 /// Why an attempt inside [`App::retry_on_conflict`] did not succeed.

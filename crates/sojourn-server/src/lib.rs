@@ -14,7 +14,6 @@ mod dev;
 mod error;
 pub mod fapi;
 mod layers;
-pub mod pins;
 pub mod portal;
 mod refusal_page;
 pub mod wire;

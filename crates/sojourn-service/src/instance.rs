@@ -2,12 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use sojourn_core::{client::ClientStep, event::Event, id::InstanceId, lifetime::Bounds, time::Moment};
+use sojourn_core::{client::ClientStep, event::Event, id::InstanceId, time::Moment};
 use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError};
 use url::Url;
 
 use crate::{
     clock::{Clock, Clocks},
+    cut_claims::CutClaims,
     error::MaybeConflict,
     first_instance,
     keys::{self, MasterKey, SealError, Signer, SigningError},
@@ -15,6 +16,7 @@ use crate::{
     passwords::Passwords,
     rate_limits::RateLimits,
     rng::{Rng, RngHandle},
+    settings::Pins,
 };
 
 /// What a server is started with.
@@ -34,6 +36,8 @@ pub struct Options {
     /// A development instance that others can reach: without test codes,
     /// mailbox page and `/dev`.
     pub exposed: bool,
+    /// Values given by configuration, which nobody else may change.
+    pub pins: Pins,
 }
 
 impl std::fmt::Debug for Options {
@@ -83,6 +87,8 @@ struct Inner {
     mailer: Mailer,
     base_url: Url,
     exposed: bool,
+    pins: Pins,
+    cut_claims: CutClaims,
 }
 
 impl std::fmt::Debug for Service {
@@ -127,6 +133,8 @@ impl Service {
             rate_limits: RateLimits::new(options.rate_limits || !development),
             mailer: Mailer::new(base_url.clone()),
             exposed: options.exposed,
+            pins: options.pins,
+            cut_claims: CutClaims::since(wall),
             clocks,
             store,
             instance,
@@ -138,6 +146,7 @@ impl Service {
             // Nobody could set it back any more.
             service.reset_test_clock().await.map_err(StartError::TestClock)?;
         }
+        service.apply_pins().await?;
         Ok(service)
     }
 
@@ -162,9 +171,19 @@ impl Service {
         self.is_development() && !self.0.exposed
     }
 
-    /// The durations that the instance accepts.
-    pub fn bounds(&self) -> Bounds {
-        if self.is_development() { Bounds::DEVELOPMENT } else { Bounds::PRODUCTION }
+    /// What kind of instance it is.
+    pub fn environment(&self) -> Environment {
+        self.0.instance.environment
+    }
+
+    /// Values that only the configuration may change.
+    pub fn pins(&self) -> &Pins {
+        &self.0.pins
+    }
+
+    /// Whose claims were left out of their tokens.
+    pub fn cut_claims(&self) -> &CutClaims {
+        &self.0.cut_claims
     }
 
     /// Both clocks. Read once per request.

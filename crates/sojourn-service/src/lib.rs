@@ -7,6 +7,7 @@
 pub mod account;
 pub mod browser;
 pub mod clock;
+mod cut_claims;
 mod error;
 pub mod factors;
 mod first_instance;
@@ -19,12 +20,14 @@ pub mod passwords;
 pub mod rate_limits;
 mod rng;
 pub mod sessions;
+pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod tokens;
 
 pub use browser::{BrowserContext, RequestContext};
 pub use clock::Clock;
+pub use cut_claims::{CutClaims, CutClaimsReport};
 pub use error::MaybeConflict;
 pub use instance::{Options, Service, StartError};
 pub use keys::MasterKey;

@@ -48,6 +48,7 @@ pub fn issue_token<'a>(
     };
     let claims = claims::issue_token(request, occasion.policy, occasion.settings, session, user)?;
     if claims.is_cut() {
+        service.cut_claims().count(session.user_id);
         tracing::warn!(user_id = %session.user_id, "this user's custom claims are too large for a cookie and were left out");
     }
     Ok(service.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))

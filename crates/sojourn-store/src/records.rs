@@ -16,6 +16,8 @@ use sojourn_core::{
     user::User,
 };
 
+pub use sojourn_core::environment::Environment;
+
 use crate::engine::StoreError;
 
 /// One tenant.
@@ -29,26 +31,6 @@ pub struct Instance {
     pub host: String,
     /// When it was made.
     pub created_at: Timestamp,
-}
-
-/// Development or production: a property of the instance, not of its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Environment {
-    /// Test codes, mailbox, seconds as durations; loopback only.
-    Development,
-    /// None of that.
-    Production,
-}
-
-impl Environment {
-    /// The word in the database and in configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Development => "development",
-            Self::Production => "production",
-        }
-    }
 }
 
 /// A key that signs tokens.

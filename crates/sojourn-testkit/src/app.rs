@@ -8,15 +8,15 @@ use sojourn_core::{
     email::Email,
     id::{EmailAddressId, SessionId, SignInTokenId, UserId},
     session::Session,
-    settings::Settings,
+    settings::{Change, Settings, registry},
     testing::SeededRng,
     user::User,
 };
-use sojourn_server::{
-    App,
-    pins::{Pin, Pins},
+use sojourn_server::App;
+use sojourn_service::{
+    StartError, keys,
+    settings::{Author, ChangeRequest, Pin, Pins},
 };
-use sojourn_service::{StartError, keys};
 use sojourn_store::{Engine as _, Store, Ticket, TicketStatus, Write};
 
 use crate::{
@@ -63,7 +63,7 @@ impl TestApp {
     /// It does not start.
     pub async fn another_node(&self, pins: &[(&str, Value, &str)]) -> Result<Self, StartError> {
         let pin = |(path, value, origin): &(&str, Value, &str)| Pin {
-            path: (*path).to_owned(),
+            setting: registry::find(path).expect("a setting"),
             value: value.clone(),
             origin: (*origin).to_owned(),
         };
@@ -202,19 +202,18 @@ impl TestApp {
         text
     }
 
-    /// Puts changed settings into force, as the settings API would.
+    /// Puts changed settings into force, as the settings API does.
     ///
     /// # Panics
     /// They cannot be in force.
-    pub async fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        let instance = self.server.instance_id();
-        let (mut settings, _) = self.store().settings(instance).await.expect("settings");
-        change(&mut settings);
-        settings.version += 1;
-        settings.in_force_from = self.server.moment().now;
-        "test".clone_into(&mut settings.author);
-        self.store().flush_activity().await.expect("activity is written");
-        self.write(Write::Settings(settings)).await;
+    pub async fn change_settings(&self, change: impl Fn(&mut Settings)) {
+        let request = by_test();
+        let changed = self.server.change_settings(&request, |settings| {
+            let mut next = settings.clone();
+            change(&mut next);
+            Ok(next)
+        });
+        changed.await.expect("settings that can be");
     }
 
     /// Changes the session settings by a patch as the settings API takes it.
@@ -222,12 +221,9 @@ impl TestApp {
     /// # Panics
     /// They cannot be in force.
     pub async fn change_session_settings(&self, patch: Value) {
-        let patch = serde_json::from_value(patch).expect("a patch");
-        let bounds = self.server.bounds();
-        self.change_settings(|settings| {
-            settings.session = settings.session.change(&patch, bounds).expect("settings that can be");
-        })
-        .await;
+        let patch = patch.as_object().expect("an object");
+        let change = Change::read("session_settings", patch).expect("a patch");
+        self.server.set_settings(&by_test(), &change).await.expect("settings that can be");
     }
 
     /// A session as it is stored.
@@ -269,4 +265,8 @@ impl TestApp {
         assert_eq!(claims, claims_of(jwt));
         claims
     }
+}
+
+fn by_test() -> ChangeRequest {
+    ChangeRequest::by(Author::Named("test".to_owned()))
 }

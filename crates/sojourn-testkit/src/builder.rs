@@ -7,12 +7,11 @@ use std::{
 
 use serde_json::{Value, json};
 use sojourn_core::{
-    lifetime::Bounds,
-    settings::{EnumerationProtection, Settings},
+    settings::{Change, EnumerationProtection, Settings},
     testing::SeededRng,
 };
-use sojourn_server::{App, Options, pins::Pins};
-use sojourn_service::{Rng, StartError};
+use sojourn_server::{App, Options};
+use sojourn_service::{Rng, StartError, settings::Pins};
 use sojourn_store::{Environment, Store};
 
 use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, home::Home, seed};
@@ -84,18 +83,21 @@ impl Builder {
 
     /// Any change of the session settings, as the settings API takes it.
     #[must_use]
-    pub fn session_settings(mut self, patch: Value) -> Self {
-        let patch = serde_json::from_value(patch).expect("a patch");
-        self.settings.session =
-            self.settings.session.change(&patch, Bounds::DEVELOPMENT).expect("settings that can be");
-        self
+    pub fn session_settings(self, patch: Value) -> Self {
+        self.settings("session_settings", patch)
     }
 
     /// Any change of the session token's settings.
     #[must_use]
-    pub fn token_settings(mut self, patch: Value) -> Self {
-        let patch = serde_json::from_value(patch).expect("a patch");
-        self.settings.token = self.settings.token.change(&patch, true).expect("settings that can be");
+    pub fn token_settings(self, patch: Value) -> Self {
+        self.settings("session", patch)
+    }
+
+    fn settings(mut self, table: &str, patch: Value) -> Self {
+        let Value::Object(patch) = patch else { panic!("{patch} is no object") };
+        let change = Change::read(table, &patch);
+        let next = change.and_then(|change| self.settings.with(&change, Environment::Development));
+        self.settings = next.unwrap_or_else(|refusal| panic!("{refusal}"));
         self
     }
 
@@ -238,10 +240,10 @@ impl Frame {
                 base_url: self.base_url.parse().expect("a URL"),
                 rate_limits: self.rate_limits,
                 exposed: self.exposed,
+                pins,
             },
             allowed_origins: self.allowed_origins.clone(),
             allow_loopback: self.allow_loopback,
-            pins,
         })
         .await?;
         Ok(TestApp::started(clock, server, self))

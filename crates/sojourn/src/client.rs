@@ -92,10 +92,6 @@ impl Client {
         self.send(Method::POST, path, &[("dry_run", dry_run.to_string())], None, Some(body)).await
     }
 
-    pub async fn patch(&self, path: &str, query: &[(&str, String)], body: &Value) -> Result<Value, Refused> {
-        self.send(Method::PATCH, path, query, None, Some(body)).await
-    }
-
     /// A change that is meant for one version of what it changes, and for no other.
     pub async fn change_version(
         &self,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sojourn_service::StartError;
+use sojourn_service::settings::{Pin, Pins};
 use sojourn_store::{Database, MigrationMode};
 use tokio::sync::watch;
 use url::Url;
@@ -10,7 +11,7 @@ use url::Url;
 use crate::banner::Banner;
 use crate::census::{self, Caps};
 use crate::clock::{Stopwatch, SystemClock};
-use crate::config::{Config, Pin};
+use crate::config::{self, Config};
 use crate::connections::{self, Terms};
 use crate::data_folder::DataFolder;
 use crate::database::{self, Opened, shown};
@@ -141,7 +142,11 @@ fn start_failed(opened: &Opened, error: &StartError) -> Failure {
 }
 
 fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> sojourn_server::Options {
-    let pin = |pin: Pin| sojourn_server::pins::Pin { path: pin.path, value: pin.value, origin: pin.origin };
+    let pin = |pin: &config::Pin| Pin {
+        setting: pin.setting,
+        value: pin.value.clone(),
+        origin: pin.origin.to_string(),
+    };
     sojourn_server::Options {
         service: sojourn_service::Options {
             store: opened.store.clone(),
@@ -151,10 +156,10 @@ fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> s
             base_url,
             exposed: *config.expose_development,
             rate_limits: manner.rate_limits,
+            pins: Pins(config.pins.iter().map(pin).collect()),
         },
         allowed_origins: config.allowed_origins.value.clone(),
         allow_loopback: *config.allow_loopback_origins,
-        pins: sojourn_server::pins::Pins(config.pins.list().into_iter().map(pin).collect()),
     }
 }
 

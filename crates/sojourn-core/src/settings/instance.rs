@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct InstanceSettings {
     /// How the application calls itself, on the portal and in mail.
     pub application_name: String,
+    /// Where users write to for help.
+    #[serde(default)]
+    pub support_email: Option<String>,
     /// E-mail addresses.
     pub auth_email: EmailSettings,
     /// What strangers may find out.
@@ -24,6 +27,7 @@ impl Default for InstanceSettings {
     fn default() -> Self {
         Self {
             application_name: "My application".to_owned(),
+            support_email: None,
             auth_email: EmailSettings { verify_at_sign_up: true },
             auth_attack_protection: AttackProtectionSettings::default(),
             paths: PathSettings { home_url: None },
@@ -70,17 +74,6 @@ pub enum EnumerationProtection {
     Off,
     /// It does not: whoever has proved nothing learns nothing.
     Strict,
-}
-
-impl EnumerationProtection {
-    /// The setting behind a word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "off" => Some(Self::Off),
-            "strict" => Some(Self::Strict),
-            _ => None,
-        }
-    }
 }
 
 /// The settings of paths.

@@ -9,13 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+use sojourn_core::settings::{Change, Claims, registry};
+use sojourn_service::settings::Changed;
 use sojourn_store::Engine as _;
 
-use super::{
-    config_patch::{Claims, applied, known, merged, missing},
-    config_schema::schema,
-    settings::{ChangeRequest, Changed, change, would_end},
-};
+use super::settings_request::SettingsRequest;
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -48,7 +46,7 @@ pub async fn get_config_schema(
 ) -> ApiResult<Response> {
     names_this(&app, &application, &instance)?;
     let keys = keys(&Params::from_form(query.as_deref().unwrap_or(""))?)?;
-    let mut schema = schema(app.bounds(), app.is_development());
+    let mut schema = registry::schema("", app.environment());
     if let Value::Object(properties) = schema["properties"].take() {
         schema["properties"] = only(keys.as_deref(), properties).into();
     }
@@ -68,15 +66,11 @@ pub async fn update_config(
     params: Params,
 ) -> ApiResult<Response> {
     names_this(&app, &application, &instance)?;
-    let request = ChangeRequest::of(&headers, query.as_deref())?;
-    let destructive = request.query.flag("destructive")?.unwrap_or(false);
+    let request = SettingsRequest::of(&headers, query.as_deref())?;
     let updated: Vec<String> = params.fields().keys().cloned().collect();
     let keys = keys(&request.query)?.unwrap_or(updated);
-    let changed = change(&app, &request, |settings| {
-        let wanted = merged(params.fields(), settings, Claims::Merged, destructive)?;
-        applied(&app, &wanted, settings)
-    });
-    answer(&app, &request, &keys, &changed.await?).await
+    let changed = change(&app, &request, &params, Claims::Merged).await?;
+    answer(&app, &request, &keys, &changed).await
 }
 
 /// Replaces the whole configuration, as one version; all keys have to be there.
@@ -91,9 +85,8 @@ pub async fn replace_config(
     params: Params,
 ) -> ApiResult<Response> {
     names_this(&app, &application, &instance)?;
-    let request = ChangeRequest::of(&headers, query.as_deref())?;
-    let destructive = request.query.flag("destructive")?.unwrap_or(false);
-    let missing = missing(params.fields());
+    let request = SettingsRequest::of(&headers, query.as_deref())?;
+    let missing = Change::missing(params.fields());
     if !missing.is_empty() {
         return Err(ApiError::new(ErrorCode::RequestBodyInvalid)
             .why(format!(
@@ -102,32 +95,42 @@ pub async fn replace_config(
             ))
             .meta("missing", missing));
     }
-    let changed = change(&app, &request, |settings| {
-        let wanted = merged(params.fields(), settings, Claims::Replaced, destructive)?;
-        applied(&app, &wanted, settings)
+    let changed = change(&app, &request, &params, Claims::Replaced).await?;
+    let keys: Vec<String> = known().map(str::to_owned).collect();
+    answer(&app, &request, &keys, &changed).await
+}
+
+async fn change(app: &App, request: &SettingsRequest, params: &Params, claims: Claims) -> ApiResult<Changed> {
+    let destructive = request.query.flag("destructive")?.unwrap_or(false);
+    let changed = app.change_settings(&request.change, |settings| {
+        settings.with(&Change::merge(params.fields(), settings, claims, destructive)?, app.environment())
     });
-    let keys: Vec<String> = known().into_iter().map(str::to_owned).collect();
-    answer(&app, &request, &keys, &changed.await?).await
+    Ok(changed.await?)
+}
+
+/// The keys of the configuration.
+fn known() -> impl Iterator<Item = &'static str> {
+    registry::names_in("").into_iter()
 }
 
 async fn answer(
     app: &App,
-    request: &ChangeRequest,
+    request: &SettingsRequest,
     keys: &[String],
     changed: &Changed,
 ) -> ApiResult<Response> {
     let Changed { before, after, .. } = changed;
     // What a dry run names is there to be matched by the change itself.
-    let version = if request.dry_run { before.version } else { after.version };
+    let version = if request.change.dry_run { before.version } else { after.version };
     let mut answer = json!({
         "config_version": version.to_string(),
-        "dry_run": request.dry_run,
+        "dry_run": request.change.dry_run,
         "before": only(Some(keys), before.config()),
         "after": only(Some(keys), after.config()),
         "warnings": after.warnings(),
     });
-    if request.dry_run {
-        answer["would_end"] = json!(would_end(app, changed).await?);
+    if request.change.dry_run {
+        answer["would_end"] = json!(app.would_end(changed).await?);
     }
     Ok(Json(answer).into_response())
 }
@@ -153,9 +156,11 @@ fn keys(query: &Params) -> ApiResult<Option<Vec<String>>> {
     for text in query.texts("keys")? {
         keys.extend(text.split(',').filter(|key| !key.is_empty()).map(str::to_owned));
     }
-    match keys.iter().find(|key| !known().contains(&key.as_str())) {
-        Some(unknown) => Err(ApiError::param(ErrorCode::FormParamUnknown, "keys")
-            .why(format!("{unknown} is no key of the configuration. Known are: {}.", known().join(", ")))),
+    match keys.iter().find(|key| !known().any(|known| known == *key)) {
+        Some(unknown) => Err(ApiError::param(ErrorCode::FormParamUnknown, "keys").why(format!(
+            "{unknown} is no key of the configuration. Known are: {}.",
+            registry::names_in("").join(", ")
+        ))),
         None => Ok(Some(keys).filter(|keys| !keys.is_empty())),
     }
 }

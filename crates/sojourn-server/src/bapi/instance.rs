@@ -6,32 +6,39 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
-use sojourn_core::settings::Settings;
+use serde_json::{Value, json};
+use sojourn_core::settings::{Change, registry};
 use sojourn_store::Engine as _;
 
-use super::{
-    instance_settings::{exact_origins, test_mode},
-    settings::{ChangeRequest, Fields, change},
-};
+use super::settings_request::SettingsRequest;
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiResult, Params},
+    wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
-/// What can be changed here, and what is accepted without effect because SDKs send it.
-const KNOWN: [&str; 9] = [
-    "test_mode",
-    "allowed_origins",
-    "hibp",
-    "support_email",
-    "clerk_js_version",
-    "development_origin",
-    "cookieless_dev",
-    "url_based_session_syncing",
-    "preferred_sign_in_strategy_when_password_required",
-];
+/// The fields of the vendor's request that are settings here.
+const SETTINGS: [&str; 3] = ["test_mode", "allowed_origins", "support_email"];
+
+/// The others: the one value that says what is so, and why there is no other.
+fn fixed() -> [(&'static str, Value, &'static str); 6] {
+    [
+        ("hibp", json!(false), "passwords are not compared with lists of leaked ones"),
+        ("clerk_js_version", json!(null), "the server serves the version of clerk-js that it was built with"),
+        ("development_origin", json!(null), "a development instance answers to every origin on this machine"),
+        ("cookieless_dev", json!(false), "browsers are known by their cookies in development, too"),
+        (
+            "url_based_session_syncing",
+            json!(false),
+            "browsers are known by their cookies in development, too",
+        ),
+        (
+            "preferred_sign_in_strategy_when_password_required",
+            json!("password"),
+            "the sign-in page asks for the password first",
+        ),
+    ]
+}
 
 /// The instance.
 #[utoipa::path(get, path = "/v1/instance", tag = "Instance", responses((status = 200, description = "The instance")))]
@@ -47,7 +54,8 @@ pub async fn get_instance(State(app): State<App>, _: ApplicationServer) -> ApiRe
     .into_response())
 }
 
-/// Changes test mode and allowed origins.
+/// Changes test mode, allowed origins and the address for support. A field that can have only one
+/// value here is refused with any other.
 #[utoipa::path(patch, path = "/v1/instance", tag = "Instance", responses((status = 204, description = "Changed"), (status = 422, description = "A field is not accepted")))]
 pub async fn update_instance(
     State(app): State<App>,
@@ -55,20 +63,32 @@ pub async fn update_instance(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<StatusCode> {
-    let fields = Fields::new(params.fields(), "", &KNOWN)?;
-    // SDKs send null for what they leave alone.
-    let given = |name: &str| !fields.is_null(name);
-    let test_mode = if given("test_mode") { test_mode(&app, &fields)? } else { None };
-    let origins = if given("allowed_origins") { exact_origins(&fields)? } else { None };
-    let request = ChangeRequest::of(&headers, None)?;
-    change(&app, &request, |settings| {
-        let mut next: Settings = settings.clone();
-        next.instance.test_mode = test_mode.unwrap_or(next.instance.test_mode);
-        if let Some(origins) = &origins {
-            next.instance.allowed_origins.clone_from(origins);
+    let mut change = Change::default();
+    for (name, value) in params.fields() {
+        // SDKs send null for what they leave alone.
+        if value.is_null() {
+            continue;
         }
-        Ok(next)
-    })
-    .await?;
+        match registry::find(name).filter(|setting| SETTINGS.contains(&setting.path)) {
+            Some(setting) => change = change.and(setting, value.clone()),
+            None => agree(name, value)?,
+        }
+    }
+    app.set_settings(&SettingsRequest::of(&headers, None)?.change, &change).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses a field that would have no effect, unless it says what is so anyway.
+fn agree(name: &str, value: &Value) -> ApiResult<()> {
+    match fixed().into_iter().find(|(fixed, ..)| *fixed == name) {
+        Some((_, so, _)) if so == *value || *value == "" => Ok(()),
+        Some((_, so, why)) => Err(ApiError::param(ErrorCode::FormParamValueInvalid, name)
+            .why(format!("{name} cannot be changed: {why}. Leave it out, or send {so}."))),
+        None => {
+            let known = SETTINGS.into_iter().chain(fixed().into_iter().map(|(name, ..)| name));
+            let known: Vec<&str> = known.collect();
+            Err(ApiError::param(ErrorCode::FormParamUnknown, name)
+                .why(format!("{name} is no setting. Known here: {}.", known.join(", "))))
+        }
+    }
 }

@@ -5,20 +5,16 @@
 mod actor_tokens;
 mod clients;
 mod config;
-mod config_patch;
-mod config_schema;
 mod handshake;
 mod instance;
-mod instance_settings;
 mod jwks;
 mod page;
 mod secret_keys;
 mod session_revocations;
-mod session_settings;
-mod session_token;
 mod sessions;
 mod settings;
 mod settings_history;
+mod settings_request;
 mod sign_in_tokens;
 mod testing_tokens;
 mod tickets;
@@ -62,12 +58,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(actor_tokens::revoke_actor_token))
         .routes(routes!(testing_tokens::create_testing_token))
         .routes(routes!(instance::get_instance, instance::update_instance))
-        .routes(routes!(
-            instance_settings::get_instance_settings,
-            instance_settings::update_instance_settings
-        ))
-        .routes(routes!(session_settings::get_session_settings, session_settings::update_session_settings))
-        .routes(routes!(session_token::get_session_token, session_token::update_session_token))
+        .routes(routes!(settings::get_instance_settings, settings::update_instance_settings))
+        .routes(routes!(settings::get_session_settings, settings::update_session_settings))
+        .routes(routes!(settings::get_session_token, settings::update_session_token))
         .routes(routes!(secret_keys::list_secret_keys, secret_keys::create_secret_key))
         .routes(routes!(secret_keys::revoke_secret_key))
         .routes(routes!(settings_history::list_settings_versions))

@@ -11,7 +11,6 @@ use sojourn_core::id::{Randomness as _, SecretKeyId};
 use sojourn_service::keys::{self, SecretKeyKind, sha256};
 use sojourn_store::{Engine as _, SecretKey, Write};
 
-use super::settings::Fields;
 use crate::{
     app::{App, AttemptError},
     auth::ApplicationServer,
@@ -53,8 +52,9 @@ pub async fn create_secret_key(
     _: ApplicationServer,
     params: Params,
 ) -> ApiResult<Response> {
-    let fields = Fields::new(params.fields(), "", &["name"])?;
-    let name = fields.text("name")?.map(str::trim).filter(|name| !name.is_empty());
+    params.only(&["name"])?;
+    let name = params.text("name")?;
+    let name = name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     if name.is_some_and(|name| name.chars().count() > MAX_NAME_CHARS) {
         return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, "name")
             .why(format!("A name may have {MAX_NAME_CHARS} characters.")));

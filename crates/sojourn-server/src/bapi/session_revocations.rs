@@ -11,10 +11,10 @@ use sojourn_core::{
     id::UserId,
     session::{EndReason, EndedBy, Ending},
 };
-use sojourn_service::sessions::revoke;
+use sojourn_service::{sessions::revoke, settings::ChangeRequest};
 use sojourn_store::{Engine as _, Write};
 
-use super::settings::{ChangeRequest, Fields, change, would_end};
+use super::settings_request::SettingsRequest;
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -35,12 +35,11 @@ pub async fn revoke_sessions(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
-    let request = ChangeRequest::of(&headers, query.as_deref())?;
-    // The query is read with the body.
-    let fields = Fields::new(params.fields(), "", &["all", "user_id", "dry_run"])?;
-    match (params.flag("all")?.unwrap_or(false), fields.text("user_id")?) {
+    let request = SettingsRequest::of(&headers, query.as_deref())?.change;
+    params.only(&["all", "user_id", "dry_run"])?;
+    match (params.flag("all")?.unwrap_or(false), params.text("user_id")?) {
         (true, None) => of_everybody(&app, request).await,
-        (false, Some(user_id)) => of_user(&app, &request, user_id).await,
+        (false, Some(user_id)) => of_user(&app, &request, &user_id).await,
         _ => Err(ApiError::param(ErrorCode::FormParamMissing, "user_id")
             .why("Say whose sessions to end: either user_id, or all with the value true.")),
     }
@@ -48,7 +47,7 @@ pub async fn revoke_sessions(
 
 async fn of_everybody(app: &App, request: ChangeRequest) -> ApiResult<Response> {
     let request = ChangeRequest { ends_all_sessions: true, ..request };
-    let changed = change(app, &request, |settings| Ok(settings.clone())).await?;
+    let changed = app.change_settings(&request, |settings| Ok(settings.clone())).await?;
     let version = if request.dry_run { &changed.before } else { &changed.after };
     let mut answer = json!({
         "object": "session_revocation",
@@ -57,7 +56,7 @@ async fn of_everybody(app: &App, request: ChangeRequest) -> ApiResult<Response> 
         "version": version.version,
     });
     if request.dry_run {
-        answer["would_end"] = would_end(app, &changed).await?.now.into();
+        answer["would_end"] = app.would_end(&changed).await?.now.into();
     } else {
         answer["revoked_at"] = changed.after.in_force_from.as_millis().into();
     }

@@ -9,13 +9,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sojourn_core::settings::{Settings, differences};
+use sojourn_service::settings::VersionWithPredecessor;
 use sojourn_store::Engine as _;
 
-use super::{
-    config_patch::applied,
-    page::Page,
-    settings::{ChangeRequest, change, would_end},
-};
+use super::{page::Page, settings_request::SettingsRequest};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -59,9 +56,9 @@ pub async fn get_settings_version(
     _: ApplicationServer,
     Path(version): Path<String>,
 ) -> ApiResult<Response> {
-    let (found, before) = version_and_predecessor(&app, &version).await?;
-    let mut answer = object(&found, before.as_ref());
-    answer["config"] = found.config().into();
+    let found = find(&app, &version).await?;
+    let mut answer = object(&found.version, found.predecessor.as_ref());
+    answer["config"] = found.version.config().into();
     Ok(Json(answer).into_response())
 }
 
@@ -76,12 +73,11 @@ pub async fn rollback_settings(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    let request = ChangeRequest::of(&headers, query.as_deref())?;
-    let (earlier, _) = version_and_predecessor(&app, &version).await?;
-    let request = ChangeRequest { restores: Some(earlier.version), ..request };
-    let wanted = earlier.config();
-    let changed = change(&app, &request, |settings| applied(&app, &wanted, settings)).await?;
-    let mut answer = if request.dry_run {
+    let request = SettingsRequest::of(&headers, query.as_deref())?;
+    let earlier = find(&app, &version).await?.version;
+    let dry_run = request.change.dry_run;
+    let changed = app.roll_back_settings(request.change, &earlier).await?;
+    let mut answer = if dry_run {
         json!({
             "object": "settings_rollback_dry_run",
             "version": changed.before.version,
@@ -89,7 +85,7 @@ pub async fn rollback_settings(
             "before": changed.before.config(),
             "after": changed.after.config(),
             "changes": differences(&changed.before.config(), &changed.after.config()),
-            "would_end": would_end(&app, &changed).await?,
+            "would_end": app.would_end(&changed).await?,
         })
     } else {
         let mut answer = object(&changed.after, Some(&changed.before));
@@ -100,16 +96,11 @@ pub async fn rollback_settings(
     Ok(Json(answer).into_response())
 }
 
-async fn version_and_predecessor(app: &App, version: &str) -> ApiResult<(Settings, Option<Settings>)> {
-    let history = app.store().settings_history(app.instance_id()).await?;
-    let newest = history.last().map_or(0, |newest| newest.version);
-    let no_version = || {
+async fn find(app: &App, version: &str) -> ApiResult<VersionWithPredecessor> {
+    // No version is 0: what is no number is none of them either.
+    let found = app.settings_version(version.parse().unwrap_or(0)).await?;
+    found.map_err(|newest| {
         ApiError::not_found("version of the settings")
             .why(format!("There are the versions 1 to {newest}, and {version} is none of them."))
-    };
-    let wanted: u64 = version.parse().map_err(|_| no_version())?;
-    let index = history.iter().position(|one| one.version == wanted).ok_or_else(no_version)?;
-    let mut until = history.into_iter().take(index + 1).rev();
-    let found = until.next().ok_or_else(no_version)?;
-    Ok((found, until.next()))
+    })
 }

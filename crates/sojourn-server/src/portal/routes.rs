@@ -90,7 +90,7 @@ async fn show_sign_in(
 async fn takes_the_place(app: &App, query: &str) -> ApiResult<bool> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;
     let ticket = Params::from_form(query).ok().and_then(|params| params.text("__clerk_ticket").ok()?);
-    let Some(ticket) = ticket.filter(|_| !settings.session.multi_session()) else { return Ok(false) };
+    let Some(ticket) = ticket.filter(|_| !settings.session.multi_session_enabled) else { return Ok(false) };
     let ticket = app.store().ticket(app.instance_id(), sha256(ticket.as_bytes())).await?;
     let now = app.moment().now;
     Ok(ticket.is_some_and(|ticket| {

@@ -29,7 +29,7 @@ pub fn environment(environment: Environment<'_>) -> Value {
         "auth_config": {
             "object": "auth_config",
             "id": format!("aac_{instance_id}"),
-            "single_session_mode": !settings.session.multi_session(),
+            "single_session_mode": !settings.session.multi_session_enabled,
             "claimed_at": null,
             "reverification": false,
             "session_minter": false,
@@ -63,7 +63,7 @@ pub fn environment(environment: Environment<'_>) -> Value {
             "after_leave_organization_url": "",
             "after_create_organization_url": "",
             "after_join_waitlist_url": "",
-            "support_email": "",
+            "support_email": settings.instance.support_email.as_deref().unwrap_or_default(),
             "terms_url": "",
             "privacy_policy_url": "",
             "captcha_public_key": null,

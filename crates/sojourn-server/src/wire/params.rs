@@ -65,6 +65,18 @@ impl Params {
         &self.0
     }
 
+    /// Refuses fields that are none of `known`.
+    ///
+    /// # Errors
+    /// `form_param_unknown`.
+    pub fn only(&self, known: &[&str]) -> ApiResult<()> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(ApiError::param(ErrorCode::FormParamUnknown, name)
+                .why(format!("{name} is unknown. Known here: {}.", known.join(", ")))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the field was sent at all, even empty.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

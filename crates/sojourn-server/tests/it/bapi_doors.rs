@@ -92,7 +92,7 @@ async fn the_key_set_is_never_limited_and_everything_else_is() {
 async fn the_instance_has_the_fields_that_sdks_require() {
     let app = TestApp::new().start().await;
     let backend = app.backend();
-    let change = json!({"test_mode": false, "allowed_origins": ["https://app.example.com"], "support_email": "a@b.c", "hibp": null});
+    let change = json!({"test_mode": false, "allowed_origins": ["https://app.example.com"], "support_email": "help@example.com", "hibp": null});
     assert_eq!(backend.patch("/v1/instance", change).await.status(), 204);
     let instance = backend.get("/v1/instance").await.json();
     assert_eq!(instance["environment_type"], "development");

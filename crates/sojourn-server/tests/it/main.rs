@@ -37,6 +37,7 @@ mod settings_forecast;
 mod settings_history;
 mod settings_jumps;
 mod settings_pins;
+mod settings_registry;
 mod sign_ins;
 mod token_kinds;
 mod tokens;

@@ -70,11 +70,15 @@ async fn d8_pins_out_of_bounds_refuse_the_start() {
     let app = TestApp::new().production().start().await;
     app.clock.advance(seconds(30));
     for (path, value, said) in [
-        (MAXIMUM, json!(299), "at least 300s"),
-        ("session_settings.inactivity_timeout.duration_seconds", json!(u64::MAX), "at most"),
-        ("session_settings.activity", json!("guessed"), "unknown variant"),
-        ("session.lifetime", json!(29), "from 30 to 300 seconds"),
-        ("session.claims", json!({"sub": 1}), "the claims cannot be used"),
+        (
+            MAXIMUM,
+            json!(299),
+            "from 300 to 315360000 whole seconds on this instance, and 299 is not. (from file:x)",
+        ),
+        ("session_settings.inactivity_timeout.duration_seconds", json!(u64::MAX), "from 300 to 315360000"),
+        ("session_settings.activity", json!("guessed"), "token or visible"),
+        ("session.lifetime", json!(29), "from 30 to 300 whole seconds"),
+        ("session.claims", json!({"sub": 1}), "The token sets sub itself"),
     ] {
         let refused = app.another_node(&[(path, value, "file:x")]).await.expect_err(path).to_string();
         assert!(refused.contains(said), "{refused}");

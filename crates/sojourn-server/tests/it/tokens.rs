@@ -97,3 +97,70 @@ async fn two_tokens_never_have_one_jti() {
         assert!(seen.insert(claims["jti"].to_string()));
     }
 }
+
+#[tokio::test]
+async fn a_shortcode_that_is_always_null_is_warned_of() {
+    let app = TestApp::new().start().await;
+    let claims =
+        json!({"claims": {"a": "{{user.frst_name}}", "b": "{{nonsense.path}}", "c": "{{session.id}}"}});
+    for query in ["?dry_run=true", ""] {
+        let path = format!("/v1/instance/session_token{query}");
+        let warnings = app.backend().patch(&path, claims.clone()).await.json()["warnings"].clone();
+        assert_eq!(
+            warnings,
+            json!([
+                {
+                    "code": "unknown_shortcode",
+                    "message": "{{user.frst_name}} in the claims is null in every token; did you mean {{user.first_name}}?",
+                },
+                {
+                    "code": "unknown_shortcode",
+                    "message": "{{nonsense.path}} in the claims is null in every token; docs/session-tokens.md lists those that there are",
+                },
+            ])
+        );
+    }
+}
+
+#[tokio::test]
+async fn shortcodes_of_the_session_say_what_its_object_says() {
+    let claims = json!({
+        "id": "{{session.id}}", "created": "{{session.created_at}}", "expires": "{{session.expire_at}}",
+        "abandoned": "{{session.abandon_at}}", "actor": "{{session.actor}}",
+    });
+    let app = TestApp::new().inactivity(minutes(30)).token_settings(json!({"claims": claims})).start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    app.clock.advance(minutes(10));
+    let token = alice.token(&alice.session()).await.claims();
+    let session = app.backend().get(&format!("/v1/sessions/{}", alice.session())).await.json();
+    let seconds = |name: &str| session[name].as_i64().expect("milliseconds") / 1000;
+    assert_eq!(token["id"], alice.session().as_str());
+    assert_eq!(token["created"], seconds("created_at"));
+    assert_eq!(token["expires"], seconds("created_at") + 7 * 86_400);
+    assert_eq!(token["expires"], seconds("expire_at"));
+    assert_eq!(token["abandoned"], seconds("created_at") + 40 * 60);
+    assert_eq!(token["abandoned"], seconds("abandon_at"));
+    assert_eq!(token["actor"], Value::Null);
+}
+
+#[tokio::test]
+async fn tokens_without_their_claims_are_counted_with_their_users() {
+    let claims = json!({"claims": {"m": "{{user.public_metadata}}"}});
+    let app = TestApp::new().token_settings(claims).start().await;
+    let cut = async || app.backend().get("/v1/instance/session_token").await.json()["claims_cut"].clone();
+    let before = cut().await;
+    assert_eq!((&before["tokens"], &before["user_ids"]), (&json!(0), &json!([])));
+    let id = app.user("large@example.com").await.id;
+    app.change_user("large@example.com", |user| {
+        user.public_metadata.insert("long".to_owned(), json!("x".repeat(3000)));
+    })
+    .await;
+    let large = app.signed_in("large@example.com").await;
+    let small = app.signed_in("small@example.com").await;
+    assert_eq!(small.token(&small.session()).await.claims()["m"], json!({}));
+    assert!(large.token(&large.session()).await.claims().get("m").is_none());
+    let after = cut().await;
+    assert_eq!(after["user_ids"], json!([id]));
+    assert!(after["tokens"].as_u64().is_some_and(|tokens| tokens >= 1), "{after}");
+    assert_eq!(after["since"], before["since"]);
+}

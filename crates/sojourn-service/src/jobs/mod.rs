@@ -24,6 +24,10 @@ const PURGE_EVERY: Duration = seconds(300);
 
 /// Runs until the server ends.
 pub async fn run(service: &Service) {
+    tokio::join!(tidy(service), service.renew_pins_lease_loop());
+}
+
+async fn tidy(service: &Service) {
     let holder = random_hex(&mut service.random(), 16);
     let mut timer = tokio::time::interval(TICK);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

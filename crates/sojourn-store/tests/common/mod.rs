@@ -7,7 +7,7 @@ use sojourn_core::{
     email::Email,
     id::{ClientId, EmailAddressId, InstanceId, MailId, Randomness as _, SessionId, SignInTokenId, UserId},
     session::{ClosedStatus, Closing, Device, EndReason, EndedBy, Session},
-    settings::{SessionSettingsPatch, Settings},
+    settings::Settings,
     testing::SeededRng,
     time::{Moment, Timestamp},
     user::User,
@@ -145,13 +145,10 @@ impl World {
     /// inactivity timeout on.
     pub async fn next_settings(&self, secs: i64, multi_session: bool) -> Settings {
         let (mut next, _) = self.store.settings(self.instance).await.expect("settings");
-        let patch = serde_json::json!({
-            "inactivity_timeout": {"enabled": true, "duration_seconds": 1800},
-            "multi_session_enabled": multi_session,
-        });
-        let patch: SessionSettingsPatch = serde_json::from_value(patch).expect("a patch");
-        let bounds = sojourn_core::lifetime::Bounds::DEVELOPMENT;
-        next.session = next.session.change(&patch, bounds).expect("valid");
+        let mut session = *next.session;
+        session.inactivity_timeout.enabled = true;
+        session.multi_session_enabled = multi_session;
+        next.session = session.try_into().expect("a limit is on");
         next.version += 1;
         next.in_force_from = at(secs);
         next

@@ -116,7 +116,7 @@ impl Truth {
     pub fn change(&mut self, settings: &Settings) {
         let mut limits = Limits::from(&settings.policy_version());
         limits.from = self.settings.last().map_or(limits.from, |last| limits.from.max(last.from));
-        self.multi_session = settings.session.multi_session();
+        self.multi_session = settings.session.multi_session_enabled;
         self.settings.push(limits);
         for known in self.sessions.values_mut().filter(|known| known.closing.is_none()) {
             if let Some(life) = &mut known.life {

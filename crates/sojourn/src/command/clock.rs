@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
+use sojourn_core::settings::parse_duration;
 
 use super::ServerArguments;
 use crate::{
     client::Client,
-    config,
     failure::{Exit, Failure},
     output,
 };
@@ -87,10 +87,10 @@ pub async fn run(command: &ClockCommand) -> Result<(), Failure> {
 }
 
 fn seconds(span: &str) -> Result<u64, Failure> {
-    config::seconds(span).map_err(|why| {
+    parse_duration(span).map_err(|why| {
         Failure::new(Exit::Usage, "duration_invalid", "the session clock was not moved")
             .because(why)
-            .next("sojourn clock advance 31m (units: s, m, h, d)")
+            .next("sojourn clock advance 31m, or 1h30m (units: d, h, m, s)")
     })
 }
 

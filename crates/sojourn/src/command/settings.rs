@@ -7,12 +7,18 @@ mod versions;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
+use sojourn_core::nearest::nearest;
+use sojourn_core::settings::registry::{self, insert_at, is_below, value_at};
+use sojourn_core::settings::{Kind, SETTINGS, Setting};
 
+use self::remote::{Remote, between, report};
 use super::ServerArguments;
-use crate::client::Client;
-use crate::config::{self, Document, KEYS, Kind};
+use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::output;
+
+/// How often `set` reads the settings again because another version came into force meanwhile.
+const ATTEMPTS: u32 = 5;
 
 #[derive(Debug, Subcommand)]
 pub enum SettingsCommand {
@@ -53,7 +59,7 @@ pub struct SetArguments {
     /// Change nothing; say what the change would do
     #[arg(long)]
     dry_run: bool,
-    /// The server's answers as one JSON object
+    /// The server's answer as one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -90,44 +96,24 @@ pub async fn run(command: &SettingsCommand) -> Result<(), Failure> {
 
 async fn get(arguments: &GetArguments) -> Result<(), Failure> {
     let wanted = arguments.key.as_deref().unwrap_or_default();
-    let keys: Vec<&config::Key> = KEYS
-        .iter()
-        .filter(|key| key.document.is_some())
-        .filter(|key| wanted.is_empty() || key.path == wanted || key.path.starts_with(&format!("{wanted}.")))
-        .collect();
-    if keys.is_empty() {
+    let settings: Vec<&Setting> =
+        SETTINGS.iter().filter(|one| one.path == wanted || is_below(one.path, wanted)).collect();
+    if settings.is_empty() {
         return Err(unknown(wanted));
     }
-    let client = Client::find(&arguments.server)?;
-    let mut values: Vec<(&str, Value)> = Vec::new();
-    for document in Document::ALL {
-        let of_document = || keys.iter().filter(|key| key.document == Some(document));
-        if of_document().next().is_none() {
-            continue;
-        }
-        let answer = client
-            .get(document.path(), &[])
-            .await
-            .map_err(|refused| refused.while_doing("cannot read the settings"))?;
-        for key in of_document() {
-            let inside = key.path.strip_prefix(document.prefix()).unwrap_or(key.path);
-            let pointer = format!("/{}", inside.replace('.', "/"));
-            values.push((key.path, answer.pointer(&pointer).cloned().unwrap_or(Value::Null)));
-        }
-    }
+    let (_, config) = Remote::find(&arguments.server).await?.config().await?;
+    let values = settings.iter().map(|setting| (setting.path, value_at(&config, setting.path)));
     if arguments.json {
-        let mut nested = json!({});
-        for (path, value) in values {
-            insert(&mut nested, path, value);
-        }
-        return output::line(&nested.to_string());
+        let mut nested = Map::new();
+        values.for_each(|(path, value)| insert_at(&mut nested, path, value.clone()));
+        return output::line(&Value::Object(nested).to_string());
     }
-    match values.as_slice() {
+    match values.collect::<Vec<_>>().as_slice() {
         // One key asked for: the bare value, for scripts.
         [(path, value)] if *path == wanted => {
             output::line(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         }
-        _ => {
+        values => {
             let lines: Vec<String> = values.iter().map(|(path, value)| as_toml(path, value)).collect();
             output::line(&lines.join("\n"))
         }
@@ -146,38 +132,32 @@ fn as_toml(path: &str, value: &Value) -> String {
 }
 
 async fn set(arguments: &SetArguments) -> Result<(), Failure> {
-    let changes = changes(&arguments.assignments)?;
-    let client = Client::find(&arguments.server)?;
-    let query: Vec<(&str, String)> =
-        if arguments.dry_run { vec![("dry_run", "true".to_owned())] } else { Vec::new() };
-    let mut answers = Map::new();
-    let mut done: Vec<&str> = Vec::new();
-    for (document, body) in &changes {
-        let answer = client.patch(document.path(), &query, body).await.map_err(|refused| {
-            let before = if done.is_empty() || arguments.dry_run {
-                String::new()
-            } else {
-                format!(" (already changed: {})", done.join(", "))
-            };
-            refused.while_doing(&format!("cannot change the settings{before}"))
-        })?;
-        if !arguments.json {
-            remote::report(&answer);
+    let assigned = assigned(&arguments.assignments)?;
+    let remote = Remote::find(&arguments.server).await?;
+    let mut attempts = 0;
+    let mut answer = loop {
+        attempts += 1;
+        let (version, config) = remote.config().await?;
+        let wanted = file::overlay(&config, &assigned);
+        match remote.replace(version, &wanted, arguments.dry_run).await {
+            // Somebody changed other settings in between: these are as wanted all the same.
+            Err(failure) if failure.code == "conflict" && attempts < ATTEMPTS => {}
+            answer => break answer?,
         }
-        let name = document.path().rsplit('/').next().unwrap_or_default();
-        done.push(name);
-        answers.insert(name.to_owned(), answer);
-    }
+    };
+    let changes = between(&answer["before"], &answer["after"]);
     if arguments.json {
-        return output::line(&Value::Object(answers).to_string());
+        answer["changes"] = json!(changes);
+        return output::line(&answer.to_string());
     }
+    report(&answer);
     output::note(if arguments.dry_run { "nothing was changed" } else { "changed" });
     Ok(())
 }
 
-/// Assignments as the bodies to send, one per document.
-fn changes(assignments: &[String]) -> Result<Vec<(Document, Value)>, Failure> {
-    let mut bodies: Vec<(Document, Value)> = Vec::new();
+/// Assignments as a part of the configuration.
+fn assigned(assignments: &[String]) -> Result<Map<String, Value>, Failure> {
+    let mut assigned = Map::new();
     for assignment in assignments {
         let Some((path, text)) = assignment.split_once('=') else {
             return Err(Failure::new(
@@ -189,34 +169,21 @@ fn changes(assignments: &[String]) -> Result<Vec<(Document, Value)>, Failure> {
             .next("sojourn settings set session_settings.inactivity_timeout=30m"));
         };
         for (path, text) in expand(path.trim(), text.trim()) {
-            let Some((key, document)) =
-                config::find(&path).and_then(|key| key.document.map(|document| (key, document)))
-            else {
-                return Err(unknown(&path));
-            };
-            // Nothing after "=" takes a text away.
-            let read = if text.is_empty() && key.kind == Kind::Text {
-                Ok(Value::Null)
-            } else {
-                config::from_text(key.kind, &text)
+            let kind = registry::find(&path).ok_or_else(|| unknown(&path))?.kind;
+            // Nothing after "=" takes an address away.
+            let read = match kind {
+                Kind::Address | Kind::EmailAddress if text.is_empty() => Ok(Value::Null),
+                _ => config::from_text(kind, &text),
             };
             let value = read.map_err(|why| {
                 Failure::new(Exit::Usage, "value_invalid", format!("{path} cannot be \"{text}\""))
                     .because(why)
-                    .next(format!("give {}", key.kind.example()))
+                    .next(format!("give {}", config::example(kind)))
             })?;
-            let inside = path.strip_prefix(document.prefix()).unwrap_or(&path).to_owned();
-            match bodies.iter_mut().find(|(given, _)| *given == document) {
-                Some((_, body)) => insert(body, &inside, value),
-                None => {
-                    let mut body = json!({});
-                    insert(&mut body, &inside, value);
-                    bodies.push((document, body));
-                }
-            }
+            insert_at(&mut assigned, &path, value);
         }
     }
-    Ok(bodies)
+    Ok(assigned)
 }
 
 /// `….inactivity_timeout=30m|on|off` in its two keys; everything else as it is.
@@ -234,20 +201,8 @@ fn expand(path: &str, text: &str) -> Vec<(String, String)> {
     }
 }
 
-fn insert(object: &mut Value, path: &str, value: Value) {
-    match path.split_once('.') {
-        Some((head, rest)) => {
-            if !object[head].is_object() {
-                object[head] = json!({});
-            }
-            insert(&mut object[head], rest, value);
-        }
-        None => object[path] = value,
-    }
-}
-
 fn unknown(path: &str) -> Failure {
-    if config::find(path).is_some() {
+    if config::is_of_the_process(path) {
         return Failure::new(
             Exit::Usage,
             "setting_fixed",
@@ -257,13 +212,12 @@ fn unknown(path: &str) -> Failure {
         .next("set it in sojourn.toml, the environment or a flag, and start again");
     }
     let failure = Failure::new(Exit::NotFound, "setting_unknown", format!("unknown setting {path}"));
-    let known = || KEYS.iter().filter(|key| key.document.is_some()).map(|key| key.path);
-    if config::is_table(path) {
-        let below: Vec<&str> = known().filter(|known| known.starts_with(&format!("{path}."))).collect();
+    let below: Vec<&str> = registry::below(path).map(|setting| setting.path).collect();
+    if !below.is_empty() {
         return failure.because("it groups several settings").next(below.join("\n"));
     }
     let failure = failure.because("there is no setting of this name");
-    match config::nearest(path, known()) {
+    match nearest(path, SETTINGS.iter().map(|setting| setting.path)) {
         Some(meant) => failure.next(format!("did you mean {meant}?")),
         None => failure.next("sojourn settings get lists them all"),
     }
@@ -273,14 +227,14 @@ fn unknown(path: &str) -> Failure {
 mod tests {
     use super::*;
 
-    fn set(assignments: &[&str]) -> Result<Vec<(Document, Value)>, Failure> {
-        changes(&assignments.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    fn set(assignments: &[&str]) -> Result<Map<String, Value>, Failure> {
+        assigned(&assignments.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
-    fn assignments_become_one_body_per_document() {
-        let bodies = set(&[
-            "session_settings.inactivity_timeout=30m",
+    fn assignments_become_one_change_of_the_configuration() {
+        let change = set(&[
+            "session_settings.inactivity_timeout=1h30m",
             "session_settings.maximum_lifetime=off",
             "auth_email.verify_at_sign_up=false",
             "session.claims={\"a\":\"{{user.id}}\"}",
@@ -288,27 +242,24 @@ mod tests {
             "session_settings.activity=visible",
             "session_settings.ended_sessions_kept=30d",
             "paths.home_url=",
+            "allowed_origins=https://a.example.com, https://b.example.com",
         ])
         .expect("valid");
         assert_eq!(
-            bodies,
-            [
-                (
-                    Document::SessionSettings,
-                    json!({
-                        "inactivity_timeout": { "enabled": true, "duration_seconds": 1800 },
-                        "maximum_lifetime": { "enabled": false },
-                        "multi_session_enabled": true,
-                        "activity": "visible",
-                        "ended_sessions_kept_seconds": 2_592_000,
-                    })
-                ),
-                (
-                    Document::Instance,
-                    json!({ "auth_email": { "verify_at_sign_up": false }, "paths": { "home_url": null } })
-                ),
-                (Document::SessionToken, json!({ "claims": { "a": "{{user.id}}" } })),
-            ]
+            Value::Object(change),
+            json!({
+                "session_settings": {
+                    "inactivity_timeout": { "enabled": true, "duration_seconds": 5400 },
+                    "maximum_lifetime": { "enabled": false },
+                    "multi_session_enabled": true,
+                    "activity": "visible",
+                    "ended_sessions_kept_seconds": 2_592_000,
+                },
+                "auth_email": { "verify_at_sign_up": false },
+                "paths": { "home_url": null },
+                "session": { "claims": { "a": "{{user.id}}" } },
+                "allowed_origins": ["https://a.example.com", "https://b.example.com"],
+            })
         );
     }
 

@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use sojourn_core::settings::parse_duration;
 
 use super::ServerArguments;
 use crate::client::Client;
-use crate::config::seconds;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -47,7 +47,7 @@ pub struct ImpersonateArguments {
     #[arg(long, value_name = "SUB")]
     actor: String,
     /// The longest that the session lives, such as 30m; 10 minutes without activity end it, too
-    #[arg(long = "for", value_name = "DURATION", default_value = "30m", value_parser = seconds)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "30m", value_parser = parse_duration)]
     longest: u64,
     /// The whole actor token as one JSON object
     #[arg(long)]

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use sojourn_core::activity::Activity;
-use sojourn_core::settings::EnumerationProtection;
 use sojourn_store::{ServerUrl, StoreError};
 use url::{Host, Url};
 
-use super::{Config, GivenKey, LogFormat, Sourced};
+use super::{Config, GivenKey, Sourced};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
@@ -26,22 +24,6 @@ pub fn environment(environment: Option<&Sourced<String>>) -> Result<(), Failure>
         .next("leave environment out, or set it to \"development\"")),
         _ => Ok(()),
     }
-}
-
-pub fn log_format(text: Sourced<String>) -> Result<Sourced<LogFormat>, Failure> {
-    let value = match text.value.as_str() {
-        "text" => LogFormat::Text,
-        "json" => LogFormat::Json,
-        other => {
-            return Err(refused(format!(
-                "log_format \"{other}\" from {} is unknown",
-                text.origin.in_words()
-            ))
-            .because("there are two formats: for people and for programs")
-            .next("use text or json"));
-        }
-    };
-    Ok(Sourced { value, origin: text.origin })
 }
 
 /// The embedded database in the data folder, by its name.
@@ -115,92 +97,21 @@ pub fn public_url(text: Sourced<String>) -> Result<Sourced<Url>, Failure> {
     Ok(Sourced { value: url, origin: text.origin })
 }
 
-pub fn home_url(text: Sourced<String>) -> Result<Sourced<String>, Failure> {
-    let absolute = Url::parse(&text.value)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
-    // "//host" and "/\host" are other hosts to a browser, not paths.
-    let path = text.value.starts_with('/') && !text.value[1..].starts_with(['/', '\\']);
-    if absolute || path {
-        return Ok(text);
-    }
-    Err(refused(format!("paths.home_url \"{}\" from {} cannot be used", text.value, text.origin.in_words()))
-        .because("people are sent there after signing in, so it must be an address or a path")
-        .next("give an address such as http://localhost:3000/ or a path such as /user"))
-}
-
-pub fn enumeration_protection(word: Sourced<String>) -> Result<Sourced<String>, Failure> {
-    if EnumerationProtection::from_word(&word.value).is_some() {
-        return Ok(word);
-    }
-    Err(refused(format!(
-        "auth_attack_protection.enumeration_protection \"{}\" from {} is unknown",
-        word.value,
-        word.origin.in_words()
-    ))
-    .because("either strangers may learn which accounts exist, or they may not")
-    .next("use off or strict"))
-}
-
-pub fn application_name(name: Sourced<String>) -> Result<Sourced<String>, Failure> {
-    if name.trim().is_empty() || name.chars().count() > 100 {
-        return Err(refused(format!("application_name from {} cannot be used", name.origin.in_words()))
-            .because("it is shown as a title: 1 to 100 characters")
-            .next("shorten it, or leave it out"));
-    }
-    Ok(name)
-}
-
-pub fn activity(word: Sourced<String>) -> Result<Sourced<String>, Failure> {
-    if Activity::from_word(&word.value).is_some() {
-        return Ok(word);
-    }
-    Err(refused(format!(
-        "session_settings.activity \"{}\" from {} is unknown",
-        word.value,
-        word.origin.in_words()
-    ))
-    .because("either every refresh of the token keeps a session alive, or none by a hidden tab")
-    .next("use token or visible"))
-}
-
-pub fn origins(list: Sourced<Vec<String>>) -> Result<Sourced<Vec<String>>, Failure> {
-    for text in &list.value {
-        let exact = Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *text
-        });
-        if !exact {
-            return Err(refused(format!(
-                "allowed_origins.list from {} contains \"{text}\"",
-                list.origin.in_words()
-            ))
-            .because(
-                "an origin is compared as a whole: scheme, host, and the port if it is not \
-                 the usual one, in lower case, without a slash at the end and without wildcards",
-            )
-            .next("write it as the browser sends it, such as https://app.example.com"));
-        }
-    }
-    Ok(list)
-}
-
 /// What can only be judged once all values are known.
 pub fn everything(config: &Config) -> Result<(), Failure> {
     neither_limit(config)?;
-    durations(config)?;
     exposure(config)?;
     Ok(())
 }
 
 fn neither_limit(config: &Config) -> Result<(), Failure> {
-    let pins = &config.pins;
-    let (Some(inactivity), Some(maximum)) =
-        (&pins.inactivity_timeout_enabled, &pins.maximum_lifetime_enabled)
-    else {
+    let off = |path: &str| config.pins.iter().find(|pin| pin.setting.path == path && pin.value == false);
+    let (Some(inactivity), Some(maximum)) = (
+        off("session_settings.inactivity_timeout.enabled"),
+        off("session_settings.maximum_lifetime.enabled"),
+    ) else {
         return Ok(());
     };
-    if inactivity.value || maximum.value {
-        return Ok(());
-    }
     Err(Failure::new(
         Exit::Usage,
         "session_lifetime_required",
@@ -212,25 +123,6 @@ fn neither_limit(config: &Config) -> Result<(), Failure> {
         maximum.origin.in_words()
     ))
     .next("turn one of them on, or leave one of the two out"))
-}
-
-fn durations(config: &Config) -> Result<(), Failure> {
-    let pins = &config.pins;
-    let given = [
-        ("session_settings.inactivity_timeout.duration_seconds", &pins.inactivity_timeout_duration_seconds),
-        ("session_settings.maximum_lifetime.duration_seconds", &pins.maximum_lifetime_duration_seconds),
-        ("session.lifetime", &pins.token_lifetime),
-    ];
-    for (path, pin) in given {
-        if let Some(pin) = pin
-            && pin.value == 0
-        {
-            return Err(refused(format!("{path} from {} is 0", pin.origin.in_words()))
-                .because("sessions and tokens would be over before they begin")
-                .next("give at least 1s; to have no limit, set its enabled to false"));
-        }
-    }
-    Ok(())
 }
 
 fn exposure(config: &Config) -> Result<(), Failure> {

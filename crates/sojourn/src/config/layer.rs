@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sojourn_core::nearest::nearest;
+use sojourn_core::settings::Kind;
+use sojourn_core::settings::registry::is_below;
 use toml::de::{DeTable, DeValue};
 
-use super::key::{self, KEYS, Kind};
+use super::key;
 use super::origin::Origin;
 use super::value;
 use crate::failure::{Exit, Failure};
@@ -103,8 +106,10 @@ impl FileReader<'_> {
             let origin = Origin::File { path: self.path.clone(), line: (self.line_of)(name.span().start) };
             match (key::find(&path), child.get_ref()) {
                 (Some(found), raw) => {
-                    let read = plain(raw).and_then(|value| value::from_typed(found.kind, value));
-                    let value = read.map_err(|why| bad_value(found.path, found.kind, &why, &origin))?;
+                    let value = plain(raw)
+                        .and_then(|value| value::from_typed(found.kind, value))
+                        .and_then(|value| value::checked(found.kind, &value))
+                        .map_err(|why| bad_value(found.path, found.kind, &why, &origin))?;
                     self.entries.push(Entry { path: found.path, value, origin });
                 }
                 (None, DeValue::Table(inner)) if key::is_table(&path) => self.table(&path, inner)?,
@@ -147,7 +152,7 @@ fn plain(raw: &DeValue<'_>) -> Result<Value, String> {
 fn entry(path: &'static str, text: &str, origin: Origin) -> Result<Entry, Failure> {
     // The table of keys is the only source of such paths; a path that is not in it is a text.
     let kind = key::find(path).map_or(Kind::Text, |found| found.kind);
-    match value::from_text(kind, text) {
+    match value::from_text(kind, text).and_then(|value| value::checked(kind, &value)) {
         Ok(value) => Ok(Entry { path, value, origin }),
         Err(why) => Err(bad_value(path, kind, &why, &origin)),
     }
@@ -160,12 +165,11 @@ fn bad_value(path: &str, kind: Kind, why: &str, origin: &Origin) -> Failure {
         format!("{path} cannot be used as it is given in {}", origin.in_words()),
     )
     .because(why)
-    .next(format!("give {}", kind.example()))
+    .next(format!("give {}", value::example(kind)))
 }
 
 fn not_a_table(path: &str, origin: &Origin) -> Failure {
-    let leaves: Vec<&str> =
-        KEYS.iter().filter(|key| key.path.starts_with(&format!("{path}."))).map(|key| key.path).collect();
+    let leaves: Vec<&str> = key::paths().filter(|key| is_below(key, path)).collect();
     Failure::new(
         Exit::Usage,
         "config_value_invalid",
@@ -182,7 +186,7 @@ fn unknown_key(path: &str, origin: &Origin) -> Failure {
         format!("unknown key {path} in {}", origin.in_words()),
     )
     .because("a key that has no effect is refused, so that a slip of the pen is not overlooked");
-    match key::nearest(path, KEYS.iter().map(|key| key.path)) {
+    match nearest(path, key::paths()) {
         Some(meant) => failure.next(format!("did you mean {meant}?")),
         None => failure.next("remove it; `sojourn settings get` and the README list the keys"),
     }
@@ -194,7 +198,7 @@ fn unknown_variable(name: &str, path: &str) -> Failure {
             .because(format!(
                 "variables that start with {ENV_PREFIX} are configuration, and there is no key {path}"
             ));
-    match key::nearest(path, KEYS.iter().map(|key| key.path)) {
+    match nearest(path, key::paths()) {
         Some(meant) => {
             let variable = meant.replace('.', "__").to_ascii_uppercase();
             failure.next(format!("did you mean {ENV_PREFIX}{variable}?"))

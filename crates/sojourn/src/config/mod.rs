@@ -11,14 +11,15 @@ mod value;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sojourn_core::settings::{SETTINGS, Setting};
 use sojourn_store::ServerUrl;
 use url::Url;
 
 pub use self::check::is_loopback;
-pub use self::key::{Document, KEYS, Key, Kind, find, is_table, nearest};
+pub use self::key::is_of_the_process;
 pub use self::layer::Flag;
 pub use self::origin::{Origin, Sourced};
-pub use self::value::{from_text, from_typed, seconds};
+pub use self::value::{example, from_text, from_typed};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
@@ -54,29 +55,16 @@ pub struct Config {
     pub connections_total: Sourced<u64>,
     pub allowed_origins: Sourced<Vec<String>>,
     pub allow_loopback_origins: Sourced<bool>,
-    pub pins: Pins,
+    pub pins: Vec<Pin>,
 }
 
-/// Settings that can change at run time, as far as file, environment or flags give them.
-///
-/// A pinned value becomes part of the settings at start and cannot be changed elsewhere;
-/// `None` leaves the setting to the database.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pins {
-    pub application_name: Option<Sourced<String>>,
-    pub verify_at_sign_up: Option<Sourced<bool>>,
-    pub enumeration_protection: Option<Sourced<String>>,
-    pub home_url: Option<Sourced<String>>,
-    pub inactivity_timeout_enabled: Option<Sourced<bool>>,
-    pub inactivity_timeout_duration_seconds: Option<Sourced<u64>>,
-    pub maximum_lifetime_enabled: Option<Sourced<bool>>,
-    pub maximum_lifetime_duration_seconds: Option<Sourced<u64>>,
-    pub multi_session_enabled: Option<Sourced<bool>>,
-    pub activity: Option<Sourced<String>>,
-    pub ended_sessions_kept_seconds: Option<Sourced<u64>>,
-    pub token_claims: Option<Sourced<Value>>,
-    pub token_lifetime: Option<Sourced<u64>>,
-    pub token_allowed_clock_skew: Option<Sourced<u64>>,
+/// A setting that file, environment or flags give: it becomes part of the settings at start and
+/// cannot be changed elsewhere. The others are left to the database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pin {
+    pub setting: &'static Setting,
+    pub value: Value,
+    pub origin: Origin,
 }
 
 /// Where the layers are read from: the process, or a table in a test.
@@ -168,9 +156,10 @@ impl Config {
             data,
             public_url: layers.text("public_url").map(check::public_url).transpose()?,
             log_format: layers
-                .text("log_format")
-                .map(check::log_format)
-                .transpose()?
+                .get("log_format", |word| match word.as_str()? {
+                    "json" => Some(LogFormat::Json),
+                    _ => Some(LogFormat::Text),
+                })
                 .unwrap_or_else(|| Sourced::default_of(LogFormat::Text)),
             expose_development: layers.switch_or("expose_development", false),
             rate_limits_enabled: layers.switch_or("rate_limits.enabled", true),
@@ -178,38 +167,10 @@ impl Config {
             connections_total: layers.number_or("connections.total", 10_000),
             allowed_origins: layers
                 .texts("allowed_origins.list")
-                .map(check::origins)
-                .transpose()?
                 .unwrap_or_else(|| Sourced::default_of(Vec::new())),
             allow_loopback_origins: layers.switch_or("allowed_origins.loopback", true),
-            pins: Pins::resolve(layers)?,
+            pins: layers.pins(),
             file,
-        })
-    }
-}
-
-impl Pins {
-    fn resolve(layers: &Layers) -> Result<Self, Failure> {
-        const INACTIVITY: &str = "session_settings.inactivity_timeout";
-        const MAXIMUM: &str = "session_settings.maximum_lifetime";
-        Ok(Self {
-            application_name: layers.text("application_name").map(check::application_name).transpose()?,
-            verify_at_sign_up: layers.switch("auth_email.verify_at_sign_up"),
-            enumeration_protection: layers
-                .text("auth_attack_protection.enumeration_protection")
-                .map(check::enumeration_protection)
-                .transpose()?,
-            home_url: layers.text("paths.home_url").map(check::home_url).transpose()?,
-            inactivity_timeout_enabled: layers.switch(&format!("{INACTIVITY}.enabled")),
-            inactivity_timeout_duration_seconds: layers.number(&format!("{INACTIVITY}.duration_seconds")),
-            maximum_lifetime_enabled: layers.switch(&format!("{MAXIMUM}.enabled")),
-            maximum_lifetime_duration_seconds: layers.number(&format!("{MAXIMUM}.duration_seconds")),
-            multi_session_enabled: layers.switch("session_settings.multi_session_enabled"),
-            activity: layers.text("session_settings.activity").map(check::activity).transpose()?,
-            ended_sessions_kept_seconds: layers.number("session_settings.ended_sessions_kept_seconds"),
-            token_claims: layers.object("session.claims"),
-            token_lifetime: layers.number("session.lifetime"),
-            token_allowed_clock_skew: layers.number("session.allowed_clock_skew"),
         })
     }
 }
@@ -252,8 +213,12 @@ impl Layers {
         })
     }
 
-    fn object(&self, path: &str) -> Option<Sourced<Value>> {
-        self.get(path, |value| Some(value.clone()))
+    fn pins(&self) -> Vec<Pin> {
+        let strongest = |setting: &'static Setting| {
+            let entry = self.entries.iter().rev().find(|entry| entry.path == setting.path)?;
+            Some(Pin { setting, value: entry.value.clone(), origin: entry.origin.clone() })
+        };
+        SETTINGS.iter().filter_map(strongest).collect()
     }
 }
 
@@ -272,50 +237,4 @@ fn read(path: &Path) -> Result<String, Failure> {
 /// A file in the working directory is shown by its name alone.
 fn shown(path: &Path, working_dir: &Path) -> PathBuf {
     path.strip_prefix(working_dir).unwrap_or(path).to_owned()
-}
-
-/// One pin as the server takes it: which setting, what value, pinned where.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pin {
-    pub path: String,
-    pub value: Value,
-    pub origin: String,
-}
-
-impl Pins {
-    /// The pins that are given, in the order of the settings documents.
-    pub fn list(&self) -> Vec<Pin> {
-        fn pin<T: Clone + Into<Value>>(path: &'static str, given: Option<&Sourced<T>>) -> Option<Pin> {
-            given.map(|pin| Pin {
-                path: path.to_owned(),
-                value: pin.value.clone().into(),
-                origin: pin.origin.to_string(),
-            })
-        }
-        [
-            pin("application_name", self.application_name.as_ref()),
-            pin("auth_email.verify_at_sign_up", self.verify_at_sign_up.as_ref()),
-            pin("auth_attack_protection.enumeration_protection", self.enumeration_protection.as_ref()),
-            pin("paths.home_url", self.home_url.as_ref()),
-            pin("session_settings.inactivity_timeout.enabled", self.inactivity_timeout_enabled.as_ref()),
-            pin(
-                "session_settings.inactivity_timeout.duration_seconds",
-                self.inactivity_timeout_duration_seconds.as_ref(),
-            ),
-            pin("session_settings.maximum_lifetime.enabled", self.maximum_lifetime_enabled.as_ref()),
-            pin(
-                "session_settings.maximum_lifetime.duration_seconds",
-                self.maximum_lifetime_duration_seconds.as_ref(),
-            ),
-            pin("session_settings.multi_session_enabled", self.multi_session_enabled.as_ref()),
-            pin("session_settings.activity", self.activity.as_ref()),
-            pin("session_settings.ended_sessions_kept_seconds", self.ended_sessions_kept_seconds.as_ref()),
-            pin("session.claims", self.token_claims.as_ref()),
-            pin("session.lifetime", self.token_lifetime.as_ref()),
-            pin("session.allowed_clock_skew", self.token_allowed_clock_skew.as_ref()),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
 }

@@ -1,5 +1,7 @@
 //! Precedence and refusals, one row each.
 
+use sojourn_core::testing::settings::samples;
+
 use super::*;
 
 /// Loads from a file text, variables and flags, as a process would.
@@ -108,18 +110,60 @@ fullName = "{{user.full_name}}"
     let variables = [("SOJOURN_SESSION_SETTINGS__MAXIMUM_LIFETIME__DURATION_SECONDS", "7d")];
     let pins = load(file, &variables, &[]).expect("valid").pins;
 
-    let shown = |origin: &Origin| origin.to_string();
-    let verify = pins.verify_at_sign_up.expect("pinned by the file");
-    assert_eq!((verify.value, shown(&verify.origin)), (false, "file:sojourn.toml:2".to_owned()));
-    let timeout = pins.inactivity_timeout_duration_seconds.expect("pinned by the file");
-    assert_eq!((timeout.value, shown(&timeout.origin)), (1_800, "file:sojourn.toml:4".to_owned()));
-    let maximum = pins.maximum_lifetime_duration_seconds.expect("pinned by a variable");
-    assert_eq!(maximum.value, 604_800);
-    assert!(shown(&maximum.origin).starts_with("env:SOJOURN_SESSION_SETTINGS__MAXIMUM"));
-    let claims = pins.token_claims.expect("pinned by the file");
-    assert_eq!(claims.value, serde_json::json!({ "fullName": "{{user.full_name}}" }));
-    assert_eq!(pins.maximum_lifetime_enabled, None);
-    assert_eq!(pins.multi_session_enabled, None);
+    let shown: Vec<String> =
+        pins.iter().map(|pin| format!("{} = {} ({})", pin.setting.path, pin.value, pin.origin)).collect();
+    assert_eq!(
+        shown,
+        [
+            "session_settings.inactivity_timeout.enabled = true (file:sojourn.toml:4)",
+            "session_settings.inactivity_timeout.duration_seconds = 1800 (file:sojourn.toml:4)",
+            "session_settings.maximum_lifetime.duration_seconds = 604800 (env:SOJOURN_SESSION_SETTINGS__MAXIMUM_LIFETIME__DURATION_SECONDS)",
+            "session.claims = {\"fullName\":\"{{user.full_name}}\"} (file:sojourn.toml:5)",
+            "auth_email.verify_at_sign_up = false (file:sojourn.toml:2)",
+        ]
+    );
+}
+
+/// The file with one value, as JSON, which TOML can say too unless it has a null.
+fn toml_of(path: &str, value: &Value) -> Option<String> {
+    Some(format!("{path} = {}", toml::Value::try_from(value).ok()?))
+}
+
+/// A value as the environment and `settings set` write it, where it can be written there.
+fn text_of(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(","),
+        other => other.to_string(),
+    })
+}
+
+#[test]
+fn file_environment_and_flags_accept_what_the_registry_does() {
+    for setting in SETTINGS.iter().filter(|setting| setting.can_be_pinned) {
+        let variable = format!("SOJOURN_{}", setting.path.to_uppercase().replace('.', "__"));
+        let expect = |value: &Value, accepted: bool| {
+            let told = |way: &str| format!("{way}: {} = {value}", setting.path);
+            let same = |config: Config| config.pins.first().is_some_and(|pin| pin.value == *value);
+            if let Some(file) = toml_of(setting.path, value) {
+                let loaded = load(&file, &[], &[]);
+                assert_eq!(loaded.is_ok_and(same), accepted, "{}", told("file"));
+            }
+            // A text that reads as another value is another value there.
+            let text = text_of(value);
+            let text = text.filter(|text| from_text(setting.kind, text).is_ok_and(|read| read == *value));
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                let loaded = load("", &[(&variable, &text)], &[]);
+                assert_eq!(loaded.is_ok_and(same), accepted, "{}", told("environment"));
+                let flag = Flag { name: "--flag", path: setting.path, text: text.clone() };
+                assert_eq!(load("", &[], &[flag]).is_ok_and(same), accepted, "{}", told("flag"));
+            }
+        };
+        let samples = samples(setting.kind);
+        samples.good.iter().for_each(|value| expect(value, true));
+        samples.bad.iter().for_each(|value| expect(value, false));
+    }
 }
 
 #[test]
@@ -160,6 +204,7 @@ fn an_invalid_value_is_refused_with_its_place_and_a_hint() {
         ("port = ", &[]),
         ("session_settings.inactivity_timeout = \"30m\"", &[]),
         ("session_settings.inactivity_timeout.duration_seconds = \"30 minutes\"", &[]),
+        ("session_settings.inactivity_timeout.duration_seconds = \"1h30\"", &[]),
         ("session_settings.inactivity_timeout.duration_seconds = -1", &[]),
         ("session_settings.inactivity_timeout.duration_seconds = 0", &[]),
         ("", &[("SOJOURN_PROT", "1")]),
@@ -181,6 +226,7 @@ fn an_invalid_value_is_refused_with_its_place_and_a_hint() {
         ("paths.home_url = \"//elsewhere.example\"", &[]),
         ("paths.home_url = \"javascript:alert(1)\"", &[]),
         ("application_name = \" \"", &[]),
+        ("session.claims.sub = 1", &[]),
         ("", &[("SOJOURN_AUTH_ATTACK_PROTECTION__ENUMERATION_PROTECTION", "bulk")]),
         ("database = \"dev.db\"", &[]),
         ("database = \"postgres://localhost/x?schema=public\"", &[]),
@@ -214,6 +260,7 @@ fn what_may_look_odd_but_is_meant_is_accepted() {
         "public_url = \"https://clerk.example.com\"\nexpose_development = true",
         "allowed_origins.list = [\"https://app.example.com\", \"http://10.0.0.2:3000\"]",
         "paths.home_url = \"/user\"",
+        "session_settings.maximum_lifetime.duration_seconds = \"1d12h\"",
         "auth_attack_protection.enumeration_protection = \"strict\"",
         "rate_limits.enabled = false",
         "connections = { per_address = 1, total = 100000 }",

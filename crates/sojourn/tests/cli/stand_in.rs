@@ -59,6 +59,29 @@ impl Server {
     }
 }
 
+const CONFIG: &str = "/v1/platform/applications/ins_1/instances/ins_1/config";
+
+/// All settings.
+pub fn config() -> Value {
+    json!({
+        "session_settings": {
+            "inactivity_timeout": { "enabled": false, "duration_seconds": 1800 },
+            "maximum_lifetime": { "enabled": true, "duration_seconds": 604_800 },
+            "multi_session_enabled": false,
+            "activity": "token",
+            "ended_sessions_kept_seconds": 7_776_000,
+        },
+        "session": { "claims": { "fullName": "{{user.full_name}}" }, "lifetime": 60, "allowed_clock_skew": 5 },
+        "application_name": "My application",
+        "support_email": null,
+        "allowed_origins": [],
+        "test_mode": true,
+        "auth_email": { "verify_at_sign_up": true },
+        "auth_attack_protection": { "enumeration_protection": "off" },
+        "paths": { "home_url": null },
+    })
+}
+
 async fn answer(
     State(asked): State<Asked>,
     method: Method,
@@ -72,43 +95,28 @@ async fn answer(
         return refusal(StatusCode::UNAUTHORIZED, "authentication_invalid", "Invalid secret key");
     }
     let document = match (method.as_str(), uri.path()) {
-        (_, "/v1/instance/session_settings") if body["maximum_lifetime"]["enabled"] == false => {
+        ("GET", "/v1/instance") => json!({ "object": "instance", "id": "ins_1" }),
+        ("PUT", CONFIG) if body["session_settings"]["maximum_lifetime"]["enabled"] == false => {
             return refusal(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "session_lifetime_required",
                 "At least one of the two must be on.",
             );
         }
-        (_, "/v1/instance/session_settings") => json!({
-            "object": if uri.query().is_some() { "session_settings_dry_run" } else { "session_settings" },
-            "inactivity_timeout": { "enabled": false, "duration_seconds": 1800 },
-            "maximum_lifetime": { "enabled": true, "duration_seconds": 604_800 },
-            "multi_session_enabled": false,
-            "activity": "token",
-            "ended_sessions_kept_seconds": 7_776_000,
-            "version": 3,
-            "would_end": match uri.query() {
-                Some(_) => json!({ "now": 12, "within_one_hour": 40 }),
-                None => Value::Null,
+        ("GET", CONFIG) => {
+            let mut config = config();
+            config["config_version"] = "3".into();
+            config
+        }
+        ("PUT", CONFIG) => json!({
+            "config_version": "4",
+            "before": config(),
+            "after": body,
+            "would_end": match uri.query().unwrap_or_default().contains("dry_run=true") {
+                true => json!({ "now": 12, "within_one_hour": 40 }),
+                false => Value::Null,
             },
-            "warnings": if method == "PATCH" {
-                json!([{ "code": "beyond_browser_limit", "message": "browsers keep cookies 400 days" }])
-            } else {
-                json!([])
-            },
-        }),
-        (_, "/v1/instance/session_token") => json!({
-            "object": "session_token_settings",
-            "claims": { "fullName": "{{user.full_name}}" },
-            "lifetime": 60,
-            "allowed_clock_skew": 5,
-        }),
-        (_, "/v1/instance/settings") => json!({
-            "object": "instance_settings",
-            "application_name": "My application",
-            "auth_email": { "verify_at_sign_up": true },
-            "auth_attack_protection": { "enumeration_protection": "off" },
-            "paths": { "home_url": null },
+            "warnings": [{ "code": "beyond_browser_limit", "message": "browsers keep cookies 400 days" }],
         }),
         ("POST", "/v1/users") => json!({ "id": "user_1", "object": "user" }),
         ("GET", "/v1/users") if uri.query() == Some("email_address=ada%40example.com") => {

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
+use sojourn_core::settings::registry::{self, insert_at, value_at};
+use sojourn_core::settings::{Kind, SETTINGS, format_duration};
 
-use crate::config::{self, Kind};
+use crate::config;
 use crate::failure::{Exit, Failure};
 
 /// Widest comment line.
@@ -25,7 +27,7 @@ pub fn write(version: u64, config: &Map<String, Value>, schema: &Value) -> Strin
         "# The settings of a sojourn instance, as one file to edit and to keep in version control.\n\
          # `sojourn settings diff` shows what is different here, `sojourn settings push` puts it into\n\
          # force. What is left out stays as it is; [session.claims] is taken whole if it is here.\n\
-         # Durations are seconds, or texts such as \"90s\", \"30m\", \"12h\", \"7d\".\n\n\
+         # Durations are seconds, or texts such as \"90s\", \"30m\", \"1h30m\", \"7d\".\n\n\
          # The version that this was pulled from. Push refuses when another one is in force by then.\n",
     );
     text.push_str(&format!("version = {version}\n"));
@@ -40,8 +42,8 @@ fn table(text: &mut String, path: &str, values: &Map<String, Value>, schema: &Va
     for (name, value) in values.iter().filter(|(name, _)| !is_table(name) && *name != "claims") {
         text.push('\n');
         comment(text, &described(name)["description"]);
-        let seconds = (name.ends_with("seconds") || path == "session").then(|| value.as_u64()).flatten();
-        let also = seconds.and_then(short).map(|short| format!(" # {short}")).unwrap_or_default();
+        let seconds = value.as_u64().filter(|seconds| is_duration(path, name) && *seconds >= 60);
+        let also = seconds.map(|seconds| format!(" # {}", format_duration(seconds))).unwrap_or_default();
         // TOML has no null: a text of nothing stands for it.
         let value = if value.is_null() { "\"\"".to_owned() } else { toml_value(value) };
         text.push_str(&format!("{name} = {value}{also}\n"));
@@ -58,6 +60,12 @@ fn table(text: &mut String, path: &str, values: &Map<String, Value>, schema: &Va
             table(text, &path, inner, described(name));
         }
     }
+}
+
+fn is_duration(table: &str, name: &str) -> bool {
+    registry::below(table).any(|setting| {
+        matches!(setting.kind, Kind::Seconds { .. }) && setting.path.ends_with(&format!(".{name}"))
+    })
 }
 
 /// Claims as a table, or as a text with JSON where TOML cannot say them.
@@ -108,14 +116,6 @@ fn comment(text: &mut String, description: &Value) {
     }
 }
 
-/// `1800` as `30m`; nothing where seconds say it as well.
-pub fn short(seconds: u64) -> Option<String> {
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    let (length, unit) =
-        units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length))?;
-    Some(format!("{}{unit}", seconds / length))
-}
-
 /// Reads a file.
 ///
 /// # Errors
@@ -142,23 +142,22 @@ pub fn read(name: &str, text: &str) -> Result<SettingsFile, Failure> {
             refuse("version", format!("it is {version}"), "leave the number that settings pull wrote")
         })?),
     };
-    for key in config::KEYS.iter().filter(|key| key.document.is_some()) {
-        let Some(value) = at(&mut config, key.path) else { continue };
-        let given = value.take();
-        let read = match (key.kind, &given) {
-            (Kind::Text, Value::String(text)) if text.is_empty() => Ok(Value::Null),
-            (Kind::Object, Value::String(text)) => config::from_text(Kind::Object, text),
-            _ => config::from_typed(key.kind, given),
+    for setting in SETTINGS {
+        let given = match value_at(&config, setting.path) {
+            Value::Null => continue,
+            // What stands for null, which TOML does not have.
+            Value::String(text)
+                if text.is_empty() && matches!(setting.kind, Kind::Address | Kind::EmailAddress) =>
+            {
+                Value::Null
+            }
+            given => config::from_typed(setting.kind, given.clone()).map_err(|why| {
+                refuse(setting.path, why, &format!("give {}", config::example(setting.kind)))
+            })?,
         };
-        *value = read.map_err(|why| refuse(key.path, why, &format!("give {}", key.kind.example())))?;
+        insert_at(&mut config, setting.path, given);
     }
     Ok(SettingsFile { version, config })
-}
-
-fn at<'a>(config: &'a mut Map<String, Value>, path: &str) -> Option<&'a mut Value> {
-    let mut names = path.split('.');
-    let first = config.get_mut(names.next()?)?;
-    names.try_fold(first, |value, name| value.get_mut(name))
 }
 
 /// `current` with what the file says in its place.
@@ -259,7 +258,6 @@ mod tests {
         let rows = [
             "a = ",
             "version = \"two\"",
-            "[session_settings]\nmulti_session_enabled = \"yes\"",
             "session.claims = \"{\"",
             "[session_settings.inactivity_timeout]\nduration_seconds = \"soon\"",
         ];

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
-use sojourn_core::lifetime::{Bounds, Lifetime, LifetimeError};
-use sojourn_core::settings::{LimitPatch, SessionSettingsPatch, Settings};
+use serde_json::{Map, Value, json};
+use sojourn_core::environment::Environment;
+use sojourn_core::lifetime::Lifetime;
+use sojourn_core::settings::{Change, RefusalReason, Settings, format_duration, parse_duration};
 use sojourn_core::simulation::{Cause, Habit, HabitError, Scenario, SignIn, simulate as play, visits};
 use sojourn_core::time::{Timestamp, days};
 
-use super::file::short;
 use super::remote::Remote;
 use crate::command::ServerArguments;
-use crate::config::{self, Kind};
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -68,8 +67,7 @@ fn limit(text: &str) -> Result<Switchable, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let value = config::from_text(Kind::Seconds, text)?;
-    Ok(Duration::from_secs(value.as_u64().unwrap_or_default()))
+    parse_duration(text).map(Duration::from_secs)
 }
 
 fn habit(text: &str) -> Result<Habit, HabitError> {
@@ -114,27 +112,27 @@ async fn settings(arguments: &SimulateArguments) -> Result<Settings, Failure> {
         settings.session = serde_json::from_value(part("session_settings")).map_err(unreadable)?;
         settings.token = serde_json::from_value(part("session")).map_err(unreadable)?;
     }
-    let patch = |given: Option<Switchable>| {
-        given.map(|Switchable(seconds)| LimitPatch {
-            enabled: Some(seconds.is_some()),
-            duration_seconds: seconds,
-        })
-    };
-    let patch = SessionSettingsPatch {
-        inactivity_timeout: patch(arguments.inactivity),
-        maximum_lifetime: patch(arguments.maximum),
-        ..SessionSettingsPatch::default()
-    };
-    settings.session = settings.session.change(&patch, Bounds::DEVELOPMENT).map_err(|error| {
-        let code = match error {
-            LifetimeError::NeitherEnabled => "session_lifetime_required",
+    let mut session = Map::new();
+    for (name, given) in
+        [("inactivity_timeout", arguments.inactivity), ("maximum_lifetime", arguments.maximum)]
+    {
+        let limit = given.map(|Switchable(seconds)| match seconds {
+            Some(seconds) => json!({"enabled": true, "duration_seconds": seconds}),
+            None => json!({"enabled": false}),
+        });
+        session.extend(limit.map(|limit| (name.to_owned(), limit)));
+    }
+    let changed = Change::read("session_settings", &session)
+        .and_then(|change| settings.with(&change, Environment::Development));
+    changed.map_err(|refusal| {
+        let code = match refusal.why {
+            RefusalReason::NeitherLimit => "session_lifetime_required",
             _ => "form_param_value_invalid",
         };
         Failure::new(Exit::Rejected, code, "these limits cannot be in force")
-            .because(error.to_string())
+            .because(refusal.to_string())
             .next("sojourn settings simulate --inactivity 30m --maximum 7d")
-    })?;
-    Ok(settings)
+    })
 }
 
 fn scenario(arguments: &SimulateArguments, lifetime: Lifetime, token_lifetime: Duration) -> Scenario {
@@ -182,7 +180,7 @@ fn as_table(sign_ins: &[SignIn]) -> String {
 fn summary(arguments: &SimulateArguments, lifetime: Lifetime, sign_ins: &[SignIn]) -> String {
     let span = |span: Option<Duration>| match span {
         None => "off".to_owned(),
-        Some(span) => short(span.as_secs()).unwrap_or_else(|| format!("{}s", span.as_secs())),
+        Some(span) => format_duration(span.as_secs()),
     };
     format!(
         "inactivity timeout {}, maximum lifetime {}: {} sign-ins in {} days",

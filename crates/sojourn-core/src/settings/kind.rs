@@ -1,0 +1,203 @@
+//! What a value has to be: its type, its bounds, and the words that say so.
+
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{
+    email::Email,
+    environment::Environment,
+    template::{self, TemplateError},
+};
+
+/// The type and the bounds of a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Flag,
+    /// A flag that production does not switch on.
+    DevelopmentFlag,
+    /// One of these.
+    Word(&'static [&'static str]),
+    Seconds {
+        least: u64,
+        least_in_production: u64,
+        most: u64,
+    },
+    Integer {
+        least: u64,
+        most: u64,
+    },
+    /// Any text.
+    Text,
+    /// One line of text: it stands in subjects of mails and in titles.
+    Line {
+        most: usize,
+    },
+    /// An absolute http or https address, or a path on this server, or null.
+    Address,
+    /// An e-mail address, or null.
+    EmailAddress,
+    /// A list of origins as browsers send them: scheme, host, port, nothing else.
+    Origins {
+        most: usize,
+    },
+    /// A template of claims.
+    Claims,
+}
+
+/// Why a value cannot be: the reason, and what it has to be instead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mismatch {
+    pub reason: Reason,
+    /// For the sentence "… has to be {expected}".
+    pub expected: String,
+    /// The smallest and the largest number, where there are such.
+    pub bounds: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Null,
+    Type,
+    Format,
+    Value,
+    Production,
+    Claims(TemplateError),
+}
+
+impl Kind {
+    /// The durations of sessions: 300 seconds to ten years in production, and from one second
+    /// in development, so that tests can show an end.
+    pub const SESSION_SECONDS: Self =
+        Self::Seconds { least: 1, least_in_production: 300, most: 3650 * 86_400 };
+
+    /// The value as it is stored: texts trimmed, addresses written the one way.
+    ///
+    /// # Errors
+    /// It cannot be such a value in that environment.
+    pub fn check(self, value: &Value, environment: Environment) -> Result<Value, Mismatch> {
+        let refuse = |reason| Mismatch {
+            reason,
+            expected: self.expected(environment),
+            bounds: self.bounds(environment),
+        };
+        let wrong_type = || refuse(if value.is_null() { Reason::Null } else { Reason::Type });
+        match self {
+            Self::Flag => value.is_boolean().then(|| value.clone()).ok_or_else(wrong_type),
+            Self::DevelopmentFlag => match value.as_bool() {
+                Some(true) if environment == Environment::Production => Err(refuse(Reason::Production)),
+                flag => flag.map(Value::from).ok_or_else(wrong_type),
+            },
+            Self::Word(words) => {
+                let word = value.as_str().ok_or_else(wrong_type)?;
+                if words.contains(&word) { Ok(word.into()) } else { Err(refuse(Reason::Value)) }
+            }
+            Self::Seconds { .. } | Self::Integer { .. } => {
+                let number = value.as_u64().ok_or_else(wrong_type)?;
+                let (least, most) = self.bounds(environment).unwrap_or((0, u64::MAX));
+                if (least..=most).contains(&number) { Ok(number.into()) } else { Err(refuse(Reason::Value)) }
+            }
+            Self::Text => value.as_str().map(Value::from).ok_or_else(wrong_type),
+            Self::Line { most } => {
+                let line = value.as_str().ok_or_else(wrong_type)?.trim();
+                let good = (1..=most).contains(&line.chars().count()) && !line.chars().any(char::is_control);
+                if good { Ok(line.into()) } else { Err(refuse(Reason::Format)) }
+            }
+            Self::Address if value.is_null() => Ok(Value::Null),
+            Self::Address => {
+                let text = value.as_str().ok_or_else(wrong_type)?;
+                address(text).map(Value::from).ok_or_else(|| refuse(Reason::Format))
+            }
+            Self::EmailAddress if value.is_null() => Ok(Value::Null),
+            Self::EmailAddress => {
+                let text = value.as_str().ok_or_else(wrong_type)?.trim();
+                if Email::parse(text).is_ok() { Ok(text.into()) } else { Err(refuse(Reason::Format)) }
+            }
+            Self::Origins { most } => {
+                let items = value.as_array().ok_or_else(wrong_type)?;
+                let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                let texts = texts.ok_or_else(wrong_type)?;
+                if !texts.iter().all(|text| is_origin(text)) {
+                    return Err(refuse(Reason::Format));
+                }
+                if texts.len() > most { Err(refuse(Reason::Value)) } else { Ok(value.clone()) }
+            }
+            Self::Claims if value.is_null() => Ok(json!({})),
+            Self::Claims => {
+                let claims = value.as_object().ok_or_else(wrong_type)?;
+                template::check(claims).map_err(|error| refuse(Reason::Claims(error)))?;
+                Ok(value.clone())
+            }
+        }
+    }
+
+    /// What a value has to be, for the sentence "… has to be …".
+    pub fn expected(self, environment: Environment) -> String {
+        match self {
+            Self::Flag | Self::DevelopmentFlag => "true or false".to_owned(),
+            Self::Word(words) => words.join(" or "),
+            Self::Seconds { .. } => match self.bounds(environment) {
+                Some((least, most)) => format!("from {least} to {most} whole seconds on this instance"),
+                None => "a whole number of seconds".to_owned(),
+            },
+            Self::Integer { least, most: u64::MAX } => format!("a whole number of at least {least}"),
+            Self::Integer { least, most } => format!("a whole number from {least} to {most}"),
+            Self::Text => "a text".to_owned(),
+            Self::Line { most } => format!("one line of 1 to {most} characters"),
+            Self::Address => {
+                "an http or https address such as https://example.com/, a path such as /user, or null"
+                    .to_owned()
+            }
+            Self::EmailAddress => "an e-mail address such as help@example.com, or null".to_owned(),
+            Self::Origins { most } => format!(
+                "a list of at most {most} origins such as https://app.example.com: scheme, host and port in lower case, without path, wildcard or slash at the end"
+            ),
+            Self::Claims => "an object of claims such as {\"name\": \"{{user.full_name}}\"}".to_owned(),
+        }
+    }
+
+    const fn bounds(self, environment: Environment) -> Option<(u64, u64)> {
+        match (self, environment) {
+            (Self::Seconds { least, most, .. }, Environment::Development)
+            | (Self::Seconds { least_in_production: least, most, .. }, Environment::Production)
+            | (Self::Integer { least, most }, _) => Some((least, most)),
+            _ => None,
+        }
+    }
+
+    /// Type and bounds as JSON Schema.
+    pub(super) fn schema(self, environment: Environment) -> Value {
+        match self {
+            Self::Flag | Self::DevelopmentFlag => json!({"type": "boolean"}),
+            Self::Word(words) => json!({"type": "string", "enum": words}),
+            Self::Seconds { .. } | Self::Integer { .. } => match self.bounds(environment) {
+                Some((least, most)) => json!({"type": "integer", "minimum": least, "maximum": most}),
+                None => json!({"type": "integer"}),
+            },
+            Self::Text => json!({"type": "string"}),
+            Self::Line { most } => json!({"type": "string", "minLength": 1, "maxLength": most}),
+            Self::Address => json!({"type": ["string", "null"], "format": "uri-reference"}),
+            Self::EmailAddress => json!({"type": ["string", "null"], "format": "email"}),
+            Self::Origins { most } => {
+                json!({"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": most})
+            }
+            Self::Claims => json!({"type": "object"}),
+        }
+    }
+}
+
+fn address(text: &str) -> Option<String> {
+    // "//host" and "/\host" are other hosts to a browser, not paths.
+    if let Some(path) = text.strip_prefix('/') {
+        let path = !path.starts_with(['/', '\\']) && !text.chars().any(char::is_control);
+        return path.then(|| text.to_owned());
+    }
+    let url = Url::parse(text).ok()?;
+    let plain = url.username().is_empty() && url.password().is_none();
+    (matches!(url.scheme(), "http" | "https") && plain).then(|| url.into())
+}
+
+fn is_origin(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+    })
+}

@@ -1,0 +1,125 @@
+//! What every change of the settings has in common over HTTP: the version that is meant, dry runs,
+//! authors, and the codes of what is refused.
+
+use axum::http::{HeaderMap, header};
+use sojourn_core::{
+    settings::{Reason, Refusal, RefusalReason},
+    template::TemplateError,
+};
+use sojourn_service::settings::{Author, ChangeRequest, SettingsError};
+
+use crate::wire::{ApiError, ApiResult, ErrorCode, Params};
+
+/// The header in which the command line names who types.
+const CLI_USER: &str = "sojourn-cli-user";
+const MAX_LABEL_CHARS: usize = 64;
+
+/// What a change of the settings is asked with.
+#[derive(Clone, Debug)]
+pub struct SettingsRequest {
+    pub change: ChangeRequest,
+    /// The query, for what else it says.
+    pub query: Params,
+}
+
+impl SettingsRequest {
+    /// Reads the header and the query.
+    ///
+    /// # Errors
+    /// An `If-Match` that is no version.
+    pub fn of(headers: &HeaderMap, query: Option<&str>) -> ApiResult<Self> {
+        let query = Params::from_form(query.unwrap_or(""))?;
+        let dry_run = query.flag("dry_run")?.unwrap_or(false);
+        let expected = match headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or("")) {
+            None | Some("*") => None,
+            Some(text) => {
+                Some(text.trim().trim_start_matches("W/").trim_matches('"').parse().map_err(|_| {
+                    ApiError::new(ErrorCode::MalformedRequestParameters).why(
+                        "If-Match has to be the version that the settings showed, such as 3, or be left out.",
+                    )
+                })?)
+            }
+        };
+        let author = Author::Named(author(headers));
+        Ok(Self { change: ChangeRequest { expected, dry_run, ..ChangeRequest::by(author) }, query })
+    }
+}
+
+/// Who changes the settings, for the history. Only a label: the secret key is
+/// what allows it, and whoever has that may call themselves anything, but not
+/// `system`, a file or a variable.
+fn author(headers: &HeaderMap) -> String {
+    let Some(name) = headers.get(CLI_USER) else { return "backend".to_owned() };
+    let name = String::from_utf8_lossy(name.as_bytes());
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '_' };
+    let label: String = name.trim().chars().take(MAX_LABEL_CHARS).map(plain).collect();
+    format!("cli:{}", if label.is_empty() { "unknown" } else { &label })
+}
+
+/// The answer to a change that is not put into force; paths are told relative to `table`, which
+/// the request's address named.
+pub fn settings_error(error: SettingsError, table: &str) -> ApiError {
+    let text = error.to_string();
+    match error {
+        SettingsError::Refused(refusal) => refused(refusal, table),
+        SettingsError::Pinned(pin) => ApiError::new(ErrorCode::SettingPinned)
+            .why(text)
+            .meta("param_name", pin.setting.path)
+            .meta("pinned_in", pin.origin),
+        SettingsError::OtherVersion { in_force, .. } => {
+            ApiError::new(ErrorCode::Conflict).why(text).meta("version", in_force)
+        }
+        SettingsError::Commit(error) => error.into(),
+    }
+}
+
+fn refused(mut refusal: Refusal, table: &str) -> ApiError {
+    if let Some(inside) = refusal.path.strip_prefix(table).and_then(|rest| rest.strip_prefix('.')) {
+        refusal.path = inside.to_owned();
+    }
+    let (code, bounds) = code(&refusal.why);
+    let error = match &refusal.why {
+        RefusalReason::NeitherLimit => ApiError::new(code),
+        RefusalReason::Value { mismatch, .. } => match &mismatch.reason {
+            Reason::Claims(TemplateError::Reserved(name)) => {
+                ApiError::new(code).meta("name", name.as_str()).meta("param_name", refusal.path.as_str())
+            }
+            _ => ApiError::param(code, &refusal.path),
+        },
+        _ => ApiError::param(code, &refusal.path),
+    };
+    let error = error.why(refusal.to_string());
+    match bounds {
+        Some((least, most)) => error.meta("least", least).meta("most", most),
+        None => error,
+    }
+}
+
+fn code(why: &RefusalReason) -> (ErrorCode, Option<(u64, u64)>) {
+    let code = match why {
+        RefusalReason::Unknown(_) => ErrorCode::FormParamUnknown,
+        RefusalReason::NotATable { is_null: true } | RefusalReason::TakesAway => ErrorCode::FormParamNil,
+        RefusalReason::NotATable { is_null: false } => ErrorCode::FormParamTypeInvalid,
+        RefusalReason::NeitherLimit => ErrorCode::SessionLifetimeRequired,
+        RefusalReason::Value { mismatch, .. } => {
+            let code = match &mismatch.reason {
+                Reason::Null => ErrorCode::FormParamNil,
+                Reason::Type => ErrorCode::FormParamTypeInvalid,
+                Reason::Format => ErrorCode::FormParamFormatInvalid,
+                Reason::Value => ErrorCode::FormParamValueInvalid,
+                Reason::Production => ErrorCode::RequestInvalidForEnvironment,
+                Reason::Claims(TemplateError::Reserved(_)) => ErrorCode::ReservedClaim,
+                Reason::Claims(TemplateError::TooLarge(_)) => ErrorCode::FormParamExceedsAllowedSize,
+                Reason::Claims(_) => ErrorCode::FormParamFormatInvalid,
+            };
+            return (code, mismatch.bounds);
+        }
+    };
+    (code, None)
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        settings_error(error, "")
+    }
+}

@@ -1,0 +1,149 @@
+//! The one way by which settings come into force.
+
+use sojourn_core::{
+    event::Event,
+    policy::Policy,
+    settings::{Change, Refusal, Settings},
+    time::Timestamp,
+};
+use sojourn_store::{CommitError, Engine as _, StoreError, Write};
+
+use super::Pin;
+use crate::{MaybeConflict, Service};
+
+/// What a change of the settings is asked with.
+#[derive(Clone, Debug)]
+pub struct ChangeRequest {
+    /// The version that has to be in force.
+    pub expected: Option<u64>,
+    /// Change nothing, say what would be.
+    pub dry_run: bool,
+    pub author: Author,
+    /// The earlier version that is to be brought back.
+    pub restores: Option<u64>,
+    /// Sign out everybody, whether the settings change or not.
+    pub ends_all_sessions: bool,
+}
+
+/// Who changes the settings, for the history.
+#[derive(Clone, Debug)]
+pub enum Author {
+    /// `backend`, or `cli:` and a name.
+    Named(String),
+    /// The file or variable of the pin that makes a difference.
+    Pins,
+}
+
+impl ChangeRequest {
+    /// A change that is put into force over whatever is in force.
+    pub const fn by(author: Author) -> Self {
+        Self { expected: None, dry_run: false, author, restores: None, ends_all_sessions: false }
+    }
+}
+
+/// Settings before and after a change.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The one reading of the clock.
+    pub now: Timestamp,
+    pub before: Settings,
+    /// All versions of the session settings before the change.
+    pub policy: Policy,
+    /// What is in force now; what would be, in a dry run.
+    pub after: Settings,
+}
+
+/// Why settings do not come into force.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("{0}")]
+    Refused(Refusal),
+    #[error("{} is pinned in {}. Change it there and restart.", .0.setting.path, .0.origin)]
+    Pinned(Pin),
+    #[error(
+        "Version {expected} was to be changed, but version {in_force} is in force. Read the settings again and decide anew."
+    )]
+    OtherVersion { expected: u64, in_force: u64 },
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl From<Refusal> for SettingsError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for SettingsError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+impl MaybeConflict for SettingsError {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Commit(error) if error.is_conflict())
+    }
+}
+
+impl Service {
+    /// Puts what `decide` makes of the settings into force, as a version of its own. A change to
+    /// what is in force already makes none, unless it signs out everybody; nor does a dry run.
+    ///
+    /// # Errors
+    /// What `decide` says; another version than expected; a value that is pinned.
+    pub async fn change_settings(
+        &self,
+        request: &ChangeRequest,
+        decide: impl Fn(&Settings) -> Result<Settings, Refusal>,
+    ) -> Result<Changed, SettingsError> {
+        if !request.dry_run {
+            // Sessions are judged by the old settings up to this moment, so what is
+            // known of them has to be stored by then.
+            self.store().flush_activity().await?;
+        }
+        let at = self.moment();
+        let now = at.now;
+        self.retry_on_conflict(|| async {
+            let (before, policy) = self.store().settings(self.instance_id()).await?;
+            if let Some(expected) = request.expected.filter(|expected| *expected != before.version) {
+                return Err(SettingsError::OtherVersion { expected, in_force: before.version });
+            }
+            let after = decide(&before)?;
+            if after.says_the_same(&before) && !request.ends_all_sessions {
+                return Ok(Changed { now, policy, after: before.clone(), before });
+            }
+            let author = match &request.author {
+                Author::Named(name) => name.clone(),
+                Author::Pins => self.pins().author_of(&before, &after),
+            };
+            self.pins().allow(&before, &after).map_err(|pin| SettingsError::Pinned(pin.clone()))?;
+            let after = Settings {
+                restores: request.restores,
+                ends_all_sessions: request.ends_all_sessions,
+                ..before.succeeded_by(after, at, author)
+            };
+            if !request.dry_run {
+                let mut changes = self.changes(at).write(Write::Settings(after.clone()));
+                if after.session != before.session {
+                    changes = changes.event(Event::SessionSettingsChanged { version: after.version });
+                }
+                self.commit(changes).await?;
+            }
+            Ok(Changed { now, before, policy, after })
+        })
+        .await
+    }
+
+    /// As [`Self::change_settings`], for new values of some settings.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn set_settings(
+        &self,
+        request: &ChangeRequest,
+        change: &Change,
+    ) -> Result<Changed, SettingsError> {
+        self.change_settings(request, |settings| settings.with(change, self.environment())).await
+    }
+}
