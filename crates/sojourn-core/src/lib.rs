@@ -28,6 +28,7 @@ pub mod sign_up;
 pub mod simulation;
 pub mod template;
 pub mod test_clock;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
 pub mod user;

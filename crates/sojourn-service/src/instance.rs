@@ -197,7 +197,7 @@ impl Service {
 
     /// Whether other nodes may serve the same instance.
     pub fn shares_its_store(&self) -> bool {
-        matches!(self.store(), Store::Postgres(_))
+        self.store().is_shared()
     }
 
     /// A draw of randomness.

@@ -1,16 +1,24 @@
 //! Where randomness comes from.
 
-use std::sync::Mutex;
+use std::{fmt, sync::Mutex};
 
-use sojourn_core::{id::Randomness, testing::SeededRng};
+use sojourn_core::id::Randomness;
 
 /// Where randomness comes from.
-#[derive(Debug)]
 pub enum Rng {
     /// The operating system.
     System,
-    /// Seeded, so that ids in tests are always the same.
-    Seeded(Mutex<SeededRng>),
+    /// A test's, so that ids are always the same.
+    Seeded(Mutex<Box<dyn Randomness + Send>>),
+}
+
+impl fmt::Debug for Rng {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "System",
+            Self::Seeded(_) => "Seeded",
+        })
+    }
 }
 
 /// One draw from an [`Rng`].

@@ -31,12 +31,12 @@ const SHARDS: usize = 32;
 type Key = (InstanceId, SessionId);
 
 /// What is to be written together.
-pub(crate) type Batch = Vec<(Key, Timestamp)>;
+pub type Batch = Vec<(Key, Timestamp)>;
 
 /// The newest activity of sessions that this node has seen, merged with what
 /// is stored by every load.
 #[derive(Debug)]
-pub(crate) struct Activity {
+pub struct Activity {
     shards: [Mutex<Shard>; SHARDS],
     /// How old the stored value of an instance's sessions may get.
     coarseness: RwLock<BTreeMap<InstanceId, Duration>>,
@@ -79,20 +79,22 @@ impl Entry {
 }
 
 /// How coarsely activity is stored under these settings.
-pub(crate) fn coarseness(settings: &Settings) -> Duration {
+pub fn coarseness(settings: &Settings) -> Duration {
     let timeout = settings.session.lifetime().inactivity();
     timeout.map_or(COARSEST, |timeout| COARSEST.min(timeout / 20))
 }
 
-impl Activity {
-    pub(crate) fn new() -> Self {
+impl Default for Activity {
+    fn default() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             coarseness: RwLock::default(),
             newest: AtomicI64::new(i64::MIN),
         }
     }
+}
 
+impl Activity {
     fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
@@ -100,7 +102,7 @@ impl Activity {
         lock(&self.shards[index])
     }
 
-    pub(crate) fn set_coarseness(&self, instance: InstanceId, coarseness: Duration) {
+    pub fn set_coarseness(&self, instance: InstanceId, coarseness: Duration) {
         let mut all = self.coarseness.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(instance, coarseness);
     }
@@ -111,18 +113,18 @@ impl Activity {
     }
 
     /// Notes a time on the wall that was seen, also where it is no activity.
-    pub(crate) fn saw(&self, wall: Timestamp) {
+    pub fn saw(&self, wall: Timestamp) {
         self.newest.fetch_max(wall.as_millis(), Ordering::Relaxed);
     }
 
     /// The newest time on the wall that was seen.
-    pub(crate) fn newest(&self) -> Option<Timestamp> {
+    pub fn newest(&self) -> Option<Timestamp> {
         let newest = self.newest.load(Ordering::Relaxed);
         (newest > i64::MIN).then(|| Timestamp::from_millis(newest))
     }
 
     /// Notes activity; the later time wins.
-    pub(crate) fn record(&self, key: Key, at: Moment) {
+    pub fn record(&self, key: Key, at: Moment) {
         self.saw(at.wall);
         let coarseness = self.coarseness(key.0);
         let mut shard = self.shard(&key);
@@ -137,7 +139,7 @@ impl Activity {
     }
 
     /// Notes that the table holds `at` or later.
-    pub(crate) fn stored(&self, key: Key, at: Moment) {
+    pub fn stored(&self, key: Key, at: Moment) {
         self.saw(at.wall);
         self.see_stored(key, at);
     }
@@ -151,14 +153,14 @@ impl Activity {
 
     /// Notes that the table held `at` when it was read. As long as the entry is here,
     /// nothing newer is stored than it says.
-    pub(crate) fn read(&self, key: Key, at: Timestamp) {
+    pub fn read(&self, key: Key, at: Timestamp) {
         let wall = self.newest().unwrap_or(at);
         self.see_stored(key, Moment { now: at, wall });
     }
 
     /// Forgets all of an instance: the test clock was reset, and what is known
     /// here is of the time before. What is stored was moved along.
-    pub(crate) fn forget_all(&self, instance: InstanceId) {
+    pub fn forget_all(&self, instance: InstanceId) {
         for shard in &self.shards {
             let Shard { entries, due } = &mut *lock(shard);
             entries.retain(|key, _| key.0 != instance);
@@ -167,17 +169,17 @@ impl Activity {
     }
 
     /// Forgets a session that is over.
-    pub(crate) fn forget(&self, key: &Key) {
+    pub fn forget(&self, key: &Key) {
         self.shard(key).entries.remove(key);
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Timestamp> {
+    pub fn get(&self, key: &Key) -> Option<Timestamp> {
         self.shard(key).entries.get(key).map(|entry| entry.at)
     }
 
     /// Gives an open session the newest activity known. What came too late
     /// for a closed one does not count.
-    pub(crate) fn merge(&self, instance: InstanceId, session: &mut Session) {
+    pub fn merge(&self, instance: InstanceId, session: &mut Session) {
         if session.closed.is_none()
             && let Some(at) = self.get(&(instance, session.id))
         {
@@ -186,7 +188,7 @@ impl Activity {
     }
 
     /// Brings memory up to a set that is durable now.
-    pub(crate) fn remember(&self, changes: &ChangeSet) {
+    pub fn remember(&self, changes: &ChangeSet) {
         let instance = changes.instance_id;
         self.saw(changes.at.wall);
         for write in &changes.writes {
@@ -205,7 +207,7 @@ impl Activity {
 
     /// Takes up to `limit` entries that are due, sorted by key so that a batch
     /// touches few pages.
-    pub(crate) fn take_due(&self, limit: usize) -> Batch {
+    pub fn take_due(&self, limit: usize) -> Batch {
         let mut batch = Vec::new();
         for shard in &self.shards {
             let shard = &mut *lock(shard);
@@ -225,12 +227,12 @@ impl Activity {
     }
 
     /// Makes everything due that is not stored.
-    pub(crate) fn make_all_due(&self) {
+    pub fn make_all_due(&self) {
         self.make_due(|_| true);
     }
 
     /// Makes due what is idle, and drops what is idle for long and stored.
-    pub(crate) fn tidy(&self) {
+    pub fn tidy(&self) {
         let Some(newest) = self.newest() else { return };
         let idle = |entry: &Entry, so_long: Duration| entry.seen + so_long < newest;
         for shard in &self.shards {
@@ -252,7 +254,7 @@ impl Activity {
     }
 
     /// Puts a batch back that could not be written.
-    pub(crate) fn put_back(&self, batch: &[(Key, Timestamp)]) {
+    pub fn put_back(&self, batch: &[(Key, Timestamp)]) {
         for (key, _) in batch {
             let shard = &mut *self.shard(key);
             if let Some(entry) = shard.entries.get_mut(key)
@@ -265,7 +267,7 @@ impl Activity {
     }
 
     /// Notes that a batch is written, as far as its entries are still there.
-    pub(crate) fn written(&self, batch: &[(Key, Timestamp)]) {
+    pub fn written(&self, batch: &[(Key, Timestamp)]) {
         for (key, at) in batch {
             if let Some(entry) = self.shard(key).entries.get_mut(key) {
                 entry.stored = entry.stored.max(Some(*at));
@@ -295,7 +297,7 @@ mod tests {
 
     #[test]
     fn only_what_is_stored_too_coarsely_is_due() {
-        let activity = Activity::new();
+        let activity = Activity::default();
         let key = key(1);
         activity.set_coarseness(key.0, COARSEST);
         activity.stored(key, Moment::real(at(0)));
@@ -312,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_failed_is_due_again() {
-        let activity = Activity::new();
+        let activity = Activity::default();
         let key = key(1);
         activity.record(key, Moment::real(at(0)));
         let batch = activity.take_due(9);
@@ -322,7 +324,7 @@ mod tests {
 
     #[test]
     fn idle_entries_are_written_once_more_and_dropped() {
-        let activity = Activity::new();
+        let activity = Activity::default();
         let (idle, busy) = (key(1), key(2));
         activity.set_coarseness(idle.0, COARSEST);
         activity.stored(idle, Moment::real(at(0)));

@@ -1,5 +1,7 @@
 //! What a request writes: data, so that it can be grouped, retried and simulated.
 
+use std::time::Duration;
+
 use sojourn_core::{
     client::{Client, ClientStep},
     event::Event,
@@ -10,11 +12,14 @@ use sojourn_core::{
     sign_in::SignIn,
     sign_up::SignUp,
     test_clock::TestClock,
-    time::Moment,
+    time::{Moment, days},
     user::User,
 };
 
 use crate::records::{Instance, Mail, SecretKey, SigningKey, Ticket};
+
+/// How long a commit id is known, so that a lost answer can be looked up.
+pub const COMMITS_KNOWN_FOR: Duration = days(1);
 
 /// All that one request changes: applied whole and durably, or refused.
 #[derive(Clone, Debug)]
@@ -118,7 +123,7 @@ impl ChangeSet {
 
     /// Whether all activity that is known has to be stored before this set is
     /// applied: those who were active are judged so by what changes.
-    pub(crate) fn wants_all_activity(&self) -> bool {
+    pub fn wants_all_activity(&self) -> bool {
         self.writes.iter().any(|write| matches!(write, Write::Settings(_) | Write::RebaseOpenSessions(_)))
     }
 

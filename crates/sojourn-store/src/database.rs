@@ -1,4 +1,4 @@
-//! A database before it is opened: where it is, and how old its schema is.
+//! A database before it is opened: where it is.
 
 use std::{
     fmt,
@@ -7,9 +7,11 @@ use std::{
 };
 
 use crate::{
-    engine::{Store, StoreError},
+    error::StoreError,
     postgres::{self, PostgresEngine, ServerUrl},
+    schema::{Migrated, MigrationMode, Schema},
     sqlite::{self, SqliteEngine},
+    store::Store,
 };
 
 /// Where a database is. Printed without user and password.
@@ -19,37 +21,6 @@ pub enum Database {
     File(PathBuf),
     /// A database of a PostgreSQL server.
     Server(ServerUrl),
-}
-
-/// What happens to a schema that is older than this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MigrationMode {
-    /// It is brought up to this version.
-    Migrate,
-    /// The database is refused with [`StoreError::OlderSchema`].
-    Refuse,
-}
-
-/// How old a schema is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schema {
-    /// The version of the database; 0 where there is nothing yet.
-    pub found: u32,
-    /// The newest version that this program knows.
-    pub known: u32,
-    /// Copies of the file from before it was migrated, oldest first.
-    pub copies: Vec<PathBuf>,
-}
-
-/// What a migration did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Migrated {
-    /// The version before.
-    pub from: u32,
-    /// The version now.
-    pub to: u32,
-    /// The copy that was made of the file before it was changed.
-    pub copy: Option<PathBuf>,
 }
 
 impl fmt::Display for Database {

@@ -2,28 +2,33 @@
 //! decides, and the shell **commits** a [`ChangeSet`]: plain data, applied
 //! whole or refused.
 //!
-//! Three engines stand behind one [`Store`]: SQLite, embedded; PostgreSQL, for
-//! several nodes; and an in-memory one for tests.
+//! Two engines stand behind one [`Store`]: SQLite, embedded, and PostgreSQL, for
+//! several nodes. Tests bring one of their own, made of [`engine_parts`].
 
 mod activity;
 mod change;
 mod database;
 mod engine;
-mod memory;
+pub mod engine_parts;
+mod error;
 mod outbox;
 mod postgres;
 mod records;
+mod schema;
 mod settings_cache;
 mod sql;
 mod sqlite;
+mod store;
 
 pub use change::{ChangeSet, Expect, Write};
-pub use database::{Database, Migrated, MigrationMode, Schema};
-pub use engine::{CommitError, Engine, Store, StoreError};
-pub use memory::{ActivityBatch, MemoryEngine};
+pub use database::Database;
+pub use engine::Engine;
+pub use error::{CommitError, StoreError};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
     ClientRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
     SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
 };
+pub use schema::{Migrated, MigrationMode, Schema};
 pub use sqlite::SqliteEngine;
+pub use store::Store;

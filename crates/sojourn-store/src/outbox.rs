@@ -10,7 +10,7 @@ use sojourn_core::{
 use crate::{change::ChangeSet, records::OutboxEntry};
 
 /// The entries that a set adds, in order.
-pub(crate) fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {
+pub fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {
     let entry = |(index, event): (usize, &Event)| OutboxEntry {
         id: EventId::generate(changes.at.wall, &mut Derived::new(changes.id, index)),
         at: changes.at.now,

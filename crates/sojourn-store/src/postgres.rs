@@ -51,11 +51,12 @@ use self::{
 use crate::{
     activity,
     change::ChangeSet,
-    database::{Migrated, MigrationMode, Schema},
-    engine::{CommitError, Engine, StoreError},
+    engine::Engine,
+    error::{CommitError, StoreError},
     records::{
         ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
+    schema::{Migrated, MigrationMode, Schema},
     sql::{attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
 
@@ -352,6 +353,10 @@ impl Engine for PostgresEngine {
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
         self.shared.activity.record((instance, session), at);
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn forget_activity(&self, instance: InstanceId) {

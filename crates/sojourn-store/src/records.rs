@@ -18,7 +18,7 @@ use sojourn_core::{
 
 pub use sojourn_core::environment::Environment;
 
-use crate::engine::StoreError;
+use crate::error::StoreError;
 
 /// One tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl ClientRecord {
 }
 
 /// Whose these sessions are, each once.
-pub(crate) fn users_of(sessions: &[Session]) -> Vec<UserId> {
+pub fn users_of(sessions: &[Session]) -> Vec<UserId> {
     let mut ids: Vec<UserId> = sessions.iter().map(|session| session.user_id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -265,7 +265,7 @@ pub enum UserOrder {
 
 /// The times that users can be ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UserTime {
+pub enum UserTime {
     Creation,
     Update,
     LastSignIn,
@@ -273,7 +273,7 @@ pub(crate) enum UserTime {
 
 impl UserOrder {
     /// By what, and whether the newest come first.
-    pub(crate) const fn parts(self) -> (UserTime, bool) {
+    pub const fn parts(self) -> (UserTime, bool) {
         match self {
             Self::NewestFirst => (UserTime::Creation, true),
             Self::OldestFirst => (UserTime::Creation, false),
@@ -287,7 +287,7 @@ impl UserOrder {
 
 /// What [`UserFilter::query`] is looked for in: lower case, a line each for
 /// the id, the name and every address.
-pub(crate) fn search_text(user: &User) -> String {
+pub fn search_text(user: &User) -> String {
     let mut text = user.id.to_string();
     for line in user
         .full_name()
@@ -302,7 +302,7 @@ pub(crate) fn search_text(user: &User) -> String {
 }
 
 /// The settings in force and the policy that all versions make, oldest first.
-pub(crate) fn policy_of(versions: Vec<Settings>) -> Result<(Settings, Policy), StoreError> {
+pub fn policy_of(versions: Vec<Settings>) -> Result<(Settings, Policy), StoreError> {
     let mut versions = versions.into_iter();
     let Some(first) = versions.next() else {
         return Err(StoreError::Corrupt { table: "settings", reason: "the instance has none".to_owned() });

@@ -26,7 +26,7 @@ pub(crate) use self::{
     steps::{Step, Want},
     value::{Value, params},
 };
-use crate::engine::StoreError;
+use crate::error::StoreError;
 
 /// One statement.
 #[derive(Debug)]

@@ -41,12 +41,13 @@ use self::{
 use crate::{
     activity::{self, Activity},
     change::ChangeSet,
-    database::{Migrated, MigrationMode, Schema},
-    engine::{CommitError, Engine, StoreError},
+    engine::Engine,
+    error::{CommitError, StoreError},
     records::{
         ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
         users_of,
     },
+    schema::{Migrated, MigrationMode, Schema},
     sql::{Step, attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
 };
 
@@ -75,7 +76,7 @@ impl SqliteEngine {
     /// schema is brought up or refused.
     pub(crate) fn open(path: &Path, older: MigrationMode) -> Result<Self, StoreError> {
         let db = file::open_or(path, older)?;
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::default());
         for instance in db::all(&db, &instances::all())? {
             if let Some(settings) = db::all(&db, &instances::settings(instance.id))?.last() {
                 activity.set_coarseness(instance.id, activity::coarseness(settings));
@@ -320,6 +321,11 @@ impl Engine for SqliteEngine {
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
         self.activity.record((instance, session), at);
+    }
+
+    /// Its process locks the data folder.
+    fn is_shared(&self) -> bool {
+        false
     }
 
     fn forget_activity(&self, instance: InstanceId) {

@@ -12,6 +12,7 @@ use common::{World, at, closed, moment};
 use rusqlite::Connection;
 use sojourn_core::{session::ClosedStatus, testing::SeededRng};
 use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
+use sojourn_testkit::memory;
 use tempfile::TempDir;
 
 fn folder() -> (TempDir, PathBuf) {
@@ -147,7 +148,7 @@ async fn everything_is_there_after_closing_and_after_dropping() {
     assert_eq!(world.session(session.id).await.last_active_at, at(10));
     assert_eq!(world.browser(client).await.user(ada.id), Some(&ada));
     world.store.record_activity(world.instance, session.id, moment(20));
-    world.store = Store::memory();
+    world.store = memory::store();
     world.store = Store::sqlite(&path).expect("opens after a drop");
     assert_eq!(world.session(session.id).await.last_active_at, at(20));
     assert_eq!(world.store.high_water().await.expect("a load"), Some(at(20)));

@@ -20,6 +20,7 @@ use sojourn_core::{
     time::minutes,
 };
 use sojourn_store::{ChangeSet, Engine as _, Store, Write};
+use sojourn_testkit::memory;
 use tempfile::TempDir;
 
 fn folder() -> (TempDir, PathBuf) {
@@ -43,7 +44,7 @@ impl Twins {
     async fn new(path: &Path, seed: u64) -> Self {
         let store = Store::sqlite(path).expect("a database");
         // The two worlds draw the same ids.
-        let plain = World::new(Store::memory(), seed).await.store;
+        let plain = World::new(memory::store(), seed).await.store;
         let world = World::new(store, seed).await;
         Self {
             world,

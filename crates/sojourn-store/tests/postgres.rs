@@ -16,6 +16,7 @@ use sojourn_core::{
     testing::SeededRng,
 };
 use sojourn_store::{CommitError, Engine as _, Expect, Store, StoreError, UserFilter, Write};
+use sojourn_testkit::memory;
 
 async fn open(database: &Database) -> Store {
     Store::postgres(&database.url()).await.expect("a database")
@@ -294,7 +295,7 @@ async fn activity_is_stored_within_a_second_and_when_a_node_goes() {
     assert_eq!(database.number(select).await, at(70).as_millis());
     world.store = open(&database).await;
     world.store.record_activity(world.instance, session.id, moment(80));
-    world.store = Store::memory();
+    world.store = memory::store();
     tokio::time::sleep(second).await;
     assert_eq!(database.number(select).await, at(80).as_millis(), "also when it is dropped");
 }

@@ -1,6 +1,6 @@
 //! The application under test, and what a story may do to it from outside.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::Router;
 use serde_json::Value;
@@ -79,11 +79,7 @@ impl TestApp {
     /// It does not start, or is on SQLite, which one process has for itself.
     pub async fn neighbour(&self) -> Self {
         let frame = self.frame.clone();
-        let store = match self.store() {
-            Store::Memory(engine) => Store::Memory(Arc::new(engine.node())),
-            Store::Postgres(_) => frame.home.open().await,
-            Store::Sqlite(_) => panic!("nodes share no SQLite database"),
-        };
+        let store = frame.home.open_beside().await;
         let opened = frame.open_with(store, self.clock.clone(), SeededRng::new(3_000_017), Pins(Vec::new()));
         opened.await.expect("the node starts")
     }

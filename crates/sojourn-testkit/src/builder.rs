@@ -236,7 +236,7 @@ impl Frame {
                 store,
                 master_key: seed::master_key(),
                 clock: Arc::new(clock.clone()),
-                rng: Rng::Seeded(Mutex::new(rng)),
+                rng: Rng::Seeded(Mutex::new(Box::new(rng))),
                 base_url: self.base_url.parse().expect("a URL"),
                 rate_limits: self.rate_limits,
                 exposed: self.exposed,

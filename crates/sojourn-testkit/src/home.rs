@@ -5,14 +5,14 @@ use std::{env, sync::Arc};
 use sojourn_store::Store;
 use tempfile::TempDir;
 
-use crate::postgres::Database;
+use crate::{memory::MemoryEngine, postgres::Database};
 
 const ENGINE: &str = "SOJOURN_TEST_ENGINE";
 
 /// SessionNotOpen with its last clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Home {
-    Memory,
+    Memory(Arc<MemoryEngine>),
     Folder(Arc<TempDir>),
     Server(Arc<Database>),
 }
@@ -23,7 +23,7 @@ impl Home {
     pub(crate) async fn new(real: bool) -> Self {
         let engine = env::var(ENGINE).unwrap_or_default();
         match engine.as_str() {
-            "" | "memory" if !real => Self::Memory,
+            "" | "memory" if !real => Self::Memory(Arc::default()),
             "" | "memory" | "sqlite" => Self::Folder(Arc::new(tempfile::tempdir().expect("a folder"))),
             "postgres" => Self::Server(Arc::new(Database::new().await)),
             other => panic!("{ENGINE} is memory, sqlite or postgres, not {other}"),
@@ -32,14 +32,26 @@ impl Home {
 
     pub(crate) async fn open(&self) -> Store {
         match self {
-            Self::Memory => Store::memory(),
+            Self::Memory(rows) => Store::Dyn(Arc::<MemoryEngine>::clone(rows)),
             Self::Folder(folder) => Store::sqlite(&folder.path().join("sojourn.db")).expect("a database"),
             Self::Server(database) => Store::postgres(&database.url()).await.expect("a database"),
         }
     }
 
+    /// A store of another node on the same rows.
+    ///
+    /// # Panics
+    /// It is SQLite, which one process has for itself.
+    pub(crate) async fn open_beside(&self) -> Store {
+        match self {
+            Self::Memory(rows) => rows.node().into(),
+            Self::Server(_) => self.open().await,
+            Self::Folder(_) => panic!("nodes share no SQLite database"),
+        }
+    }
+
     /// Whether what is stored can be opened again.
     pub(crate) fn survives(&self) -> bool {
-        !matches!(self, Self::Memory)
+        !matches!(self, Self::Memory(_))
     }
 }

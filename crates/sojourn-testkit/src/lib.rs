@@ -23,6 +23,7 @@ mod builder;
 mod clock;
 mod home;
 mod jar;
+pub mod memory;
 #[path = "../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
 mod request;

@@ -11,7 +11,7 @@ use tokio_postgres::{
 
 use super::failure::{Failure, corrupt, failed};
 use crate::{
-    engine::StoreError,
+    error::StoreError,
     sql::{Load, Page, Row, Sql, Unreadable, Value},
 };
 

@@ -3,7 +3,7 @@
 use tokio_postgres::{Error, error::SqlState};
 
 use crate::{
-    engine::{CommitError, StoreError},
+    error::{CommitError, StoreError},
     sql::Unreadable,
 };
 

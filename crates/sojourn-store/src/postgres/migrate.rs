@@ -10,8 +10,8 @@ use super::{
     url::ServerUrl,
 };
 use crate::{
-    database::{Migrated, Schema},
-    engine::StoreError,
+    error::StoreError,
+    schema::{Migrated, Schema},
 };
 
 /// The schema, one step per version. A step is never changed once it was

@@ -12,7 +12,7 @@ use super::{
     tls,
     url::ServerUrl,
 };
-use crate::engine::StoreError;
+use crate::error::StoreError;
 
 /// How long anything may take the server, and anybody waits for it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     activity::{self, Activity, Batch},
     change::{ChangeSet, Write},
-    engine::{CommitError, StoreError},
+    error::{CommitError, StoreError},
     records::policy_of,
     settings_cache::SettingsCache,
     sql::{
@@ -62,7 +62,7 @@ impl Shared {
     pub(super) fn new(pool: Pool) -> Self {
         Self {
             pool,
-            activity: Activity::new(),
+            activity: Activity::default(),
             settings: SettingsCache::default(),
             flushing: tokio::sync::Mutex::default(),
             high_water: AtomicI64::new(i64::MIN),

@@ -4,7 +4,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
 use super::{Engine as _, PostgresEngine, ServerUrl, failure, support};
 use crate::{
-    database::MigrationMode,
+    schema::MigrationMode,
     sql::{Sql, every_statement},
 };
 

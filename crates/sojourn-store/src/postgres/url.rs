@@ -10,7 +10,7 @@ use tokio_postgres::{
 };
 
 use super::failure::told;
-use crate::engine::StoreError;
+use crate::error::StoreError;
 
 /// The address of a PostgreSQL database, such as
 /// `postgres://sojourn@localhost/sojourn`. Printed without user and password.

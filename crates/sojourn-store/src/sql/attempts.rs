@@ -8,7 +8,7 @@ use sojourn_core::{
 };
 
 use super::{Load, Step, json, params, row::document, statements};
-use crate::engine::StoreError;
+use crate::error::StoreError;
 
 statements! { "attempts";
     SIGN_IN = "SELECT document FROM sign_ins WHERE instance_id = $1 AND id = $2";

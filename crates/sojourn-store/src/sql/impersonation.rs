@@ -9,7 +9,7 @@ use super::{
     Row, Unreadable, Value, json,
     row::{document, number},
 };
-use crate::engine::StoreError;
+use crate::error::StoreError;
 
 /// Reads `actor` at `column` and `own_maximum` behind it; none where nobody acts.
 pub(crate) fn read(row: &dyn Row, column: usize) -> Result<Option<Impersonation>, Unreadable> {

@@ -8,7 +8,7 @@ use super::{
     statements,
 };
 use crate::{
-    engine::StoreError,
+    error::StoreError,
     records::{Environment, Instance, SecretKey, SigningKey},
 };
 

@@ -11,7 +11,7 @@ use super::{
     row::{document, parsed, text, time},
     statements, there,
 };
-use crate::{engine::StoreError, memory::COMMITS_KNOWN_FOR, records::OutboxEntry};
+use crate::{change::COMMITS_KNOWN_FOR, error::StoreError, records::OutboxEntry};
 
 statements! { "outbox";
     COMMIT_KNOWN = "SELECT 1 FROM commits WHERE instance_id = $1 AND id = $2";

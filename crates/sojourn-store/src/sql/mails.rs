@@ -3,7 +3,7 @@
 use sojourn_core::id::{InstanceId, MailId};
 
 use super::{Load, Step, json, params, row::document, statements};
-use crate::{engine::StoreError, records::Mail};
+use crate::{error::StoreError, records::Mail};
 
 statements! { "mails";
     MAILS = "SELECT document FROM mails WHERE instance_id = $1 ORDER BY received_at DESC, id DESC LIMIT $2";

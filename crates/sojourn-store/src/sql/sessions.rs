@@ -12,7 +12,7 @@ use super::{
     statements,
 };
 use crate::{
-    engine::StoreError,
+    error::StoreError,
     records::{SessionFilter, SessionOrder, StoredStatus},
 };
 

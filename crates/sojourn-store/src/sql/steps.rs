@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     change::{ChangeSet, Expect, Write},
-    engine::CommitError,
+    error::CommitError,
     outbox,
     records::TicketStatus,
 };

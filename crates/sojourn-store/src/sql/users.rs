@@ -7,7 +7,7 @@ use sojourn_core::{
 
 use super::{Conditions, Load, Page, Row, Step, Unreadable, Want, json, params, row::document, statements};
 use crate::{
-    engine::StoreError,
+    error::StoreError,
     records::{UserFilter, UserOrder, search_text},
 };
 

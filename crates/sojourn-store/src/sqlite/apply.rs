@@ -7,7 +7,7 @@ use super::db;
 use crate::{
     activity::Activity,
     change::ChangeSet,
-    engine::CommitError,
+    error::CommitError,
     sql::steps::{self, Outcome},
 };
 

@@ -8,7 +8,7 @@ use rusqlite::{
 };
 
 use crate::{
-    engine::StoreError,
+    error::StoreError,
     sql::{Change, Load, Page, Row, Sql, Unreadable, Value, translate},
 };
 

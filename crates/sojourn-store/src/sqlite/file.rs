@@ -12,8 +12,8 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags, config::DbConfig};
 
 use super::migrate::{self, migrate, sync_folder};
 use crate::{
-    database::{Migrated, MigrationMode, Schema},
-    engine::StoreError,
+    error::StoreError,
+    schema::{Migrated, MigrationMode, Schema},
 };
 
 /// The schema, one step per version. A step is never changed once it was

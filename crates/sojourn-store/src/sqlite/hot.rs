@@ -284,7 +284,7 @@ mod tests {
         let users = vec![Arc::new(user)];
         let record = ClientRecord { browser, users, sign_in: None, sign_up: None, settings, policy };
 
-        let (hot, activity) = (Hot::new(), Activity::new());
+        let (hot, activity) = (Hot::new(), Activity::default());
         assert_eq!(hot.browser(instance, id, &activity), None);
         hot.keep(hot.quiet(), instance, &record, &activity);
         assert_eq!(hot.browser(instance, id, &activity), Some(record));

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::file::{beside, open_reader};
-use crate::{database::Migrated, engine::StoreError};
+use crate::{error::StoreError, schema::Migrated};
 
 /// What the names of copies have after the file's own; then the number of the
 /// first step that came after.

@@ -14,7 +14,7 @@ use super::{
     file,
 };
 use crate::{
-    engine::StoreError,
+    error::StoreError,
     records::policy_of,
     settings_cache::SettingsCache,
     sql::{Load, Page, instances},

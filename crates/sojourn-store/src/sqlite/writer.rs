@@ -22,7 +22,7 @@ use super::{
 use crate::{
     activity::{Activity, Batch},
     change::ChangeSet,
-    engine::{CommitError, StoreError},
+    error::{CommitError, StoreError},
     sql::{Step, instances, journal, sessions},
 };
 
@@ -370,7 +370,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         let (_jobs, queue) = mpsc::channel();
-        let (activity, hot) = (Arc::new(Activity::new()), Arc::new(Hot::new()));
+        let (activity, hot) = (Arc::new(Activity::default()), Arc::new(Hot::new()));
         let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
         let mut rng = SeededRng::new(3);
         let instance = InstanceId::generate(at(0), &mut rng);
@@ -405,7 +405,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         let (_jobs, queue) = mpsc::channel();
-        let (activity, hot) = (Arc::new(Activity::new()), Arc::new(Hot::new()));
+        let (activity, hot) = (Arc::new(Activity::default()), Arc::new(Hot::new()));
         let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
         let mut rng = SeededRng::new(4);
         let mut outcomes = Vec::new();

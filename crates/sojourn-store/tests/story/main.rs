@@ -12,9 +12,8 @@ mod lists;
 mod postgres;
 mod sessions;
 
-use std::sync::Arc;
-
-use sojourn_store::{CommitError, MemoryEngine, Store};
+use sojourn_store::{CommitError, Store};
+use sojourn_testkit::memory::{self, MemoryEngine};
 
 /// One test per engine for each story.
 macro_rules! stories {
@@ -23,7 +22,7 @@ macro_rules! stories {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $story() {
-                $file::$story(Store::memory()).await;
+                $file::$story(memory::store()).await;
             })*)*
         }
 
@@ -32,7 +31,7 @@ macro_rules! stories {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $story() {
-                $file::$story(Store::Memory(Arc::new(MemoryEngine::default().node()))).await;
+                $file::$story(MemoryEngine::default().node().into()).await;
             })*)*
         }
 

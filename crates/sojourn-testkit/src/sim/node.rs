@@ -9,7 +9,9 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
 };
-use sojourn_store::{ActivityBatch, Engine as _, MemoryEngine};
+use sojourn_store::Engine as _;
+
+use crate::memory::{ActivityBatch, MemoryEngine};
 
 use super::{
     Broken, Plant,

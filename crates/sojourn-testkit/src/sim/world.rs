@@ -17,8 +17,7 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_store::{
-    ChangeSet, Engine as _, Environment, Instance, MemoryEngine, SessionFilter, StoredStatus, Ticket,
-    TicketStatus, Write,
+    ChangeSet, Engine as _, Environment, Instance, SessionFilter, StoredStatus, Ticket, TicketStatus, Write,
 };
 
 use super::{
@@ -29,7 +28,7 @@ use super::{
     step::{Choice, Step, Story},
     truth::{Truth, predicted_end},
 };
-use crate::START;
+use crate::{START, memory::MemoryEngine};
 
 const USERS: u64 = 4;
 pub(super) const BROWSERS: usize = 4;

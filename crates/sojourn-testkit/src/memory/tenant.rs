@@ -17,13 +17,10 @@ use sojourn_core::{
     user::User,
 };
 
-use super::COMMITS_KNOWN_FOR;
-use crate::{
-    engine::StoreError,
-    records::{
-        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
-        StoredStatus, Ticket, UserFilter, UserTime, policy_of, search_text, users_of,
-    },
+use sojourn_store::{
+    ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
+    StoreError, StoredStatus, Ticket, UserFilter,
+    engine_parts::{COMMITS_KNOWN_FOR, UserTime, policy_of, search_text, users_of},
 };
 
 /// The rows of one instance.

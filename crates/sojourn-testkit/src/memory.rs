@@ -12,7 +12,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use sojourn_core::{
@@ -25,23 +24,16 @@ use sojourn_core::{
     sign_in::SignIn,
     sign_up::SignUp,
     test_clock::TestClock,
-    time::{Moment, Timestamp, days},
+    time::{Moment, Timestamp},
     user::User,
 };
 
 use self::tenant::Tenant;
-use crate::{
-    activity::{self, Activity, Batch},
-    change::{ChangeSet, Expect, Write},
-    engine::{CommitError, Engine, StoreError},
-    records::{
-        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
-        policy_of,
-    },
+use sojourn_store::{
+    ChangeSet, ClientRecord, CommitError, Engine, Expect, Instance, Mail, OutboxEntry, SecretKey,
+    SessionFilter, SigningKey, Store, StoreError, Ticket, UserFilter, Write,
+    engine_parts::{Activity, Batch, coarseness, policy_of},
 };
-
-/// How long a commit id is known, so that a lost answer can be settled.
-pub(crate) const COMMITS_KNOWN_FOR: Duration = days(1);
 
 /// One node. The rows are behind one lock; every call sees and leaves one moment.
 #[derive(Debug, Default)]
@@ -74,6 +66,17 @@ struct State {
     high_water: Option<Timestamp>,
 }
 
+/// An empty store in memory that is gone with its last handle.
+pub fn store() -> Store {
+    MemoryEngine::default().into()
+}
+
+impl From<MemoryEngine> for Store {
+    fn from(engine: MemoryEngine) -> Self {
+        Self::Dyn(Arc::new(engine))
+    }
+}
+
 impl MemoryEngine {
     /// A node on these rows that has just started: it knows no activity but what
     /// they hold. Nothing is written by itself: whoever made it says when, with
@@ -82,7 +85,7 @@ impl MemoryEngine {
     pub fn node(&self) -> Self {
         let node = Self {
             state: Arc::clone(&self.state),
-            activity: Some(Activity::new()),
+            activity: Some(Activity::default()),
             closed: AtomicBool::new(false),
         };
         for (id, tenant) in &node.lock().tenants {
@@ -151,7 +154,7 @@ impl MemoryEngine {
     /// Takes over how coarsely activity is written by the settings that were read.
     fn know(&self, instance: InstanceId, tenant: &Tenant) {
         if let (Some(activity), Some((_, settings))) = (&self.activity, tenant.settings.last_key_value()) {
-            activity.set_coarseness(instance, activity::coarseness(settings));
+            activity.set_coarseness(instance, coarseness(settings));
         }
     }
 
@@ -385,6 +388,11 @@ impl Engine for MemoryEngine {
                 }
             }
         }
+    }
+
+    /// Any number of nodes may stand on these rows: [`MemoryEngine::node`].
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn forget_activity(&self, instance: InstanceId) {

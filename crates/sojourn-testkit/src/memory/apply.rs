@@ -13,11 +13,8 @@ use sojourn_core::{
 };
 
 use super::tenant::Tenant;
-use crate::{
-    change::{ChangeSet, Expect, Write},
-    engine::CommitError,
-    outbox,
-    records::{SecretKey, Ticket, TicketStatus},
+use sojourn_store::{
+    ChangeSet, CommitError, Expect, SecretKey, Ticket, TicketStatus, Write, engine_parts::entries,
 };
 
 /// Takes one change back.
@@ -46,7 +43,7 @@ pub(super) fn apply(
     match application.run(changes) {
         Ok(()) => {
             application.tenant.commits.insert(changes.id, changes.at.wall);
-            application.tenant.outbox.extend(outbox::entries(changes));
+            application.tenant.outbox.extend(entries(changes));
             Ok(())
         }
         Err(error) => {

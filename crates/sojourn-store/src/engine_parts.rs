@@ -1,0 +1,8 @@
+//! What an engine outside this crate is made of, so that it means the same as ours.
+
+pub use crate::{
+    activity::{Activity, Batch, coarseness},
+    change::COMMITS_KNOWN_FOR,
+    outbox::entries,
+    records::{UserTime, policy_of, search_text, users_of},
+};

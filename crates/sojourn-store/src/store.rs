@@ -1,0 +1,94 @@
+//! The engine that a process has opened.
+
+use std::{path::Path, sync::Arc};
+
+use sojourn_core::{
+    email::Email,
+    handshake::Handshake,
+    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    policy::Policy,
+    session::Session,
+    settings::Settings,
+    sign_in::SignIn,
+    sign_up::SignUp,
+    test_clock::TestClock,
+    time::{Moment, Timestamp},
+    user::User,
+};
+
+use crate::{
+    change::ChangeSet,
+    engine::{self, Engine, with_every_call},
+    error::{CommitError, StoreError},
+    postgres::{PostgresEngine, ServerUrl},
+    records::{
+        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+    },
+    schema::MigrationMode,
+    sqlite::SqliteEngine,
+};
+
+/// Storage, whichever engine it is. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// Embedded, durable.
+    Sqlite(Arc<SqliteEngine>),
+    /// A server for any number of nodes.
+    Postgres(Arc<PostgresEngine>),
+    /// An engine of a test.
+    Dyn(Arc<dyn engine::DynEngine>),
+}
+
+impl Store {
+    /// Opens the database at `path`, or makes one if there is no file.
+    ///
+    /// # Errors
+    /// The file is no database, is damaged, is newer than this version, or
+    /// cannot be opened. It is left as it is then.
+    pub fn sqlite(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path, MigrationMode::Migrate)?)))
+    }
+
+    /// Connects to a PostgreSQL server by a URL such as
+    /// `postgres://sojourn@localhost/sojourn`, and brings its schema up to this
+    /// version. Call it in a Tokio runtime that lives as long as the store.
+    ///
+    /// How it is encrypted: [`ServerUrl::parse`].
+    ///
+    /// # Errors
+    /// The URL cannot be read, the server is not there, takes no writes, has
+    /// `synchronous_commit=off`, or holds a newer schema or tables of another
+    /// program. Nothing is changed then.
+    pub async fn postgres(url: &str) -> Result<Self, StoreError> {
+        let server = ServerUrl::parse(url)?;
+        Ok(Self::Postgres(Arc::new(PostgresEngine::open(&server, MigrationMode::Migrate).await?)))
+    }
+}
+
+macro_rules! hand_on {
+    (
+        async { $($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }
+        sync { $($(#[$sync_doc:meta])* fn $sync_name:ident($($sync_arg:ident: $sync_type:ty),*) -> $sync_answer:ty;)* }
+    ) => {
+        #[expect(clippy::needless_lifetimes, reason = "some of the calls need it, and all are written alike")]
+        impl Engine for Store {
+            $(async fn $name<'a>(&'a self $(, $arg: $type)*) -> $answer {
+                match self {
+                    Self::Sqlite(engine) => engine.$name($($arg),*).await,
+                    Self::Postgres(engine) => engine.$name($($arg),*).await,
+                    Self::Dyn(engine) => engine.$name($($arg),*).await,
+                }
+            })*
+
+            $(fn $sync_name(&self $(, $sync_arg: $sync_type)*) -> $sync_answer {
+                match self {
+                    Self::Sqlite(engine) => engine.$sync_name($($sync_arg),*),
+                    Self::Postgres(engine) => engine.$sync_name($($sync_arg),*),
+                    Self::Dyn(engine) => engine.$sync_name($($sync_arg),*),
+                }
+            })*
+        }
+    };
+}
+
+with_every_call!(hand_on);
