@@ -1,7 +1,5 @@
 //! What a request writes: data, so that it can be grouped, retried and simulated.
 
-use std::time::Duration;
-
 use sojourn_core::{
     client::{Client, ClientStep},
     event::Event,
@@ -12,14 +10,11 @@ use sojourn_core::{
     sign_in::SignIn,
     sign_up::SignUp,
     test_clock::TestClock,
-    time::{Moment, days},
+    time::Moment,
     user::User,
 };
 
-use crate::records::{Instance, Mail, SecretKey, SigningKey, Ticket};
-
-/// How long a commit id is known, so that a lost answer can be looked up.
-pub const COMMITS_KNOWN_FOR: Duration = days(1);
+use crate::records::{IdempotencyKey, Instance, Mail, SecretKey, SigningKey, Ticket};
 
 /// All that one request changes: applied whole and durably, or refused.
 #[derive(Clone, Debug)]
@@ -90,6 +85,8 @@ pub enum Write {
     AcceptTicket(TicketId),
     /// Pending to revoked, as above.
     RevokeTicket(TicketId),
+    /// What a creation answered; its key must be free.
+    IdempotencyKey(IdempotencyKey),
     /// A mail for the mailbox.
     Mail(Mail),
     /// Removes one mail.

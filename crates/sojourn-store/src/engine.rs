@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -21,7 +21,7 @@ use crate::{
     change::ChangeSet,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
 };
 
@@ -87,8 +87,14 @@ macro_rules! with_every_call {
 
                 /// Mails, newest first; to one address (normalised) or all; at most `limit`.
                 fn mails(instance: InstanceId, to: Option<&'a str>, limit: u32) -> Result<Vec<Mail>, StoreError>;
-                /// Events after `after`, oldest first.
-                fn outbox(instance: InstanceId, after: Option<EventId>, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;
+                /// Events behind the place `after`, or from the first, oldest first.
+                fn outbox(instance: InstanceId, after: Option<u64>, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;
+                /// Notes that a reader is done with the events up to the place `seq`; it never goes back.
+                fn acknowledge_events(instance: InstanceId, reader: &'a str, seq: u64) -> Result<(), StoreError>;
+                /// The place up to which a reader is done; none where it never was.
+                fn acknowledged_events(instance: InstanceId, reader: &'a str) -> Result<Option<u64>, StoreError>;
+                /// What a creation answered that was asked for with a key of this hash.
+                fn idempotency_key(instance: InstanceId, key_hash: [u8; 32]) -> Result<Option<IdempotencyKey>, StoreError>;
 
                 /// Writes all noted activity now: before a clean stop and before changed
                 /// settings take effect.
@@ -103,10 +109,10 @@ macro_rules! with_every_call {
                 /// has it at `wall`; whether it is this holder's now. On the wall clock.
                 fn take_lease(instance: InstanceId, name: &'static str, holder: &'a str, wall: Timestamp, until: Timestamp) -> Result<bool, StoreError>;
 
-                /// Removes what nobody can use any more: attempts, nonces and tickets that
-                /// were over before `before`, and commit ids a day older by the wall, all of them,
-                /// in groups of `limit` rows so that others get in between; returns how many went.
-                fn purge(before: Moment, limit: u32) -> Result<u64, StoreError>;
+                /// Removes what is older than [`crate::retention`] says: attempts, nonces, tickets,
+                /// commit ids, idempotency keys, events and mails, all of them, in groups of
+                /// `limit` rows so that others get in between; returns how many went.
+                fn purge(at: Moment, limit: u32) -> Result<u64, StoreError>;
                 /// Removes up to `limit` sessions that ended at `before` or earlier, with the
                 /// records of their ends; returns how many rows went, 0 when none is left.
                 fn purge_sessions(instance: InstanceId, before: Timestamp, limit: u32) -> Result<u64, StoreError>;

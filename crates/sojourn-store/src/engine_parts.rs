@@ -2,7 +2,7 @@
 
 pub use crate::{
     activity::{Activity, Batch, coarseness},
-    change::COMMITS_KNOWN_FOR,
     outbox::entries,
     records::{UserTime, policy_of, search_text, users_of},
+    retention,
 };

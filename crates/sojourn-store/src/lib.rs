@@ -14,6 +14,7 @@ mod error;
 mod outbox;
 mod postgres;
 mod records;
+mod retention;
 mod schema;
 mod settings_cache;
 mod sql;
@@ -26,7 +27,7 @@ pub use engine::Engine;
 pub use error::{CommitError, StoreError};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
-    ClientRecord, Environment, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
+    ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
     SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
 };
 pub use schema::{Migrated, MigrationMode, Schema};

@@ -5,22 +5,27 @@ use serde_json::{Value, json};
 use sojourn_core::{
     event::Event,
     id::{CommitId, EventId, Randomness},
+    session::Session,
 };
 
-use crate::{change::ChangeSet, records::OutboxEntry};
+use crate::{
+    change::{ChangeSet, Write}, records::OutboxEntry};
 
-/// The entries that a set adds, in order.
+/// The entries that a set adds, in order, without their places.
 pub fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {
     let entry = |(index, event): (usize, &Event)| OutboxEntry {
+        seq: 0,
         id: EventId::generate(changes.at.wall, &mut Derived::new(changes.id, index)),
         at: changes.at.now,
         name: event.name().to_owned(),
-        data: data(event),
+        data: data(event, changes),
     };
     changes.events.iter().enumerate().map(entry).collect()
 }
 
-fn data(event: &Event) -> Value {
+/// What a delivery tells later, when the rows may have gone: facts of a session. A
+/// user is loaded then, as it is by then.
+fn data(event: &Event, changes: &ChangeSet) -> Value {
     match event {
         Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
             json!({"user_id": user_id})
@@ -31,6 +36,10 @@ fn data(event: &Event) -> Value {
         Event::SessionClosed { session_id, user_id, closing } => json!({
             "session_id": session_id,
             "user_id": user_id,
+            "session": changes.writes.iter().find_map(|write| match write {
+                Write::CloseSession(row) if row.id == *session_id => Some(facts(row)),
+                _ => None,
+            }),
             "status": closing.status.as_str(),
             "reason": closing.reason.as_str(),
             "by": closing.by.as_str(),
@@ -40,6 +49,15 @@ fn data(event: &Event) -> Value {
         }),
         Event::SessionSettingsChanged { version } => json!({"version": version}),
     }
+}
+
+fn facts(session: &Session) -> Value {
+    json!({
+        "client_id": session.client_id,
+        "actor": session.impersonation.as_ref().map(|own| &own.actor),
+        "created_at": session.created_at,
+        "last_active_at": session.last_active_at,
+    })
 }
 
 /// Bytes that follow from a commit id, which is random itself. Event ids have

@@ -26,7 +26,7 @@ use sojourn_core::{
     client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -54,10 +54,10 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
     },
     schema::{Migrated, MigrationMode, Schema},
-    sql::{attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
+    sql::{attempts, clients, clock, idempotency, instances, journal, mails, purge, sessions, tickets, users},
 };
 
 /// How often activity is written, and the clock raised.
@@ -146,6 +146,14 @@ impl PostgresEngine {
             sign_up: sign_ups.read(&sign_up)?.pop(),
             newest_settings: settings.read(&newest)?.pop(),
         }))
+    }
+
+    /// Gives a place to every event that has none yet.
+    async fn number_events(&self, instance: InstanceId) -> Result<(), StoreError> {
+        match self.shared.first(&journal::unnumbered(instance)).await? {
+            Some(()) => self.shared.patiently(|| self.shared.number_events(instance)).await,
+            None => Ok(()),
+        }
     }
 
     fn merge(&self, instance: InstanceId, sessions: &mut [Session]) {
@@ -339,16 +347,36 @@ impl Engine for PostgresEngine {
     async fn outbox(
         &self,
         instance: InstanceId,
-        after: Option<EventId>,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
-        if self.shared.first(&journal::unnumbered(instance)).await?.is_some() {
-            self.shared.patiently(|| self.shared.number_events(instance)).await?;
-        }
-        match after {
-            None => self.shared.all(&journal::events(instance, limit)).await,
-            Some(after) => self.shared.all(&journal::events_after(instance, after, limit)).await,
-        }
+        self.number_events(instance).await?;
+        self.shared.all(&journal::events(instance, after.unwrap_or(0), limit)).await
+    }
+
+    async fn acknowledge_events(
+        &self,
+        instance: InstanceId,
+        reader: &str,
+        seq: u64,
+    ) -> Result<(), StoreError> {
+        self.shared.change(&journal::acknowledge(instance, reader, seq)).await.map(drop)
+    }
+
+    async fn acknowledged_events(
+        &self,
+        instance: InstanceId,
+        reader: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        self.shared.first(&journal::acknowledged(instance, reader)).await
+    }
+
+    async fn idempotency_key(
+        &self,
+        instance: InstanceId,
+        key_hash: [u8; 32],
+    ) -> Result<Option<IdempotencyKey>, StoreError> {
+        self.shared.first(&idempotency::get(instance, key_hash)).await
     }
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
@@ -411,16 +439,19 @@ impl Engine for PostgresEngine {
         Ok(gone)
     }
 
-    async fn purge(&self, before: Moment, limit: u32) -> Result<u64, StoreError> {
+    async fn purge(&self, at: Moment, limit: u32) -> Result<u64, StoreError> {
         let limit = limit.max(1);
         let mut removed = 0;
         loop {
             let mut gone = 0;
-            for change in journal::purge(before, limit) {
+            for change in purge::everywhere(at, limit) {
                 gone += self.shared.change(&change).await?;
             }
             for instance in self.shared.all(&instances::all()).await? {
-                gone += self.shared.change(&journal::purge_commits(instance.id, before, limit)).await?;
+                self.number_events(instance.id).await?;
+                for change in purge::of_instance(instance.id, at, limit) {
+                    gone += self.shared.change(&change).await?;
+                }
             }
             if gone == 0 {
                 return Ok(removed);

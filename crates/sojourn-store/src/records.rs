@@ -119,6 +119,19 @@ impl TicketStatus {
     }
 }
 
+/// What a creation answered that was asked for with an `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdempotencyKey {
+    /// SHA-256 of the key, and of whatever tells its owners apart.
+    pub key_hash: [u8; 32],
+    /// SHA-256 of the request: the same key with another one is a mistake.
+    pub request_hash: [u8; 32],
+    /// What is answered again.
+    pub answer: serde_json::Value,
+    /// When it was answered. On the wall.
+    pub created_at: Timestamp,
+}
+
 /// One mail in the development mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
@@ -143,6 +156,8 @@ pub struct Mail {
 /// A recorded event, oldest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxEntry {
+    /// Its place: a cursor for who reads on from there.
+    pub seq: u64,
     /// Its id.
     pub id: EventId,
     /// When it was decided.

@@ -7,10 +7,12 @@ pub(crate) mod attempts;
 pub(crate) mod clients;
 pub(crate) mod clock;
 mod impersonation;
+pub(crate) mod idempotency;
 pub(crate) mod instances;
 pub(crate) mod journal;
 mod list;
 pub(crate) mod mails;
+pub(crate) mod purge;
 pub(crate) mod row;
 pub(crate) mod sessions;
 pub(crate) mod steps;
@@ -118,9 +120,11 @@ pub(crate) fn every_statement() -> impl Iterator<Item = &'static Sql> {
         attempts::ALL,
         clients::ALL,
         clock::ALL,
+        idempotency::ALL,
         instances::ALL,
         journal::ALL,
         mails::ALL,
+        purge::ALL,
         sessions::ALL,
         tickets::ALL,
         users::ALL,

@@ -21,7 +21,7 @@ use sojourn_core::{
     client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -44,11 +44,11 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
         users_of,
     },
     schema::{Migrated, MigrationMode, Schema},
-    sql::{Step, attempts, clients, clock, instances, journal, mails, sessions, tickets, users},
+    sql::{Step, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets, users},
 };
 
 /// How old the schema of the file is.
@@ -310,13 +310,35 @@ impl Engine for SqliteEngine {
     async fn outbox(
         &self,
         instance: InstanceId,
-        after: Option<EventId>,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
-        match after {
-            None => self.readers.all(&journal::events(instance, limit)),
-            Some(after) => self.readers.all(&journal::events_after(instance, after, limit)),
-        }
+        self.readers.all(&journal::events(instance, after.unwrap_or(0), limit))
+    }
+
+    async fn acknowledge_events(
+        &self,
+        instance: InstanceId,
+        reader: &str,
+        seq: u64,
+    ) -> Result<(), StoreError> {
+        self.order(Work::Changes(vec![journal::acknowledge(instance, reader, seq).into()])).await.map(drop)
+    }
+
+    async fn acknowledged_events(
+        &self,
+        instance: InstanceId,
+        reader: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        self.readers.first(&journal::acknowledged(instance, reader))
+    }
+
+    async fn idempotency_key(
+        &self,
+        instance: InstanceId,
+        key_hash: [u8; 32],
+    ) -> Result<Option<IdempotencyKey>, StoreError> {
+        self.readers.first(&idempotency::get(instance, key_hash))
     }
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
@@ -365,10 +387,10 @@ impl Engine for SqliteEngine {
         self.order(Work::Changes(sessions::purge(instance, before, limit).map(Step::from).into())).await
     }
 
-    async fn purge(&self, before: Moment, limit: u32) -> Result<u64, StoreError> {
+    async fn purge(&self, at: Moment, limit: u32) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
-            match self.order(Work::Purge { before, limit: limit.max(1) }).await? {
+            match self.order(Work::Purge { at, limit: limit.max(1) }).await? {
                 0 => return Ok(removed),
                 gone => removed += gone,
             }

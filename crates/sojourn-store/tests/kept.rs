@@ -17,7 +17,7 @@ use sojourn_core::{
     id::{ClientId, SessionId, SignInId, UserId},
     session::ClosedStatus,
     sign_in::SignIn,
-    time::minutes,
+    time::{Moment, minutes},
 };
 use sojourn_store::{ChangeSet, Engine as _, Store, Write};
 use sojourn_testkit::memory;
@@ -158,13 +158,18 @@ impl Twins {
                 ("an attempt goes on", self.world.set(secs).write(Write::SignIn(attempt)))
             }
             _ => {
-                self.world.store.purge(moment(secs), 100).await.expect("purged");
-                self.plain.purge(moment(secs), 100).await.expect("purged");
+                self.world.store.purge(day_after(secs), 100).await.expect("purged");
+                self.plain.purge(day_after(secs), 100).await.expect("purged");
                 return "a purge";
             }
         };
         if self.commit(set).await { step } else { "a refusal" }
     }
+}
+
+/// Attempts stay for a day after they are over.
+fn day_after(secs: i64) -> Moment {
+    moment(secs + 86_400)
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use std::{
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -30,7 +30,7 @@ use sojourn_core::{
 
 use self::tenant::Tenant;
 use sojourn_store::{
-    ChangeSet, ClientRecord, CommitError, Engine, Expect, Instance, Mail, OutboxEntry, SecretKey,
+    ChangeSet, ClientRecord, CommitError, Engine, Expect, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey,
     SessionFilter, SigningKey, Store, StoreError, Ticket, UserFilter, Write,
     engine_parts::{Activity, Batch, coarseness, policy_of},
 };
@@ -361,20 +361,42 @@ impl Engine for MemoryEngine {
     async fn outbox(
         &self,
         instance: InstanceId,
-        after: Option<EventId>,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
         self.list(instance, |tenant| {
-            let start = match after {
-                None => 0,
-                Some(id) => tenant
-                    .outbox
-                    .iter()
-                    .position(|entry| entry.id == id)
-                    .map_or(tenant.outbox.len(), |index| index + 1),
-            };
-            tenant.outbox.iter().skip(start).take(limit as usize).cloned().collect()
+            let behind = tenant.outbox.iter().filter(|entry| entry.seq > after.unwrap_or(0));
+            behind.take(limit as usize).cloned().collect()
         })
+    }
+
+    async fn acknowledge_events(
+        &self,
+        instance: InstanceId,
+        reader: &str,
+        seq: u64,
+    ) -> Result<(), StoreError> {
+        if let Some(tenant) = self.state()?.tenants.get_mut(&instance) {
+            let known = tenant.readers.entry(reader.to_owned()).or_insert(seq);
+            *known = seq.max(*known);
+        }
+        Ok(())
+    }
+
+    async fn acknowledged_events(
+        &self,
+        instance: InstanceId,
+        reader: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        self.read(instance, |tenant| tenant.readers.get(reader).copied())
+    }
+
+    async fn idempotency_key(
+        &self,
+        instance: InstanceId,
+        key_hash: [u8; 32],
+    ) -> Result<Option<IdempotencyKey>, StoreError> {
+        self.read(instance, |tenant| tenant.idempotency_keys.get(&key_hash).cloned())
     }
 
     fn record_activity(&self, instance: InstanceId, session: SessionId, at: Moment) {
@@ -445,12 +467,12 @@ impl Engine for MemoryEngine {
         Ok(state.tenants.get_mut(&instance).map_or(0, |tenant| tenant.purge_sessions(before, limit as usize)))
     }
 
-    async fn purge(&self, before: Moment, limit: u32) -> Result<u64, StoreError> {
+    async fn purge(&self, at: Moment, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.state()?;
         let mut removed = 0;
         for tenant in state.tenants.values_mut() {
             loop {
-                let gone = tenant.purge(before, limit.max(1) as usize);
+                let gone = tenant.purge(at, limit.max(1) as usize);
                 removed += gone;
                 if gone == 0 {
                     break;

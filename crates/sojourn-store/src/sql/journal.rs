@@ -1,17 +1,17 @@
 //! What is written beside the rows themselves: commit ids, events, the
-//! high-water mark of time; and what is thrown away.
+//! high-water mark of time.
 
 use sojourn_core::{
-    id::{CommitId, EventId, InstanceId, Randomness},
-    time::{Moment, Timestamp},
+    id::{CommitId, InstanceId},
+    time::Timestamp,
 };
 
 use super::{
     Change, Load, Row, Step, Unreadable, Want, json, params,
-    row::{document, parsed, text, time},
+    row::{document, number, parsed, text, time},
     statements, there,
 };
-use crate::{change::COMMITS_KNOWN_FOR, error::StoreError, records::OutboxEntry};
+use crate::{error::StoreError, records::OutboxEntry};
 
 statements! { "outbox";
     COMMIT_KNOWN = "SELECT 1 FROM commits WHERE instance_id = $1 AND id = $2";
@@ -19,18 +19,14 @@ statements! { "outbox";
     // SQLite's one writer numbers events. With several writers readers do (docs/decisions/0006):
     // what is not numbered yet goes by the database's clock, which says nothing to any rule.
     INSERT_EVENT = sqlite "INSERT INTO outbox (instance_id, seq, id, at, name, data) SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM outbox WHERE instance_id = $1" postgres "INSERT INTO outbox (instance_id, id, at, name, data, written_at) VALUES ($1, $2, $3, $4, $5, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT))";
-    EVENTS = "SELECT id, at, name, data FROM outbox WHERE instance_id = $1 AND seq > 0 ORDER BY seq LIMIT $2";
-    EVENTS_AFTER = "SELECT id, at, name, data FROM outbox WHERE instance_id = $1 AND seq > (SELECT seq FROM outbox WHERE instance_id = $1 AND id = $3) ORDER BY seq LIMIT $2";
+    EVENTS = "SELECT id, at, name, data, seq FROM outbox WHERE instance_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     UNNUMBERED_EVENT = postgres "SELECT 1 FROM outbox WHERE instance_id = $1 AND seq IS NULL LIMIT 1";
     LOCK_OUTBOX = postgres "SELECT 1 FROM instances WHERE id = $1 FOR UPDATE";
     NUMBER_EVENTS = postgres "UPDATE outbox SET seq = numbered.seq FROM (SELECT next.id, (SELECT COALESCE(MAX(seq), 0) FROM outbox WHERE instance_id = $1) + ROW_NUMBER() OVER (ORDER BY next.written_at, next.id) AS seq FROM (SELECT id, written_at FROM outbox WHERE instance_id = $1 AND seq IS NULL ORDER BY written_at, id LIMIT $2) AS next) AS numbered WHERE outbox.instance_id = $1 AND outbox.id = numbered.id AND outbox.seq IS NULL";
     HIGH_WATER = "SELECT high_water FROM clock WHERE id = 1";
     RAISE_HIGH_WATER = "INSERT INTO clock (id, high_water) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET high_water = excluded.high_water WHERE clock.high_water < excluded.high_water";
-    PURGE_SIGN_INS = "DELETE FROM sign_ins WHERE (instance_id, id) IN (SELECT instance_id, id FROM sign_ins WHERE over_at <= $1 LIMIT $2)";
-    PURGE_SIGN_UPS = "DELETE FROM sign_ups WHERE (instance_id, id) IN (SELECT instance_id, id FROM sign_ups WHERE over_at <= $1 LIMIT $2)";
-    PURGE_HANDSHAKES = "DELETE FROM handshakes WHERE (instance_id, nonce) IN (SELECT instance_id, nonce FROM handshakes WHERE over_at <= $1 LIMIT $2)";
-    PURGE_TICKETS = "DELETE FROM sign_in_tokens WHERE (instance_id, id) IN (SELECT instance_id, id FROM sign_in_tokens WHERE over_at <= $1 LIMIT $2)";
-    PURGE_COMMITS = "DELETE FROM commits WHERE instance_id = $1 AND id IN (SELECT id FROM commits WHERE instance_id = $1 AND id < $2 ORDER BY id LIMIT $3)";
+    ACKNOWLEDGE = "INSERT INTO outbox_readers (instance_id, name, seq) VALUES ($1, $2, $3) ON CONFLICT (instance_id, name) DO UPDATE SET seq = excluded.seq WHERE outbox_readers.seq < excluded.seq";
+    ACKNOWLEDGED = "SELECT seq FROM outbox_readers WHERE instance_id = $1 AND name = $2";
 }
 
 pub(crate) fn is_known(instance: InstanceId, id: CommitId) -> Load<(), 2> {
@@ -49,6 +45,7 @@ pub(crate) fn insert_event(instance: InstanceId, entry: &OutboxEntry) -> Result<
 
 fn entry(row: &dyn Row) -> Result<OutboxEntry, Unreadable> {
     Ok(OutboxEntry {
+        seq: number(row, 4)?,
         id: parsed(row, 0)?,
         at: time(row, 1)?,
         name: text(row, 2)?.to_owned(),
@@ -56,14 +53,23 @@ fn entry(row: &dyn Row) -> Result<OutboxEntry, Unreadable> {
     })
 }
 
-/// The first events, oldest first.
-pub(crate) fn events(instance: InstanceId, limit: u32) -> Load<OutboxEntry, 2> {
-    Load { sql: &EVENTS, params: params![instance, limit], read: entry }
+/// Events behind the place `after`, oldest first.
+pub(crate) fn events(instance: InstanceId, after: u64, limit: u32) -> Load<OutboxEntry, 3> {
+    Load { sql: &EVENTS, params: params![instance, after, limit], read: entry }
 }
 
-/// Events after one, oldest first.
-pub(crate) fn events_after(instance: InstanceId, after: EventId, limit: u32) -> Load<OutboxEntry, 3> {
-    Load { sql: &EVENTS_AFTER, params: params![instance, limit, after], read: entry }
+/// Notes that a reader is done with the events up to the place `seq`.
+pub(crate) fn acknowledge(instance: InstanceId, reader: &str, seq: u64) -> Change<3> {
+    Change { sql: &ACKNOWLEDGE, params: params![instance, reader.to_owned(), seq] }
+}
+
+/// Up to where a reader is done.
+pub(crate) fn acknowledged(instance: InstanceId, reader: &str) -> Load<u64, 2> {
+    Load {
+        sql: &ACKNOWLEDGED,
+        params: params![instance, reader.to_owned()],
+        read: |row| number(row, 0),
+    }
 }
 
 /// Whether there are events without a number.
@@ -87,25 +93,4 @@ pub(crate) fn high_water() -> Load<Timestamp, 0> {
 
 pub(crate) fn raise_high_water(now: Timestamp) -> Change<1> {
     Change { sql: &RAISE_HIGH_WATER, params: params![now] }
-}
-
-/// Removes up to `limit` rows of each kind that were over before `before`.
-pub(crate) fn purge(before: Moment, limit: u32) -> [Change<2>; 4] {
-    [&PURGE_SIGN_INS, &PURGE_SIGN_UPS, &PURGE_HANDSHAKES, &PURGE_TICKETS]
-        .map(|sql| Change { sql, params: params![before.now, limit] })
-}
-
-/// Removes up to `limit` commit ids that need not be known any more.
-pub(crate) fn purge_commits(instance: InstanceId, before: Moment, limit: u32) -> Change<3> {
-    let oldest_known = CommitId::generate(before.wall - COMMITS_KNOWN_FOR, &mut Least);
-    Change { sql: &PURGE_COMMITS, params: params![instance, oldest_known, limit] }
-}
-
-/// The least id of a second: ids sort by the second they were made in.
-struct Least;
-
-impl Randomness for Least {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
 }

@@ -5,7 +5,7 @@
 use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
 use super::{
-    Change, Sql, Value, attempts, clients, clock, instances, journal, mails, sessions, tickets, users,
+    Change, Sql, Value, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets, users,
 };
 use crate::{
     change::{ChangeSet, Expect, Write},
@@ -172,6 +172,7 @@ impl Steps<'_> {
             Write::InsertTicket(row) => tickets::insert(instance, row)?,
             Write::AcceptTicket(id) => tickets::set_status(instance, *id, TicketStatus::Accepted, at),
             Write::RevokeTicket(id) => tickets::set_status(instance, *id, TicketStatus::Revoked, at),
+            Write::IdempotencyKey(key) => idempotency::insert(instance, key)?,
             Write::Mail(row) => mails::insert(instance, row)?,
             Write::DeleteMail(id) => mails::delete(instance, *id),
             Write::ClearMails => mails::clear(instance),

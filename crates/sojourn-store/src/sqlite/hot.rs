@@ -209,6 +209,7 @@ impl Hot {
             | Write::InsertTicket(_)
             | Write::AcceptTicket(_)
             | Write::RevokeTicket(_)
+            | Write::IdempotencyKey(_)
             | Write::Mail(_)
             | Write::DeleteMail(_)
             | Write::ClearMails

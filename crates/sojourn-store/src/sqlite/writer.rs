@@ -23,7 +23,7 @@ use crate::{
     activity::{Activity, Batch},
     change::ChangeSet,
     error::{CommitError, StoreError},
-    sql::{Step, instances, journal, sessions},
+    sql::{Step, instances, journal, purge, sessions},
 };
 
 /// Most jobs of one commit: bounds how long the first waits for the last.
@@ -57,7 +57,7 @@ pub(super) enum Work {
     FlushActivity,
     RaiseHighWater(Timestamp),
     Purge {
-        before: Moment,
+        at: Moment,
         limit: u32,
     },
     /// Statements that may be repeated, in one savepoint.
@@ -278,14 +278,15 @@ impl Writer {
             Work::Commit(changes) => {
                 self.in_savepoint(|| apply(&self.db, &self.activity, changes)).map(|()| 0)
             }
-            Work::Purge { before, limit } => self.in_savepoint(|| {
+            Work::Purge { at, limit } => self.in_savepoint(|| {
                 let mut removed = 0;
-                for change in journal::purge(*before, *limit) {
+                for change in purge::everywhere(*at, *limit) {
                     removed += db::change(&self.db, &change)?;
                 }
                 for instance in db::all(&self.db, &instances::all())? {
-                    let change = journal::purge_commits(instance.id, *before, *limit);
-                    removed += db::change(&self.db, &change)?;
+                    for step in purge::of_instance(instance.id, *at, *limit) {
+                        removed += db::rows(&self.db, step.sql, &step.params)?;
+                    }
                 }
                 Ok(removed as u64)
             }),

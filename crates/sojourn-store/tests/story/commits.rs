@@ -7,7 +7,7 @@ use sojourn_core::{
     id::CommitId,
     session::{ClosedStatus, Ending},
 };
-use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
+use sojourn_store::{CommitError, Engine as _, IdempotencyKey, Store, StoreError, Write};
 
 use crate::{
     common::{World, at, closed, moment},
@@ -79,12 +79,82 @@ pub async fn events_are_told_in_order_after_a_cursor(store: Store) {
     assert_eq!(
         all[2].data,
         serde_json::json!({
-            "session_id": session.id, "user_id": ada.id, "status": "removed",
+            "session_id": session.id, "user_id": ada.id,
+            "session": {"client_id": client, "actor": null, "created_at": at(3), "last_active_at": at(3)},
+            "status": "removed",
             "reason": "signed_out", "by": "user", "at": at(4), "deadline_at": at(3) + sojourn_core::time::days(7), "settings_version": 1,
         })
     );
-    assert_eq!(outbox(Some(all[0].id), 1).await, all[1..2]);
-    assert_eq!(outbox(Some(all[2].id), 9).await, []);
+    assert_eq!(outbox(Some(all[0].seq), 1).await, all[1..2]);
+    assert_eq!(outbox(Some(all[2].seq), 9).await, []);
+}
+
+pub async fn a_reader_goes_on_where_it_was_done(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    for secs in 2..6 {
+        let set = world.set(secs).event(Event::UserUpdated(ada.id));
+        world.commit(set).await.expect("told");
+    }
+    let (store, instance) = (world.store.clone(), world.instance);
+    let read = async || {
+        let done = store.acknowledged_events(instance, "webhooks").await.expect("a load");
+        store.outbox(instance, done, 2).await.expect("a load")
+    };
+    let first = read().await;
+    assert_eq!(first, read().await, "what is not acknowledged is read again");
+    store.acknowledge_events(instance, "webhooks", first[1].seq).await.expect("noted");
+    let second = read().await;
+    assert_eq!(second.iter().map(|entry| entry.at).collect::<Vec<_>>(), [at(4), at(5)]);
+    store.acknowledge_events(instance, "webhooks", second[1].seq).await.expect("noted");
+    store.acknowledge_events(instance, "webhooks", first[0].seq).await.expect("it never goes back");
+    assert_eq!(read().await, []);
+    assert_eq!(store.acknowledged_events(instance, "audit").await.expect("a load"), None);
+}
+
+pub async fn events_stay_for_a_week_and_places_go_on(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    let day = 86_400;
+    for secs in [2, 3, 2 * day] {
+        let set = world.set(secs).event(Event::UserUpdated(ada.id));
+        world.commit(set).await.expect("told");
+    }
+    let (store, instance) = (world.store.clone(), world.instance);
+    let times = async || {
+        let entries = store.outbox(instance, None, 9).await.expect("a load");
+        entries.iter().map(|entry| (entry.seq, entry.at)).collect::<Vec<_>>()
+    };
+    // None of it was read before: in PostgreSQL it has no place yet.
+    store.purge(moment(2 + 7 * day), 1).await.expect("purged");
+    assert_eq!(times().await, [(1, at(2)), (2, at(3)), (3, at(2 * day))]);
+    store.purge(moment(5 + 7 * day), 1).await.expect("purged");
+    assert_eq!(times().await, [(3, at(2 * day))]);
+    store.purge(moment(90 * day), 1).await.expect("purged");
+    let set = world.set(91 * day).event(Event::UserUpdated(ada.id));
+    world.commit(set).await.expect("told");
+    assert_eq!(times().await, [(3, at(2 * day)), (4, at(91 * day))]);
+}
+
+pub async fn an_idempotency_key_is_taken_once_for_a_day(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let key = IdempotencyKey {
+        key_hash: [1; 32],
+        request_hash: [2; 32],
+        answer: serde_json::json!({"id": "user_1", "name": "Zoë"}),
+        created_at: at(5),
+    };
+    let (store, instance) = (world.store.clone(), world.instance);
+    assert_eq!(store.idempotency_key(instance, key.key_hash).await.expect("a load"), None);
+    world.put(5, Write::IdempotencyKey(key.clone())).await.expect("a new key");
+    let again = world.put(6, Write::IdempotencyKey(key.clone())).await;
+    assert!(is_conflict(&again), "{again:?}");
+    store.purge(moment(4 + 86_400), 9).await.expect("purged");
+    let known = store.idempotency_key(instance, key.key_hash).await.expect("a load");
+    assert_eq!(known, Some(key.clone()));
+    store.purge(moment(5 + 86_400), 9).await.expect("purged");
+    assert_eq!(store.idempotency_key(instance, key.key_hash).await.expect("a load"), None);
+    world.put(86_410, Write::IdempotencyKey(key)).await.expect("free again");
 }
 
 pub async fn the_high_water_mark_only_rises(store: Store) {

@@ -75,6 +75,9 @@ stories! {
         a_set_is_applied_whole_or_not_at_all
         a_set_applied_twice_is_applied_once
         events_are_told_in_order_after_a_cursor
+        a_reader_goes_on_where_it_was_done
+        events_stay_for_a_week_and_places_go_on
+        an_idempotency_key_is_taken_once_for_a_day
         the_high_water_mark_only_rises
         a_closed_store_answers_nothing;
     attempts:
@@ -82,6 +85,7 @@ stories! {
         a_ticket_remembers_who_will_act_as_the_account
         what_is_over_is_purged
         mails_come_newest_first_and_go
+        mails_stay_for_a_month_but_for_a_thousand
         attempts_and_handshakes_come_back;
     clock:
         a_test_clock_comes_back_and_is_moved_by_one_at_a_time

@@ -14,7 +14,7 @@ use sojourn_core::{
 
 use super::tenant::Tenant;
 use sojourn_store::{
-    ChangeSet, CommitError, Expect, SecretKey, Ticket, TicketStatus, Write, engine_parts::entries,
+    ChangeSet, CommitError, Expect, OutboxEntry, SecretKey, Ticket, TicketStatus, Write, engine_parts::entries,
 };
 
 /// Takes one change back.
@@ -43,7 +43,10 @@ pub(super) fn apply(
     match application.run(changes) {
         Ok(()) => {
             application.tenant.commits.insert(changes.id, changes.at.wall);
-            application.tenant.outbox.extend(entries(changes));
+            for entry in entries(changes) {
+                let seq = application.tenant.outbox.last().map_or(0, |last| last.seq) + 1;
+                application.tenant.outbox.push(OutboxEntry { seq, ..entry });
+            }
             Ok(())
         }
         Err(error) => {
@@ -154,6 +157,7 @@ impl Application<'_> {
             }
             Write::AcceptTicket(id) => self.ticket(changes, *id, TicketStatus::Accepted),
             Write::RevokeTicket(id) => self.ticket(changes, *id, TicketStatus::Revoked),
+            Write::IdempotencyKey(key) => unless(put!(self.idempotency_keys[key.key_hash] = key.clone())),
             Write::Mail(mail) => unless(put!(self.mails[mail.id] = mail.clone())),
             Write::DeleteMail(id) => {
                 put!(self.mails.remove(*id));

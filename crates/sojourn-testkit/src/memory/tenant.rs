@@ -6,7 +6,7 @@ use sojourn_core::{
     client::{Client, ClientWithSessions},
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, EventId, MailId, Randomness, SessionId, SignInId, SignUpId, TicketId, UserId},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -18,9 +18,9 @@ use sojourn_core::{
 };
 
 use sojourn_store::{
-    ClientRecord, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
+    ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
     StoreError, StoredStatus, Ticket, UserFilter,
-    engine_parts::{COMMITS_KNOWN_FOR, UserTime, policy_of, search_text, users_of},
+    engine_parts::{UserTime, policy_of, retention, search_text, users_of},
 };
 
 /// The rows of one instance.
@@ -43,8 +43,11 @@ pub(super) struct Tenant {
     pub(super) handshakes: BTreeMap<[u8; 32], Handshake>,
     pub(super) tickets: BTreeMap<TicketId, Ticket>,
     pub(super) tickets_by_hash: BTreeMap<[u8; 32], TicketId>,
+    pub(super) idempotency_keys: BTreeMap<[u8; 32], IdempotencyKey>,
     pub(super) mails: BTreeMap<MailId, Mail>,
     pub(super) outbox: Vec<OutboxEntry>,
+    /// How far each reader of the outbox has come.
+    pub(super) readers: BTreeMap<String, u64>,
     /// With the time on the wall.
     pub(super) commits: BTreeMap<CommitId, Timestamp>,
     pub(super) test_clock: TestClock,
@@ -179,16 +182,49 @@ impl Tenant {
         gone
     }
 
-    /// Removes up to `limit` rows that were over before `before`.
-    pub(super) fn purge(&mut self, before: Moment, limit: usize) -> u64 {
-        let Moment { now: before, wall } = before;
+    /// Removes up to `limit` rows of each kind that are older than they are kept.
+    pub(super) fn purge(&mut self, at: Moment, limit: usize) -> u64 {
+        let (before, wall) = (at.now - retention::ATTEMPTS, at.wall);
         let mut removed = remove(&mut self.sign_ins, limit, |row| row.abandon_at() <= before);
         removed += remove(&mut self.sign_ups, limit, |row| row.abandon_at() <= before);
         removed += remove(&mut self.handshakes, limit, |row| row.expires_at <= before);
         removed += remove(&mut self.tickets, limit, |row| row.expires_at <= before);
         let Self { tickets, tickets_by_hash, .. } = self;
         tickets_by_hash.retain(|_, id| tickets.contains_key(id));
-        removed + remove(&mut self.commits, limit, |at| *at + COMMITS_KNOWN_FOR <= wall)
+        removed += remove(&mut self.commits, limit, |at| *at + retention::COMMIT_IDS <= wall);
+        removed += remove(&mut self.idempotency_keys, limit, |key| {
+            key.created_at + retention::IDEMPOTENCY_KEYS <= wall
+        });
+        removed += remove(&mut self.mails, limit, |mail| mail.received_at + retention::MAILS <= at.now);
+        let mut newest: Vec<_> = self.mails.values().map(|mail| (mail.received_at, mail.id)).collect();
+        newest.sort_unstable_by(|one, other| other.cmp(one));
+        for (_, id) in newest.iter().skip(retention::NEWEST_MAILS as usize).take(limit) {
+            removed += u64::from(self.mails.remove(id).is_some());
+        }
+        removed + self.purge_events(wall, limit)
+    }
+
+    /// Places go on from the newest event, which therefore stays.
+    fn purge_events(&mut self, wall: Timestamp, limit: usize) -> u64 {
+        let least = EventId::generate(wall - retention::EVENTS, &mut Zeros);
+        let newest = self.outbox.last().map(|entry| entry.id);
+        let mut left = limit;
+        let before = self.outbox.len();
+        self.outbox.retain(|entry| {
+            let goes = left > 0 && entry.id < least && Some(entry.id) != newest;
+            left -= usize::from(goes);
+            !goes
+        });
+        (before - self.outbox.len()) as u64
+    }
+}
+
+/// Makes the least id of a second.
+struct Zeros;
+
+impl Randomness for Zeros {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(0);
     }
 }
 
