@@ -4,5 +4,4 @@ pub use crate::{
     activity::{Activity, Batch, coarseness},
     outbox::entries,
     records::{UserTime, policy_of, search_text, users_of},
-    retention,
 };

@@ -1,5 +1,7 @@
 //! Why storage did not do what it was asked.
 
+use sojourn_core::id::CommitId;
+
 /// Storage failed; the request cannot be answered, and nothing was changed by
 /// it unless [`crate::Engine::was_committed`] says so.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +63,15 @@ pub enum CommitError {
     /// An identifier belongs to another user already.
     #[error("{0} belongs to another user")]
     Taken(&'static str),
-    /// Storage failed; whether the set was applied is not known.
+    /// The answer to COMMIT was not received, and the commit id could not be looked up:
+    /// the set is applied, or will be, or never. [`crate::Engine::was_committed`] says
+    /// so once the database answers again; committing the same set finds out as well.
+    #[error("the database did not say whether {commit_id} was applied")]
+    OutcomeUnknown {
+        /// The id of the set.
+        commit_id: CommitId,
+    },
+    /// Storage failed; the set was not applied.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

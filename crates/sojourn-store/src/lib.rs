@@ -14,7 +14,7 @@ mod error;
 mod outbox;
 mod postgres;
 mod records;
-mod retention;
+pub mod retention;
 mod schema;
 mod settings_cache;
 mod sql;
@@ -27,8 +27,8 @@ pub use engine::Engine;
 pub use error::{CommitError, StoreError};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
-    ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
-    SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
+    ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
+    SessionOrder, SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
 };
 pub use schema::{Migrated, MigrationMode, Schema};
 pub use sqlite::SqliteEngine;

@@ -9,7 +9,9 @@ use sojourn_core::{
 };
 
 use crate::{
-    change::{ChangeSet, Write}, records::OutboxEntry};
+    change::{ChangeSet, Write},
+    records::OutboxEntry,
+};
 
 /// The entries that a set adds, in order, without their places.
 pub fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {

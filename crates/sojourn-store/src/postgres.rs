@@ -43,9 +43,9 @@ use tokio::{
 };
 
 use self::{
-    connection::{ONE_MOMENT, Reply, Request},
+    connection::{Begin, Reply, Request},
     failure::Failure,
-    pool::PATIENCE,
+    pool::QUERY_TIMEOUT,
     shared::Shared,
 };
 use crate::{
@@ -54,10 +54,13 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
+        Ticket, UserFilter,
     },
     schema::{Migrated, MigrationMode, Schema},
-    sql::{attempts, clients, clock, idempotency, instances, journal, mails, purge, sessions, tickets, users},
+    sql::{
+        attempts, clients, clock, idempotency, instances, journal, mails, purge, sessions, tickets, users,
+    },
 };
 
 /// How often activity is written, and the clock raised.
@@ -67,13 +70,14 @@ const TIDY_EVERY: u32 = 30;
 
 /// How old the schema on the server is.
 pub(crate) async fn schema(server: &ServerUrl) -> Result<Schema, StoreError> {
-    let connection = pool::first_connection(&pool::pool(server)?, server).await?;
-    migrate::schema(&connection, server).await
+    let (pool, _) = pool::open(server).await?;
+    migrate::schema(&pool::first_connection(&pool, server).await?, server).await
 }
 
 /// Brings the schema on the server up to this version.
 pub(crate) async fn migrate(server: &ServerUrl) -> Result<Migrated, StoreError> {
-    let mut connection = pool::first_connection(&pool::pool(server)?, server).await?;
+    let (pool, _) = pool::open(server).await?;
+    let mut connection = pool::first_connection(&pool, server).await?;
     migrate::bring_up(&mut connection, server).await
 }
 
@@ -88,14 +92,14 @@ pub struct PostgresEngine {
 impl PostgresEngine {
     /// Connects to the server, and brings its schema up to this version if it may.
     pub(crate) async fn open(server: &ServerUrl, older: MigrationMode) -> Result<Self, StoreError> {
-        let pool = pool::pool(server)?;
+        let (pool, session) = pool::open(server).await?;
         let mut first = pool::first_connection(&pool, server).await?;
         match older {
             MigrationMode::Migrate => drop(migrate::bring_up(&mut first, server).await?),
             MigrationMode::Refuse => migrate::expect_current(&first, server).await?,
         }
         drop(first);
-        let shared = Arc::new(Shared::new(pool));
+        let shared = Arc::new(Shared::new(pool, session));
         for instance in shared.all(&instances::all()).await? {
             if let Some(settings) = shared.all(&instances::settings(instance.id)).await?.last() {
                 shared.activity.set_coarseness(instance.id, activity::coarseness(settings));
@@ -120,13 +124,13 @@ impl PostgresEngine {
         let sign_up = attempts::sign_up_of_client(instance, id);
         let newest = instances::newest_settings(instance);
         let requests = [
-            Request::Control(ONE_MOMENT),
-            Request::Statement(connection.prepare(client.sql).await?, &client.params),
-            Request::Statement(connection.prepare(sessions.sql).await?, &sessions.params),
-            Request::Statement(connection.prepare(users.sql).await?, &users.params),
-            Request::Statement(connection.prepare(sign_in.sql).await?, &sign_in.params),
-            Request::Statement(connection.prepare(sign_up.sql).await?, &sign_up.params),
-            Request::Statement(connection.prepare(newest.sql).await?, &newest.params),
+            Request::Begin(Begin::Read),
+            connection.statement(client.sql, &client.params).await?,
+            connection.statement(sessions.sql, &sessions.params).await?,
+            connection.statement(users.sql, &users.params).await?,
+            connection.statement(sign_in.sql, &sign_in.params).await?,
+            connection.statement(sign_up.sql, &sign_up.params).await?,
+            connection.statement(newest.sql, &newest.params).await?,
             Request::Control("COMMIT"),
         ];
         let replies: Vec<Reply> = connection.send(&requests).await?.into_iter().collect::<Result<_, _>>()?;
@@ -468,7 +472,7 @@ impl Engine for PostgresEngine {
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((stop, keeper)) = stop {
             drop(stop);
-            if timeout(PATIENCE, keeper).await.is_err() {
+            if timeout(QUERY_TIMEOUT, keeper).await.is_err() {
                 tracing::warn!("the last activity was still being written");
             }
         }

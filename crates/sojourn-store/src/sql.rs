@@ -6,8 +6,8 @@
 pub(crate) mod attempts;
 pub(crate) mod clients;
 pub(crate) mod clock;
-mod impersonation;
 pub(crate) mod idempotency;
+mod impersonation;
 pub(crate) mod instances;
 pub(crate) mod journal;
 mod list;

@@ -44,8 +44,8 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
-        users_of,
+        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
+        Ticket, UserFilter, users_of,
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{Step, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets, users},

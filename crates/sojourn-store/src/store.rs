@@ -22,7 +22,8 @@ use crate::{
     error::{CommitError, StoreError},
     postgres::{PostgresEngine, ServerUrl},
     records::{
-        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey, Ticket, UserFilter,
+        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
+        Ticket, UserFilter,
     },
     schema::MigrationMode,
     sqlite::SqliteEngine,

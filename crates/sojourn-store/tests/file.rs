@@ -123,7 +123,7 @@ async fn a_newer_schema_is_refused_with_both_numbers() {
     db.execute("UPDATE schema_version SET version = 99", []).expect("changed");
     drop(db);
     match Store::sqlite(&path) {
-        Err(StoreError::NewerSchema { found: 99, known: 3 }) => {}
+        Err(StoreError::NewerSchema { found: 99, known: 4 }) => {}
         other => panic!("{other:?}"),
     }
 }

@@ -8,7 +8,7 @@ mod postgres;
 use std::{cell::Cell, time::Duration};
 
 use common::{World, at, closed, moment};
-use postgres::Database;
+use postgres::{Database, Server, connect};
 use sojourn_core::{
     event::Event,
     id::{EventId, InstanceId},
@@ -54,7 +54,7 @@ async fn a_newer_schema_and_tables_of_others_are_refused() {
     open(&database).await.close().await.expect("closed");
     database.run("UPDATE schema_version SET version = 99").await;
     match Store::postgres(&database.url()).await {
-        Err(StoreError::NewerSchema { found: 99, known: 3 }) => {}
+        Err(StoreError::NewerSchema { found: 99, known: 4 }) => {}
         other => panic!("{other:?}"),
     }
     let database = Database::new().await;
@@ -226,7 +226,7 @@ async fn a_decision_waits_for_settings_that_are_being_changed() {
     let mut world = World::new(open(&database).await, 1).await;
     let ada = world.user("Ada", 1).await;
     // Another node is about to commit the next settings.
-    let other = postgres::connect(&database.url()).await;
+    let other = connect(&database.url()).await;
     let begin = "BEGIN; SELECT 1 FROM settings WHERE version = 1 FOR UPDATE; INSERT INTO settings SELECT instance_id, 2, document FROM settings";
     other.batch_execute(begin).await.expect("under way");
     let rests_on_them = world.set(3).expect(Expect::Settings(1)).event(Event::UserUpdated(ada.id));
@@ -400,4 +400,42 @@ async fn text_that_postgresql_cannot_hold_is_no_failure() {
     let filter = UserFilter { query: Some("\0".to_owned()), limit: 9, ..UserFilter::default() };
     let (found, _) = world.store.users(world.instance, filter).await.expect("a load");
     assert_eq!(found, [odd]);
+}
+
+/// A standby that has to have everything, and is not there: COMMIT is not answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_commit_without_an_answer_has_an_unknown_outcome() {
+    let server = Server::start(false);
+    let store = Store::postgres(&server.url()).await.expect("a database");
+    let mut world = World::new(store, 1).await;
+    let operator = connect(&server.url()).await;
+    let wait_for = async |standby: &str| {
+        let setting = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
+        operator.batch_execute(&setting).await.expect("set");
+        operator.batch_execute("SELECT pg_reload_conf()").await.expect("loaded");
+        // Each process reads it when it is told to; the one that waits for standbys last.
+        let mut found = None;
+        while found.as_deref() != Some(standby) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let row = operator.query_one("SHOW synchronous_standby_names", &[]).await.expect("a row");
+            found = Some(row.get::<_, String>(0));
+        }
+    };
+    wait_for("gone").await;
+    let ada = world.new_user("Ada", 1);
+    let set = world.set(1).write(Write::User(ada.clone()));
+    let outcome = world.commit(set.clone()).await;
+    assert!(
+        matches!(outcome, Err(CommitError::OutcomeUnknown { commit_id }) if commit_id == set.id),
+        "{outcome:?}"
+    );
+    // A set that is refused needs no COMMIT, and has no unknown outcome.
+    let mut bob = world.new_user("Bob", 2);
+    bob.version = 7;
+    let stale = world.put(2, Write::User(bob)).await;
+    assert!(matches!(stale, Err(CommitError::Conflict)), "{stale:?}");
+    wait_for("").await;
+    world.commit(set.clone()).await.expect("the same set finds out");
+    assert!(world.store.was_committed(world.instance, set.id).await.expect("a load"));
+    assert_eq!(world.load_user(ada.id).await.version, 1);
 }

@@ -30,8 +30,8 @@ use sojourn_core::{
 
 use self::tenant::Tenant;
 use sojourn_store::{
-    ChangeSet, ClientRecord, CommitError, Engine, Expect, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey,
-    SessionFilter, SigningKey, Store, StoreError, Ticket, UserFilter, Write,
+    ChangeSet, ClientRecord, CommitError, Engine, Expect, IdempotencyKey, Instance, Mail, OutboxEntry,
+    SecretKey, SessionFilter, SigningKey, Store, StoreError, Ticket, UserFilter, Write,
     engine_parts::{Activity, Batch, coarseness, policy_of},
 };
 

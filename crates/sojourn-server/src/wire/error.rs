@@ -121,6 +121,7 @@ codes! {
     SettingPinned "setting_pinned" CONFLICT "The setting is pinned";
     // Ours
     ServiceUnavailable "service_unavailable" SERVICE_UNAVAILABLE "Cannot answer now";
+    OutcomeUnknown "outcome_unknown" SERVICE_UNAVAILABLE "Whether it was done is not known";
     InternalError "internal_clerk_error" INTERNAL_SERVER_ERROR "Something went wrong on our side";
 }
 
@@ -312,6 +313,13 @@ impl From<CommitError> for ApiError {
             }
             CommitError::Taken(name) => Self::param(ErrorCode::FormIdentifierExists, name)
                 .message(format!("That {name} is taken. Please try another.")),
+            CommitError::OutcomeUnknown { .. } => {
+                let mut answer = Self::new(ErrorCode::OutcomeUnknown).why(
+                    "The database did not say whether the change was made. Read what it was about to find out, or send the same request again with the same Idempotency-Key.",
+                );
+                answer.0.cause = Some(error.to_string());
+                answer
+            }
             CommitError::Store(error) => error.into(),
         }
     }

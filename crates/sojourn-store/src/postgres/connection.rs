@@ -1,15 +1,19 @@
-//! Runs statements on a connection: prepared once, and sent without waiting in between.
+//! Runs statements on a connection: prepared once where the connection keeps that,
+//! and sent without waiting in between.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, pin::pin};
 
 use deadpool_postgres::Object;
-use futures_util::future::join_all;
+use futures_util::{TryStreamExt as _, future::join_all};
 use tokio_postgres::{
     Row as PgRow, Statement,
     types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
 };
 
-use super::failure::{Failure, corrupt, failed};
+use super::{
+    failure::{Failure, corrupt, failed},
+    pool::Session,
+};
 use crate::{
     error::StoreError,
     sql::{Load, Page, Row, Sql, Unreadable, Value},
@@ -18,6 +22,20 @@ use crate::{
 /// Most statements that are sent before the first answer is read: their
 /// futures are polled in order, which decides the order on the wire.
 const UNDER_WAY: usize = 24;
+
+impl Value {
+    /// How it is sent where the server was not asked what it wants.
+    const fn kind(&self) -> Type {
+        match self {
+            // The server looks where it stands.
+            Self::Null => Type::UNKNOWN,
+            Self::Int(_) => Type::INT8,
+            Self::Bool(_) => Type::BOOL,
+            Self::Text(_) => Type::TEXT,
+            Self::Hash(_) | Self::Blob(_) => Type::BYTEA,
+        }
+    }
+}
 
 impl ToSql for Value {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
@@ -37,7 +55,7 @@ impl ToSql for Value {
     }
 
     fn accepts(kind: &Type) -> bool {
-        [Type::INT8, Type::BOOL, Type::TEXT, Type::BYTEA].contains(kind)
+        [Type::INT8, Type::BOOL, Type::TEXT, Type::BYTEA, Type::UNKNOWN].contains(kind)
     }
 
     to_sql_checked!();
@@ -60,6 +78,7 @@ impl Row for PgRow {
 /// A connection in use. One that is left in the middle of something is not used again.
 pub(super) struct Connection {
     object: Option<Object>,
+    session: Session,
     busy: bool,
 }
 
@@ -76,50 +95,93 @@ impl Drop for Connection {
 
 /// Something to send.
 pub(super) enum Request<'a> {
-    /// BEGIN, COMMIT and the like.
+    /// COMMIT and the like.
     Control(&'static str),
-    /// A statement with its parameters; whether rows are asked for.
-    Statement(Statement, &'a [Value]),
+    /// Begins a transaction.
+    Begin(Begin),
+    /// A statement that the connection has prepared, with its parameters.
+    Prepared(Statement, &'a [Value]),
+    /// A statement that is read and done at once, with its parameters.
+    Text(&'a str, &'a [Value]),
 }
 
-/// What came back: the rows, or how many were changed.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Rows(Vec<PgRow>),
-    Changed(u64),
+/// How a transaction begins. A session behind a pooler has no limits of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    /// Each statement sees what was committed before it, so that a row that was
+    /// waited for is judged as it is.
+    Write,
+    /// Several statements that see one moment.
+    Read,
+}
+
+impl Begin {
+    const fn text(self, session: Session) -> &'static str {
+        match (self, session) {
+            (Self::Write, Session::Direct) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            (Self::Read, Session::Direct) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            (Self::Write, Session::Pooled) => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+                 SET LOCAL statement_timeout = 4000; SET LOCAL idle_in_transaction_session_timeout = 10000"
+            }
+            (Self::Read, Session::Pooled) => {
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                 SET LOCAL statement_timeout = 4000; SET LOCAL idle_in_transaction_session_timeout = 10000"
+            }
+        }
+    }
+}
+
+/// What came back: the rows, and how many were found or changed.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    rows: Vec<PgRow>,
+    count: u64,
 }
 
 impl Reply {
     /// How many rows were found, or changed.
     pub(super) fn count(&self) -> usize {
-        match self {
-            Self::Rows(rows) => rows.len(),
-            Self::Changed(rows) => usize::try_from(*rows).unwrap_or(usize::MAX),
-        }
+        usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
     /// The rows, read.
     pub(super) fn read<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Vec<T>, Failure> {
-        let Self::Rows(rows) = self else { return Ok(Vec::new()) };
-        rows.iter().map(|row| (load.read)(row)).collect::<Result<_, _>>().map_err(corrupt(load.sql.table))
+        self.rows_as(load.sql.table, load.read)
+    }
+
+    fn rows_as<T>(
+        &self,
+        table: &'static str,
+        read: impl Fn(&dyn Row) -> Result<T, Unreadable>,
+    ) -> Result<Vec<T>, Failure> {
+        self.rows.iter().map(|row| read(row)).collect::<Result<_, _>>().map_err(corrupt(table))
     }
 }
 
 impl Connection {
-    pub(super) fn new(object: Object) -> Self {
-        Self { object: Some(object), busy: false }
+    pub(super) fn new(object: Object, session: Session) -> Self {
+        Self { object: Some(object), session, busy: false }
     }
 
     fn client(&self) -> Result<&Object, Failure> {
         self.object.as_ref().ok_or_else(|| Failure::Lost("the connection was given back".to_owned()))
     }
 
-    /// Prepares a statement, unless that was done before.
-    pub(super) async fn prepare(&self, sql: &Sql) -> Result<Statement, Failure> {
+    /// A statement to send: prepared, unless that was done before or cannot be kept.
+    pub(super) async fn statement<'a>(
+        &self,
+        sql: &'static Sql,
+        params: &'a [Value],
+    ) -> Result<Request<'a>, Failure> {
         let none =
             || StoreError::Unavailable(format!("a statement of {} has no text for PostgreSQL", sql.table));
         let text = sql.for_postgres().ok_or_else(none)?;
-        self.client()?.prepare_cached(text).await.map_err(|error| failed(&error))
+        if self.session == Session::Pooled {
+            return Ok(Request::Text(text, params));
+        }
+        let prepared = self.client()?.prepare_cached(text).await.map_err(|error| failed(&error))?;
+        Ok(Request::Prepared(prepared, params))
     }
 
     /// Sends all requests, and then reads what came back, in order. The
@@ -132,7 +194,7 @@ impl Connection {
         let client = self.client()?;
         let mut replies = Vec::with_capacity(requests.len());
         for requests in requests.chunks(UNDER_WAY) {
-            replies.extend(join_all(requests.iter().map(|request| one(client, request))).await);
+            replies.extend(join_all(requests.iter().map(|request| one(client, self.session, request))).await);
         }
         Ok(replies)
     }
@@ -143,55 +205,50 @@ impl Connection {
     }
 
     /// Runs one statement by itself.
-    pub(super) async fn run(&mut self, sql: &Sql, params: &[Value]) -> Result<Reply, Failure> {
-        let statement = self.prepare(sql).await?;
-        let replies = self.send(&[Request::Statement(statement, params)]).await?;
+    pub(super) async fn run(&mut self, sql: &'static Sql, params: &[Value]) -> Result<Reply, Failure> {
+        let statement = self.statement(sql, params).await?;
+        let replies = self.send(&[statement]).await?;
         self.done();
-        replies.into_iter().next().unwrap_or(Ok(Reply::Changed(0)))
+        replies.into_iter().next().unwrap_or_else(|| Ok(Reply::default()))
     }
 
     /// The rows of a page, and how many there are in all, of one moment.
     pub(super) async fn page<T>(&mut self, page: &Page<T>) -> Result<(Vec<T>, u64), Failure> {
-        let client = self.client()?;
         // Put together from a filter: too many different ones to keep.
-        let count = client.prepare(&page.count()).await.map_err(|error| failed(&error))?;
-        let list = client.prepare(&page.list()).await.map_err(|error| failed(&error))?;
+        let (count, list) = (page.count(), page.list());
         let requests = [
-            Request::Control(ONE_MOMENT),
-            Request::Statement(count, page.params()),
-            Request::Statement(list, page.params()),
+            Request::Begin(Begin::Read),
+            Request::Text(&count, page.params()),
+            Request::Text(&list, page.params()),
             Request::Control("COMMIT"),
         ];
         let replies = self.send(&requests).await?;
         let replies: Vec<Reply> = replies.into_iter().collect::<Result<_, _>>()?;
         self.done();
-        let mut rows = replies.iter().filter_map(|reply| match reply {
-            Reply::Rows(rows) => Some(rows),
-            Reply::Changed(_) => None,
-        });
-        let corrupt = corrupt(page.table);
-        let total = rows.next().and_then(|rows| rows.first()).map(|row| crate::sql::row::number(row, 0));
-        let total = total.transpose().map_err(&corrupt)?.unwrap_or(0);
-        let found = rows.next().into_iter().flatten().map(|row| (page.read)(row));
-        Ok((found.collect::<Result<_, _>>().map_err(&corrupt)?, total))
+        let [_, total, found, _] = replies.as_slice() else { return Ok((Vec::new(), 0)) };
+        let total = total.rows_as(page.table, |row| crate::sql::row::number(row, 0))?;
+        Ok((found.rows_as(page.table, page.read)?, total.first().copied().unwrap_or(0)))
     }
 }
 
-/// Begins reading several statements that see one moment.
-pub(super) const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-
-async fn one(client: &Object, request: &Request<'_>) -> Result<Reply, Failure> {
-    let reply = match request {
-        Request::Control(text) => client.batch_execute(text).await.map(|()| Reply::Changed(0)),
-        Request::Statement(statement, params) => {
-            let params: Vec<&(dyn ToSql + Sync)> =
-                params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
-            if statement.columns().is_empty() {
-                client.execute(statement, &params).await.map(Reply::Changed)
-            } else {
-                client.query(statement, &params).await.map(Reply::Rows)
-            }
+async fn one(client: &Object, session: Session, request: &Request<'_>) -> Result<Reply, Failure> {
+    let rows = match request {
+        Request::Control(text) => return control(client, text).await,
+        Request::Begin(begin) => return control(client, begin.text(session)).await,
+        Request::Prepared(statement, params) => client.query_raw(statement, *params).await,
+        Request::Text(text, params) => {
+            client.query_typed_raw(text, params.iter().map(|param| (param, param.kind()))).await
         }
     };
-    reply.map_err(|error| failed(&error))
+    let mut rows = pin!(rows.map_err(|error| failed(&error))?);
+    let mut reply = Reply::default();
+    while let Some(row) = rows.try_next().await.map_err(|error| failed(&error))? {
+        reply.rows.push(row);
+    }
+    reply.count = rows.rows_affected().unwrap_or(0);
+    Ok(reply)
+}
+
+async fn control(client: &Object, text: &str) -> Result<Reply, Failure> {
+    client.batch_execute(text).await.map(|()| Reply::default()).map_err(|error| failed(&error))
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use deadpool_postgres::Object;
-use tokio_postgres::{Error, error::SqlState};
+use tokio_postgres::{Error, error::SqlState, types::Type};
 
 use super::{
     failure::{Failure, failed, told},
@@ -96,7 +96,7 @@ fn met_another(error: &Error) -> bool {
 
 /// 0 where there is no schema.
 async fn version(client: &Object) -> Result<u32, Error> {
-    let row = match client.query_opt("SELECT version FROM schema_version WHERE id = 1", &[]).await {
+    let row = match client.query_typed_opt("SELECT version FROM schema_version WHERE id = 1", &[]).await {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(0),
         other => other?,
     };
@@ -116,7 +116,7 @@ async fn apply(client: &mut Object, steps: &[&str]) -> Result<Migrated, Error> {
         )
         .await?;
     let select = "SELECT version FROM schema_version WHERE id = 1 FOR UPDATE";
-    let found: i64 = transaction.query_one(select, &[]).await?.try_get(0)?;
+    let found: i64 = transaction.query_typed_one(select, &[]).await?.try_get(0)?;
     let missing = steps.get(usize::try_from(found).unwrap_or(usize::MAX)..).unwrap_or_default();
     // Whoever waits for a table has everybody else wait behind it: rather give up, and tell.
     transaction.batch_execute("SET LOCAL lock_timeout = 5000").await?;
@@ -126,7 +126,7 @@ async fn apply(client: &mut Object, steps: &[&str]) -> Result<Migrated, Error> {
     let known = steps.len() as u32;
     if !missing.is_empty() {
         let update = "UPDATE schema_version SET version = $1 WHERE id = 1";
-        transaction.execute(update, &[&i64::from(known)]).await?;
+        transaction.execute_typed(update, &[(&i64::from(known), Type::INT8)]).await?;
     }
     transaction.commit().await?;
     let from = u32::try_from(found).unwrap_or(u32::MAX);

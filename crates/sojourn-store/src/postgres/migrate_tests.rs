@@ -20,7 +20,7 @@ const NEXT: &[&str] = &[
 
 async fn run(database: &support::Database, next: &str) -> Result<Migrated, StoreError> {
     let server = ServerUrl::parse(&database.url()).expect("an address");
-    let pool = pool::pool(&server).expect("a pool");
+    let (pool, _) = pool::open(&server).await.expect("a pool");
     let mut connection = pool::first_connection(&pool, &server).await?;
     let steps: Vec<&str> = MIGRATIONS.iter().copied().chain([next]).collect();
     migrate(&mut connection, &server, &steps).await
@@ -123,7 +123,7 @@ async fn each_released_schema_is_told_refused_and_brought_up() {
         let database = support::Database::new().await;
         if old > 0 {
             let server = ServerUrl::parse(&database.url()).expect("an address");
-            let pool = pool::pool(&server).expect("a pool");
+            let (pool, _) = pool::open(&server).await.expect("a pool");
             let mut connection = pool::first_connection(&pool, &server).await.expect("a connection");
             migrate(&mut connection, &server, &MIGRATIONS[..old]).await.expect("an old schema");
         }

@@ -8,24 +8,65 @@ use deadpool_postgres::{
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::TargetSessionAttrs};
 
 use super::{
-    failure::{Failure, told},
+    failure::{Failure, failed, told},
     tls,
     url::ServerUrl,
 };
 use crate::error::StoreError;
 
 /// How long anything may take the server, and anybody waits for it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it may take to connect, or to get a connection that others use.
 const CONNECT: Duration = Duration::from_secs(2);
 /// Connections of one node. More only queue up in the server.
 const CONNECTIONS: usize = 16;
 
 /// Run on each new connection; the answers are checked by [`unfit`].
-const INTRODUCTION: &str = "SET statement_timeout = 4000; SET idle_in_transaction_session_timeout = 10000; SHOW synchronous_commit; SHOW transaction_read_only; SHOW server_encoding";
+const INTRODUCTION: &str = "SHOW synchronous_commit; SHOW transaction_read_only; SHOW server_encoding";
+/// Run on each new connection that is one of the server.
+const SESSION_LIMITS: &str = "SET statement_timeout = 4000; SET idle_in_transaction_session_timeout = 10000";
 
-/// The pool of a server.
-pub(super) fn pool(server: &ServerUrl) -> Result<Pool, StoreError> {
+/// What stands behind a connection for longer than a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Session {
+    /// One connection of the server: it keeps settings and prepared statements.
+    Direct,
+    /// A pooler, which may give each transaction another connection of the server,
+    /// and to other programs in between. What a session keeps would be lost, or worse:
+    /// a prepared statement is another program's of the same name.
+    Pooled,
+}
+
+/// The pool of a server, and how its connections can be used.
+pub(super) async fn open(server: &ServerUrl) -> Result<(Pool, Session), StoreError> {
+    let session = match server.prepared_statements() {
+        Some(true) => Session::Direct,
+        Some(false) => Session::Pooled,
+        None => detect(server).await?,
+    };
+    if session == Session::Pooled {
+        tracing::info!("a pooler hands out the database by the transaction: statements are not prepared");
+    }
+    Ok((pool(server, session)?, session))
+}
+
+/// Whether a pooler stands in between. Two connections of the server are two of its
+/// processes, and each stays the same; with a pooler both get the one that was used
+/// last, or each time the one that was not used for longest.
+async fn detect(server: &ServerUrl) -> Result<Session, StoreError> {
+    let pool = pool(server, Session::Pooled)?;
+    let one = first_connection(&pool, server).await?;
+    let other = first_connection(&pool, server).await?;
+    let mut processes = Vec::new();
+    for connection in [&one, &one, &other] {
+        let row = connection.query_typed_one("SELECT pg_backend_pid()", &[]).await;
+        processes.push(row.and_then(|row| row.try_get::<_, i32>(0)).map_err(|error| failed(&error))?);
+    }
+    let direct = processes[0] == processes[1] && processes[1] != processes[2];
+    Ok(if direct { Session::Direct } else { Session::Pooled })
+}
+
+fn pool(server: &ServerUrl, session: Session) -> Result<Pool, StoreError> {
     let unusable = |reason: String| StoreError::Unusable { path: server.to_string(), reason };
     let (config, keep) =
         (prepared(server.config()), ManagerConfig { recycling_method: RecyclingMethod::Fast });
@@ -39,13 +80,13 @@ pub(super) fn pool(server: &ServerUrl) -> Result<Pool, StoreError> {
         .create_timeout(Some(CONNECT))
         .recycle_timeout(Some(CONNECT))
         .runtime(Runtime::Tokio1)
-        .post_create(Hook::async_fn(|client, _| Box::pin(introduce(client))))
+        .post_create(Hook::async_fn(move |client, _| Box::pin(introduce(client, session))))
         .build()
         .map_err(|error| unusable(error.to_string()))
 }
 
 fn prepared(mut config: Config) -> Config {
-    config.connect_timeout(CONNECT).tcp_user_timeout(PATIENCE).keepalives_idle(Duration::from_secs(30));
+    config.connect_timeout(CONNECT).tcp_user_timeout(QUERY_TIMEOUT).keepalives_idle(Duration::from_secs(30));
     if config.get_application_name().is_none() {
         config.application_name("sojourn");
     }
@@ -57,7 +98,10 @@ fn prepared(mut config: Config) -> Config {
 }
 
 /// Gets a connection to know, and refuses a server that cannot keep our promises.
-async fn introduce(client: &mut ClientWrapper) -> Result<(), HookError> {
+async fn introduce(client: &mut ClientWrapper, session: Session) -> Result<(), HookError> {
+    if session == Session::Direct {
+        client.batch_execute(SESSION_LIMITS).await.map_err(HookError::Backend)?;
+    }
     let answers = client.simple_query(INTRODUCTION).await.map_err(HookError::Backend)?;
     let mut answers = answers.iter().filter_map(|answer| match answer {
         SimpleQueryMessage::Row(row) => row.get(0),

@@ -17,9 +17,9 @@ use sojourn_core::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    connection::{Connection, Reply, Request},
+    connection::{Begin, Connection, Reply, Request},
     failure::Failure,
-    pool::{self, PATIENCE},
+    pool::{self, QUERY_TIMEOUT, Session},
 };
 use crate::{
     activity::{self, Activity, Batch},
@@ -41,13 +41,11 @@ const TRIES: u32 = 8;
 const ACTIVITY_BATCH: usize = 512;
 /// Most activity of one transaction: bounds how long its rows are held.
 const ACTIVITY_GROUP: usize = 64;
-/// Begins a set. Each statement sees what was committed before it, so that a
-/// row that was waited for is judged as it is.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) pool: Pool,
+    session: Session,
     pub(super) activity: Activity,
     settings: SettingsCache,
     /// Held while activity is written, so that whoever asks for all of it
@@ -59,9 +57,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(pool: Pool, session: Session) -> Self {
         Self {
             pool,
+            session,
             activity: Activity::default(),
             settings: SettingsCache::default(),
             flushing: tokio::sync::Mutex::default(),
@@ -80,7 +79,8 @@ impl Shared {
     }
 
     pub(super) async fn connection(&self) -> Result<Connection, Failure> {
-        pool::connection(&self.pool).await.map(Connection::new)
+        let object = pool::connection(&self.pool).await?;
+        Ok(Connection::new(object, self.session))
     }
 
     /// Has patience with something that reads or can be repeated, and does it
@@ -98,7 +98,7 @@ impl Shared {
                 other => other,
             }
         };
-        match timeout(PATIENCE, twice).await {
+        match timeout(QUERY_TIMEOUT, twice).await {
             Ok(outcome) => outcome.map_err(StoreError::from),
             Err(_) => Err(too_late()),
         }
@@ -156,23 +156,30 @@ impl Shared {
         if changes.wants_all_activity() {
             self.flush(true).await?;
         }
-        match timeout(PATIENCE, self.commit_with_retry(changes)).await {
+        let commit = CommitProgress::default();
+        match timeout(QUERY_TIMEOUT, self.commit_with_retry(changes, &commit)).await {
             Ok(outcome) => outcome?,
+            Err(_) if commit.may_be_durable() => return Err(outcome_unknown(changes)),
             Err(_) => return Err(too_late().into()),
         }
         self.activity.remember(changes);
         Ok(())
     }
 
-    async fn commit_with_retry(&self, changes: &ChangeSet) -> Result<(), CommitError> {
+    async fn commit_with_retry(
+        &self,
+        changes: &ChangeSet,
+        commit: &CommitProgress,
+    ) -> Result<(), CommitError> {
         let mut lost = false;
         for attempt in 1.. {
-            match self.attempt(changes).await {
+            match self.attempt(changes, commit).await {
                 Err(Failed::By(Failure::InTheWay)) if attempt < TRIES => {
                     sleep(Duration::from_millis(u64::from(attempt) * 3)).await;
                 }
                 // Committed or not: the commit id says so, to the same set sent again.
                 Err(Failed::By(Failure::Lost(_))) if !lost => lost = true,
+                Err(Failed::By(_)) if commit.may_be_durable() => return Err(outcome_unknown(changes)),
                 Err(Failed::By(failure)) => return Err(failure.into()),
                 Err(Failed::Refused(refusal)) => return Err(refusal),
                 Ok(()) => break,
@@ -181,7 +188,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn attempt(&self, changes: &ChangeSet) -> Result<(), Failed> {
+    async fn attempt(&self, changes: &ChangeSet, commit: &CommitProgress) -> Result<(), Failed> {
         let instance = changes.instance_id;
         let in_memory = |session| self.activity.get(&(instance, session));
         let steps = steps::of(changes, in_memory).map_err(Failed::Refused)?;
@@ -199,11 +206,22 @@ impl Shared {
             Outcome::Next if seen_since(changes, in_memory) => Outcome::Refused(CommitError::Conflict),
             other => other,
         };
-        let word = if matches!(outcome, Outcome::Next) { "COMMIT" } else { "ROLLBACK" };
-        end(&mut connection, word).await?;
         match outcome {
-            Outcome::Next | Outcome::Applied => Ok(()),
+            Outcome::Next => {
+                commit.sent();
+                let answer = end(&mut connection, "COMMIT").await;
+                if !matches!(answer, Err(Failure::Lost(_))) {
+                    commit.answered();
+                }
+                return Ok(answer?);
+            }
+            // It came to an answer: whatever was sent before is applied, or never will be.
+            Outcome::Applied | Outcome::Refused(_) => commit.answered(),
+        }
+        end(&mut connection, "ROLLBACK").await?;
+        match outcome {
             Outcome::Refused(refusal) => Err(Failed::Refused(refusal)),
+            Outcome::Next | Outcome::Applied => Ok(()),
         }
     }
 
@@ -278,6 +296,28 @@ impl From<Failure> for Failed {
     }
 }
 
+/// Whether COMMIT was sent to which no answer came.
+#[derive(Debug, Default)]
+struct CommitProgress(AtomicBool);
+
+impl CommitProgress {
+    fn sent(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn answered(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    fn may_be_durable(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+fn outcome_unknown(changes: &ChangeSet) -> CommitError {
+    CommitError::OutcomeUnknown { commit_id: changes.id }
+}
+
 fn too_late() -> StoreError {
     StoreError::Unavailable("it did not answer in time".to_owned())
 }
@@ -287,10 +327,10 @@ async fn send_steps(
     connection: &mut Connection,
     steps: &[Step],
 ) -> Result<impl Iterator<Item = Result<Reply, Failure>> + use<>, Failure> {
-    let mut requests = vec![Request::Control(BEGIN)];
+    let mut requests = vec![Request::Begin(Begin::Write)];
     for step in steps {
         let params: &[Value] = &step.params;
-        requests.push(Request::Statement(connection.prepare(step.sql).await?, params));
+        requests.push(connection.statement(step.sql, params).await?);
     }
     Ok(connection.send(&requests).await?.into_iter())
 }

@@ -19,6 +19,7 @@ pub struct ServerUrl {
     config: Box<Config>,
     name: String,
     tls: Option<Roots>,
+    prepared_statements: Option<bool>,
 }
 
 /// Whose signature under a server's certificate is trusted.
@@ -51,13 +52,17 @@ impl ServerUrl {
     /// `verify-full`, which are the same here. `sslrootcert` names a file of
     /// trusted certificates, instead of those that the system has.
     ///
+    /// `prepared_statements` is `false` where a pooler hands each transaction to
+    /// another connection of the server (PgBouncer with `pool_mode = transaction`);
+    /// it is found out where the address says nothing.
+    ///
     /// # Errors
     /// It cannot be understood. The error does not repeat it: what cannot be
     /// read may hold a password anywhere.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
         let unusable =
             |reason: String| StoreError::Unusable { path: "the PostgreSQL URL".to_owned(), reason };
-        let (rest, asked) = without_tls_options(url).map_err(unusable)?;
+        let (rest, asked) = without_our_options(url).map_err(unusable)?;
         let mut config: Config = rest.parse().map_err(|error| unusable(told(&error)))?;
         let tls = match asked.mode.as_deref() {
             Some("disable") => None,
@@ -72,12 +77,23 @@ impl ServerUrl {
             Some(_) => return Err(unusable("sslmode is disable, prefer, require or verify-full".to_owned())),
         };
         config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
-        Ok(Self { name: name(&config), config: Box::new(config), tls })
+        let prepared_statements = match asked.prepared_statements.as_deref() {
+            None => None,
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            Some(_) => return Err(unusable("prepared_statements is true or false".to_owned())),
+        };
+        Ok(Self { name: name(&config), config: Box::new(config), tls, prepared_statements })
     }
 
     /// Whom to trust, if TLS is spoken.
     pub(super) fn tls(&self) -> Option<&Roots> {
         self.tls.as_ref()
+    }
+
+    /// Whether a connection can keep prepared statements, if the address says so.
+    pub(super) const fn prepared_statements(&self) -> Option<bool> {
+        self.prepared_statements
     }
 
     pub(super) fn config(&self) -> Config {
@@ -102,14 +118,15 @@ fn name(config: &Config) -> String {
 struct Asked {
     mode: Option<String>,
     roots: Roots,
+    prepared_statements: Option<String>,
 }
 
-/// The options of TLS, which the driver does not know or reads in another way,
-/// and the address without them.
-fn without_tls_options(url: &str) -> Result<(String, Asked), String> {
+/// The options that the driver does not know or reads in another way, and the
+/// address without them.
+fn without_our_options(url: &str) -> Result<(String, Asked), String> {
     // As the driver does: a password may hold a question mark.
     let host = url.find('@').unwrap_or(0);
-    let mut asked = Asked { mode: None, roots: Roots::System };
+    let mut asked = Asked { mode: None, roots: Roots::System, prepared_statements: None };
     let Some(query) = url[host..].find('?').map(|at| host + at) else {
         return Ok((url.to_owned(), asked));
     };
@@ -122,6 +139,7 @@ fn without_tls_options(url: &str) -> Result<(String, Asked), String> {
         };
         match name {
             "sslmode" => asked.mode = Some(value()?),
+            "prepared_statements" => asked.prepared_statements = Some(value()?),
             "sslrootcert" => {
                 asked.roots = match value()?.as_str() {
                     "system" => Roots::System,
@@ -191,6 +209,14 @@ mod tests {
     }
 
     #[test]
+    fn prepared_statements_are_found_out_unless_the_address_says() {
+        let said = |option| parse(&format!("postgres://localhost/x?{option}")).prepared_statements();
+        assert_eq!(said("connect_timeout=3"), None);
+        assert_eq!(said("prepared_statements=false"), Some(false));
+        assert_eq!(said("connect_timeout=3&prepared_statements=true"), Some(true));
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_refused_without_repeating_it() {
         for wrong in [
             "postgres://sojourn:hunter2@localhost:port/sojourn",
@@ -198,6 +224,7 @@ mod tests {
             "postgres://sojourn:hunter2@localhost/sojourn?sslmode=hunter2",
             "postgres://sojourn:hunter2@localhost/sojourn?sslmode=verify-ca",
             "postgres://sojourn:hunter2@localhost/sojourn?sslrootcert=%FF",
+            "postgres://sojourn:hunter2@localhost/sojourn?prepared_statements=hunter2",
         ] {
             let reason = ServerUrl::parse(wrong).expect_err(wrong).to_string();
             assert!(!reason.contains("hunter2"), "{reason}");

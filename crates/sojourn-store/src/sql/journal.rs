@@ -65,11 +65,7 @@ pub(crate) fn acknowledge(instance: InstanceId, reader: &str, seq: u64) -> Chang
 
 /// Up to where a reader is done.
 pub(crate) fn acknowledged(instance: InstanceId, reader: &str) -> Load<u64, 2> {
-    Load {
-        sql: &ACKNOWLEDGED,
-        params: params![instance, reader.to_owned()],
-        read: |row| number(row, 0),
-    }
+    Load { sql: &ACKNOWLEDGED, params: params![instance, reader.to_owned()], read: |row| number(row, 0) }
 }
 
 /// Whether there are events without a number.

@@ -5,7 +5,8 @@
 use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
 use super::{
-    Change, Sql, Value, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets, users,
+    Change, Sql, Value, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets,
+    users,
 };
 use crate::{
     change::{ChangeSet, Expect, Write},

@@ -99,20 +99,7 @@ impl Server {
             );
             files.extend([certificate, key]);
         }
-        let mut command = match unprivileged() {
-            // initdb refuses root.
-            Some((user, group)) => {
-                for file in &files {
-                    std::os::unix::fs::chown(file, Some(user), Some(group)).expect("its own");
-                }
-                let mut command = Command::new("setpriv");
-                command.args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups"]);
-                command.args(["--", "sh"]);
-                command
-            }
-            None => Command::new("sh"),
-        };
-        let mut keeper = command
+        let mut keeper = shell_that_owns(&files)
             .args(["-c", KEEPER, "keeper"])
             .args([&programs, &folder])
             .args([if durable { "on" } else { "off" }, &more])
@@ -179,9 +166,88 @@ impl Drop for Server {
     }
 }
 
+/// A shell to which these files belong. It is not root's: initdb and PgBouncer refuse that.
+fn shell_that_owns(files: &[PathBuf]) -> Command {
+    let Some((user, group)) = unprivileged() else { return Command::new("sh") };
+    for file in files {
+        std::os::unix::fs::chown(file, Some(user), Some(group)).expect("its own");
+    }
+    let mut command = Command::new("setpriv");
+    command.args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups", "--", "sh"]);
+    command
+}
+
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
+}
+
+/// What a pooler runs under: it ends with its standard input.
+const POOLER: &str = r#"
+"$1" -q "$2/pgbouncer.ini" &
+while read -r _; do :; done
+kill $!
+wait
+rm -rf "$2"
+"#;
+
+/// PgBouncer in front of a server, which hands out its connections by the transaction.
+#[derive(Debug)]
+pub struct Pooler {
+    keeper: Child,
+    port: u16,
+}
+
+impl Pooler {
+    /// Starts one. It keeps `connections` to the server.
+    ///
+    /// # Panics
+    /// PgBouncer is not installed, or does not start.
+    pub async fn start(server: &Server, connections: u32) -> Self {
+        let mut programs = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(Path::new).into_iter();
+        let program = programs.find(|path| path.exists()).unwrap_or_else(|| {
+            panic!(
+                "this test needs PgBouncer: install the Debian package pgbouncer (scripts/install-postgresql)"
+            )
+        });
+        let (folder, port) = (server.folder.with_extension("pooler"), free_port());
+        fs::create_dir(&folder).expect("a folder");
+        let settings = format!(
+            "[databases]\n* = host={} user=sojourn\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = {connections}\n",
+            server.folder.display()
+        );
+        let file = folder.join("pgbouncer.ini");
+        fs::write(&file, settings).expect("written");
+        let keeper = shell_that_owns(&[folder.clone(), file])
+            .args(["-c", POOLER, "pooler"])
+            .args([program, &folder])
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("setpriv and sh");
+        let pooler = Self { keeper, port };
+        for _ in 0..200 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return pooler;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("PgBouncer does not start");
+    }
+
+    /// Where a database is through it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://sojourn@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
 }
 
 /// Where `initdb` and `pg_ctl` are.

@@ -14,7 +14,8 @@ use sojourn_core::{
 
 use super::tenant::Tenant;
 use sojourn_store::{
-    ChangeSet, CommitError, Expect, OutboxEntry, SecretKey, Ticket, TicketStatus, Write, engine_parts::entries,
+    ChangeSet, CommitError, Expect, OutboxEntry, SecretKey, Ticket, TicketStatus, Write,
+    engine_parts::entries,
 };
 
 /// Takes one change back.

@@ -18,9 +18,10 @@ use sojourn_core::{
 };
 
 use sojourn_store::{
-    ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder, SigningKey,
-    StoreError, StoredStatus, Ticket, UserFilter,
-    engine_parts::{UserTime, policy_of, retention, search_text, users_of},
+    ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
+    SigningKey, StoreError, StoredStatus, Ticket, UserFilter,
+    engine_parts::{UserTime, policy_of, search_text, users_of},
+    retention,
 };
 
 /// The rows of one instance.
