@@ -3,5 +3,5 @@
 pub use crate::{
     activity::{Activity, Batch, coarseness},
     outbox::entries,
-    records::{UserTime, policy_of, search_text, users_of},
+    records::{policy_of, search_text, users_of},
 };

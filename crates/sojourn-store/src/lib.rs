@@ -28,7 +28,7 @@ pub use error::{CommitError, StoreError};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
     ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
-    SessionOrder, SigningKey, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
+    SessionOrder, SigningKey, Span, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder, UserSortKey,
 };
 pub use schema::{Migrated, MigrationMode, Schema};
 pub use sqlite::SqliteEngine;

@@ -309,7 +309,10 @@ impl Engine for PostgresEngine {
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
-        self.shared.page(&users::list(instance, &filter)).await
+        if filter.needs_activity() {
+            self.flush_activity().await?;
+        }
+        self.shared.page(&users::list(instance, &filter, Dialect::Postgres)).await
     }
 
     async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {

@@ -250,8 +250,19 @@ pub struct UserFilter {
     pub external_ids: Vec<String>,
     /// With this text in an address, a name or an id.
     pub query: Option<String>,
+    /// With this text in an address that names them.
+    pub email_query: Option<String>,
+    /// With this text in the name.
+    pub name_query: Option<String>,
     /// Banned or not.
     pub banned: Option<bool>,
+    /// Made within this time.
+    pub created: Span,
+    /// Last active within this time, as far as their sessions are still stored;
+    /// never for those who never signed in.
+    pub last_active: Span,
+    /// Last signed in within this time.
+    pub last_sign_in: Span,
     /// Newest first by default.
     pub order: UserOrder,
     /// At most so many.
@@ -260,43 +271,56 @@ pub struct UserFilter {
     pub offset: u32,
 }
 
-/// How to order users.
+/// A time from a moment on and before another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UserOrder {
-    /// `-created_at`
-    #[default]
-    NewestFirst,
-    /// `+created_at`
-    OldestFirst,
-    /// `-last_sign_in_at`
-    LastSignInNewestFirst,
-    /// `+last_sign_in_at`
-    LastSignInOldestFirst,
-    /// `-updated_at`
-    UpdatedNewestFirst,
-    /// `+updated_at`
-    UpdatedOldestFirst,
+pub struct Span {
+    /// Not before this.
+    pub from: Option<Timestamp>,
+    /// Before this.
+    pub before: Option<Timestamp>,
 }
 
-/// The times that users can be ordered by.
+impl Span {
+    /// Whether nothing is outside of it.
+    pub fn is_always(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// How to order users. Those who are equal are ordered by their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserTime {
-    Creation,
-    Update,
-    LastSignIn,
+pub struct UserOrder {
+    /// By what.
+    pub by: UserSortKey,
+    /// The greatest first.
+    pub descending: bool,
 }
 
-impl UserOrder {
-    /// By what, and whether the newest come first.
-    pub const fn parts(self) -> (UserTime, bool) {
-        match self {
-            Self::NewestFirst => (UserTime::Creation, true),
-            Self::OldestFirst => (UserTime::Creation, false),
-            Self::LastSignInNewestFirst => (UserTime::LastSignIn, true),
-            Self::LastSignInOldestFirst => (UserTime::LastSignIn, false),
-            Self::UpdatedNewestFirst => (UserTime::Update, true),
-            Self::UpdatedOldestFirst => (UserTime::Update, false),
-        }
+impl Default for UserOrder {
+    fn default() -> Self {
+        Self { by: UserSortKey::CreatedAt, descending: true }
+    }
+}
+
+/// What users can be ordered by. Who has none of it is the least; texts are compared
+/// without regard to the case of ASCII letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserSortKey {
+    CreatedAt,
+    UpdatedAt,
+    LastSignInAt,
+    /// See [`UserFilter::last_active`].
+    LastActiveAt,
+    /// The primary address.
+    EmailAddress,
+    FirstName,
+    LastName,
+}
+
+impl UserFilter {
+    /// Whether the answer depends on activity.
+    pub fn needs_activity(&self) -> bool {
+        !self.last_active.is_always() || self.order.by == UserSortKey::LastActiveAt
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) mod value;
 use std::sync::OnceLock;
 
 pub(crate) use self::{
-    list::{Conditions, Page},
+    list::{Conditions, Dialect, Page, Texts},
     row::{Row, Unreadable},
     steps::{Step, Want},
     value::{Value, params},

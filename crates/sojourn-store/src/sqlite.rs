@@ -48,7 +48,10 @@ use crate::{
         Ticket, UserFilter, users_of,
     },
     schema::{Migrated, MigrationMode, Schema},
-    sql::{Step, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets, users},
+    sql::{
+        Dialect, Step, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets,
+        users,
+    },
 };
 
 /// How old the schema of the file is.
@@ -268,7 +271,10 @@ impl Engine for SqliteEngine {
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
-        self.readers.page(&users::list(instance, &filter))
+        if filter.needs_activity() {
+            self.flush_activity().await?;
+        }
+        self.readers.page(&users::list(instance, &filter, Dialect::Sqlite))
     }
 
     async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {

@@ -316,6 +316,9 @@ impl Engine for MemoryEngine {
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
+        if filter.needs_activity() {
+            self.flush_activity().await?;
+        }
         self.list(instance, |tenant| tenant.users(&filter))
     }
 

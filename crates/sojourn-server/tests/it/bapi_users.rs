@@ -1,7 +1,7 @@
 //! Accounts, through the Backend API.
 
 use serde_json::{Value, json};
-use sojourn_testkit::{PASSWORD, TestApp, WRONG_PASSWORD};
+use sojourn_testkit::{PASSWORD, TestApp, WRONG_PASSWORD, minutes};
 
 #[tokio::test]
 async fn a_created_user_signs_in_with_the_given_password() {
@@ -107,15 +107,53 @@ async fn filters_find_whom_they_name_and_never_more() {
         let count = backend.get(&format!("/v1/users/count?{query}")).await.json();
         assert_eq!(count["total_count"], found, "{query}");
     }
-    for query in ["created_at_after=1", "starting_after=x", "name_query=a"] {
-        backend.get(&format!("/v1/users?{query}")).await.assert_refused(422, "form_param_unknown");
-    }
-    for query in ["user_id=-user_x", "order_by=-username", "limit=501"] {
+    backend.get("/v1/users?starting_after=x").await.assert_refused(422, "form_param_unknown");
+    for query in ["user_id=-user_x", "order_by=-metadata", "created_at_after=x", "limit=501"] {
         backend.get(&format!("/v1/users?{query}")).await.assert_refused(422, "form_param_value_invalid");
     }
     let ordered = backend.get("/v1/users?order_by=%2Bcreated_at&limit=1").await.json();
     let newest = backend.get("/v1/users?order_by=-created_at&limit=1").await.json();
     assert_ne!(ordered[0]["id"], newest[0]["id"]);
+}
+
+#[tokio::test]
+async fn users_are_filtered_by_times_and_ordered_by_names() {
+    let app = TestApp::new().start().await;
+    let start = app.clock.now().as_millis();
+    for (email, name) in [("zoe@example.com", "Ada"), ("yan@example.com", "bob"), ("xi@example.com", "Cleo")] {
+        app.user(email).await;
+        app.change_user(email, |user| user.first_name = Some(name.to_owned())).await;
+        app.clock.advance(minutes(1));
+    }
+    let zoe = app.signed_in("zoe@example.com").await;
+    app.clock.advance(minutes(1));
+    zoe.touch(&zoe.session()).await.assert_ok();
+    let (backend, active) = (app.backend(), app.clock.now().as_millis());
+    let rows = [
+        (format!("created_at_after={start}"), "Cleo bob"),
+        (format!("created_at_before={start}"), ""),
+        (format!("created_at_before={}", start + 60_001), "bob Ada"),
+        (format!("last_active_at_since={active}"), "Ada"),
+        (format!("last_active_at_after={active}"), ""),
+        (format!("last_active_at_before={}", active + 1), "Ada"),
+        (format!("last_sign_in_at_before={}", active), "Ada"),
+        ("email_address_query=Z".to_owned(), "Ada"),
+        ("name_query=B".to_owned(), "bob"),
+        ("username_query=b".to_owned(), ""),
+        ("phone_number_query=1".to_owned(), ""),
+        ("order_by=first_name".to_owned(), "Ada bob Cleo"),
+        ("order_by=-first_name".to_owned(), "Cleo bob Ada"),
+        ("order_by=%2Bemail_address".to_owned(), "Cleo bob Ada"),
+        ("order_by=-last_active_at&limit=1".to_owned(), "Ada"),
+        ("order_by=username".to_owned(), "Ada bob Cleo"),
+        ("order_by=-phone_number".to_owned(), "Cleo bob Ada"),
+    ];
+    for (query, expected) in rows {
+        let list = backend.get(&format!("/v1/users?{query}")).await.assert_ok().json();
+        let names: Vec<&str> =
+            list.as_array().expect("a list").iter().filter_map(|user| user["first_name"].as_str()).collect();
+        assert_eq!(names.join(" "), expected, "{query}");
+    }
 }
 
 #[tokio::test]

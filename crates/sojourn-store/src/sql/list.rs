@@ -1,9 +1,36 @@
-//! Lists: statements that are put together from a filter.
+//! Lists: statements that are put together from a filter, for one engine.
 
 use super::{
     row::{Row, Unreadable},
     value::Value,
 };
+
+/// The engine that a text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// A text for each engine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Texts {
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+impl Texts {
+    pub(crate) const fn both(text: &'static str) -> Self {
+        Self { sqlite: text, postgres: text }
+    }
+
+    pub(crate) const fn of(self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+        }
+    }
+}
 
 /// A condition and its parameters, added one by one to a list's statement.
 #[derive(Debug)]
@@ -56,7 +83,7 @@ pub(crate) struct Page<T> {
     pub(crate) select: &'static str,
     pub(crate) from: &'static str,
     pub(crate) conditions: Conditions,
-    pub(crate) order: &'static str,
+    pub(crate) order: String,
     pub(crate) limit: u32,
     pub(crate) offset: u32,
     pub(crate) read: fn(&dyn Row) -> Result<T, Unreadable>,

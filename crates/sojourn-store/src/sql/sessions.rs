@@ -156,7 +156,7 @@ pub(crate) fn list(instance: InstanceId, filter: &SessionFilter) -> Page<Session
         select: COLUMNS,
         from: FROM,
         conditions,
-        order,
+        order: order.to_owned(),
         limit: filter.limit,
         offset: filter.offset,
         read: session,

@@ -5,10 +5,13 @@ use sojourn_core::{
     user::User,
 };
 
-use super::{Conditions, Load, Page, Row, Step, Unreadable, Want, json, params, row::document, statements};
+use super::{
+    Conditions, Dialect, Load, Page, Row, Step, Texts, Unreadable, Want, json, params, row::document,
+    statements,
+};
 use crate::{
     error::StoreError,
-    records::{UserFilter, UserOrder, search_text},
+    records::{UserFilter, UserSortKey, search_text},
 };
 
 statements! { "users";
@@ -49,7 +52,45 @@ pub(crate) fn by_identifier(instance: InstanceId, kind: &'static str, value: &st
     Load { sql: &USER_BY_IDENTIFIER, params: params![instance, kind, value.to_owned()], read: user }
 }
 
-pub(crate) fn list(instance: InstanceId, filter: &UserFilter) -> Page<User> {
+/// The newest activity of a user's sessions that are still stored, or the last sign-in.
+/// One key finds the sessions of a user.
+macro_rules! last_active {
+    () => {
+        "COALESCE((SELECT MAX(a.last_active_at) FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = u.instance_id AND s.user_id = u.id), u.last_sign_in_at)"
+    };
+}
+
+/// The name is the second line of what is searched, where there is one.
+const NAME_CONTAINS: Texts = Texts {
+    sqlite: "COALESCE(u.document ->> 'first_name', u.document ->> 'last_name') IS NOT NULL AND substr(u.search, instr(u.search, char(10)) + 1, instr(substr(u.search, instr(u.search, char(10)) + 1) || char(10), char(10)) - 1) LIKE $ ESCAPE '\\'",
+    postgres: "COALESCE(CAST(u.document AS JSONB) ->> 'first_name', CAST(u.document AS JSONB) ->> 'last_name') IS NOT NULL AND split_part(u.search, chr(10), 2) LIKE $ ESCAPE '\\'",
+};
+const FIRST_NAME: Texts = Texts {
+    sqlite: "lower(COALESCE(u.document ->> 'first_name', ''))",
+    postgres: "lower(COALESCE(CAST(u.document AS JSONB) ->> 'first_name', '') COLLATE \"C\")",
+};
+const LAST_NAME: Texts = Texts {
+    sqlite: "lower(COALESCE(u.document ->> 'last_name', ''))",
+    postgres: "lower(COALESCE(CAST(u.document AS JSONB) ->> 'last_name', '') COLLATE \"C\")",
+};
+const PRIMARY_EMAIL: Texts = Texts {
+    sqlite: "COALESCE((SELECT e.value ->> 'email' FROM json_each(u.document -> 'email_addresses') e WHERE e.value ->> 'id' = u.document ->> 'primary_email_address_id'), '')",
+    postgres: "COALESCE((SELECT e ->> 'email' FROM jsonb_array_elements(CAST(u.document AS JSONB) -> 'email_addresses') e WHERE e ->> 'id' = CAST(u.document AS JSONB) ->> 'primary_email_address_id'), '') COLLATE \"C\"",
+};
+
+const fn sort_key(key: UserSortKey) -> Texts {
+    match key {
+        UserSortKey::CreatedAt => Texts::both("u.created_at"),
+        UserSortKey::UpdatedAt => Texts::both("u.updated_at"),
+        UserSortKey::LastSignInAt => Texts::both("COALESCE(u.last_sign_in_at, 0)"),
+        UserSortKey::LastActiveAt => Texts::both(concat!("COALESCE(", last_active!(), ", 0)")),
+        UserSortKey::EmailAddress => PRIMARY_EMAIL,
+        UserSortKey::FirstName => FIRST_NAME,
+        UserSortKey::LastName => LAST_NAME,
+    }
+}
+
+pub(crate) fn list(instance: InstanceId, filter: &UserFilter, dialect: Dialect) -> Page<User> {
     let mut conditions = Conditions::of_instance("u.instance_id", instance);
     conditions.and_one_of("u.id IN ($)", filter.ids.iter().copied());
     conditions.and_one_of(
@@ -66,20 +107,36 @@ pub(crate) fn list(instance: InstanceId, filter: &UserFilter) -> Page<User> {
     if let Some(query) = &filter.query {
         conditions.and("u.search LIKE $ ESCAPE '\\'", contains(query));
     }
-    let order = match filter.order {
-        UserOrder::NewestFirst => "u.created_at DESC, u.id DESC",
-        UserOrder::OldestFirst => "u.created_at, u.id",
-        UserOrder::LastSignInNewestFirst => "COALESCE(u.last_sign_in_at, 0) DESC, u.id DESC",
-        UserOrder::LastSignInOldestFirst => "COALESCE(u.last_sign_in_at, 0), u.id",
-        UserOrder::UpdatedNewestFirst => "u.updated_at DESC, u.id DESC",
-        UserOrder::UpdatedOldestFirst => "u.updated_at, u.id",
-    };
+    if let Some(query) = &filter.email_query {
+        conditions.and(
+            "EXISTS (SELECT 1 FROM identifiers i WHERE i.instance_id = u.instance_id AND i.user_id = u.id AND i.kind = 'email_address' AND i.value LIKE $ ESCAPE '\\')",
+            contains(query),
+        );
+    }
+    if let Some(query) = &filter.name_query {
+        conditions.and(NAME_CONTAINS.of(dialect), contains(query));
+    }
+    let spans = [
+        (filter.created, "u.created_at >= $", "u.created_at < $"),
+        (filter.last_sign_in, "u.last_sign_in_at >= $", "u.last_sign_in_at < $"),
+        (filter.last_active, concat!(last_active!(), " >= $"), concat!(last_active!(), " < $")),
+    ];
+    for (span, from, before) in spans {
+        if let Some(at) = span.from {
+            conditions.and(from, at);
+        }
+        if let Some(at) = span.before {
+            conditions.and(before, at);
+        }
+    }
+    let (key, direction) =
+        (sort_key(filter.order.by).of(dialect), if filter.order.descending { "DESC" } else { "ASC" });
     Page {
         table: "users",
         select: "u.document",
         from: "users u",
         conditions,
-        order,
+        order: format!("{key} {direction}, u.id {direction}"),
         limit: filter.limit,
         offset: filter.offset,
         read: user,

@@ -5,10 +5,11 @@ use sojourn_core::{
     session::ClosedStatus,
 };
 use sojourn_store::{
-    Engine as _, SessionFilter, SessionOrder, Store, StoredStatus, UserFilter, UserOrder, Write,
+    Engine as _, SessionFilter, SessionOrder, Span, Store, StoredStatus, UserFilter, UserOrder, UserSortKey,
+    Write,
 };
 
-use crate::common::{World, at, closed};
+use crate::common::{World, at, closed, moment};
 
 pub async fn sessions_are_filtered_and_paged(store: Store) {
     let mut world = World::new(store, 1).await;
@@ -71,7 +72,7 @@ pub async fn users_are_filtered_searched_and_paged(store: Store) {
     let order = |order| UserFilter { order, ..all.clone() };
     let cases = [
         (all.clone(), vec![odd.id, bob.id, ada.id]),
-        (order(UserOrder::OldestFirst), vec![ada.id, bob.id, odd.id]),
+        (order(sorted(UserSortKey::CreatedAt, false)), vec![ada.id, bob.id, odd.id]),
         (UserFilter { ids: vec![ada.id], ..all.clone() }, vec![ada.id]),
         (
             UserFilter {
@@ -103,11 +104,66 @@ pub async fn users_are_filtered_searched_and_paged(store: Store) {
         assert_eq!(total, 3);
         found[0].id
     };
-    assert_eq!(first(UserOrder::LastSignInNewestFirst).await, bob.id);
-    assert_ne!(first(UserOrder::LastSignInOldestFirst).await, bob.id);
-    assert_eq!(first(UserOrder::UpdatedNewestFirst).await, bob.id);
-    assert_eq!(first(UserOrder::UpdatedOldestFirst).await, ada.id);
+    assert_eq!(first(sorted(UserSortKey::LastSignInAt, true)).await, bob.id);
+    assert_ne!(first(sorted(UserSortKey::LastSignInAt, false)).await, bob.id);
+    assert_eq!(first(sorted(UserSortKey::UpdatedAt, true)).await, bob.id);
+    assert_eq!(first(sorted(UserSortKey::UpdatedAt, false)).await, ada.id);
     let second = UserFilter { limit: 1, offset: 1, ..UserFilter::default() };
     let (found, _) = world.store.users(world.instance, second).await.expect("a load");
     assert_eq!(found[0].id, bob.id);
+}
+
+const fn sorted(by: UserSortKey, descending: bool) -> UserOrder {
+    UserOrder { by, descending }
+}
+
+pub async fn users_are_found_by_times_and_parts_of_names(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 10).await;
+    let mut bob = world.new_user("bob", 20);
+    bob.last_name = Some("Ångström".to_owned());
+    world.put(20, Write::User(bob.clone())).await.expect("a user");
+    let mut nameless = world.new_user("Cy", 30);
+    nameless.first_name = None;
+    world.put(30, Write::User(nameless.clone())).await.expect("a user");
+    let client = world.client(40).await;
+    let session = world.sign_in(client, ada.id, 40).await;
+    world.store.record_activity(world.instance, session.id, moment(60));
+    let other = world.client(45).await;
+    world.sign_in(other, bob.id, 45).await;
+    let all = UserFilter { limit: 10, order: sorted(UserSortKey::CreatedAt, false), ..UserFilter::default() };
+    let span = |from: Option<i64>, before: Option<i64>| Span { from: from.map(at), before: before.map(at) };
+    let name = |query: &str| UserFilter { name_query: Some(query.to_owned()), ..all.clone() };
+    let email = |query: &str| UserFilter { email_query: Some(query.to_owned()), ..all.clone() };
+    let order = |by, descending| UserFilter { order: sorted(by, descending), ..all.clone() };
+    let active = |from, before| UserFilter { last_active: span(from, before), ..all.clone() };
+    let cases = [
+        (UserFilter { created: span(Some(20), None), ..all.clone() }, vec![bob.id, nameless.id]),
+        (UserFilter { created: span(Some(10), Some(20)), ..all.clone() }, vec![ada.id]),
+        // The newest activity, which is in memory; who never was active was not so before.
+        (active(Some(60), None), vec![ada.id]),
+        (active(None, Some(60)), vec![bob.id]),
+        (active(Some(61), None), vec![]),
+        (UserFilter { last_sign_in: span(None, Some(1000)), ..all.clone() }, vec![]),
+        (name("DA"), vec![ada.id]),
+        (name("b Å"), vec![bob.id]),
+        (name("example"), vec![]),
+        (name("user_"), vec![]),
+        (name("%"), vec![]),
+        (email("ADA@"), vec![ada.id]),
+        (email("Ångström"), vec![]),
+        (email("_"), vec![]),
+        (order(UserSortKey::FirstName, false), vec![nameless.id, ada.id, bob.id]),
+        (order(UserSortKey::FirstName, true), vec![bob.id, ada.id, nameless.id]),
+        (order(UserSortKey::LastName, true), vec![bob.id, nameless.id, ada.id]),
+        (order(UserSortKey::EmailAddress, true), vec![nameless.id, bob.id, ada.id]),
+        (order(UserSortKey::LastActiveAt, true), vec![ada.id, bob.id, nameless.id]),
+        (order(UserSortKey::LastActiveAt, false), vec![nameless.id, bob.id, ada.id]),
+    ];
+    for (filter, expected) in cases {
+        let (found, total) = world.store.users(world.instance, filter.clone()).await.expect("a load");
+        let found: Vec<UserId> = found.iter().map(|user| user.id).collect();
+        assert_eq!(found, expected, "{filter:?}");
+        assert_eq!(total, expected.len() as u64, "{filter:?}");
+    }
 }

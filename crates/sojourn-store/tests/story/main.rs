@@ -96,7 +96,8 @@ stories! {
         who_acts_as_an_account_is_remembered;
     lists:
         sessions_are_filtered_and_paged
-        users_are_filtered_searched_and_paged;
+        users_are_filtered_searched_and_paged
+        users_are_found_by_times_and_parts_of_names;
     instances:
         secret_keys_are_taken_back_one_by_one_but_for_the_last
         of_two_that_take_back_one_of_two_keys_each_one_does

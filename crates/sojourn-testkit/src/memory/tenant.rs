@@ -19,8 +19,8 @@ use sojourn_core::{
 
 use sojourn_store::{
     ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
-    SigningKey, StoreError, StoredStatus, Ticket, UserFilter,
-    engine_parts::{UserTime, policy_of, search_text, users_of},
+    SigningKey, Span, StoreError, StoredStatus, Ticket, UserFilter, UserOrder, UserSortKey,
+    engine_parts::{policy_of, search_text, users_of},
     retention,
 };
 
@@ -104,32 +104,57 @@ impl Tenant {
     }
 
     pub(super) fn users(&self, filter: &UserFilter) -> (Vec<User>, u64) {
-        let query = filter.query.as_ref().map(|query| query.to_lowercase());
+        let contains = |text: &str, query: &str| text.to_lowercase().contains(&query.to_lowercase());
+        let has_email = |user: &User, wanted: &dyn Fn(&str) -> bool| {
+            user.identifying_emails().any(|address| wanted(address.email.as_str()))
+        };
         let mut found: Vec<&User> = self.users.values().collect();
         found.retain(|user| {
+            let any_of = |emails: &[String]| has_email(user, &|own| emails.iter().any(|email| email == own));
             (filter.ids.is_empty() || filter.ids.contains(&user.id))
-                && (filter.emails.is_empty()
-                    || user
-                        .identifying_emails()
-                        .any(|address| filter.emails.iter().any(|email| email == address.email.as_str())))
+                && (filter.emails.is_empty() || any_of(&filter.emails))
                 && (filter.external_ids.is_empty()
                     || user.external_id.as_ref().is_some_and(|id| filter.external_ids.contains(id)))
                 && filter.banned.is_none_or(|banned| user.banned == banned)
-                && query.as_ref().is_none_or(|query| search_text(user).contains(query))
+                && filter.query.as_ref().is_none_or(|query| contains(&search_text(user), query))
+                && filter
+                    .email_query
+                    .as_ref()
+                    .is_none_or(|query| has_email(user, &|own| contains(own, query)))
+                && filter
+                    .name_query
+                    .as_ref()
+                    .is_none_or(|query| user.full_name().is_some_and(|name| contains(&name, query)))
+                && is_within(filter.created, Some(user.created_at))
+                && is_within(filter.last_sign_in, user.last_sign_in_at)
+                && is_within(filter.last_active, self.last_active_at(user))
         });
-        let (by, newest_first) = filter.order.parts();
-        found.sort_by_key(|user| {
-            let time = match by {
-                UserTime::Creation => user.created_at,
-                UserTime::Update => user.updated_at,
-                UserTime::LastSignIn => user.last_sign_in_at.unwrap_or(Timestamp::from_millis(0)),
-            };
-            (time, user.id)
-        });
-        if newest_first {
+        let UserOrder { by, descending } = filter.order;
+        found.sort_by_cached_key(|user| (self.sort_key(by, user), user.id));
+        if descending {
             found.reverse();
         }
         page(found, filter.offset, filter.limit)
+    }
+
+    /// A text where it is ordered by texts, a time otherwise.
+    fn sort_key(&self, by: UserSortKey, user: &User) -> (String, Option<Timestamp>) {
+        let text = |text: Option<&str>| (text.unwrap_or_default().to_ascii_lowercase(), None);
+        match by {
+            UserSortKey::CreatedAt => (String::new(), Some(user.created_at)),
+            UserSortKey::UpdatedAt => (String::new(), Some(user.updated_at)),
+            UserSortKey::LastSignInAt => (String::new(), user.last_sign_in_at),
+            UserSortKey::LastActiveAt => (String::new(), self.last_active_at(user)),
+            UserSortKey::EmailAddress => text(user.primary_email().map(|address| address.email.as_str())),
+            UserSortKey::FirstName => text(user.first_name.as_deref()),
+            UserSortKey::LastName => text(user.last_name.as_deref()),
+        }
+    }
+
+    fn last_active_at(&self, user: &User) -> Option<Timestamp> {
+        let ids = self.sessions_by_user.get(&user.id).into_iter().flatten();
+        let newest = ids.filter_map(|id| self.sessions.get(id)).map(|session| session.last_active_at).max();
+        newest.or(user.last_sign_in_at)
     }
 
     pub(super) fn browser(&self, client: ClientId) -> Result<Option<ClientRecord>, StoreError> {
@@ -236,6 +261,13 @@ fn remove<K: Ord + Copy, V>(rows: &mut BTreeMap<K, V>, limit: usize, over: impl 
         rows.remove(key);
     }
     gone.len() as u64
+}
+
+fn is_within(span: Span, at: Option<Timestamp>) -> bool {
+    span.is_always()
+        || at.is_some_and(|at| {
+            span.from.is_none_or(|from| at >= from) && span.before.is_none_or(|before| at < before)
+        })
 }
 
 /// What lies behind `offset`, up to `limit`, and how many there are in all.

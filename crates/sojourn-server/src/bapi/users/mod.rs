@@ -21,7 +21,7 @@ use sojourn_core::{
     user::User,
 };
 use sojourn_service::sessions::revoke;
-use sojourn_store::{Engine as _, Expect, UserFilter, UserOrder, Write};
+use sojourn_store::{Engine as _, Expect, Span, UserFilter, UserOrder, UserSortKey, Write};
 
 use super::page::Page;
 use crate::{
@@ -34,22 +34,15 @@ use crate::{
 };
 
 /// Filters that name what no user of this server has.
-const WITHOUT_MATCHES: [&str; 6] =
-    ["phone_number", "username", "web3_wallet", "organization_id", "provider", "provider_user_id"];
-/// Filters that are refused: ignoring one would give users who were not asked for.
-const NOT_OFFERED: [&str; 12] = [
-    "email_address_query",
+const WITHOUT_MATCHES: [&str; 8] = [
+    "phone_number",
     "phone_number_query",
+    "username",
     "username_query",
-    "name_query",
-    "last_active_at_before",
-    "last_active_at_after",
-    "last_active_at_since",
-    "created_at_before",
-    "created_at_after",
-    "last_sign_in_at_before",
-    "last_sign_in_at_after",
-    "starting_after",
+    "web3_wallet",
+    "organization_id",
+    "provider",
+    "provider_user_id",
 ];
 
 fn object(user: &User, now: Timestamp) -> Response {
@@ -126,10 +119,10 @@ pub async fn count_users(
 
 /// `None` when nobody can match.
 fn filter(params: &Params) -> ApiResult<Option<UserFilter>> {
-    if let Some(name) = NOT_OFFERED.iter().find(|name| params.is_given(name)) {
-        return Err(ApiError::param(ErrorCode::FormParamUnknown, name).why(format!(
-            "The filter {name} is not offered here. Use query, email_address, user_id or external_id."
-        )));
+    // Ignoring it would give users who were not asked for.
+    if params.is_given("starting_after") {
+        return Err(ApiError::param(ErrorCode::FormParamUnknown, "starting_after")
+            .why("The cursor starting_after is not offered here. Use limit and offset."));
     }
     let ids = included(params, "user_id")?;
     let external_ids = included(params, "external_id")?;
@@ -148,10 +141,30 @@ fn filter(params: &Params) -> ApiResult<Option<UserFilter>> {
         emails: known,
         external_ids,
         query: params.text("query")?,
+        email_query: given(params, "email_address_query")?,
+        name_query: given(params, "name_query")?,
         banned: params.flag("banned")?,
+        created: span(params, "created_at")?,
+        last_active: span(params, "last_active_at")?,
+        last_sign_in: span(params, "last_sign_in_at")?,
         ..UserFilter::default()
     };
     Ok((!nobody).then_some(filter))
+}
+
+/// A text that is not empty.
+fn given(params: &Params, name: &str) -> ApiResult<Option<String>> {
+    Ok(params.text(name)?.filter(|text| !text.is_empty()))
+}
+
+/// The times that `…_after`, `…_since` and `…_before` leave, in milliseconds.
+fn span(params: &Params, name: &str) -> ApiResult<Span> {
+    let time = |suffix: &str| -> ApiResult<Option<Timestamp>> {
+        let millis = params.number(&format!("{name}_{suffix}"))?;
+        Ok(millis.map(|millis| Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX - 1))))
+    };
+    let after = time("after")?.map(|at| Timestamp::from_millis(at.as_millis() + 1));
+    Ok(Span { from: after.max(time("since")?), before: time("before")? })
 }
 
 /// Ids to include; a `+` before one says the same. In a query it arrives as a blank.
@@ -172,16 +185,22 @@ fn order(params: &Params) -> ApiResult<UserOrder> {
         Some(name) => (true, name),
         None => (false, text.trim_start_matches(['+', ' '])),
     };
-    match (name, descending) {
-        ("created_at", true) => Ok(UserOrder::NewestFirst),
-        ("created_at", false) => Ok(UserOrder::OldestFirst),
-        ("updated_at", true) => Ok(UserOrder::UpdatedNewestFirst),
-        ("updated_at", false) => Ok(UserOrder::UpdatedOldestFirst),
-        ("last_sign_in_at" | "last_active_at", true) => Ok(UserOrder::LastSignInNewestFirst),
-        ("last_sign_in_at" | "last_active_at", false) => Ok(UserOrder::LastSignInOldestFirst),
-        _ => Err(ApiError::param(ErrorCode::FormParamValueInvalid, "order_by")
-            .why("order_by has to be created_at, updated_at, last_sign_in_at or last_active_at, with + or - before it.")),
-    }
+    let by = match name {
+        // Nobody has a telephone number, a username or a wallet: all are equal.
+        "created_at" | "phone_number" | "username" | "web3wallet" => UserSortKey::CreatedAt,
+        "updated_at" => UserSortKey::UpdatedAt,
+        "last_sign_in_at" => UserSortKey::LastSignInAt,
+        "last_active_at" => UserSortKey::LastActiveAt,
+        "email_address" => UserSortKey::EmailAddress,
+        "first_name" => UserSortKey::FirstName,
+        "last_name" => UserSortKey::LastName,
+        _ => {
+            return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "order_by").why(
+                "order_by has to be created_at, updated_at, last_sign_in_at, last_active_at, email_address, first_name, last_name, phone_number, username or web3wallet, with + or - before it.",
+            ));
+        }
+    };
+    Ok(UserOrder { by, descending })
 }
 
 /// One account.
