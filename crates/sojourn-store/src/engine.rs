@@ -62,6 +62,9 @@ macro_rules! with_every_call {
                 /// Sessions and how many there are without `limit` and `offset`.
                 fn sessions(instance: InstanceId, filter: SessionFilter) -> Result<(Vec<Session>, u64), StoreError>;
 
+                /// Sessions without counting all others: to walk through them by `after`.
+                fn session_page(instance: InstanceId, filter: SessionFilter) -> Result<Vec<Session>, StoreError>;
+
                 /// Sessions that are stored as open, oldest first, from the one behind
                 /// `after`, at most `limit`: to walk through all of them group by group.
                 fn open_sessions(instance: InstanceId, after: Option<(Timestamp, SessionId)>, limit: u32) -> Result<Vec<Session>, StoreError>;

@@ -281,6 +281,16 @@ impl Engine for PostgresEngine {
         Ok((found, total))
     }
 
+    async fn session_page(
+        &self,
+        instance: InstanceId,
+        filter: SessionFilter,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut found = self.shared.listed(&sessions::list(instance, &filter)).await?;
+        self.merge(instance, &mut found);
+        Ok(found)
+    }
+
     async fn open_sessions(
         &self,
         instance: InstanceId,

@@ -212,6 +212,9 @@ pub struct SessionFilter {
     pub ids: Vec<SessionId>,
     /// Stored as open, or stored as closed so. Open ones may turn out to be over.
     pub stored: Option<StoredStatus>,
+    /// Only those that come behind the one with this time and id, in the order asked for:
+    /// a page that costs the same wherever it begins.
+    pub after: Option<(Timestamp, SessionId)>,
     /// Newest first by default.
     pub order: SessionOrder,
     /// At most so many.

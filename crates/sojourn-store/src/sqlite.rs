@@ -241,6 +241,18 @@ impl Engine for SqliteEngine {
         Ok((sessions, total))
     }
 
+    async fn session_page(
+        &self,
+        instance: InstanceId,
+        filter: SessionFilter,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = self.readers.many(|db| db::listed(db, &sessions::list(instance, &filter)))?;
+        for session in &mut sessions {
+            self.activity.merge(instance, session);
+        }
+        Ok(sessions)
+    }
+
     async fn open_sessions(
         &self,
         instance: InstanceId,

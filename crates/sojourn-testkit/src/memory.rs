@@ -289,6 +289,14 @@ impl Engine for MemoryEngine {
         Ok((self.merged(instance, found), total))
     }
 
+    async fn session_page(
+        &self,
+        instance: InstanceId,
+        filter: SessionFilter,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.sessions(instance, filter).await.map(|(sessions, _)| sessions)
+    }
+
     async fn open_sessions(
         &self,
         instance: InstanceId,

@@ -120,7 +120,8 @@ async fn filters_find_whom_they_name_and_never_more() {
 async fn users_are_filtered_by_times_and_ordered_by_names() {
     let app = TestApp::new().start().await;
     let start = app.clock.now().as_millis();
-    for (email, name) in [("zoe@example.com", "Ada"), ("yan@example.com", "bob"), ("xi@example.com", "Cleo")] {
+    for (email, name) in [("zoe@example.com", "Ada"), ("yan@example.com", "bob"), ("xi@example.com", "Cleo")]
+    {
         app.user(email).await;
         app.change_user(email, |user| user.first_name = Some(name.to_owned())).await;
         app.clock.advance(minutes(1));

@@ -212,6 +212,14 @@ impl Connection {
         replies.into_iter().next().unwrap_or_else(|| Ok(Reply::default()))
     }
 
+    /// The rows of a page.
+    pub(super) async fn listed<T>(&mut self, page: &Page<T>) -> Result<Vec<T>, Failure> {
+        let replies = self.send(&[Request::Text(&page.list(), page.params())]).await?;
+        self.done();
+        let replies: Vec<Reply> = replies.into_iter().collect::<Result<_, _>>()?;
+        replies.first().map_or(Ok(Vec::new()), |found| found.rows_as(page.table, page.read))
+    }
+
     /// The rows of a page, and how many there are in all, of one moment.
     pub(super) async fn page<T>(&mut self, page: &Page<T>) -> Result<(Vec<T>, u64), Failure> {
         // Put together from a filter: too many different ones to keep.

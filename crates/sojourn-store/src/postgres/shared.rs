@@ -122,6 +122,11 @@ impl Shared {
         self.patiently(|| async move { self.connection().await?.page(page).await }).await
     }
 
+    /// The rows of one page of a list.
+    pub(super) async fn listed<T>(&self, page: &Page<T>) -> Result<Vec<T>, StoreError> {
+        self.patiently(|| async move { self.connection().await?.listed(page).await }).await
+    }
+
     /// Runs one statement that may be repeated, and says how many rows it changed.
     pub(super) async fn change<const N: usize>(&self, change: &Change<N>) -> Result<u64, StoreError> {
         let work = || async move { self.connection().await?.run(change.sql, &change.params).await };

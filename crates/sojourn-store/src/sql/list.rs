@@ -47,10 +47,20 @@ impl Conditions {
 
     /// Adds ` AND ` and a text whose `$` stands for the parameter.
     pub(crate) fn and(&mut self, text: &'static str, param: impl Into<Value>) {
-        self.params.push(param.into());
-        let number = format!("${}", self.params.len());
+        self.and_all(text, [param.into()]);
+    }
+
+    /// Adds ` AND ` and a text whose `$` stand for the parameters, one after the other.
+    pub(crate) fn and_all(&mut self, text: &'static str, params: impl IntoIterator<Item = Value>) {
         self.text.push_str(" AND ");
-        self.text.push_str(&text.replace('$', &number));
+        let mut params = params.into_iter();
+        for (index, part) in text.split('$').enumerate() {
+            if index > 0 {
+                self.params.extend(params.next());
+                self.text.push_str(&format!("${}", self.params.len()));
+            }
+            self.text.push_str(part);
+        }
     }
 
     /// Adds a condition without a parameter.

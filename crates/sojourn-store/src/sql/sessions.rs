@@ -147,10 +147,13 @@ pub(crate) fn list(instance: InstanceId, filter: &SessionFilter) -> Page<Session
             conditions.and("s.closed_status = $", status.as_str());
         }
     }
-    let order = match filter.order {
-        SessionOrder::NewestFirst => "s.created_at DESC, s.id DESC",
-        SessionOrder::OldestFirst => "s.created_at, s.id",
+    let (order, behind) = match filter.order {
+        SessionOrder::NewestFirst => ("s.created_at DESC, s.id DESC", "(s.created_at, s.id) < ($, $)"),
+        SessionOrder::OldestFirst => ("s.created_at, s.id", "(s.created_at, s.id) > ($, $)"),
     };
+    if let Some((at, id)) = filter.after {
+        conditions.and_all(behind, params![at, id]);
+    }
     Page {
         table: "sessions",
         select: COLUMNS,

@@ -74,16 +74,21 @@ pub(super) fn all<T, const N: usize>(db: &Connection, load: &Load<T, N>) -> Resu
 /// The rows of a page, and how many there are in all. Call it in a
 /// transaction, so that both are of one moment.
 pub(super) fn page<T>(db: &Connection, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
-    let params = || params_from_iter(page.params());
-    let total: i64 =
-        db.query_row(&translate(&page.count()), params(), |row| row.get(0)).map_err(failed(page.table))?;
+    let total: i64 = db
+        .query_row(&translate(&page.count()), params_from_iter(page.params()), |row| row.get(0))
+        .map_err(failed(page.table))?;
+    Ok((listed(db, page)?, total.unsigned_abs()))
+}
+
+/// The rows of a page.
+pub(super) fn listed<T>(db: &Connection, page: &Page<T>) -> Result<Vec<T>, StoreError> {
     let mut statement = db.prepare(&translate(&page.list())).map_err(failed(page.table))?;
-    let mut rows = statement.query(params()).map_err(failed(page.table))?;
+    let mut rows = statement.query(params_from_iter(page.params())).map_err(failed(page.table))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed(page.table))? {
         found.push((page.read)(row).map_err(corrupt(page.table))?);
     }
-    Ok((found, total.unsigned_abs()))
+    Ok(found)
 }
 
 /// Writes, and says how many rows changed.

@@ -167,3 +167,32 @@ pub async fn users_are_found_by_times_and_parts_of_names(store: Store) {
         assert_eq!(total, expected.len() as u64, "{filter:?}");
     }
 }
+
+pub async fn sessions_are_walked_through_page_by_page(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let ada = world.user("Ada", 1).await;
+    let mut open = Vec::new();
+    for secs in [10, 10, 11, 12, 12, 12, 13] {
+        let client = world.client(secs).await;
+        open.push(world.sign_in(client, ada.id, secs).await);
+    }
+    let gone = open.remove(3);
+    world.put(20, Write::CloseSession(closed(&gone, 20, ClosedStatus::Removed))).await.expect("closed");
+    world.store.record_activity(world.instance, open[0].id, moment(30));
+    open.sort_by_key(|session| (session.created_at, session.id));
+    for order in [SessionOrder::OldestFirst, SessionOrder::NewestFirst] {
+        let mut filter =
+            SessionFilter { stored: Some(StoredStatus::Open), order, limit: 2, ..SessionFilter::default() };
+        let mut walked = Vec::new();
+        loop {
+            let page = world.store.session_page(world.instance, filter.clone()).await.expect("a load");
+            let Some(last) = page.last() else { break };
+            assert!(page.len() <= 2);
+            filter.after = Some((last.created_at, last.id));
+            walked.extend(page.iter().map(|session| session.id));
+        }
+        let expected: Vec<SessionId> = open.iter().map(|session| session.id).collect();
+        assert_eq!(walked, expected, "{order:?}");
+        open.reverse();
+    }
+}

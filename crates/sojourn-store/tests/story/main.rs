@@ -96,6 +96,7 @@ stories! {
         who_acts_as_an_account_is_remembered;
     lists:
         sessions_are_filtered_and_paged
+        sessions_are_walked_through_page_by_page
         users_are_filtered_searched_and_paged
         users_are_found_by_times_and_parts_of_names;
     instances:

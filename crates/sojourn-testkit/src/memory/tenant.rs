@@ -88,6 +88,10 @@ impl Tenant {
             filter.client_id.is_none_or(|id| session.client_id == id)
                 && filter.user_id.is_none_or(|id| session.user_id == id)
                 && (filter.ids.is_empty() || filter.ids.contains(&session.id))
+                && filter.after.is_none_or(|after| match filter.order {
+                    SessionOrder::NewestFirst => (session.created_at, session.id) < after,
+                    SessionOrder::OldestFirst => (session.created_at, session.id) > after,
+                })
                 && match filter.stored {
                     None => true,
                     Some(StoredStatus::Open) => session.closed.is_none(),
