@@ -173,6 +173,107 @@ fn mentions(line: &str, path: &str) -> bool {
     })
 }
 
+/// Crates whose files use each other in one direction only.
+const WITHOUT_CIRCLES: &[&str] = &["sojourn-store"];
+
+/// The module of a file below `src`, by its path: `["sql", "row"]`.
+fn module_of(inside: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        inside.with_extension("").iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    if names.last().is_some_and(|name| ["lib", "main", "mod"].contains(&name.as_str())) {
+        names.pop();
+    }
+    names
+}
+
+/// The paths that a tree of imports stands for: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn imported(tree: &str) -> Vec<String> {
+    let Some((before, inside)) = tree.split_once('{') else { return vec![tree.trim().to_owned()] };
+    let inside = inside.rsplit_once('}').map_or(inside, |(inside, _)| inside);
+    let (mut depth, mut branches) = (0, vec![String::new()]);
+    for c in inside.chars() {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        match (c, branches.last_mut()) {
+            (',', _) if depth == 0 => branches.push(String::new()),
+            (_, Some(branch)) => branch.push(c),
+            _ => {}
+        }
+    }
+    let branches = branches.iter().filter(|branch| !branch.trim().is_empty());
+    branches.flat_map(|branch| imported(branch)).map(|path| format!("{}{path}", before.trim())).collect()
+}
+
+/// All paths of a file that lead to modules: those of its imports, and those that begin
+/// with `crate` or `super` anywhere. What only tests use is left out.
+fn paths_in(text: &str) -> Vec<String> {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    let code = code.join("\n");
+    let statements = code.split("use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let mut paths: Vec<String> = statements.flat_map(imported).collect();
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    for word in code.split(|c| !is_part(c)) {
+        let leads = ["crate::", "super::", "self::"].iter().any(|start| word.starts_with(start));
+        if leads && !word.ends_with(':') {
+            paths.push(word.to_owned());
+        }
+    }
+    paths
+}
+
+/// The file that a path from `module` leads to: the deepest there is.
+fn target(module: &[String], path: &str, modules: &[Vec<String>]) -> Option<Vec<String>> {
+    let mut parts = path.split("::").peekable();
+    let mut at = match parts.peek()? {
+        &"crate" => Vec::new(),
+        _ => module.to_vec(),
+    };
+    let mut found = None;
+    for part in parts {
+        match part {
+            "crate" | "self" => {}
+            "super" => drop(at.pop()),
+            name => at.push(name.to_owned()),
+        }
+        if modules.contains(&at) {
+            found = Some(at.clone());
+        } else if !["crate", "self", "super"].contains(&part) {
+            break;
+        }
+    }
+    found.filter(|found| found != module && !found.is_empty())
+}
+
+#[test]
+fn files_of_a_crate_do_not_use_each_other_in_circles() {
+    let mut complaints = Vec::new();
+    for name in WITHOUT_CIRCLES {
+        let folder = Path::new("crates").join(name).join("src");
+        let files: Vec<(Vec<String>, String)> = with_extension(&["rs"])
+            .into_iter()
+            .filter_map(|(path, text)| Some((module_of(path.strip_prefix(&folder).ok()?), text)))
+            .filter(|(module, _)| module.last().is_some_and(|name| !name.ends_with("tests")))
+            .collect();
+        let modules: Vec<Vec<String>> = files.iter().map(|(module, _)| module.clone()).collect();
+        let mut uses: Vec<(&Vec<String>, Vec<Vec<String>>)> = files
+            .iter()
+            .map(|(module, text)| {
+                (module, paths_in(text).iter().filter_map(|path| target(module, path, &modules)).collect())
+            })
+            .collect();
+        // Whoever uses only what is left out by now is in no circle.
+        while let Some(free) = uses.iter().position(|(_, used)| used.is_empty()) {
+            let (gone, _) = uses.swap_remove(free);
+            uses.iter_mut().for_each(|(_, used)| used.retain(|module| module != gone));
+        }
+        complaints.extend(uses.iter().map(|(module, used)| {
+            let used: Vec<String> = used.iter().map(|module| module.join("::")).collect();
+            format!("{name}: {} is in a circle, or uses one: {}", module.join("::"), used.join(", "))
+        }));
+    }
+    none(&complaints);
+}
+
 #[test]
 fn rust_files_stay_short_enough_to_read() {
     let complaints: Vec<String> = with_extension(&["rs"])

@@ -59,7 +59,8 @@ use crate::{
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        attempts, clients, clock, idempotency, instances, journal, mails, purge, sessions, tickets, users,
+        attempts, clients, clock, idempotency, instances, journal, mails, purge, sessions,
+        statement::Dialect, tickets, users,
     },
 };
 
@@ -155,7 +156,7 @@ impl PostgresEngine {
     /// Gives a place to every event that has none yet.
     async fn number_events(&self, instance: InstanceId) -> Result<(), StoreError> {
         match self.shared.first(&journal::unnumbered(instance)).await? {
-            Some(()) => self.shared.patiently(|| self.shared.number_events(instance)).await,
+            Some(()) => self.shared.with_timeout(|| self.shared.number_events(instance)).await,
             None => Ok(()),
         }
     }
@@ -256,7 +257,7 @@ impl Engine for PostgresEngine {
         instance: InstanceId,
         client: ClientId,
     ) -> Result<Option<ClientRecord>, StoreError> {
-        let loaded = self.shared.patiently(|| self.load_browser(instance, client)).await?;
+        let loaded = self.shared.with_timeout(|| self.load_browser(instance, client)).await?;
         let Some(LoadedBrowser { mut browser, users, sign_in, sign_up, newest_settings }) = loaded else {
             return Ok(None);
         };
@@ -377,7 +378,7 @@ impl Engine for PostgresEngine {
         reader: &str,
         seq: u64,
     ) -> Result<(), StoreError> {
-        self.shared.change(&journal::acknowledge(instance, reader, seq)).await.map(drop)
+        self.shared.execute(&journal::acknowledge(instance, reader, seq)).await.map(drop)
     }
 
     async fn acknowledged_events(
@@ -438,7 +439,7 @@ impl Engine for PostgresEngine {
         until: Timestamp,
     ) -> Result<bool, StoreError> {
         let lease = clock::take_lease(instance, name, holder, wall, until);
-        Ok(self.shared.change(&lease).await? > 0)
+        Ok(self.shared.execute(&lease).await? > 0)
     }
 
     async fn purge_sessions(
@@ -448,9 +449,9 @@ impl Engine for PostgresEngine {
         limit: u32,
     ) -> Result<u64, StoreError> {
         let mut gone = 0;
-        for change in sessions::purge(instance, before, limit) {
-            if change.sql.for_postgres().is_some() {
-                gone += self.shared.change(&change).await?;
+        for command in sessions::purge(instance, before, limit) {
+            if command.sql.for_postgres().is_some() {
+                gone += self.shared.execute(&command).await?;
             }
         }
         Ok(gone)
@@ -461,13 +462,13 @@ impl Engine for PostgresEngine {
         let mut removed = 0;
         loop {
             let mut gone = 0;
-            for change in purge::everywhere(at, limit) {
-                gone += self.shared.change(&change).await?;
+            for command in purge::everywhere(at, limit) {
+                gone += self.shared.execute(&command).await?;
             }
             for instance in self.shared.all(&instances::all()).await? {
                 self.number_events(instance.id).await?;
-                for change in purge::of_instance(instance.id, at, limit) {
-                    gone += self.shared.change(&change).await?;
+                for command in purge::of_instance(instance.id, at, limit) {
+                    gone += self.shared.execute(&command).await?;
                 }
             }
             if gone == 0 {

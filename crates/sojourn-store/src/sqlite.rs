@@ -2,10 +2,11 @@
 
 mod apply;
 mod db;
+mod disk;
 mod file;
-mod hot;
 mod migrate;
 mod readers;
+mod row_cache;
 mod writer;
 
 use std::{
@@ -34,8 +35,8 @@ use sojourn_core::{
 use tokio::sync::oneshot;
 
 use self::{
-    hot::Hot,
     readers::Readers,
+    row_cache::RowCache,
     writer::{Answer, Job, Work, Writer},
 };
 use crate::{
@@ -49,8 +50,9 @@ use crate::{
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        Dialect, Step, attempts, clients, clock, idempotency, instances, journal, mails, sessions, tickets,
-        users,
+        attempts, clients, clock, idempotency, instances, journal, mails, sessions,
+        statement::{Dialect, Statement},
+        tickets, users,
     },
 };
 
@@ -68,7 +70,7 @@ pub(crate) fn migrate(path: &Path) -> Result<Migrated, StoreError> {
 #[derive(Debug)]
 pub struct SqliteEngine {
     readers: Readers,
-    hot: Arc<Hot>,
+    row_cache: Arc<RowCache>,
     activity: Arc<Activity>,
     jobs: Sender<Job>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -87,15 +89,15 @@ impl SqliteEngine {
         }
         let high_water = db::first(&db, &journal::high_water())?;
         let (jobs, queue) = mpsc::channel();
-        let hot = Arc::new(Hot::new());
-        let writer = Writer::new(db, Arc::clone(&activity), Arc::clone(&hot), queue, high_water)?;
+        let row_cache = Arc::new(RowCache::new());
+        let writer = Writer::new(db, Arc::clone(&activity), Arc::clone(&row_cache), queue, high_water)?;
         let writer = thread::Builder::new()
             .name("sojourn-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self {
             readers: Readers::new(path.to_owned()),
-            hot,
+            row_cache,
             activity,
             jobs,
             writer: Mutex::new(Some(writer)),
@@ -168,7 +170,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {
-        match self.hot.settings(instance) {
+        match self.row_cache.settings(instance) {
             Some(known) => Ok(known),
             None => self.readers.many(|db| self.readers.settings(db, instance)),
         }
@@ -187,10 +189,10 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         client: ClientId,
     ) -> Result<Option<ClientRecord>, StoreError> {
-        if let Some(known) = self.hot.browser(instance, client, &self.activity) {
+        if let Some(known) = self.row_cache.browser(instance, client, &self.activity) {
             return Ok(Some(known));
         }
-        let quiet = self.hot.quiet();
+        let read_epoch = self.row_cache.read_epoch();
         let stored = self.readers.many(|db| {
             let Some(client) = db::first(db, &clients::get(instance, client))? else {
                 return Ok(None);
@@ -214,7 +216,7 @@ impl Engine for SqliteEngine {
             Ok(Some(ClientRecord { browser, users, sign_in, sign_up, settings, policy }))
         });
         let Some(mut record) = stored? else { return Ok(None) };
-        self.hot.keep(quiet, instance, &record, &self.activity);
+        self.row_cache.insert_if_unchanged(read_epoch, instance, &record, &self.activity);
         for session in &mut record.browser.sessions {
             self.activity.merge(instance, session);
         }
@@ -402,7 +404,7 @@ impl Engine for SqliteEngine {
         before: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        self.order(Work::Changes(sessions::purge(instance, before, limit).map(Step::from).into())).await
+        self.order(Work::Changes(sessions::purge(instance, before, limit).map(Statement::from).into())).await
     }
 
     async fn purge(&self, at: Moment, limit: u32) -> Result<u64, StoreError> {

@@ -16,7 +16,12 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    sql::{Load, Page, Row, Sql, Unreadable, Value},
+    sql::{
+        list::Page,
+        row::{Row, Unreadable},
+        statement::{Dialect, Query, Sql},
+        value::Value,
+    },
 };
 
 /// Most statements that are sent before the first answer is read: their
@@ -146,8 +151,8 @@ impl Reply {
     }
 
     /// The rows, read.
-    pub(super) fn read<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Vec<T>, Failure> {
-        self.rows_as(load.sql.table, load.read)
+    pub(super) fn read<T, const N: usize>(&self, query: &Query<T, N>) -> Result<Vec<T>, Failure> {
+        self.rows_as(query.sql.table, query.read)
     }
 
     fn rows_as<T>(
@@ -214,7 +219,7 @@ impl Connection {
 
     /// The rows of a page.
     pub(super) async fn listed<T>(&mut self, page: &Page<T>) -> Result<Vec<T>, Failure> {
-        let replies = self.send(&[Request::Text(&page.list(), page.params())]).await?;
+        let replies = self.send(&[Request::Text(&page.list(Dialect::Postgres), page.params())]).await?;
         self.done();
         let replies: Vec<Reply> = replies.into_iter().collect::<Result<_, _>>()?;
         replies.first().map_or(Ok(Vec::new()), |found| found.rows_as(page.table, page.read))
@@ -223,7 +228,7 @@ impl Connection {
     /// The rows of a page, and how many there are in all, of one moment.
     pub(super) async fn page<T>(&mut self, page: &Page<T>) -> Result<(Vec<T>, u64), Failure> {
         // Put together from a filter: too many different ones to keep.
-        let (count, list) = (page.count(), page.list());
+        let (count, list) = (page.count(Dialect::Postgres), page.list(Dialect::Postgres));
         let requests = [
             Request::Begin(Begin::Read),
             Request::Text(&count, page.params()),

@@ -4,7 +4,7 @@ use tokio_postgres::{Error, error::SqlState};
 
 use crate::{
     error::{CommitError, StoreError},
-    sql::Unreadable,
+    sql::row::Unreadable,
 };
 
 /// Something was not done.

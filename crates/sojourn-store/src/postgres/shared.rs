@@ -28,10 +28,13 @@ use crate::{
     records::policy_of,
     settings_cache::SettingsCache,
     sql::{
-        Change, Load, Page, Step, Value,
+        change_set,
         instances::{self, Newest},
-        journal, sessions,
-        steps::{self, Outcome},
+        journal,
+        list::Page,
+        sessions,
+        statement::{Command, Outcome, Query, Statement},
+        value::Value,
     },
 };
 
@@ -83,9 +86,9 @@ impl Shared {
         Ok(Connection::new(object, self.session))
     }
 
-    /// Has patience with something that reads or can be repeated, and does it
-    /// once more where the connection turned out to be gone.
-    pub(super) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
+    /// Runs an idempotent operation with a timeout, and once more where the connection
+    /// turned out to be gone.
+    pub(super) async fn with_timeout<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -105,32 +108,35 @@ impl Shared {
     }
 
     /// All rows.
-    pub(super) async fn all<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Vec<T>, StoreError> {
-        self.patiently(
-            || async move { self.connection().await?.run(load.sql, &load.params).await?.read(load) },
-        )
+    pub(super) async fn all<T, const N: usize>(&self, query: &Query<T, N>) -> Result<Vec<T>, StoreError> {
+        self.with_timeout(|| async move {
+            self.connection().await?.run(query.sql, &query.params).await?.read(query)
+        })
         .await
     }
 
     /// The first row, if there is one.
-    pub(super) async fn first<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Option<T>, StoreError> {
-        Ok(self.all(load).await?.into_iter().next())
+    pub(super) async fn first<T, const N: usize>(
+        &self,
+        query: &Query<T, N>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.all(query).await?.into_iter().next())
     }
 
     /// One page of a list, and how many rows there are in all.
     pub(super) async fn page<T>(&self, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
-        self.patiently(|| async move { self.connection().await?.page(page).await }).await
+        self.with_timeout(|| async move { self.connection().await?.page(page).await }).await
     }
 
     /// The rows of one page of a list.
     pub(super) async fn listed<T>(&self, page: &Page<T>) -> Result<Vec<T>, StoreError> {
-        self.patiently(|| async move { self.connection().await?.listed(page).await }).await
+        self.with_timeout(|| async move { self.connection().await?.listed(page).await }).await
     }
 
     /// Runs one statement that may be repeated, and says how many rows it changed.
-    pub(super) async fn change<const N: usize>(&self, change: &Change<N>) -> Result<u64, StoreError> {
-        let work = || async move { self.connection().await?.run(change.sql, &change.params).await };
-        Ok(self.patiently(work).await?.count() as u64)
+    pub(super) async fn execute<const N: usize>(&self, command: &Command<N>) -> Result<u64, StoreError> {
+        let work = || async move { self.connection().await?.run(command.sql, &command.params).await };
+        Ok(self.with_timeout(work).await?.count() as u64)
     }
 
     /// The settings of which these are the newest.
@@ -196,9 +202,9 @@ impl Shared {
     async fn attempt(&self, changes: &ChangeSet, commit: &CommitProgress) -> Result<(), Failed> {
         let instance = changes.instance_id;
         let in_memory = |session| self.activity.get(&(instance, session));
-        let steps = steps::of(changes, in_memory).map_err(Failed::Refused)?;
+        let statements = change_set::statements(changes, in_memory).map_err(Failed::Refused)?;
         let mut connection = self.connection().await?;
-        let outcome = match transact(&mut connection, &steps).await {
+        let outcome = match transact(&mut connection, &statements).await {
             Ok(outcome) => outcome,
             Err(Failure::InTheWay) => {
                 end(&mut connection, "ROLLBACK").await?;
@@ -245,8 +251,8 @@ impl Shared {
                 sessions::touch(*instance, *session, *at).into()
             };
             // In the order of their keys on every node, so that none waits for another in a circle.
-            let steps: Vec<Step> = group.iter().map(touch).collect();
-            if let Err(error) = self.patiently(|| self.write(&steps)).await {
+            let statements: Vec<Statement> = group.iter().map(touch).collect();
+            if let Err(error) = self.with_timeout(|| self.write(&statements)).await {
                 self.activity.put_back(rest);
                 return Err(error);
             }
@@ -262,7 +268,7 @@ impl Shared {
     /// Raises the stored high-water mark, unless it is known to be as high.
     pub(super) async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
         if self.high_water.load(Ordering::Acquire) < now.as_millis() {
-            self.change(&journal::raise_high_water(now)).await?;
+            self.execute(&journal::raise_high_water(now)).await?;
             self.high_water.fetch_max(now.as_millis(), Ordering::AcqRel);
         }
         Ok(())
@@ -271,17 +277,17 @@ impl Shared {
     /// Gives numbers to events that have none, in an order that stays.
     pub(super) async fn number_events(&self, instance: InstanceId) -> Result<(), Failure> {
         const TOGETHER: u32 = 500;
-        let steps = [journal::lock_outbox(instance), journal::number_events(instance, TOGETHER)];
-        while self.write(&steps).await? == TOGETHER as usize {}
+        let statements = [journal::lock_outbox(instance), journal::number_events(instance, TOGETHER)];
+        while self.write(&statements).await? == TOGETHER as usize {}
         Ok(())
     }
 
-    /// Runs steps in one transaction that nothing refuses, and says how many
+    /// Runs statements in one transaction that nothing refuses, and says how many
     /// rows the last one changed.
-    async fn write(&self, steps: &[Step]) -> Result<usize, Failure> {
+    async fn write(&self, statements: &[Statement]) -> Result<usize, Failure> {
         let mut connection = self.connection().await?;
         let mut last = 0;
-        for reply in send_steps(&mut connection, steps).await? {
+        for reply in send_statements(&mut connection, statements).await? {
             last = reply?.count();
         }
         end(&mut connection, "COMMIT").await?;
@@ -327,15 +333,15 @@ fn too_late() -> StoreError {
     StoreError::Unavailable("it did not answer in time".to_owned())
 }
 
-/// Sends BEGIN and all steps.
-async fn send_steps(
+/// Sends BEGIN and all statements.
+async fn send_statements(
     connection: &mut Connection,
-    steps: &[Step],
+    statements: &[Statement],
 ) -> Result<impl Iterator<Item = Result<Reply, Failure>> + use<>, Failure> {
     let mut requests = vec![Request::Begin(Begin::Write)];
-    for step in steps {
-        let params: &[Value] = &step.params;
-        requests.push(connection.statement(step.sql, params).await?);
+    for statement in statements {
+        let params: &[Value] = &statement.params;
+        requests.push(connection.statement(statement.sql, params).await?);
     }
     Ok(connection.send(&requests).await?.into_iter())
 }
@@ -349,13 +355,13 @@ async fn end(connection: &mut Connection, word: &'static str) -> Result<(), Fail
     Ok(())
 }
 
-/// Runs the steps of a set, up to the commit.
-async fn transact(connection: &mut Connection, steps: &[Step]) -> Result<Outcome, Failure> {
-    let mut replies = send_steps(connection, steps).await?;
+/// Runs the statements of a set, up to the commit.
+async fn transact(connection: &mut Connection, statements: &[Statement]) -> Result<Outcome, Failure> {
+    let mut replies = send_statements(connection, statements).await?;
     // Of BEGIN.
     replies.next().transpose()?;
-    for (step, reply) in steps.iter().zip(replies) {
-        match step.want.judge(reply?.count()) {
+    for (statement, reply) in statements.iter().zip(replies) {
+        match statement.expected_rows.check(reply?.count()) {
             Outcome::Next => {}
             other => return Ok(other),
         }

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 use super::{Engine as _, PostgresEngine, ServerUrl, failure, support};
 use crate::{
     schema::MigrationMode,
-    sql::{Sql, every_statement},
+    sql::{every_statement, statement::Sql},
 };
 
 async fn client() -> (support::Database, Client) {

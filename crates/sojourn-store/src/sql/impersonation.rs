@@ -6,18 +6,23 @@ use std::time::Duration;
 use sojourn_core::impersonation::Impersonation;
 
 use super::{
-    Row, Unreadable, Value, json,
-    row::{document, number},
+    row::{Row, Unreadable, document, number},
+    statement::json,
+    value::Value,
 };
 use crate::error::StoreError;
 
-/// Reads `actor` at `column` and `own_maximum` behind it; none where nobody acts.
-pub(crate) fn read(row: &dyn Row, column: usize) -> Result<Option<Impersonation>, Unreadable> {
+/// Reads both columns; none where nobody acts.
+pub(crate) fn read(
+    row: &dyn Row,
+    actor: usize,
+    own_maximum: usize,
+) -> Result<Option<Impersonation>, Unreadable> {
     let own = |_| {
-        let maximum = Duration::from_millis(number(row, column + 1)?);
-        Ok(Impersonation { actor: document(row, column)?, maximum })
+        let maximum = Duration::from_millis(number(row, own_maximum)?);
+        Ok(Impersonation { actor: document(row, actor)?, maximum })
     };
-    row.text(column)?.map(own).transpose()
+    row.text(actor)?.map(own).transpose()
 }
 
 /// What goes into the two columns of a row of `table`.

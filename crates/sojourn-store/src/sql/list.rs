@@ -2,15 +2,9 @@
 
 use super::{
     row::{Row, Unreadable},
+    statement::Dialect,
     value::Value,
 };
-
-/// The engine that a text is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    Sqlite,
-    Postgres,
-}
 
 /// A text for each engine.
 #[derive(Clone, Copy, Debug)]
@@ -101,17 +95,17 @@ pub(crate) struct Page<T> {
 
 impl<T> Page<T> {
     /// How many rows there are in all.
-    pub(crate) fn count(&self) -> String {
-        format!("SELECT COUNT(*) FROM {} WHERE {}", self.from, self.conditions.text)
+    pub(crate) fn count(&self, dialect: Dialect) -> String {
+        dialect.text(&format!("SELECT COUNT(*) FROM {} WHERE {}", self.from, self.conditions.text))
     }
 
     /// The rows of the page.
-    pub(crate) fn list(&self) -> String {
+    pub(crate) fn list(&self, dialect: Dialect) -> String {
         let Self { select, from, conditions, order, limit, offset, .. } = self;
         let condition = &conditions.text;
-        format!(
+        dialect.text(&format!(
             "SELECT {select} FROM {from} WHERE {condition} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
-        )
+        ))
     }
 
     /// The parameters of both.

@@ -5,36 +5,104 @@ use sojourn_core::{
     time::Moment,
 };
 
-use super::{Change, idempotency, params, statements};
+use super::{
+    idempotency,
+    statement::{Command, statements},
+    value::params,
+};
 use crate::retention;
 
 statements! { "purge";
-    PURGE_SIGN_INS = "DELETE FROM sign_ins WHERE (instance_id, id) IN (SELECT instance_id, id FROM sign_ins WHERE over_at <= $1 LIMIT $2)";
-    PURGE_SIGN_UPS = "DELETE FROM sign_ups WHERE (instance_id, id) IN (SELECT instance_id, id FROM sign_ups WHERE over_at <= $1 LIMIT $2)";
-    PURGE_HANDSHAKES = "DELETE FROM handshakes WHERE (instance_id, nonce) IN (SELECT instance_id, nonce FROM handshakes WHERE over_at <= $1 LIMIT $2)";
-    PURGE_TICKETS = "DELETE FROM sign_in_tokens WHERE (instance_id, id) IN (SELECT instance_id, id FROM sign_in_tokens WHERE over_at <= $1 LIMIT $2)";
-    PURGE_COMMITS = "DELETE FROM commits WHERE instance_id = $1 AND id IN (SELECT id FROM commits WHERE instance_id = $1 AND id < $2 ORDER BY id LIMIT $3)";
+    PURGE_SIGN_INS = both "
+            DELETE FROM sign_ins
+            WHERE (instance_id, id) IN (
+                SELECT instance_id, id
+                FROM sign_ins
+                WHERE over_at <= $1
+                LIMIT $2
+            )";
+    PURGE_SIGN_UPS = both "
+            DELETE FROM sign_ups
+            WHERE (instance_id, id) IN (
+                SELECT instance_id, id
+                FROM sign_ups
+                WHERE over_at <= $1
+                LIMIT $2
+            )";
+    PURGE_HANDSHAKES = both "
+            DELETE FROM handshakes
+            WHERE (instance_id, nonce) IN (
+                SELECT instance_id, nonce
+                FROM handshakes
+                WHERE over_at <= $1
+                LIMIT $2
+            )";
+    PURGE_TICKETS = both "
+            DELETE FROM sign_in_tokens
+            WHERE (instance_id, id) IN (
+                SELECT instance_id, id
+                FROM sign_in_tokens
+                WHERE over_at <= $1
+                LIMIT $2
+            )";
+    PURGE_COMMITS = both "
+            DELETE FROM commits
+            WHERE instance_id = $1 AND id IN (
+                SELECT id
+                FROM commits
+                WHERE instance_id = $1 AND id < $2
+                ORDER BY id
+                LIMIT $3
+            )";
     // Places go on from the newest event, which therefore stays.
-    PURGE_EVENTS = "DELETE FROM outbox WHERE instance_id = $1 AND id IN (SELECT id FROM outbox WHERE instance_id = $1 AND id < $2 AND seq < (SELECT MAX(seq) FROM outbox WHERE instance_id = $1) ORDER BY id LIMIT $3)";
-    PURGE_MAILS = "DELETE FROM mails WHERE instance_id = $1 AND id IN (SELECT id FROM mails WHERE instance_id = $1 AND received_at <= $2 ORDER BY received_at LIMIT $3)";
-    PURGE_MANY_MAILS = "DELETE FROM mails WHERE instance_id = $1 AND id IN (SELECT id FROM mails WHERE instance_id = $1 ORDER BY received_at DESC, id DESC LIMIT $3 OFFSET $2)";
+    PURGE_EVENTS = both "
+            DELETE FROM outbox
+            WHERE instance_id = $1 AND id IN (
+                SELECT id
+                FROM outbox
+                WHERE instance_id = $1 AND id < $2 AND seq < (
+                    SELECT MAX(seq)
+                    FROM outbox
+                    WHERE instance_id = $1
+                )
+                ORDER BY id
+                LIMIT $3
+            )";
+    PURGE_MAILS = both "
+            DELETE FROM mails
+            WHERE instance_id = $1 AND id IN (
+                SELECT id
+                FROM mails
+                WHERE instance_id = $1 AND received_at <= $2
+                ORDER BY received_at
+                LIMIT $3
+            )";
+    PURGE_MANY_MAILS = both "
+            DELETE FROM mails
+            WHERE instance_id = $1 AND id IN (
+                SELECT id
+                FROM mails
+                WHERE instance_id = $1
+                ORDER BY received_at DESC, id DESC
+                LIMIT $3 OFFSET $2
+            )";
 }
 
 /// Removes up to `limit` rows of each kind that has an index by age alone.
-pub(crate) fn everywhere(at: Moment, limit: u32) -> [Change<2>; 4] {
+pub(crate) fn everywhere(at: Moment, limit: u32) -> [Command<2>; 4] {
     [&PURGE_SIGN_INS, &PURGE_SIGN_UPS, &PURGE_HANDSHAKES, &PURGE_TICKETS]
-        .map(|sql| Change { sql, params: params![at.now - retention::ATTEMPTS, limit] })
+        .map(|sql| Command { sql, params: params![at.now - retention::ATTEMPTS, limit] })
 }
 
 /// Removes up to `limit` rows of each kind of an instance.
-pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Change<3>; 5] {
+pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Command<3>; 5] {
     let commit = CommitId::generate(at.wall - retention::COMMIT_IDS, &mut Least);
     let event = EventId::generate(at.wall - retention::EVENTS, &mut Least);
     [
-        Change { sql: &PURGE_COMMITS, params: params![instance, commit, limit] },
-        Change { sql: &PURGE_EVENTS, params: params![instance, event, limit] },
-        Change { sql: &PURGE_MAILS, params: params![instance, at.now - retention::MAILS, limit] },
-        Change { sql: &PURGE_MANY_MAILS, params: params![instance, retention::NEWEST_MAILS, limit] },
+        Command { sql: &PURGE_COMMITS, params: params![instance, commit, limit] },
+        Command { sql: &PURGE_EVENTS, params: params![instance, event, limit] },
+        Command { sql: &PURGE_MAILS, params: params![instance, at.now - retention::MAILS, limit] },
+        Command { sql: &PURGE_MANY_MAILS, params: params![instance, retention::NEWEST_MAILS, limit] },
         idempotency::purge(instance, at.wall - retention::IDEMPOTENCY_KEYS, limit),
     ]
 }

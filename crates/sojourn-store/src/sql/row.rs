@@ -85,6 +85,11 @@ pub(crate) fn document<T: DeserializeOwned>(row: &dyn Row, column: usize) -> Rea
     serde_json::from_str(text(row, column)?).map_err(Unreadable::new)
 }
 
+/// The JSON document that is all that was selected.
+pub(crate) fn only_document<T: DeserializeOwned>(row: &dyn Row) -> Read<T> {
+    document(row, 0)
+}
+
 /// A number that may be negative.
 pub(crate) fn signed(row: &dyn Row, column: usize) -> Read<i64> {
     row.int(column)?.ok_or_else(|| Unreadable::absent(column))

@@ -7,69 +7,194 @@ use sojourn_core::{
 };
 
 use super::{
-    Change, Conditions, Load, Page, Row, Step, Unreadable, Value, Want, impersonation, params,
-    row::{number, parsed, text, time, time_if_any, word},
-    statements,
+    impersonation,
+    list::{Conditions, Page},
+    row::{Row, Unreadable, number, parsed, text, time, time_if_any, word},
+    statement::{Command, ExpectedRows, Query, Statement, columns, statements},
+    value::{Value, params},
 };
 use crate::{
     error::StoreError,
     records::{SessionFilter, SessionOrder, StoredStatus},
 };
 
-const COLUMNS: &str = "s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version";
-const FROM: &str = "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id";
+columns! { session_columns, column:
+    ID "s.id";
+    CLIENT_ID "s.client_id";
+    USER_ID "s.user_id";
+    CREATED_AT "s.created_at";
+    UPDATED_AT "s.updated_at";
+    LAST_ACTIVE_AT "a.last_active_at";
+    FIRST_FACTOR_VERIFIED_AT "s.first_factor_verified_at";
+    USER_AGENT "s.user_agent";
+    IP_ADDRESS "s.ip_address";
+    CLOSED_AT "s.closed_at";
+    CLOSED_STATUS "s.closed_status";
+    CLOSED_REASON "s.closed_reason";
+    CLOSED_SETTINGS_VERSION "s.closed_settings_version";
+    CLOSED_BY "s.closed_by";
+    CLOSED_DEADLINE_AT "s.closed_deadline_at";
+    ACTOR "s.actor";
+    OWN_MAXIMUM "s.own_maximum";
+    SETTINGS_VERSION "s.settings_version";
+}
+
+macro_rules! session_rows {
+    () => {
+        "sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id"
+    };
+}
 
 statements! { "sessions";
-    SESSION = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2";
-    OPEN_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL";
-    OPEN_OF_USER = "SELECT 1 FROM sessions WHERE instance_id = $1 AND user_id = $2 AND closed_at IS NULL LIMIT 1";
-    INSERT_SESSION = "INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at, first_factor_verified_at, user_agent, ip_address, closed_at, closed_status, closed_reason, closed_settings_version, closed_by, closed_deadline_at, actor, own_maximum, settings_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING";
-    INSERT_ACTIVITY = sqlite "INSERT INTO activity (instance_id, session_id, last_active_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING" postgres "INSERT INTO activity (instance_id, session_id, last_active_at, closed) SELECT $1, $2, $3, closed_at IS NOT NULL FROM sessions WHERE instance_id = $1 AND id = $2 ON CONFLICT DO NOTHING";
-    CLOSE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, closed_at = $4, closed_status = $5, closed_reason = $6, closed_settings_version = $7, closed_by = $8, closed_deadline_at = $9 WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
-    UPDATE_SESSION = "UPDATE sessions SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, first_factor_verified_at = CASE WHEN first_factor_verified_at < $4 THEN $4 ELSE first_factor_verified_at END WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
+    SESSION = both concat!("SELECT ", session_columns!(), " FROM ", session_rows!(), "
+            WHERE s.instance_id = $1 AND s.id = $2");
+    OPEN_OF_CLIENT = both concat!("SELECT ", session_columns!(), " FROM ", session_rows!(), "
+            WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NULL");
+    OPEN_OF_USER = both "
+            SELECT 1
+            FROM sessions
+            WHERE instance_id = $1 AND user_id = $2 AND closed_at IS NULL
+            LIMIT 1";
+    INSERT_SESSION = both "
+            INSERT INTO sessions (instance_id, id, client_id, user_id, created_at, updated_at,
+                first_factor_verified_at, user_agent, ip_address, closed_at, closed_status,
+                closed_reason, closed_settings_version, closed_by, closed_deadline_at, actor,
+                own_maximum, settings_version)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+            ON CONFLICT DO NOTHING";
+    INSERT_ACTIVITY =
+        sqlite "
+            INSERT INTO activity (instance_id, session_id, last_active_at)
+            VALUES ($1, $2, $3)
+            ON CONFLICT DO NOTHING",
+        postgres "
+            INSERT INTO activity (instance_id, session_id, last_active_at, closed)
+            SELECT $1, $2, $3, closed_at IS NOT NULL
+            FROM sessions
+            WHERE instance_id = $1 AND id = $2
+            ON CONFLICT DO NOTHING";
+    CLOSE_SESSION = both "
+            UPDATE sessions
+            SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END, closed_at = $4,
+                closed_status = $5, closed_reason = $6, closed_settings_version = $7,
+                closed_by = $8, closed_deadline_at = $9
+            WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
+    UPDATE_SESSION = both "
+            UPDATE sessions
+            SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END,
+                first_factor_verified_at = CASE WHEN first_factor_verified_at < $4 THEN $4 ELSE first_factor_verified_at END
+            WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
     // PostgreSQL knows from the narrow row alone that a session is over: asked of another
     // row, it would answer as of the moment before it waited for a closing.
-    TOUCH_SESSION = sqlite "UPDATE activity SET last_active_at = $3 WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND EXISTS (SELECT 1 FROM sessions s WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL)" postgres "UPDATE activity SET last_active_at = GREATEST(last_active_at, $3) WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND NOT closed";
+    TOUCH_SESSION =
+        sqlite "
+            UPDATE activity
+            SET last_active_at = $3
+            WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND EXISTS (
+                SELECT 1
+                FROM sessions s
+                WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL
+            )",
+        postgres "
+            UPDATE activity
+            SET last_active_at = GREATEST(last_active_at, $3)
+            WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND NOT closed";
     // The last activity, exactly: later batches do not touch a closed session.
-    END_ACTIVITY = sqlite "UPDATE activity SET last_active_at = $3 WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND EXISTS (SELECT 1 FROM sessions s WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL)" postgres "UPDATE activity SET last_active_at = GREATEST(last_active_at, $3), closed = TRUE WHERE instance_id = $1 AND session_id = $2 AND NOT closed";
+    END_ACTIVITY =
+        sqlite "
+            UPDATE activity
+            SET last_active_at = $3
+            WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND EXISTS (
+                SELECT 1
+                FROM sessions s
+                WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL
+            )",
+        postgres "
+            UPDATE activity
+            SET last_active_at = GREATEST(last_active_at, $3), closed = TRUE
+            WHERE instance_id = $1 AND session_id = $2 AND NOT closed";
     // What is to be closed has to be there. PostgreSQL keeps its activity from others until the commit.
-    SESSION_EXISTS = sqlite "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2" postgres "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2 FOR UPDATE";
+    SESSION_EXISTS =
+        sqlite "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2",
+        postgres "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2 FOR UPDATE";
     // Walked through group by group: $2 and $3 are the last of the group before.
-    OPEN_AFTER = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.closed_at IS NULL AND (s.created_at, s.id) > ($2, $3) ORDER BY s.created_at, s.id LIMIT $4";
-    LAST_ENDED_OF_CLIENT = "SELECT s.id, s.client_id, s.user_id, s.created_at, s.updated_at, a.last_active_at, s.first_factor_verified_at, s.user_agent, s.ip_address, s.closed_at, s.closed_status, s.closed_reason, s.closed_settings_version, s.closed_by, s.closed_deadline_at, s.actor, s.own_maximum, s.settings_version FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NOT NULL ORDER BY s.closed_at DESC, s.id DESC LIMIT 1";
-    // One statement where another could see other rows than the first.
-    PURGE_ACTIVITY = sqlite "DELETE FROM activity WHERE instance_id = $1 AND session_id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at, id LIMIT $3)";
-    PURGE_SESSIONS = sqlite "DELETE FROM sessions WHERE instance_id = $1 AND id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at, id LIMIT $3)" postgres "WITH gone AS (DELETE FROM sessions WHERE instance_id = $1 AND id IN (SELECT id FROM sessions WHERE instance_id = $1 AND closed_at <= $2 ORDER BY closed_at LIMIT $3) RETURNING id) DELETE FROM activity WHERE instance_id = $1 AND session_id IN (SELECT id FROM gone)";
+    OPEN_AFTER = both concat!("SELECT ", session_columns!(), " FROM ", session_rows!(), "
+            WHERE s.instance_id = $1 AND s.closed_at IS NULL AND (s.created_at, s.id) > ($2, $3)
+            ORDER BY s.created_at, s.id
+            LIMIT $4");
+    LAST_ENDED_OF_CLIENT = both concat!("SELECT ", session_columns!(), " FROM ", session_rows!(), "
+            WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NOT NULL
+            ORDER BY s.closed_at DESC, s.id DESC
+            LIMIT 1");
+    // One statement in PostgreSQL: under READ COMMITTED a second one could see sessions that were
+    // closed after the first, and delete their activity alone.
+    PURGE_ACTIVITY = sqlite "
+            DELETE FROM activity
+            WHERE instance_id = $1 AND session_id IN (
+                SELECT id
+                FROM sessions
+                WHERE instance_id = $1 AND closed_at <= $2
+                ORDER BY closed_at, id
+                LIMIT $3
+            )";
+    PURGE_SESSIONS =
+        sqlite "
+            DELETE FROM sessions
+            WHERE instance_id = $1 AND id IN (
+                SELECT id
+                FROM sessions
+                WHERE instance_id = $1 AND closed_at <= $2
+                ORDER BY closed_at, id
+                LIMIT $3
+            )",
+        postgres "
+            WITH gone AS (DELETE FROM sessions WHERE instance_id = $1 AND id IN (
+                SELECT id
+                FROM sessions
+                WHERE instance_id = $1 AND closed_at <= $2
+                ORDER BY closed_at
+                LIMIT $3
+            ) RETURNING id)
+            DELETE FROM activity
+            WHERE instance_id = $1 AND session_id IN (SELECT id FROM gone)";
     // $3 is what was decided on, $4 the newest in memory.
-    NEWER_ACTIVITY = "SELECT 1 FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL AND (a.last_active_at > $3 OR $4 > $3)";
+    NEWER_ACTIVITY = both "
+            SELECT 1
+            FROM sessions s
+            JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id
+            WHERE s.instance_id = $1 AND s.id = $2 AND s.closed_at IS NULL
+                AND (a.last_active_at > $3 OR $4 > $3)";
 }
 
 fn session(row: &dyn Row) -> Result<Session, Unreadable> {
-    let closed = match time_if_any(row, 9)? {
+    let closed = match time_if_any(row, column::CLOSED_AT)? {
         Some(at) => Some(Closing {
             at,
-            status: word(row, 10, ClosedStatus::from_word)?,
-            reason: word(row, 11, EndReason::from_word)?,
-            settings_version: number(row, 12)?,
-            by: match row.text(13)? {
-                Some(_) => word(row, 13, EndedBy::from_word)?,
-                None => by_whom(word(row, 11, EndReason::from_word)?),
+            status: word(row, column::CLOSED_STATUS, ClosedStatus::from_word)?,
+            reason: word(row, column::CLOSED_REASON, EndReason::from_word)?,
+            settings_version: number(row, column::CLOSED_SETTINGS_VERSION)?,
+            by: match row.text(column::CLOSED_BY)? {
+                Some(_) => word(row, column::CLOSED_BY, EndedBy::from_word)?,
+                None => by_whom(word(row, column::CLOSED_REASON, EndReason::from_word)?),
             },
-            deadline_at: time_if_any(row, 14)?.unwrap_or(at),
+            deadline_at: time_if_any(row, column::CLOSED_DEADLINE_AT)?.unwrap_or(at),
         }),
         None => None,
     };
     Ok(Session {
-        id: parsed(row, 0)?,
-        client_id: parsed(row, 1)?,
-        user_id: parsed(row, 2)?,
-        created_at: time(row, 3)?,
-        updated_at: time(row, 4)?,
-        last_active_at: time(row, 5)?,
-        settings_version: row.int(17)?.map_or(0, i64::unsigned_abs),
-        first_factor_verified_at: time(row, 6)?,
-        device: Device { user_agent: text(row, 7)?.to_owned(), ip_address: text(row, 8)?.to_owned() },
-        impersonation: impersonation::read(row, 15)?,
+        id: parsed(row, column::ID)?,
+        client_id: parsed(row, column::CLIENT_ID)?,
+        user_id: parsed(row, column::USER_ID)?,
+        created_at: time(row, column::CREATED_AT)?,
+        updated_at: time(row, column::UPDATED_AT)?,
+        last_active_at: time(row, column::LAST_ACTIVE_AT)?,
+        settings_version: row.int(column::SETTINGS_VERSION)?.map_or(0, i64::unsigned_abs),
+        first_factor_verified_at: time(row, column::FIRST_FACTOR_VERIFIED_AT)?,
+        device: Device {
+            user_agent: text(row, column::USER_AGENT)?.to_owned(),
+            ip_address: text(row, column::IP_ADDRESS)?.to_owned(),
+        },
+        impersonation: impersonation::read(row, column::ACTOR, column::OWN_MAXIMUM)?,
         closed,
     })
 }
@@ -91,14 +216,14 @@ const fn by_whom(reason: EndReason) -> EndedBy {
     }
 }
 
-pub(crate) fn get(instance: InstanceId, id: SessionId) -> Load<Session, 2> {
-    Load { sql: &SESSION, params: params![instance, id], read: session }
+pub(crate) fn get(instance: InstanceId, id: SessionId) -> Query<Session, 2> {
+    Query { sql: &SESSION, params: params![instance, id], read: session }
 }
 
 /// The sessions of a browser that are stored as open; to be put in order by
 /// [`oldest_first`].
-pub(crate) fn open_of_client(instance: InstanceId, client: ClientId) -> Load<Session, 2> {
-    Load { sql: &OPEN_OF_CLIENT, params: params![instance, client], read: session }
+pub(crate) fn open_of_client(instance: InstanceId, client: ClientId) -> Query<Session, 2> {
+    Query { sql: &OPEN_OF_CLIENT, params: params![instance, client], read: session }
 }
 
 /// Sessions that are stored as open, oldest first, from the one after `after`.
@@ -106,23 +231,23 @@ pub(crate) fn open_after(
     instance: InstanceId,
     after: Option<(Timestamp, SessionId)>,
     limit: u32,
-) -> Load<Session, 4> {
+) -> Query<Session, 4> {
     // No id is smaller than the empty text, and no time than the least.
     let (at, id) = match after {
         Some((at, id)) => (at, Value::from(id)),
         None => (Timestamp::from_millis(i64::MIN), Value::from("")),
     };
-    Load { sql: &OPEN_AFTER, params: params![instance, at, id, limit], read: session }
+    Query { sql: &OPEN_AFTER, params: params![instance, at, id, limit], read: session }
 }
 
 /// The session of a browser that ended last.
-pub(crate) fn last_ended_of_client(instance: InstanceId, client: ClientId) -> Load<Session, 2> {
-    Load { sql: &LAST_ENDED_OF_CLIENT, params: params![instance, client], read: session }
+pub(crate) fn last_ended_of_client(instance: InstanceId, client: ClientId) -> Query<Session, 2> {
+    Query { sql: &LAST_ENDED_OF_CLIENT, params: params![instance, client], read: session }
 }
 
 /// Removes up to `limit` sessions that ended at `before` or earlier.
-pub(crate) fn purge(instance: InstanceId, before: Timestamp, limit: u32) -> [Change<3>; 2] {
-    [&PURGE_ACTIVITY, &PURGE_SESSIONS].map(|sql| Change { sql, params: params![instance, before, limit] })
+pub(crate) fn purge(instance: InstanceId, before: Timestamp, limit: u32) -> [Command<3>; 2] {
+    [&PURGE_ACTIVITY, &PURGE_SESSIONS].map(|sql| Command { sql, params: params![instance, before, limit] })
 }
 
 /// Orders here what a statement leaves unordered: asked to order, SQLite walks
@@ -156,8 +281,8 @@ pub(crate) fn list(instance: InstanceId, filter: &SessionFilter) -> Page<Session
     }
     Page {
         table: "sessions",
-        select: COLUMNS,
-        from: FROM,
+        select: session_columns!(),
+        from: session_rows!(),
         conditions,
         order: order.to_owned(),
         limit: filter.limit,
@@ -167,12 +292,12 @@ pub(crate) fn list(instance: InstanceId, filter: &SessionFilter) -> Page<Session
 }
 
 /// No session of the user may be stored as open.
-pub(crate) fn none_open_of_user(instance: InstanceId, user: UserId) -> Step {
-    Step { want: Want::None, ..Step::one(&OPEN_OF_USER, params![instance, user]) }
+pub(crate) fn none_open_of_user(instance: InstanceId, user: UserId) -> Statement {
+    Statement { expected_rows: ExpectedRows::None, ..Statement::one(&OPEN_OF_USER, params![instance, user]) }
 }
 
 /// Stores a session and its activity; its id has to be free.
-pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Step; 2], StoreError> {
+pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Statement; 2], StoreError> {
     let [actor, own_maximum] = impersonation::values("sessions", row.impersonation.as_ref())?;
     let params = params![
         instance,
@@ -195,7 +320,7 @@ pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Step; 2], S
         row.settings_version,
     ];
     let activity = params![instance, row.id, row.last_active_at];
-    Ok([Step::one(&INSERT_SESSION, params), Step::one(&INSERT_ACTIVITY, activity)])
+    Ok([Statement::one(&INSERT_SESSION, params), Statement::one(&INSERT_ACTIVITY, activity)])
 }
 
 /// Stores how a session ended, if it is open. `in_memory` is activity that is
@@ -205,14 +330,15 @@ pub(crate) fn close(
     row: &Session,
     closing: Closing,
     in_memory: Option<Timestamp>,
-) -> Vec<Step> {
+) -> Vec<Statement> {
     let newest = in_memory.map_or(row.last_active_at, |at| at.max(row.last_active_at));
-    let mut steps = vec![Step::one(&SESSION_EXISTS, params![instance, row.id])];
+    let mut statements = vec![Statement::one(&SESSION_EXISTS, params![instance, row.id])];
     if closing.status == ClosedStatus::Abandoned {
         let params = params![instance, row.id, row.last_active_at, newest];
-        steps.push(Step { want: Want::None, ..Step::one(&NEWER_ACTIVITY, params) });
+        statements
+            .push(Statement { expected_rows: ExpectedRows::None, ..Statement::one(&NEWER_ACTIVITY, params) });
     }
-    steps.push(Step::any(&END_ACTIVITY, params![instance, row.id, newest]));
+    statements.push(Statement::any(&END_ACTIVITY, params![instance, row.id, newest]));
     let params = params![
         instance,
         row.id,
@@ -224,17 +350,17 @@ pub(crate) fn close(
         closing.by.as_str(),
         closing.deadline_at,
     ];
-    steps.push(Step::any(&CLOSE_SESSION, params));
-    steps
+    statements.push(Statement::any(&CLOSE_SESSION, params));
+    statements
 }
 
 /// Stores what changes of a session, which has to be open.
-pub(crate) fn update(instance: InstanceId, row: &Session) -> Step {
+pub(crate) fn update(instance: InstanceId, row: &Session) -> Statement {
     let params = params![instance, row.id, row.updated_at, row.first_factor_verified_at];
-    Step::one(&UPDATE_SESSION, params)
+    Statement::one(&UPDATE_SESSION, params)
 }
 
 /// Stores activity of an open session; the later time wins.
-pub(crate) fn touch(instance: InstanceId, id: SessionId, at: Timestamp) -> Change<3> {
-    Change { sql: &TOUCH_SESSION, params: params![instance, id, at] }
+pub(crate) fn touch(instance: InstanceId, id: SessionId, at: Timestamp) -> Command<3> {
+    Command { sql: &TOUCH_SESSION, params: params![instance, id, at] }
 }

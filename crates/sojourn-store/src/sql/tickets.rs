@@ -7,20 +7,42 @@ use sojourn_core::{
 };
 
 use super::{
-    Load, Row, Step, Unreadable, impersonation, params,
-    row::{hash, parsed, time, word},
-    statements,
+    impersonation,
+    row::{Row, Unreadable, hash, parsed, time, word},
+    statement::{Query, Statement, columns, statements},
+    value::params,
 };
 use crate::{
     error::StoreError,
     records::{Ticket, TicketStatus},
 };
 
+columns! { ticket_columns, column:
+    ID "id";
+    HASH "hash";
+    USER_ID "user_id";
+    STATUS "status";
+    CREATED_AT "created_at";
+    UPDATED_AT "updated_at";
+    OVER_AT "over_at";
+    ACTOR "actor";
+    OWN_MAXIMUM "own_maximum";
+}
+
 statements! { "sign_in_tokens";
-    TICKET = "SELECT id, hash, user_id, status, created_at, updated_at, over_at, actor, own_maximum FROM sign_in_tokens WHERE instance_id = $1 AND id = $2";
-    TICKET_BY_HASH = "SELECT id, hash, user_id, status, created_at, updated_at, over_at, actor, own_maximum FROM sign_in_tokens WHERE instance_id = $1 AND hash = $2";
-    INSERT_TICKET = "INSERT INTO sign_in_tokens (instance_id, id, hash, user_id, status, created_at, updated_at, over_at, actor, own_maximum) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
-    SETTLE_TICKET = "UPDATE sign_in_tokens SET status = $3, updated_at = $4 WHERE instance_id = $1 AND id = $2 AND status = 'pending'";
+    TICKET = both concat!("SELECT ", ticket_columns!(), "
+            FROM sign_in_tokens WHERE instance_id = $1 AND id = $2");
+    TICKET_BY_HASH = both concat!("SELECT ", ticket_columns!(), "
+            FROM sign_in_tokens WHERE instance_id = $1 AND hash = $2");
+    INSERT_TICKET = both "
+            INSERT INTO sign_in_tokens (instance_id, id, hash, user_id, status, created_at,
+                updated_at, over_at, actor, own_maximum)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT DO NOTHING";
+    SETTLE_TICKET = both "
+            UPDATE sign_in_tokens
+            SET status = $3, updated_at = $4
+            WHERE instance_id = $1 AND id = $2 AND status = 'pending'";
 }
 
 fn status(word: &str) -> Option<TicketStatus> {
@@ -31,26 +53,26 @@ fn status(word: &str) -> Option<TicketStatus> {
 
 fn ticket(row: &dyn Row) -> Result<Ticket, Unreadable> {
     Ok(Ticket {
-        id: parsed(row, 0)?,
-        hash: hash(row, 1)?,
-        user_id: parsed(row, 2)?,
-        status: word(row, 3, status)?,
-        created_at: time(row, 4)?,
-        updated_at: time(row, 5)?,
-        expires_at: time(row, 6)?,
-        impersonation: impersonation::read(row, 7)?,
+        id: parsed(row, column::ID)?,
+        hash: hash(row, column::HASH)?,
+        user_id: parsed(row, column::USER_ID)?,
+        status: word(row, column::STATUS, status)?,
+        created_at: time(row, column::CREATED_AT)?,
+        updated_at: time(row, column::UPDATED_AT)?,
+        expires_at: time(row, column::OVER_AT)?,
+        impersonation: impersonation::read(row, column::ACTOR, column::OWN_MAXIMUM)?,
     })
 }
 
-pub(crate) fn get(instance: InstanceId, id: TicketId) -> Load<Ticket, 2> {
-    Load { sql: &TICKET, params: params![instance, id], read: ticket }
+pub(crate) fn get(instance: InstanceId, id: TicketId) -> Query<Ticket, 2> {
+    Query { sql: &TICKET, params: params![instance, id], read: ticket }
 }
 
-pub(crate) fn by_hash(instance: InstanceId, hash: [u8; 32]) -> Load<Ticket, 2> {
-    Load { sql: &TICKET_BY_HASH, params: params![instance, hash], read: ticket }
+pub(crate) fn by_hash(instance: InstanceId, hash: [u8; 32]) -> Query<Ticket, 2> {
+    Query { sql: &TICKET_BY_HASH, params: params![instance, hash], read: ticket }
 }
 
-pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Result<Step, StoreError> {
+pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Result<Statement, StoreError> {
     let [actor, own_maximum] = impersonation::values("sign_in_tokens", row.impersonation.as_ref())?;
     let params = params![
         instance,
@@ -64,10 +86,15 @@ pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Result<Step, StoreEr
         actor,
         own_maximum,
     ];
-    Ok(Step::one(&INSERT_TICKET, params))
+    Ok(Statement::one(&INSERT_TICKET, params))
 }
 
 /// Ends a ticket that has to be pending.
-pub(crate) fn set_status(instance: InstanceId, id: TicketId, status: TicketStatus, at: Timestamp) -> Step {
-    Step::one(&SETTLE_TICKET, params![instance, id, status.as_str(), at])
+pub(crate) fn set_status(
+    instance: InstanceId,
+    id: TicketId,
+    status: TicketStatus,
+    at: Timestamp,
+) -> Statement {
+    Statement::one(&SETTLE_TICKET, params![instance, id, status.as_str(), at])
 }

@@ -6,8 +6,10 @@ use sojourn_core::{
 };
 
 use super::{
-    Conditions, Dialect, Load, Page, Row, Step, Texts, Unreadable, Want, json, params, row::document,
-    statements,
+    list::{Conditions, Page, Texts},
+    row::{Row, Unreadable, only_document},
+    statement::{Dialect, ExpectedRows, Query, Statement, json, statements},
+    value::params,
 };
 use crate::{
     error::StoreError,
@@ -15,20 +17,46 @@ use crate::{
 };
 
 statements! { "users";
-    USER = "SELECT document FROM users WHERE instance_id = $1 AND id = $2";
-    USER_BY_IDENTIFIER = "SELECT u.document FROM identifiers i JOIN users u ON u.instance_id = i.instance_id AND u.id = i.user_id WHERE i.instance_id = $1 AND i.kind = $2 AND i.value = $3";
+    USER = both "SELECT document FROM users WHERE instance_id = $1 AND id = $2";
+    USER_BY_IDENTIFIER = both "
+            SELECT u.document
+            FROM identifiers i
+            JOIN users u ON u.instance_id = i.instance_id AND u.id = i.user_id
+            WHERE i.instance_id = $1 AND i.kind = $2 AND i.value = $3";
     // PostgreSQL: all users of a browser at once, see attempts.
-    USERS_OF_CLIENT = postgres "SELECT document FROM users WHERE instance_id = $1 AND id IN (SELECT user_id FROM sessions WHERE instance_id = $1 AND client_id = $2 AND closed_at IS NULL) ORDER BY id";
+    USERS_OF_CLIENT = postgres "
+            SELECT document
+            FROM users
+            WHERE instance_id = $1 AND id IN (
+                SELECT user_id
+                FROM sessions
+                WHERE instance_id = $1 AND client_id = $2 AND closed_at IS NULL
+            )
+            ORDER BY id";
     // SQLite has one writer. PostgreSQL has to keep the row as it is until the commit.
-    EXPECT_USER = sqlite "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3" postgres "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3 FOR SHARE";
+    EXPECT_USER =
+        sqlite "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3",
+        postgres "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3 FOR SHARE";
     // Taken at once by a set that also writes the user: two that share the row
-    // first, and then both want it, would wait for each other.
+    // first, and then both expected_rows it, would wait for each other.
     LOCK_USER = postgres "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 FOR UPDATE";
-    INSERT_USER = "INSERT INTO users (instance_id, id, version, created_at, updated_at, last_sign_in_at, banned, search, document) VALUES ($1, $2, CAST($3 AS BIGINT) + 1, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
-    UPDATE_USER = "UPDATE users SET version = version + 1, created_at = $4, updated_at = $5, last_sign_in_at = $6, banned = $7, search = $8, document = $9 WHERE instance_id = $1 AND id = $2 AND version = $3";
-    DELETE_USER = "DELETE FROM users WHERE instance_id = $1 AND id = $2";
-    CLAIM_IDENTIFIER = "INSERT INTO identifiers (instance_id, kind, value, user_id) VALUES ($1, $2, $3, $4) ON CONFLICT (instance_id, kind, value) DO UPDATE SET user_id = excluded.user_id WHERE identifiers.user_id = excluded.user_id";
-    RELEASE_IDENTIFIERS = "DELETE FROM identifiers WHERE instance_id = $1 AND user_id = $2";
+    INSERT_USER = both "
+            INSERT INTO users (instance_id, id, version, created_at, updated_at, last_sign_in_at,
+                banned, search, document)
+            VALUES ($1, $2, CAST($3 AS BIGINT) + 1, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT DO NOTHING";
+    UPDATE_USER = both "
+            UPDATE users
+            SET version = version + 1, created_at = $4, updated_at = $5, last_sign_in_at = $6,
+                banned = $7, search = $8, document = $9
+            WHERE instance_id = $1 AND id = $2 AND version = $3";
+    DELETE_USER = both "DELETE FROM users WHERE instance_id = $1 AND id = $2";
+    CLAIM_IDENTIFIER = both "
+            INSERT INTO identifiers (instance_id, kind, value, user_id)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (instance_id, kind, value) DO UPDATE SET user_id = excluded.user_id
+            WHERE identifiers.user_id = excluded.user_id";
+    RELEASE_IDENTIFIERS = both "DELETE FROM identifiers WHERE instance_id = $1 AND user_id = $2";
 }
 
 /// The kinds of identifiers.
@@ -36,20 +64,20 @@ pub(crate) const EMAIL_ADDRESS: &str = "email_address";
 pub(crate) const EXTERNAL_ID: &str = "external_id";
 
 fn user(row: &dyn Row) -> Result<User, Unreadable> {
-    document(row, 0)
+    only_document(row)
 }
 
-pub(crate) fn get(instance: InstanceId, id: UserId) -> Load<User, 2> {
-    Load { sql: &USER, params: params![instance, id], read: user }
+pub(crate) fn get(instance: InstanceId, id: UserId) -> Query<User, 2> {
+    Query { sql: &USER, params: params![instance, id], read: user }
 }
 
 /// Whose open sessions a browser holds, by id.
-pub(crate) fn of_client(instance: InstanceId, client: ClientId) -> Load<User, 2> {
-    Load { sql: &USERS_OF_CLIENT, params: params![instance, client], read: user }
+pub(crate) fn of_client(instance: InstanceId, client: ClientId) -> Query<User, 2> {
+    Query { sql: &USERS_OF_CLIENT, params: params![instance, client], read: user }
 }
 
-pub(crate) fn by_identifier(instance: InstanceId, kind: &'static str, value: &str) -> Load<User, 3> {
-    Load { sql: &USER_BY_IDENTIFIER, params: params![instance, kind, value.to_owned()], read: user }
+pub(crate) fn by_identifier(instance: InstanceId, kind: &'static str, value: &str) -> Query<User, 3> {
+    Query { sql: &USER_BY_IDENTIFIER, params: params![instance, kind, value.to_owned()], read: user }
 }
 
 /// The newest activity of a user's sessions that are still stored, or the last sign-in.
@@ -151,17 +179,17 @@ fn contains(query: &str) -> String {
 }
 
 /// The user has to be there at this version.
-pub(crate) fn expect(instance: InstanceId, id: UserId, version: u64) -> Step {
-    Step::one(&EXPECT_USER, params![instance, id, version])
+pub(crate) fn expect(instance: InstanceId, id: UserId, version: u64) -> Statement {
+    Statement::one(&EXPECT_USER, params![instance, id, version])
 }
 
 /// Keeps the user from others until the commit.
-pub(crate) fn lock(instance: InstanceId, id: UserId) -> Step {
-    Step::any(&LOCK_USER, params![instance, id])
+pub(crate) fn lock(instance: InstanceId, id: UserId) -> Statement {
+    Statement::any(&LOCK_USER, params![instance, id])
 }
 
 /// Writes the row if its version is the stored one.
-pub(crate) fn put(instance: InstanceId, row: &User) -> Result<Step, StoreError> {
+pub(crate) fn put(instance: InstanceId, row: &User) -> Result<Statement, StoreError> {
     let statement = if row.version == 0 { &INSERT_USER } else { &UPDATE_USER };
     let stored = User { version: row.version + 1, ..row.clone() };
     let params = params![
@@ -175,20 +203,20 @@ pub(crate) fn put(instance: InstanceId, row: &User) -> Result<Step, StoreError> 
         search_text(row),
         json("users", &stored)?,
     ];
-    Ok(Step::one(statement, params))
+    Ok(Statement::one(statement, params))
 }
 
-pub(crate) fn delete(instance: InstanceId, id: UserId) -> Step {
-    Step::one(&DELETE_USER, params![instance, id])
+pub(crate) fn delete(instance: InstanceId, id: UserId) -> Statement {
+    Statement::one(&DELETE_USER, params![instance, id])
 }
 
 /// Frees all identifiers of a user.
-pub(crate) fn release(instance: InstanceId, id: UserId) -> Step {
-    Step::any(&RELEASE_IDENTIFIERS, params![instance, id])
+pub(crate) fn release(instance: InstanceId, id: UserId) -> Statement {
+    Statement::any(&RELEASE_IDENTIFIERS, params![instance, id])
 }
 
 /// Makes the identifier the user's, unless it is another's.
-pub(crate) fn claim(instance: InstanceId, id: UserId, kind: &'static str, value: &str) -> Step {
+pub(crate) fn claim(instance: InstanceId, id: UserId, kind: &'static str, value: &str) -> Statement {
     let params = params![instance, kind, value.to_owned(), id];
-    Step { want: Want::Free(kind), ..Step::one(&CLAIM_IDENTIFIER, params) }
+    Statement { expected_rows: ExpectedRows::Free(kind), ..Statement::one(&CLAIM_IDENTIFIER, params) }
 }

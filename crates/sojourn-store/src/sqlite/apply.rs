@@ -8,18 +8,18 @@ use crate::{
     activity::Activity,
     change::ChangeSet,
     error::CommitError,
-    sql::steps::{self, Outcome},
+    sql::{change_set, statement::Outcome},
 };
 
 /// Applies `changes`; one that is known already stays applied.
 pub(super) fn apply(db: &Connection, activity: &Activity, changes: &ChangeSet) -> Result<(), CommitError> {
     let instance = changes.instance_id;
     let in_memory = |session| activity.get(&(instance, session));
-    for step in steps::of(changes, in_memory)? {
-        if step.sql.for_sqlite().is_none() {
+    for statement in change_set::statements(changes, in_memory)? {
+        if statement.sql.for_sqlite().is_none() {
             continue;
         }
-        match step.want.judge(db::rows(db, step.sql, &step.params)?) {
+        match statement.expected_rows.check(db::rows(db, statement.sql, &statement.params)?) {
             Outcome::Next => {}
             Outcome::Applied => return Ok(()),
             Outcome::Refused(refusal) => return Err(refusal),

@@ -9,7 +9,12 @@ use rusqlite::{
 
 use crate::{
     error::StoreError,
-    sql::{Change, Load, Page, Row, Sql, Unreadable, Value, translate},
+    sql::{
+        list::Page,
+        row::{Row, Unreadable},
+        statement::{Command, Dialect, Query, Sql},
+        value::Value,
+    },
 };
 
 impl ToSql for Value {
@@ -49,24 +54,27 @@ fn wrong(column: usize) -> impl Fn(FromSqlError) -> Unreadable {
 
 /// The first row, if there is one. A number of parameters that does not fit the
 /// text is an error.
-pub(super) fn first<T, const N: usize>(db: &Connection, load: &Load<T, N>) -> Result<Option<T>, StoreError> {
-    let table = load.sql.table;
-    let mut statement = db.prepare_cached(text(load.sql)?).map_err(failed(table))?;
-    let mut rows = statement.query(params_from_iter(&load.params)).map_err(failed(table))?;
+pub(super) fn first<T, const N: usize>(
+    db: &Connection,
+    query: &Query<T, N>,
+) -> Result<Option<T>, StoreError> {
+    let table = query.sql.table;
+    let mut statement = db.prepare_cached(text(query.sql)?).map_err(failed(table))?;
+    let mut rows = statement.query(params_from_iter(&query.params)).map_err(failed(table))?;
     let Some(row) = rows.next().map_err(failed(table))? else {
         return Ok(None);
     };
-    (load.read)(row).map(Some).map_err(corrupt(table))
+    (query.read)(row).map(Some).map_err(corrupt(table))
 }
 
 /// All rows.
-pub(super) fn all<T, const N: usize>(db: &Connection, load: &Load<T, N>) -> Result<Vec<T>, StoreError> {
-    let table = load.sql.table;
-    let mut statement = db.prepare_cached(text(load.sql)?).map_err(failed(table))?;
-    let mut rows = statement.query(params_from_iter(&load.params)).map_err(failed(table))?;
+pub(super) fn all<T, const N: usize>(db: &Connection, query: &Query<T, N>) -> Result<Vec<T>, StoreError> {
+    let table = query.sql.table;
+    let mut statement = db.prepare_cached(text(query.sql)?).map_err(failed(table))?;
+    let mut rows = statement.query(params_from_iter(&query.params)).map_err(failed(table))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed(table))? {
-        found.push((load.read)(row).map_err(corrupt(table))?);
+        found.push((query.read)(row).map_err(corrupt(table))?);
     }
     Ok(found)
 }
@@ -75,14 +83,14 @@ pub(super) fn all<T, const N: usize>(db: &Connection, load: &Load<T, N>) -> Resu
 /// transaction, so that both are of one moment.
 pub(super) fn page<T>(db: &Connection, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
     let total: i64 = db
-        .query_row(&translate(&page.count()), params_from_iter(page.params()), |row| row.get(0))
+        .query_row(&page.count(Dialect::Sqlite), params_from_iter(page.params()), |row| row.get(0))
         .map_err(failed(page.table))?;
     Ok((listed(db, page)?, total.unsigned_abs()))
 }
 
 /// The rows of a page.
 pub(super) fn listed<T>(db: &Connection, page: &Page<T>) -> Result<Vec<T>, StoreError> {
-    let mut statement = db.prepare(&translate(&page.list())).map_err(failed(page.table))?;
+    let mut statement = db.prepare(&page.list(Dialect::Sqlite)).map_err(failed(page.table))?;
     let mut rows = statement.query(params_from_iter(page.params())).map_err(failed(page.table))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(failed(page.table))? {
@@ -92,8 +100,8 @@ pub(super) fn listed<T>(db: &Connection, page: &Page<T>) -> Result<Vec<T>, Store
 }
 
 /// Writes, and says how many rows changed.
-pub(super) fn change<const N: usize>(db: &Connection, change: &Change<N>) -> Result<usize, StoreError> {
-    rows(db, change.sql, &change.params)
+pub(super) fn execute<const N: usize>(db: &Connection, command: &Command<N>) -> Result<usize, StoreError> {
+    rows(db, command.sql, &command.params)
 }
 
 /// Runs a statement and says how many rows it changed, or found.
@@ -136,7 +144,7 @@ pub(super) fn failed(table: &'static str) -> impl Fn(Error) -> StoreError {
 mod tests {
     use super::*;
     use crate::{
-        sql::{every_statement, params, row},
+        sql::{every_statement, row, value::params},
         sqlite::file,
     };
 
@@ -181,12 +189,12 @@ mod tests {
 
     #[test]
     fn a_missing_parameter_is_an_error() {
-        static TWO: Sql = Sql::new("none", Some("SELECT $2, $1"), None);
+        static TWO: Sql = Sql::of("none").sqlite("SELECT $2, $1");
         let db = Connection::open_in_memory().expect("a database");
-        let one = Load { sql: &TWO, params: params![1_u32], read: |row| row::number(row, 0) };
+        let one = Query { sql: &TWO, params: params![1_u32], read: |row| row::number(row, 0) };
         let answer = first(&db, &one);
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
-        let two = Load { sql: &TWO, params: params![1_u32, 2_u32], read: |row| row::number(row, 0) };
+        let two = Query { sql: &TWO, params: params![1_u32, 2_u32], read: |row| row::number(row, 0) };
         assert_eq!(first(&db, &two).expect("both"), Some(2));
     }
 }

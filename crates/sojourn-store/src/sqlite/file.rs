@@ -1,16 +1,17 @@
 //! The file: made whole or not at all, opened only if it is ours and sound.
 
 use std::{
-    ffi::OsString,
     fs,
     io::{ErrorKind, Read as _},
-    path::{Path, PathBuf},
-    time::Duration,
+    path::Path,
 };
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
-use super::migrate::{self, migrate, sync_folder};
+use super::{
+    disk::{BUSY_TIMEOUT, beside, keep_statements, open_reader, sync_folder},
+    migrate::{self, migrate},
+};
 use crate::{
     error::StoreError,
     schema::{Migrated, MigrationMode, Schema},
@@ -32,9 +33,6 @@ const ANOTHER_PROGRAM: &str = "it is a database of another program";
 
 /// The bytes that every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-
-/// How long anybody waits for a lock.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A file up to this size is checked page by page at open, which takes some
 /// milliseconds; of a larger one only what SQLite itself looks at.
@@ -132,18 +130,6 @@ fn open_existing(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Opens another connection that can only read.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
-    // Those who are active are kept as rows, not as pages; and every commit of the
-    // writer empties this cache.
-    db.pragma_update(None, "cache_size", -16_000)?;
-    keep_statements(&db)?;
-    Ok(db)
-}
-
 /// Moves the log into the file, so that the file alone is the database.
 pub(super) fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -162,14 +148,6 @@ fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "wal_autocheckpoint", 1_000)?;
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;
     keep_statements(db)
-}
-
-/// Keeps prepared statements, with plans that do not depend on what is bound:
-/// otherwise SQLite prepares them anew for each use.
-fn keep_statements(db: &Connection) -> rusqlite::Result<()> {
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    db.set_prepared_statement_cache_capacity(128);
-    Ok(())
 }
 
 /// Makes a database beside `path` and puts it there when it is complete: a
@@ -212,13 +190,6 @@ pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
         sync_folder(path)
     };
     publish().map_err(|error| format!("it cannot be made: {error}"))
-}
-
-/// The path with more at its end.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// Refuses what SQLite would take for an empty database, and overwrite, and a

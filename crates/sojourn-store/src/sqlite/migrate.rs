@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::file::{beside, open_reader};
+use super::disk::{beside, folder, open_reader, sync_folder};
 use crate::{error::StoreError, schema::Migrated};
 
 /// What the names of copies have after the file's own; then the number of the
@@ -102,15 +102,6 @@ pub(super) fn copies(path: &Path) -> Vec<PathBuf> {
     let mut copies: Vec<PathBuf> = found.map(|entry| entry.path()).filter(|path| ours(path)).collect();
     copies.sort();
     copies
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes a name in the file's folder durable.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    fs::File::open(folder(path))?.sync_all()
 }
 
 #[cfg(test)]

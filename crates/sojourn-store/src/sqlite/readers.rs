@@ -11,13 +11,13 @@ use sojourn_core::{id::InstanceId, policy::Policy, settings::Settings};
 
 use super::{
     db::{self, failed},
-    file,
+    disk,
 };
 use crate::{
     error::StoreError,
     records::policy_of,
     settings_cache::SettingsCache,
-    sql::{Load, Page, instances},
+    sql::{instances, list::Page, statement::Query},
 };
 
 /// Connections that are kept while nobody reads.
@@ -49,7 +49,7 @@ impl Readers {
         };
         let db = match idle {
             Some(db) => db,
-            None => file::open_reader(&self.path).map_err(failed("file"))?,
+            None => disk::open_reader(&self.path).map_err(failed("file"))?,
         };
         let answer = read(&db);
         // One that is left in the middle of something is not used again.
@@ -63,13 +63,13 @@ impl Readers {
     }
 
     /// The first row, if there is one.
-    pub(super) fn first<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Option<T>, StoreError> {
-        self.one(|db| db::first(db, load))
+    pub(super) fn first<T, const N: usize>(&self, query: &Query<T, N>) -> Result<Option<T>, StoreError> {
+        self.one(|db| db::first(db, query))
     }
 
     /// All rows.
-    pub(super) fn all<T, const N: usize>(&self, load: &Load<T, N>) -> Result<Vec<T>, StoreError> {
-        self.one(|db| db::all(db, load))
+    pub(super) fn all<T, const N: usize>(&self, query: &Query<T, N>) -> Result<Vec<T>, StoreError> {
+        self.one(|db| db::all(db, query))
     }
 
     /// One page of a list, and how many rows there are in all.

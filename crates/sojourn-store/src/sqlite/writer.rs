@@ -17,13 +17,13 @@ use super::{
     apply::apply,
     db::{self, failed},
     file,
-    hot::Hot,
+    row_cache::RowCache,
 };
 use crate::{
     activity::{Activity, Batch},
     change::ChangeSet,
     error::{CommitError, StoreError},
-    sql::{Step, instances, journal, purge, sessions},
+    sql::{instances, journal, purge, sessions, statement::Statement},
 };
 
 /// Most jobs of one commit: bounds how long the first waits for the last.
@@ -61,16 +61,16 @@ pub(super) enum Work {
         limit: u32,
     },
     /// Statements that may be repeated, in one savepoint.
-    Changes(Vec<Step>),
+    Changes(Vec<Statement>),
     Close,
 }
 
 impl Work {
-    /// Whether something is written that is kept in memory as well.
-    fn changes_what_is_known(&self) -> bool {
+    /// Whether it writes rows that may be in the row cache.
+    fn changes_cached_rows(&self) -> bool {
         match self {
             Self::Commit(_) | Self::Purge { .. } => true,
-            // Leases, and sessions that ended long ago: nobody keeps those.
+            // Leases, and sessions that ended long ago: neither is cached.
             Self::Changes(_) => false,
             Self::FlushActivity | Self::RaiseHighWater(_) | Self::Close => false,
         }
@@ -91,7 +91,7 @@ impl Work {
 pub(super) struct Writer {
     db: Connection,
     activity: Arc<Activity>,
-    hot: Arc<Hot>,
+    row_cache: Arc<RowCache>,
     jobs: Receiver<Job>,
     high_water: Option<Timestamp>,
     /// Changes when somebody else writes to the file.
@@ -102,12 +102,12 @@ impl Writer {
     pub(super) fn new(
         db: Connection,
         activity: Arc<Activity>,
-        hot: Arc<Hot>,
+        row_cache: Arc<RowCache>,
         jobs: Receiver<Job>,
         high_water: Option<Timestamp>,
     ) -> Result<Self, StoreError> {
         let data_version = data_version(&db)?;
-        Ok(Self { db, activity, hot, jobs, high_water, data_version })
+        Ok(Self { db, activity, row_cache, jobs, high_water, data_version })
     }
 
     /// Works until it is closed or nobody can send any more.
@@ -170,7 +170,7 @@ impl Writer {
                     if let (Work::Commit(changes), Ok(_)) = (&job.work, &outcome) {
                         self.activity.remember(changes);
                     }
-                    tell(job, outcome);
+                    reply(job, outcome);
                 }
                 last
             }
@@ -178,7 +178,7 @@ impl Writer {
                 tracing::error!(%error, jobs = group.len(), "nothing could be written");
                 self.activity.put_back(batch);
                 // A COMMIT that failed may be durable all the same.
-                self.hot.clear();
+                self.row_cache.clear();
                 if !self.db.is_autocommit()
                     && let Err(error) = self.db.execute_batch("ROLLBACK")
                 {
@@ -188,14 +188,14 @@ impl Writer {
                 group.extend(self.jobs.try_iter());
                 let last = group.iter().any(Job::is_last);
                 for job in group {
-                    tell(job, Err(CommitError::Store(again(&error))));
+                    reply(job, Err(CommitError::Store(again(&error))));
                 }
                 last
             }
         }
     }
 
-    /// Nobody was told yet that it is durable.
+    /// Removes from the cache what a group has changed, before it is acknowledged.
     fn forget_changed(&self, group: &[Job], outcomes: &[Answer]) {
         let mut done = Vec::new();
         let mut purged = false;
@@ -206,7 +206,7 @@ impl Writer {
                 _ => {}
             }
         }
-        self.hot.committed(done.into_iter(), purged);
+        self.row_cache.end_commit(done.into_iter(), purged);
     }
 
     /// The file is ours alone, but an operator with a shell may mend a row.
@@ -215,13 +215,11 @@ impl Writer {
             Ok(found) if found == self.data_version => {}
             Ok(found) => {
                 self.data_version = found;
-                self.hot.clear();
-                tracing::warn!(
-                    "another program wrote to the database; what was kept of it in memory is read anew"
-                );
+                self.row_cache.clear();
+                tracing::warn!("another program wrote to the database; the cached rows are read anew");
             }
             Err(error) => {
-                self.hot.clear();
+                self.row_cache.clear();
                 tracing::error!(%error, "the database cannot tell whether another program wrote to it");
             }
         }
@@ -240,7 +238,7 @@ impl Writer {
         }
         self.control("BEGIN IMMEDIATE")?;
         for ((instance, session), at) in batch {
-            db::change(&self.db, &sessions::touch(*instance, *session, *at))?;
+            db::execute(&self.db, &sessions::touch(*instance, *session, *at))?;
         }
         let mut outcomes = Vec::with_capacity(group.len());
         let mut newest = seen;
@@ -263,10 +261,10 @@ impl Writer {
         }
         let newest = newest.filter(|now| lags(*now, Duration::ZERO));
         if let Some(now) = newest {
-            db::change(&self.db, &journal::raise_high_water(now))?;
+            db::execute(&self.db, &journal::raise_high_water(now))?;
         }
-        if group.iter().any(|job| job.work.changes_what_is_known()) {
-            self.hot.committing();
+        if group.iter().any(|job| job.work.changes_cached_rows()) {
+            self.row_cache.begin_commit();
         }
         self.control("COMMIT")?;
         self.high_water = self.high_water.max(newest);
@@ -280,19 +278,19 @@ impl Writer {
             }
             Work::Purge { at, limit } => self.in_savepoint(|| {
                 let mut removed = 0;
-                for change in purge::everywhere(*at, *limit) {
-                    removed += db::change(&self.db, &change)?;
+                for command in purge::everywhere(*at, *limit) {
+                    removed += db::execute(&self.db, &command)?;
                 }
                 for instance in db::all(&self.db, &instances::all())? {
-                    for step in purge::of_instance(instance.id, *at, *limit) {
-                        removed += db::rows(&self.db, step.sql, &step.params)?;
+                    for statement in purge::of_instance(instance.id, *at, *limit) {
+                        removed += db::rows(&self.db, statement.sql, &statement.params)?;
                     }
                 }
                 Ok(removed as u64)
             }),
-            Work::Changes(steps) => self.in_savepoint(|| {
-                let texts = steps.iter().filter(|step| step.sql.for_sqlite().is_some());
-                let rows = texts.map(|step| db::rows(&self.db, step.sql, &step.params));
+            Work::Changes(statements) => self.in_savepoint(|| {
+                let texts = statements.iter().filter(|statement| statement.sql.for_sqlite().is_some());
+                let rows = texts.map(|statement| db::rows(&self.db, statement.sql, &statement.params));
                 Ok(rows.sum::<Result<usize, _>>()? as u64)
             }),
             Work::FlushActivity | Work::RaiseHighWater(_) | Work::Close => Ok(0),
@@ -323,7 +321,7 @@ fn data_version(db: &Connection) -> Result<i64, StoreError> {
         .map_err(failed("file"))
 }
 
-fn tell(job: Job, outcome: Answer) {
+fn reply(job: Job, outcome: Answer) {
     if let Some(answer) = job.answer {
         // Whoever asked may be gone; what is done is done.
         let _ = answer.send(outcome);
@@ -371,8 +369,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         let (_jobs, queue) = mpsc::channel();
-        let (activity, hot) = (Arc::new(Activity::default()), Arc::new(Hot::new()));
-        let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
+        let (activity, row_cache) = (Arc::new(Activity::default()), Arc::new(RowCache::new()));
+        let mut writer = Writer::new(db, activity, row_cache, queue, None).expect("a database");
         let mut rng = SeededRng::new(3);
         let instance = InstanceId::generate(at(0), &mut rng);
         let row = Instance {
@@ -406,8 +404,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
         let (_jobs, queue) = mpsc::channel();
-        let (activity, hot) = (Arc::new(Activity::default()), Arc::new(Hot::new()));
-        let mut writer = Writer::new(db, activity, hot, queue, None).expect("a database");
+        let (activity, row_cache) = (Arc::new(Activity::default()), Arc::new(RowCache::new()));
+        let mut writer = Writer::new(db, activity, row_cache, queue, None).expect("a database");
         let mut rng = SeededRng::new(4);
         let mut outcomes = Vec::new();
         let mut group = Vec::new();

@@ -1,11 +1,16 @@
-//! Browsers, users and settings as they are stored, in memory: a refresh reads no
-//! page of the file. Only where one process writes, which SQLite's data folder sees
-//! to; whoever is told that a change is durable finds it here as well.
+//! Cache of rows of the embedded database: clients with their sessions, users and
+//! settings, so that a refresh reads no page of the file. It is correct because one
+//! process alone writes (the data folder is locked) and because the writer invalidates
+//! before it acknowledges:
 //!
-//! Why that holds: the writer bars the door ([`Hot::committing`]) before it commits,
-//! so that nothing that was read around the commit is kept, and takes out what
-//! changed ([`Hot::committed`]) before it tells anybody. A hit is put together under
-//! one lock, so all of it is of one moment.
+//! 1. [`RowCache::begin_commit`] starts a new epoch. What was read in an older epoch is
+//!    not inserted any more ([`RowCache::insert_if_unchanged`]).
+//! 2. COMMIT.
+//! 3. [`RowCache::end_commit`] removes the rows that changed. Only then is the commit
+//!    acknowledged.
+//!
+//! A record is put together from the cache under one lock, so that all of it is of one
+//! moment.
 
 use std::{
     collections::BTreeMap,
@@ -30,81 +35,79 @@ use crate::{
     records::{ClientRecord, users_of},
 };
 
-/// Bytes of browsers, about: a hundred thousand of one session each.
-const BROWSER_BYTES: u64 = 96 << 20;
-/// Bytes of users, about.
+/// Bound of the clients in bytes: about a hundred thousand with one session each.
+const CLIENT_BYTES: u64 = 96 << 20;
+/// Bound of the users in bytes.
 const USER_BYTES: u64 = 32 << 20;
-/// What an entry costs beside itself, in the tables of the cache.
+/// Overhead of an entry in the tables of the cache.
 const ENTRY_BYTES: usize = 64;
 
-/// What is known of the file.
 #[derive(Debug)]
-pub(super) struct Hot {
-    /// Taken for reading by whoever puts a record together, for writing by whoever
-    /// changes what is known.
-    door: RwLock<Door>,
-    browsers: Cache<(InstanceId, ClientId), Arc<Found>, Bytes>,
-    users: Cache<(InstanceId, UserId), Kept, Bytes>,
+pub(super) struct RowCache {
+    /// Read-locked while a record is put together, write-locked to insert or remove.
+    state: RwLock<CacheState>,
+    clients: Cache<(InstanceId, ClientId), Arc<CachedClient>, Bytes>,
+    users: Cache<(InstanceId, UserId), CachedUser, Bytes>,
 }
 
 #[derive(Debug, Default)]
-struct Door {
-    /// Commits that began, and those of them that are over.
+struct CacheState {
+    /// Commits that began, and those of them that have ended.
     begun: u64,
-    over: u64,
+    ended: u64,
     settings: BTreeMap<InstanceId, (Settings, Policy)>,
 }
 
-/// A browser with its attempts, without its users.
+/// A client with its sessions and attempts; its users have entries of their own.
 #[derive(Debug)]
-struct Found {
+struct CachedClient {
     browser: ClientWithSessions,
     sign_in: Option<SignIn>,
     sign_up: Option<SignUp>,
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+struct CachedUser {
     user: Arc<User>,
     bytes: u64,
 }
 
-/// No commit was under way when it was given out; what is read after it may be kept
-/// as long as none has begun since.
+/// Taken before a read while no commit is under way. What is read may be inserted as
+/// long as no commit has begun since.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Quiet(u64);
+pub(super) struct ReadEpoch(u64);
 
-impl Hot {
+impl RowCache {
     pub(super) fn new() -> Self {
         let items = |bytes: u64| (bytes / 1024) as usize;
         Self {
-            door: RwLock::default(),
-            browsers: Cache::with_weighter(items(BROWSER_BYTES), BROWSER_BYTES, Bytes),
+            state: RwLock::default(),
+            clients: Cache::with_weighter(items(CLIENT_BYTES), CLIENT_BYTES, Bytes),
             users: Cache::with_weighter(items(USER_BYTES), USER_BYTES, Bytes),
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Door> {
-        self.door.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, CacheState> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Door> {
-        self.door.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, CacheState> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The browser with the newest activity, if all of it is known.
+    /// The client with the newest activity, if all of it is cached.
     pub(super) fn browser(
         &self,
         instance: InstanceId,
         id: ClientId,
         activity: &Activity,
     ) -> Option<ClientRecord> {
-        let door = self.read();
-        let found = self.browsers.get(&(instance, id))?;
-        let (settings, policy) = door.settings.get(&instance)?.clone();
+        let state = self.read();
+        let found = self.clients.get(&(instance, id))?;
+        let (settings, policy) = state.settings.get(&instance)?.clone();
         let mut browser = found.browser.clone();
         for session in &mut browser.sessions {
-            // What nobody remembers may be stored newer than it was read here.
+            // Activity that has left memory may be stored newer than it was read here.
             let at = activity.get(&(instance, session.id))?;
             session.last_active_at = session.last_active_at.max(at);
         }
@@ -116,82 +119,82 @@ impl Hot {
         Some(ClientRecord { browser, users, sign_in, sign_up, settings, policy })
     }
 
-    /// The settings, if they are known.
+    /// The settings, if they are cached.
     pub(super) fn settings(&self, instance: InstanceId) -> Option<(Settings, Policy)> {
         self.read().settings.get(&instance).cloned()
     }
 
-    /// Asked before something is read that may be kept.
-    pub(super) fn quiet(&self) -> Option<Quiet> {
-        let door = self.read();
-        (door.begun == door.over).then_some(Quiet(door.begun))
+    /// Call it before reading rows that may be inserted.
+    pub(super) fn read_epoch(&self) -> Option<ReadEpoch> {
+        let state = self.read();
+        (state.begun == state.ended).then_some(ReadEpoch(state.begun))
     }
 
-    /// Keeps what was read since, as it is stored, if no commit began in the meantime.
-    pub(super) fn keep(
+    /// Inserts rows as they are stored, unless a commit began after `since`.
+    pub(super) fn insert_if_unchanged(
         &self,
-        since: Option<Quiet>,
+        since: Option<ReadEpoch>,
         instance: InstanceId,
         record: &ClientRecord,
         activity: &Activity,
     ) {
-        let mut door = self.write();
-        if since.is_none_or(|Quiet(begun)| begun != door.begun) {
+        let mut state = self.write();
+        if since.is_none_or(|ReadEpoch(begun)| begun != state.begun) {
             return;
         }
-        door.settings.entry(instance).or_insert_with(|| (record.settings.clone(), record.policy.clone()));
+        state.settings.entry(instance).or_insert_with(|| (record.settings.clone(), record.policy.clone()));
         for user in &record.users {
-            let kept = Kept { user: Arc::clone(user), bytes: user_bytes(user) };
-            self.users.insert((instance, user.id), kept);
+            let cached = CachedUser { user: Arc::clone(user), bytes: user_bytes(user) };
+            self.users.insert((instance, user.id), cached);
         }
         for session in &record.browser.sessions {
             activity.read((instance, session.id), session.last_active_at);
         }
-        let found = Found {
+        let found = CachedClient {
             browser: record.browser.clone(),
             sign_in: record.sign_in.clone(),
             sign_up: record.sign_up.clone(),
         };
-        self.browsers.insert((instance, record.browser.client.id), Arc::new(found));
+        self.clients.insert((instance, record.browser.client.id), Arc::new(found));
     }
 
-    /// Before the writer commits: what is read from now on is not kept.
-    pub(super) fn committing(&self) {
+    /// Before the writer commits: nothing that is being read is inserted.
+    pub(super) fn begin_commit(&self) {
         self.write().begun += 1;
     }
 
-    /// After it has, and before anybody is told: forgets what `changes` wrote, and
+    /// After COMMIT, before it is acknowledged: removes what `changes` wrote, and
     /// unfinished attempts if old ones were `purged`.
-    pub(super) fn committed<'a>(&self, changes: impl Iterator<Item = &'a ChangeSet>, purged: bool) {
-        let mut door = self.write();
+    pub(super) fn end_commit<'a>(&self, changes: impl Iterator<Item = &'a ChangeSet>, purged: bool) {
+        let mut state = self.write();
         if purged {
-            self.browsers.retain(|_, found| found.sign_in.is_none() && found.sign_up.is_none());
+            self.clients.retain(|_, found| found.sign_in.is_none() && found.sign_up.is_none());
         }
         for set in changes {
             for write in &set.writes {
-                self.forget(&mut door, set.instance_id, write);
+                self.forget(&mut state, set.instance_id, write);
             }
         }
-        door.over = door.begun;
+        state.ended = state.begun;
     }
 
-    /// Forgets everything: somebody else wrote, or what is stored is uncertain.
+    /// Removes everything: another program wrote, or the outcome of a commit is uncertain.
     pub(super) fn clear(&self) {
-        let mut door = self.write();
-        self.forget_all(&mut door);
-        // Who is reading right now may have read it as it was.
-        door.begun += 1;
-        door.over = door.begun;
+        let mut state = self.write();
+        self.forget_all(&mut state);
+        // Reads under way may have seen the rows as they were.
+        state.begun += 1;
+        state.ended = state.begun;
     }
 
-    fn forget_all(&self, door: &mut Door) {
-        self.browsers.clear();
+    fn forget_all(&self, state: &mut CacheState) {
+        self.clients.clear();
         self.users.clear();
-        door.settings.clear();
+        state.settings.clear();
     }
 
-    fn forget(&self, door: &mut Door, instance: InstanceId, write: &Write) {
-        let browser = |id: ClientId| drop(self.browsers.remove(&(instance, id)));
+    fn forget(&self, state: &mut CacheState, instance: InstanceId, write: &Write) {
+        let browser = |id: ClientId| drop(self.clients.remove(&(instance, id)));
         let user = |id: UserId| drop(self.users.remove(&(instance, id)));
         match write {
             Write::Client(client) => browser(client.id),
@@ -203,8 +206,8 @@ impl Hot {
             Write::SignUp(attempt) => browser(attempt.client_id),
             Write::User(changed) => user(changed.id),
             Write::DeleteUser(id) => user(*id),
-            Write::Settings(_) => drop(door.settings.remove(&instance)),
-            Write::RebaseOpenSessions(_) => self.forget_all(door),
+            Write::Settings(_) => drop(state.settings.remove(&instance)),
+            Write::RebaseOpenSessions(_) => self.forget_all(state),
             Write::Handshake(..)
             | Write::InsertTicket(_)
             | Write::AcceptTicket(_)
@@ -226,18 +229,18 @@ impl Hot {
 #[derive(Clone, Debug)]
 struct Bytes;
 
-impl Weighter<(InstanceId, ClientId), Arc<Found>> for Bytes {
-    fn weight(&self, _: &(InstanceId, ClientId), found: &Arc<Found>) -> u64 {
+impl Weighter<(InstanceId, ClientId), Arc<CachedClient>> for Bytes {
+    fn weight(&self, _: &(InstanceId, ClientId), found: &Arc<CachedClient>) -> u64 {
         let text = |session: &Session| session.device.user_agent.len() + session.device.ip_address.len();
         let sessions: usize =
             found.browser.sessions.iter().map(|session| size_of::<Session>() + text(session)).sum();
-        (ENTRY_BYTES + size_of::<Found>() + sessions) as u64
+        (ENTRY_BYTES + size_of::<CachedClient>() + sessions) as u64
     }
 }
 
-impl Weighter<(InstanceId, UserId), Kept> for Bytes {
-    fn weight(&self, _: &(InstanceId, UserId), kept: &Kept) -> u64 {
-        kept.bytes
+impl Weighter<(InstanceId, UserId), CachedUser> for Bytes {
+    fn weight(&self, _: &(InstanceId, UserId), cached: &CachedUser) -> u64 {
+        cached.bytes
     }
 }
 
@@ -285,14 +288,14 @@ mod tests {
         let users = vec![Arc::new(user)];
         let record = ClientRecord { browser, users, sign_in: None, sign_up: None, settings, policy };
 
-        let (hot, activity) = (Hot::new(), Activity::default());
-        assert_eq!(hot.browser(instance, id, &activity), None);
-        hot.keep(hot.quiet(), instance, &record, &activity);
-        assert_eq!(hot.browser(instance, id, &activity), Some(record));
+        let (row_cache, activity) = (RowCache::new(), Activity::default());
+        assert_eq!(row_cache.browser(instance, id, &activity), None);
+        row_cache.insert_if_unchanged(row_cache.read_epoch(), instance, &record, &activity);
+        assert_eq!(row_cache.browser(instance, id, &activity), Some(record));
         // Others are active; this one's may be stored newer than it was read, for all
         // that is known here.
         activity.saw(at + minutes(60));
         activity.tidy();
-        assert_eq!(hot.browser(instance, id, &activity), None);
+        assert_eq!(row_cache.browser(instance, id, &activity), None);
     }
 }
