@@ -324,3 +324,22 @@ impl From<CommitError> for ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sojourn_core::{id::CommitId, testing::SeededRng, time::Timestamp};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unknown_outcome_says_how_to_find_out() {
+        let commit_id = CommitId::generate(Timestamp::from_secs(1_800_000_000), &mut SeededRng::new(1));
+        let answer = ApiError::from(CommitError::OutcomeUnknown { commit_id }).into_response();
+        assert_eq!(answer.status(), 503);
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["errors"][0]["code"], "outcome_unknown");
+        let why = body["errors"][0]["long_message"].as_str().expect("a text");
+        assert!(why.contains("Idempotency-Key"), "{why}");
+    }
+}
