@@ -1,6 +1,6 @@
 //! The interface of storage: loads, each of one moment, and one way to write.
 
-use std::{fmt, future::Future};
+use std::{collections::BTreeMap, fmt, future::Future};
 
 use futures_util::future::BoxFuture;
 use sojourn_core::{
@@ -77,6 +77,10 @@ macro_rules! with_every_call {
                 fn user_by_email(instance: InstanceId, email: &'a Email) -> Result<Option<User>, StoreError>;
                 /// Users and how many there are without `limit` and `offset`.
                 fn users(instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError>;
+
+                /// The newest activity of the users' sessions that are still stored, as it is stored;
+                /// users without one are left out.
+                fn last_activity(instance: InstanceId, users: Vec<UserId>) -> Result<BTreeMap<UserId, Timestamp>, StoreError>;
 
                 /// One attempt to sign in.
                 fn sign_in(instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError>;

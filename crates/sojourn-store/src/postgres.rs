@@ -18,6 +18,7 @@ mod url;
 pub use url::ServerUrl;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -324,6 +325,18 @@ impl Engine for PostgresEngine {
             self.flush_activity().await?;
         }
         self.shared.page(&users::list(instance, &filter, Dialect::Postgres)).await
+    }
+
+    async fn last_activity(
+        &self,
+        instance: InstanceId,
+        users: Vec<UserId>,
+    ) -> Result<BTreeMap<UserId, Timestamp>, StoreError> {
+        if users.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let listed = self.shared.listed(&sessions::last_activity(instance, users)).await?;
+        Ok(listed.into_iter().collect())
     }
 
     async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {

@@ -10,6 +10,7 @@ mod row_cache;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -289,6 +290,18 @@ impl Engine for SqliteEngine {
             self.flush_activity().await?;
         }
         self.readers.page(&users::list(instance, &filter, Dialect::Sqlite))
+    }
+
+    async fn last_activity(
+        &self,
+        instance: InstanceId,
+        users: Vec<UserId>,
+    ) -> Result<BTreeMap<UserId, Timestamp>, StoreError> {
+        if users.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let listed = self.readers.many(|db| db::listed(db, &sessions::last_activity(instance, users)))?;
+        Ok(listed.into_iter().collect())
     }
 
     async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {

@@ -1,6 +1,6 @@
 //! The engine that a process has opened.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use sojourn_core::{
     email::Email,

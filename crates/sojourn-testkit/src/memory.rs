@@ -330,6 +330,17 @@ impl Engine for MemoryEngine {
         self.list(instance, |tenant| tenant.users(&filter))
     }
 
+    async fn last_activity(
+        &self,
+        instance: InstanceId,
+        users: Vec<UserId>,
+    ) -> Result<BTreeMap<UserId, Timestamp>, StoreError> {
+        self.list(instance, |tenant| {
+            let newest = |id: UserId| Some((id, tenant.newest_activity(id)?));
+            users.into_iter().filter_map(newest).collect()
+        })
+    }
+
     async fn sign_in(&self, instance: InstanceId, id: SignInId) -> Result<Option<SignIn>, StoreError> {
         self.read(instance, |tenant| tenant.sign_ins.get(&id).cloned())
     }

@@ -291,6 +291,23 @@ pub(crate) fn list(instance: InstanceId, filter: &SessionFilter) -> Page<Session
     }
 }
 
+/// Whose sessions were last active when.
+pub(crate) fn last_activity(instance: InstanceId, users: Vec<UserId>) -> Page<(UserId, Timestamp)> {
+    let mut conditions = Conditions::of_instance("s.instance_id", instance);
+    // The last condition, with the grouping behind it.
+    conditions.and_one_of("s.user_id IN ($) GROUP BY s.user_id", users);
+    Page {
+        table: "sessions",
+        select: "s.user_id, MAX(a.last_active_at)",
+        from: session_rows!(),
+        conditions,
+        order: "s.user_id".to_owned(),
+        limit: u32::MAX,
+        offset: 0,
+        read: |row| Ok((parsed(row, 0)?, time(row, 1)?)),
+    }
+}
+
 /// No session of the user may be stored as open.
 pub(crate) fn none_open_of_user(instance: InstanceId, user: UserId) -> Statement {
     Statement { expected_rows: ExpectedRows::None, ..Statement::one(&OPEN_OF_USER, params![instance, user]) }

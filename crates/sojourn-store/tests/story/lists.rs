@@ -166,6 +166,9 @@ pub async fn users_are_found_by_times_and_parts_of_names(store: Store) {
         assert_eq!(found, expected, "{filter:?}");
         assert_eq!(total, expected.len() as u64, "{filter:?}");
     }
+    let everybody = vec![ada.id, bob.id, nameless.id];
+    let newest = world.store.last_activity(world.instance, everybody).await.expect("a load");
+    assert_eq!(newest, [(ada.id, at(60)), (bob.id, at(45))].into());
 }
 
 pub async fn sessions_are_walked_through_page_by_page(store: Store) {

@@ -156,9 +156,13 @@ impl Tenant {
     }
 
     fn last_active_at(&self, user: &User) -> Option<Timestamp> {
-        let ids = self.sessions_by_user.get(&user.id).into_iter().flatten();
-        let newest = ids.filter_map(|id| self.sessions.get(id)).map(|session| session.last_active_at).max();
-        newest.or(user.last_sign_in_at)
+        self.newest_activity(user.id).or(user.last_sign_in_at)
+    }
+
+    /// Of the user's sessions that are still stored.
+    pub(super) fn newest_activity(&self, user: UserId) -> Option<Timestamp> {
+        let ids = self.sessions_by_user.get(&user).into_iter().flatten();
+        ids.filter_map(|id| self.sessions.get(id)).map(|session| session.last_active_at).max()
     }
 
     pub(super) fn browser(&self, client: ClientId) -> Result<Option<ClientRecord>, StoreError> {
