@@ -2,6 +2,7 @@
 //! one database. Each load reads from it, so that what one node has
 //! acknowledged is effective on all at once.
 
+mod client_record;
 mod connection;
 mod failure;
 mod migrate;
@@ -24,7 +25,6 @@ use std::{
 };
 
 use sojourn_core::{
-    client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
     id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
@@ -43,12 +43,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::{
-    connection::{Begin, Reply, Request},
-    failure::Failure,
-    pool::QUERY_TIMEOUT,
-    shared::Shared,
-};
+use self::{client_record::StoredClient, pool::QUERY_TIMEOUT, shared::Shared};
 use crate::{
     activity,
     change::ChangeSet,
@@ -60,8 +55,8 @@ use crate::{
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        attempts, clients, clock, idempotency, instances, journal, mails, purge, sessions,
-        statement::Dialect, tickets, users,
+        attempts, clock, idempotency, instances, journal, mails, purge, sessions, statement::Dialect,
+        tickets, users,
     },
 };
 
@@ -112,48 +107,6 @@ impl PostgresEngine {
         Ok(Self { shared, stop: Mutex::new(Some((stop, keeper))) })
     }
 
-    /// All that a browser's record is made of, of one moment and in one round trip.
-    async fn load_browser(
-        &self,
-        instance: InstanceId,
-        id: ClientId,
-    ) -> Result<Option<LoadedBrowser>, Failure> {
-        let mut connection = self.shared.connection().await?;
-        let client = clients::get(instance, id);
-        let sessions = sessions::open_of_client(instance, id);
-        let users = users::of_client(instance, id);
-        let sign_in = attempts::sign_in_of_client(instance, id);
-        let sign_up = attempts::sign_up_of_client(instance, id);
-        let newest = instances::newest_settings(instance);
-        let requests = [
-            Request::Begin(Begin::Read),
-            connection.statement(client.sql, &client.params).await?,
-            connection.statement(sessions.sql, &sessions.params).await?,
-            connection.statement(users.sql, &users.params).await?,
-            connection.statement(sign_in.sql, &sign_in.params).await?,
-            connection.statement(sign_up.sql, &sign_up.params).await?,
-            connection.statement(newest.sql, &newest.params).await?,
-            Request::Control("COMMIT"),
-        ];
-        let replies: Vec<Reply> = connection.send(&requests).await?.into_iter().collect::<Result<_, _>>()?;
-        connection.done();
-        let [_, clients, open, holders, sign_ins, sign_ups, settings, _] = replies.as_slice() else {
-            return Ok(None);
-        };
-        let Some(client) = clients.read(&client)?.pop() else {
-            return Ok(None);
-        };
-        let mut sessions = open.read(&sessions)?;
-        sessions::oldest_first(&mut sessions);
-        Ok(Some(LoadedBrowser {
-            browser: ClientWithSessions { client, sessions },
-            users: holders.read(&users)?.into_iter().map(Arc::new).collect(),
-            sign_in: sign_ins.read(&sign_in)?.pop(),
-            sign_up: sign_ups.read(&sign_up)?.pop(),
-            newest_settings: settings.read(&newest)?.pop(),
-        }))
-    }
-
     /// Gives a place to every event that has none yet.
     async fn number_events(&self, instance: InstanceId) -> Result<(), StoreError> {
         match self.shared.first(&journal::unnumbered(instance)).await? {
@@ -167,14 +120,6 @@ impl PostgresEngine {
             self.shared.activity.merge(instance, session);
         }
     }
-}
-
-struct LoadedBrowser {
-    browser: ClientWithSessions,
-    users: Vec<Arc<User>>,
-    sign_in: Option<SignIn>,
-    sign_up: Option<SignUp>,
-    newest_settings: Option<instances::Newest>,
 }
 
 /// Writes activity in the background until it is told to end, or the engine is gone.
@@ -258,8 +203,8 @@ impl Engine for PostgresEngine {
         instance: InstanceId,
         client: ClientId,
     ) -> Result<Option<ClientRecord>, StoreError> {
-        let loaded = self.shared.with_timeout(|| self.load_browser(instance, client)).await?;
-        let Some(LoadedBrowser { mut browser, users, sign_in, sign_up, newest_settings }) = loaded else {
+        let loaded = self.shared.with_timeout(|| client_record::load(&self.shared, instance, client)).await?;
+        let Some(StoredClient { mut browser, users, sign_in, sign_up, newest_settings }) = loaded else {
             return Ok(None);
         };
         self.merge(instance, &mut browser.sessions);
