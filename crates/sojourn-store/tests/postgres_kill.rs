@@ -49,7 +49,10 @@ impl Load {
         loop {
             match store.commit(set.clone()).await {
                 Ok(()) => return,
-                Err(CommitError::Store(StoreError::Unavailable(_))) => self.wait().await,
+                // The same set again finds out.
+                Err(CommitError::Store(StoreError::Unavailable(_)) | CommitError::OutcomeUnknown { .. }) => {
+                    self.wait().await;
+                }
                 Err(other) => panic!("{other:?}"),
             }
         }

@@ -337,7 +337,7 @@ mod tests {
         let answer = ApiError::from(CommitError::OutcomeUnknown { commit_id }).into_response();
         assert_eq!(answer.status(), 503);
         let body = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
-        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let body: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(body["errors"][0]["code"], "outcome_unknown");
         let why = body["errors"][0]["long_message"].as_str().expect("a text");
         assert!(why.contains("Idempotency-Key"), "{why}");

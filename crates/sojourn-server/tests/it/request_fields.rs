@@ -86,14 +86,14 @@ fn stable(value: &Value) -> Value {
     }
 }
 
-fn merged(base: Value, more: &Value) -> Value {
+fn merged(base: &Value, more: &Value) -> Value {
     let mut fields: Map<String, Value> = base.as_object().cloned().expect("fields");
     fields.extend(more.as_object().cloned().expect("fields"));
     fields.into()
 }
 
 /// What an answer says, and what else can be seen of its effect.
-fn outcome(answer: &Answer, beside: Value) -> (u16, Value) {
+fn outcome(answer: &Answer, beside: &Value) -> (u16, Value) {
     (answer.status(), json!([stable(&answer.json()), beside]))
 }
 
@@ -120,11 +120,11 @@ async fn each_field_of_a_new_user_has_an_effect_or_is_refused() {
     let app = TestApp::new().start().await;
     let backend = app.backend();
     assert_effects(&fields_of("POST /v1/users"), async |fields| {
-        let answer = backend.post("/v1/users", merged(user("ada@example.com"), &fields)).await;
+        let answer = backend.post("/v1/users", merged(&user("ada@example.com"), &fields)).await;
         if answer.status() == 200 {
             backend.delete(&format!("/v1/users/{}", answer.json()["id"].as_str().expect("an id"))).await;
         }
-        outcome(&answer, Value::Null)
+        outcome(&answer, &Value::Null)
     })
     .await;
 }
@@ -142,7 +142,7 @@ async fn each_field_of_a_changed_user_has_an_effect_or_is_refused() {
     ] {
         assert_effects(&fields_of(&format!("{method} {path}")), async |mut fields| {
             let base = json!({"email_address": ["ada@example.com", "ada@work.example"], "password": "another long password"});
-            let made = backend.post("/v1/users", merged(user("ada@example.com"), &base)).await.json();
+            let made = backend.post("/v1/users", merged(&user("ada@example.com"), &base)).await.json();
             let id = made["id"].as_str().expect("an id");
             backend.post("/v1/sessions", json!({"user_id": id})).await.assert_ok();
             if fields.get("primary_email_address_id").is_some() {
@@ -154,7 +154,7 @@ async fn each_field_of_a_changed_user_has_an_effect_or_is_refused() {
             let user = backend.get(&format!("/v1/users/{id}")).await.json();
             backend.delete(&format!("/v1/users/{id}")).await.assert_ok();
             let is_primary = user["primary_email_address_id"] == user["email_addresses"][0]["id"];
-            outcome(&answer, json!([sessions.as_array().map(Vec::len), is_primary, stable(&user)]))
+            outcome(&answer, &json!([sessions.as_array().map(Vec::len), is_primary, stable(&user)]))
         })
         .await;
     }
@@ -168,7 +168,7 @@ async fn each_field_of_a_ticket_has_an_effect_or_is_refused() {
     let actor = json!({"user_id": user, "actor": {"sub": "support"}});
     for (path, base) in [("/v1/sign_in_tokens", json!({"user_id": user})), ("/v1/actor_tokens", actor)] {
         assert_effects(&fields_of(&format!("POST {path}")), async |fields| {
-            let answer = backend.post(path, merged(base.clone(), &fields)).await;
+            let answer = backend.post(path, merged(&base, &fields)).await;
             let id = answer.json()["id"].as_str().and_then(|id| id.parse::<TicketId>().ok());
             let stored = match id {
                 Some(id) => app.store().ticket_by_id(app.server().instance_id(), id).await.expect("a store"),
@@ -178,7 +178,7 @@ async fn each_field_of_a_ticket_has_an_effect_or_is_refused() {
                 let maximum = ticket.impersonation.map(|own| own.lifetime().maximum());
                 format!("{:?} {maximum:?}", ticket.expires_at)
             });
-            outcome(&answer, limits.into())
+            outcome(&answer, &limits.into())
         })
         .await;
     }
@@ -190,7 +190,7 @@ async fn each_field_of_a_session_has_an_effect_or_is_refused() {
     let (backend, alice) = (app.backend(), app.signed_in("alice@example.com").await);
     let user = app.user("ada@example.com").await.id;
     assert_effects(&fields_of("POST /v1/sessions"), async |fields| {
-        outcome(&backend.post("/v1/sessions", merged(json!({"user_id": user}), &fields)).await, Value::Null)
+        outcome(&backend.post("/v1/sessions", merged(&json!({"user_id": user}), &fields)).await, &Value::Null)
     })
     .await;
     for path in ["tokens", "tokens/{template_name}", "refresh"] {
