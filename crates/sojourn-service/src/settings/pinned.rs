@@ -8,7 +8,7 @@ use sojourn_core::{
     settings::{Change, Refusal, RefusalReason, Setting, Settings, registry::value_at},
     time::seconds,
 };
-use sojourn_store::{Engine as _, Store, StoreError};
+use sojourn_store::{Engine as _, StoreError};
 
 use super::{Author, ChangeRequest, SettingsError};
 use crate::{Service, StartError, keys::sha256};
@@ -75,7 +75,7 @@ impl Service {
     async fn hold_pins(&self) -> Result<bool, StoreError> {
         // One process has the folder of an embedded database: there is no other node,
         // and a restart with other pins need not wait.
-        if matches!(self.store(), Store::Sqlite(_)) {
+        if !self.store().is_shared() {
             return Ok(true);
         }
         let wall = self.moment().wall;
