@@ -20,7 +20,7 @@ use flate2::write::GzEncoder;
 use serde::Deserialize;
 
 /// Part of the stamp, so that a change of what is unpacked rebuilds old folders too.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 #[derive(Deserialize)]
 struct Lock {
@@ -35,6 +35,8 @@ struct Package {
     licence: String,
     /// Scripts that pages load themselves; the chunks they load are found from them.
     entries: Vec<String>,
+    /// Chunks that no page loads from this server, by the start of their names.
+    leave_out: Vec<String>,
 }
 
 pub fn unpack_locked(root: &Path) -> Result<()> {
@@ -122,7 +124,7 @@ fn read_tarball(tarball: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
 
 /// Keeps the entry scripts, the chunks they load and the licence.
 fn choose(package: &Package, mut files: BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Vec<u8>>> {
-    let Package { name, version, entries, .. } = package;
+    let Package { name, version, entries, leave_out, .. } = package;
     let mut chosen = BTreeMap::new();
     let licence = files.remove("LICENSE").with_context(|| {
         format!("{name}@{version} has no LICENSE ({} expected); it may not be embedded", package.licence)
@@ -146,7 +148,8 @@ fn choose(package: &Package, mut files: BTreeMap<String, Vec<u8>>) -> Result<BTr
              differently from before; read how {entry} builds their names and mend xtask/src/bundles.rs"
         );
         for path in chunks {
-            if let Some(bytes) = files.remove(&path) {
+            let Some(bytes) = files.remove(&path) else { continue };
+            if !leave_out.iter().any(|name| path.starts_with(&format!("dist/{name}_"))) {
                 chosen.insert(path, bytes);
             }
         }
@@ -252,6 +255,7 @@ mod tests {
             integrity: String::new(),
             licence: "MIT".into(),
             entries: vec!["dist/ui.browser.js".into()],
+            leave_out: vec!["wallet-sdk".into()],
         }
     }
 
@@ -268,6 +272,7 @@ mod tests {
                 ("dist/ui.browser.js", "h=()=>\"58d0c711908d2399\""),
                 ("dist/signin_ui_58d0c7_1.36.0.js", ""),
                 ("dist/signin_ui_1124a2_1.36.0.js", ""),
+                ("dist/wallet-sdk_ui_58d0c7_1.36.0.js", ""),
                 ("dist/index.js", ""),
             ]),
         )

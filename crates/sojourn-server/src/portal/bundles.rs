@@ -208,9 +208,8 @@ fn not_found(path: &str) -> Response {
     let held: Vec<String> = LOCK
         .packages
         .iter()
-        .flat_map(|package| {
-            versions(&package.name).into_iter().map(|version| format!("{}@{version}", package.name))
-        })
+        .filter(|package| versions(&package.name).contains(package.version.as_str()))
+        .map(|package| format!("{}@{}", package.name, package.version))
         .collect();
     let remedy = if held.is_empty() {
         "It was built without browser bundles: run `cargo xtask bundles` and build the server again."

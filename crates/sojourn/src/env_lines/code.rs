@@ -53,6 +53,7 @@ in main.tsx:
   signInUrl={import.meta.env.VITE_CLERK_SIGN_IN_URL}
   signUpUrl={import.meta.env.VITE_CLERK_SIGN_UP_URL}
 >
+with @clerk/clerk-react 5 also clerkJSUrl=\"/__clerk/npm/@clerk/clerk-js@5/dist/clerk.browser.js\"
 ";
 
 const VUE: &str = "\
