@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { STATE } from './harness/folders.mjs'
 
 // Sentences among the lines of code.
-const prose = /^(in |or, )/
+const prose = /^(in |or, |with )/
 const npm = { prepare: [['npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts']]], manifest: 'package-lock.json', prose }
 
 /** A server that runs in Node: it can hand browsers over to the server and back. */
@@ -21,7 +21,23 @@ export const APPLICATIONS = {
   express: node,
   'react-router': node,
   tanstack: node,
+  astro: {
+    ...node,
+    prepare: [...npm.prepare, ['node', ['node_modules/astro/astro.js', 'build']]],
+    built: ['astro.config.mjs', 'src/middleware.js', 'src/pages/me.js', 'src/pages/user.js', 'src/pages/outside.js'],
+  },
+  svelte: { ...npm, sources: ['vite.config.js'], command: ['node', ['app.mjs']], guard: 'node' },
+  nuxt: {
+    ...node,
+    // Not `npm ci`: it misses an optional package for another system in any lock file of this tree.
+    prepare: [
+      ['npm', ['install', '--no-save', '--no-audit', '--no-fund', '--ignore-scripts']],
+      ['node', ['node_modules/nuxt/bin/nuxt.mjs', 'build']],
+    ],
+    built: ['nuxt.config.ts', 'app/app.vue', 'server/routes/me.get.ts', 'server/routes/user.get.ts', 'server/routes/outside.get.ts'],
+  },
   react,
+  'clerk-react-5': { ...react, stack: 'react' },
   vue: { ...vite, sources: ['main.js', 'vite.config.js'] },
   python: {
     manifest: 'requirements.txt',

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline'
 
 const READY_WITHIN_MS = 60_000
 
-/** The first line of a process on stdout. */
+/** The first line of JSON that a process writes to stdout; frameworks may greet before it. */
 export async function firstLine(child, what) {
   const ended = new Promise((_, refuse) => {
     child.once('error', refuse)
@@ -10,7 +10,7 @@ export async function firstLine(child, what) {
     setTimeout(() => refuse(new Error(`${what} was not ready within ${READY_WITHIN_MS / 1000} s`)), READY_WITHIN_MS).unref()
   })
   const line = (async () => {
-    for await (const line of createInterface({ input: child.stdout })) return line
+    for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('{')) return line
   })()
   const found = await Promise.race([line, ended])
   // Whatever else it writes must not fill the pipe.

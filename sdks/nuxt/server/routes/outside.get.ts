@@ -1,0 +1,1 @@
+export default defineEventHandler(() => fetch('https://outside.invalid/').catch(String))

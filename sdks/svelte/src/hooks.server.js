@@ -1,0 +1,3 @@
+import { withClerkHandler } from 'svelte-clerk/server'
+
+export const handle = withClerkHandler()

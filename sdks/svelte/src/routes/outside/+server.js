@@ -1,0 +1,1 @@
+export const GET = async () => new Response(String(await fetch('https://outside.invalid/').catch(String)))
