@@ -5,9 +5,16 @@ use unicode_normalization::UnicodeNormalization;
 
 /// A normalised address: NFKC, lower case, exactly one `@`, nothing that could
 /// end a header line.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// It shows as it was typed and compares by the ASCII form of its domain (UTS 46):
+/// `ada@bücher.example` and `ada@xn--bcher-kva.example` are one address.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Email(String);
+pub struct Email {
+    text: String,
+    /// The address with the ASCII form of its domain, where that differs.
+    ascii: Option<String>,
+}
 
 /// A text that is no e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,18 +47,40 @@ impl Email {
                     && !label.starts_with('-')
                     && !label.ends_with('-')
             });
-        if well_formed { Ok(Self(normal)) } else { Err(InvalidEmail) }
+        if !well_formed {
+            return Err(InvalidEmail);
+        }
+        // A domain that has no ASCII form is compared as it is: nothing is delivered there.
+        let ascii = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::URL).ok();
+        let ascii = ascii.filter(|ascii| ascii != domain).map(|ascii| format!("{local}@{ascii}"));
+        Ok(Self { text: normal, ascii })
     }
 
-    /// The address.
+    /// The address as it was typed.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The one text by which addresses compare.
+    pub fn key(&self) -> &str {
+        self.ascii.as_deref().unwrap_or(&self.text)
+    }
+
+    /// The other texts that are the same address, sorted.
+    pub fn other_spellings(&self) -> Vec<String> {
+        let (local, domain) = self.key().split_once('@').unwrap_or_default();
+        let unicode = format!("{local}@{}", idna::domain_to_unicode(domain).0);
+        let mut others = vec![self.key().to_owned(), unicode];
+        others.sort();
+        others.dedup();
+        others.retain(|other| *other != self.text);
+        others
     }
 
     /// The address as people see it who have not proved to be its owner:
     /// `a***@example.com` (AUT-14).
     pub fn masked(&self) -> String {
-        let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
+        let (local, domain) = self.text.split_once('@').unwrap_or((&self.text, ""));
         let first: String = local.chars().take(1).collect();
         format!("{first}***@{domain}")
     }
@@ -59,13 +88,39 @@ impl Email {
     /// Whether this is a test address (`name+clerk_test@…`), whose code is
     /// always 424242 in test mode and which gets no mail.
     pub fn is_test(&self) -> bool {
-        self.0.split_once('@').is_some_and(|(local, _)| local.ends_with("+clerk_test"))
+        self.text.split_once('@').is_some_and(|(local, _)| local.ends_with("+clerk_test"))
+    }
+}
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Email {}
+
+impl PartialOrd for Email {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Email {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(other.key())
+    }
+}
+
+impl std::hash::Hash for Email {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 
 impl std::fmt::Display for Email {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -86,7 +141,7 @@ impl TryFrom<String> for Email {
 
 impl From<Email> for String {
     fn from(email: Email) -> Self {
-        email.0
+        email.text
     }
 }
 
@@ -122,6 +177,27 @@ mod tests {
         ] {
             assert_eq!(Email::parse(text), Err(InvalidEmail), "{text:?}");
         }
+    }
+
+    #[test]
+    fn one_domain_in_two_spellings_is_one_address() {
+        let [unicode, ascii] = ["ada@Bücher.example", "ada@XN--Bcher-KVA.example"]
+            .map(|text| Email::parse(text).expect("an address"));
+        assert_eq!(unicode, ascii);
+        assert_eq!(unicode.key(), "ada@xn--bcher-kva.example");
+        // Each shows as it was typed, and names the other.
+        assert_eq!((unicode.as_str(), ascii.as_str()), ("ada@bücher.example", "ada@xn--bcher-kva.example"));
+        assert_eq!(unicode.other_spellings(), [ascii.as_str()]);
+        assert_eq!(ascii.other_spellings(), [unicode.as_str()]);
+        let stored = serde_json::to_value(&unicode).expect("JSON");
+        assert_eq!(stored, "ada@bücher.example");
+        let plain = Email::parse("ada@example.com").expect("an address");
+        assert!(plain.other_spellings().is_empty());
+        // What is before the at sign is the recipient's own matter.
+        assert_ne!(Email::parse("bücher@example.com"), Email::parse("xn--bcher-kva@example.com"));
+        // No ASCII form: compared as it is.
+        let broken = Email::parse("ada@xn--a.example").expect("an address");
+        assert_eq!(broken.key(), "ada@xn--a.example");
     }
 
     #[test]

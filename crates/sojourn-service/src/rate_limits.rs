@@ -5,6 +5,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock as _};
+use sojourn_core::email::Email;
 
 /// Too many requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,8 +78,8 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`RateLimited`].
-    pub fn mail(&self, recipient: &str) -> Result<(), RateLimited> {
-        self.0.as_ref().map_or(Ok(()), |counters| check(&counters.mails, recipient))
+    pub fn mail(&self, recipient: &Email) -> Result<(), RateLimited> {
+        self.0.as_ref().map_or(Ok(()), |counters| check(&counters.mails, recipient.key()))
     }
 
     /// The application's server asks something.

@@ -262,7 +262,7 @@ impl Engine for PostgresEngine {
     }
 
     async fn user_by_email(&self, instance: InstanceId, email: &Email) -> Result<Option<User>, StoreError> {
-        self.shared.first(&users::by_identifier(instance, users::EMAIL_ADDRESS, email.as_str())).await
+        self.shared.first(&users::by_email(instance, email)).await
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {

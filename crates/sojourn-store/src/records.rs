@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sojourn_core::{
     client::ClientWithSessions,
+    email::Email,
     id::{ClientId, EventId, InstanceId, MailId, SecretKeyId, SessionId, TicketId, UserId},
     impersonation::Impersonation,
     policy::Policy,
@@ -247,8 +248,8 @@ pub enum SessionOrder {
 pub struct UserFilter {
     /// Only these.
     pub ids: Vec<UserId>,
-    /// With one of these addresses, normalised.
-    pub emails: Vec<String>,
+    /// With one of these addresses.
+    pub emails: Vec<Email>,
     /// With one of these external ids.
     pub external_ids: Vec<String>,
     /// With this text in an address, a name or an id.

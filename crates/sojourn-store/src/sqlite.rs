@@ -282,7 +282,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn user_by_email(&self, instance: InstanceId, email: &Email) -> Result<Option<User>, StoreError> {
-        self.readers.first(&users::by_identifier(instance, users::EMAIL_ADDRESS, email.as_str()))
+        self.readers.first(&users::by_email(instance, email))
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {

@@ -10,7 +10,7 @@ use std::{
 
 use common::{World, at, closed, moment};
 use rusqlite::Connection;
-use sojourn_core::{session::ClosedStatus, testing::SeededRng};
+use sojourn_core::{email::Email, session::ClosedStatus, testing::SeededRng};
 use sojourn_store::{CommitError, Engine as _, Store, StoreError, Write};
 use sojourn_testkit::memory;
 use tempfile::TempDir;
@@ -125,6 +125,47 @@ async fn a_newer_schema_is_refused_with_both_numbers() {
     match Store::sqlite(&path) {
         Err(StoreError::NewerSchema { found: 99, known: 4 }) => {}
         other => panic!("{other:?}"),
+    }
+}
+
+/// Rows from before addresses were compared by their domains' ASCII form.
+#[tokio::test]
+async fn rows_of_one_spelling_stay_findable_and_writable() {
+    let (_folder, path) = folder();
+    let mut world = World::new(Store::sqlite(&path).expect("a database"), 1).await;
+    let [unicode, ascii] = ["ada@bücher.example", "ada@xn--bcher-kva.example"]
+        .map(|text| Email::parse(text).expect("an address"));
+    let mut ada = world.new_user("Ada", 1);
+    ada.email_addresses[0].email = unicode.clone();
+    world.put(1, Write::User(ada.clone())).await.expect("free");
+    let eve = world.user("Eve", 2).await;
+    let raw = |sql: &str| {
+        let db = Connection::open(&path).expect("a database");
+        db.execute_batch(sql).expect("changed");
+    };
+    let owner = async |store: &Store, email: &Email| {
+        let found = store.user_by_email(world.instance, email).await.expect("a load");
+        found.map(|user| user.id)
+    };
+    world.store.close().await.expect("closed");
+    raw("DELETE FROM identifiers WHERE value = 'ada@xn--bcher-kva.example'");
+    let store = Store::sqlite(&path).expect("opens again");
+    assert_eq!(owner(&store, &unicode).await, Some(ada.id));
+    assert_eq!(owner(&store, &ascii).await, Some(ada.id));
+    store.close().await.expect("closed");
+    // Two accounts of one address: each keeps the spelling it had.
+    raw(&format!(
+        "UPDATE identifiers SET value = 'ada@xn--bcher-kva.example' WHERE value = 'eve@example.com';
+         UPDATE users SET document = replace(document, 'eve@example.com', 'ada@xn--bcher-kva.example') WHERE id = '{}'",
+        eve.id
+    ));
+    let mut world = World { store: Store::sqlite(&path).expect("opens again"), ..world };
+    for secs in 3..5 {
+        for (email, id) in [(&unicode, ada.id), (&ascii, eve.id)] {
+            assert_eq!(owner(&world.store, email).await, Some(id));
+            let user = world.load_user(id).await;
+            world.put(secs, Write::User(user)).await.expect("still its own");
+        }
     }
 }
 

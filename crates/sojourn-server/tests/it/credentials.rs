@@ -1,6 +1,7 @@
 //! What may be a password and what an address (AUT-01, AUT-16), and what
 //! proving one proves.
 
+use serde_json::json;
 use sojourn_testkit::{FakeBrowser, TestApp};
 
 #[tokio::test]
@@ -41,6 +42,30 @@ async fn aut_01_a_letter_typed_in_two_ways_is_one_password() {
     let app = TestApp::new().verify_at_sign_up(false).start().await;
     app.browser().sign_up("ada@example.com", "caf\u{e9} au lait").await.assert_ok();
     app.browser().sign_in("ada@example.com", "cafe\u{301} au lait").await.assert_ok();
+}
+
+#[tokio::test]
+async fn aut_16_a_domain_in_two_spellings_is_one_address() {
+    let (unicode, ascii, password) =
+        ("ada@Bücher.example", "ada@xn--bcher-kva.example", "a brand new password");
+    for (typed, other) in [(unicode, ascii), (ascii, unicode)] {
+        let app = TestApp::new().verify_at_sign_up(false).start().await;
+        app.browser().sign_up(typed, password).await.assert_ok();
+        let taken = app.browser().sign_up(other, password).await;
+        taken.assert_refused(422, "form_identifier_exists");
+        app.browser().sign_in(other, password).await.assert_ok();
+        let created = app.backend().post("/v1/users", json!({"email_address": [other]})).await;
+        created.assert_refused(422, "form_identifier_exists");
+        let query: String = url::form_urlencoded::byte_serialize(other.as_bytes()).collect();
+        let found = app.backend().get(&format!("/v1/users?email_address={query}")).await.json();
+        let shown = &found[0]["email_addresses"][0]["email_address"];
+        assert_eq!(*shown, typed.to_lowercase(), "it shows as it was typed: {found}");
+        // An address of one's own, a second time.
+        let ada = app.browser();
+        ada.sign_in(other, password).await.assert_ok();
+        let again = ada.post("/v1/me/email_addresses", &[("email_address", other)]).await;
+        assert_eq!(again.status(), 422, "{again}");
+    }
 }
 
 #[tokio::test]

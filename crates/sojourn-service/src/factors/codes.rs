@@ -77,7 +77,7 @@ pub(crate) fn gets_mail(service: &Service, settings: &Settings, to: &Email) -> R
     if is_test(service, settings, to) {
         return Ok(false);
     }
-    service.rate_limits().mail(to.as_str()).map_err(AuthError::RateLimited)?;
+    service.rate_limits().mail(to).map_err(AuthError::RateLimited)?;
     Ok(true)
 }
 

@@ -135,10 +135,12 @@ impl Statements<'_> {
     fn user(&mut self, row: &User) -> Result<(), CommitError> {
         let instance = self.changes.instance_id;
         self.statements.push(users::put(instance, row)?);
+        for address in row.identifying_emails() {
+            self.statements.extend(users::spellings_are_free(instance, row.id, &address.email));
+        }
         self.statements.push(users::release(instance, row.id));
         for address in row.identifying_emails() {
-            let email = address.email.as_str();
-            self.statements.push(users::claim(instance, row.id, users::EMAIL_ADDRESS, email));
+            self.statements.extend(users::claim_email(instance, row.id, &address.email));
         }
         if let Some(external_id) = &row.external_id {
             self.statements.push(users::claim(instance, row.id, users::EXTERNAL_ID, external_id));

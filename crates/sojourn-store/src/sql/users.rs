@@ -1,6 +1,7 @@
 //! Accounts, and the identifiers that name exactly one of them.
 
 use sojourn_core::{
+    email::Email,
     id::{ClientId, InstanceId, UserId},
     user::User,
 };
@@ -18,11 +19,31 @@ use crate::{
 
 statements! { "users";
     USER = both "SELECT document FROM users WHERE instance_id = $1 AND id = $2";
-    USER_BY_IDENTIFIER = both "
+    // The spelling that was asked for first: rows from before addresses were compared
+    // by their domains' ASCII form may hold each spelling for another account.
+    USER_BY_EMAIL = both "
             SELECT u.document
             FROM identifiers i
             JOIN users u ON u.instance_id = i.instance_id AND u.id = i.user_id
-            WHERE i.instance_id = $1 AND i.kind = $2 AND i.value = $3";
+            WHERE i.instance_id = $1 AND i.kind = 'email_address' AND i.value IN ($2, $3, $4)
+            ORDER BY CASE WHEN i.value = $2 THEN 0 ELSE 1 END
+            LIMIT 1";
+    // Whether no other user has this spelling, or this one had its own before.
+    SPELLING_IS_FREE = both "
+            SELECT 1
+            WHERE NOT EXISTS (
+                SELECT 1
+                FROM identifiers
+                WHERE instance_id = $1 AND kind = 'email_address' AND value = $2 AND user_id <> $3
+            ) OR EXISTS (
+                SELECT 1
+                FROM identifiers
+                WHERE instance_id = $1 AND kind = 'email_address' AND value = $4 AND user_id = $3
+            )";
+    HOLD_SPELLING = both "
+            INSERT INTO identifiers (instance_id, kind, value, user_id)
+            VALUES ($1, 'email_address', $2, $3)
+            ON CONFLICT DO NOTHING";
     // PostgreSQL: all users of a browser at once, see attempts.
     USERS_OF_CLIENT = postgres "
             SELECT document
@@ -76,8 +97,12 @@ pub(crate) fn of_client(instance: InstanceId, client: ClientId) -> Query<User, 2
     Query { sql: &USERS_OF_CLIENT, params: params![instance, client], read: user }
 }
 
-pub(crate) fn by_identifier(instance: InstanceId, kind: &'static str, value: &str) -> Query<User, 3> {
-    Query { sql: &USER_BY_IDENTIFIER, params: params![instance, kind, value.to_owned()], read: user }
+/// Whose address it is, in whatever spelling.
+pub(crate) fn by_email(instance: InstanceId, email: &Email) -> Query<User, 4> {
+    let mut others = email.other_spellings().into_iter();
+    let mut other = || others.next().unwrap_or_else(|| email.as_str().to_owned());
+    let params = params![instance, email.as_str().to_owned(), other(), other()];
+    Query { sql: &USER_BY_EMAIL, params, read: user }
 }
 
 /// The newest activity of a user's sessions that are still stored, or the last sign-in.
@@ -123,7 +148,9 @@ pub(crate) fn list(instance: InstanceId, filter: &UserFilter, dialect: Dialect) 
     conditions.and_one_of("u.id IN ($)", filter.ids.iter().copied());
     conditions.and_one_of(
         "u.id IN (SELECT user_id FROM identifiers WHERE instance_id = u.instance_id AND kind = 'email_address' AND value IN ($))",
-        filter.emails.iter().cloned(),
+        filter.emails.iter().flat_map(|email| {
+            [email.as_str().to_owned()].into_iter().chain(email.other_spellings())
+        }),
     );
     conditions.and_one_of(
         "u.id IN (SELECT user_id FROM identifiers WHERE instance_id = u.instance_id AND kind = 'external_id' AND value IN ($))",
@@ -219,4 +246,24 @@ pub(crate) fn release(instance: InstanceId, id: UserId) -> Statement {
 pub(crate) fn claim(instance: InstanceId, id: UserId, kind: &'static str, value: &str) -> Statement {
     let params = params![instance, kind, value.to_owned(), id];
     Statement { expected_rows: ExpectedRows::Free(kind), ..Statement::one(&CLAIM_IDENTIFIER, params) }
+}
+
+/// The other spellings of an address must not be another user's.
+pub(crate) fn spellings_are_free(instance: InstanceId, id: UserId, email: &Email) -> Vec<Statement> {
+    let free = |other| {
+        let params = params![instance, other, id, email.as_str().to_owned()];
+        Statement { expected_rows: ExpectedRows::Free(EMAIL_ADDRESS), ..Statement::one(&SPELLING_IS_FREE, params) }
+    };
+    email.other_spellings().into_iter().map(free).collect()
+}
+
+/// Makes the address the user's in all its spellings. In their order: of two users
+/// who claim one address at once neither waits for the other in a circle.
+pub(crate) fn claim_email(instance: InstanceId, id: UserId, email: &Email) -> Vec<Statement> {
+    let text = email.as_str();
+    let others = email.other_spellings();
+    let (before, after) = others.split_at(others.partition_point(|other| other.as_str() < text));
+    let hold = |other: &String| Statement::any(&HOLD_SPELLING, params![instance, other.clone(), id]);
+    let claim = claim(instance, id, EMAIL_ADDRESS, text);
+    before.iter().map(hold).chain([claim]).chain(after.iter().map(hold)).collect()
 }

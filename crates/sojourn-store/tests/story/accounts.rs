@@ -64,8 +64,7 @@ pub async fn an_added_address_is_nobodys_until_somebody_proves_it(store: Store) 
     world.put(2, Write::User(eve.clone())).await.expect("added");
     let owner = async |world: &World| {
         let found = world.store.user_by_email(world.instance, &email).await.expect("a load");
-        let filter =
-            UserFilter { emails: vec![email.as_str().to_owned()], limit: 10, ..UserFilter::default() };
+        let filter = UserFilter { emails: vec![email.clone()], limit: 10, ..UserFilter::default() };
         let (listed, _) = world.store.users(world.instance, filter).await.expect("a list");
         let found = found.map(|user| user.id);
         assert_eq!(listed.iter().map(|user| user.id).collect::<Vec<_>>(), Vec::from_iter(found));
@@ -88,6 +87,33 @@ pub async fn an_added_address_is_nobodys_until_somebody_proves_it(store: Store) 
     // Nor does the end of Eve's account free what is not hers.
     world.put(6, Write::DeleteUser(eve_id)).await.expect("deleted");
     assert_eq!(owner(&world).await, Some(ada.id));
+}
+
+pub async fn one_address_in_two_spellings_is_one_users(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let [typed, other] = ["ada@bücher.example", "ada@xn--bcher-kva.example"]
+        .map(|text| Email::parse(text).expect("an address"));
+    let mut ada = world.new_user("Ada", 1);
+    ada.email_addresses[0].email = typed.clone();
+    world.put(1, Write::User(ada.clone())).await.expect("free");
+    for email in [&typed, &other] {
+        let found = world.store.user_by_email(world.instance, email).await.expect("a load").expect("known");
+        assert_eq!((found.id, found.email_addresses[0].email.as_str()), (ada.id, "ada@bücher.example"));
+        let filter = UserFilter { emails: vec![email.clone()], limit: 10, ..UserFilter::default() };
+        let (listed, count) = world.store.users(world.instance, filter).await.expect("a list");
+        assert_eq!((listed.len(), count), (1, 1), "{email:?}");
+    }
+    let mut twin = world.new_user("Eve", 2);
+    twin.email_addresses[0].email = other.clone();
+    let taken = world.put(2, Write::User(twin.clone())).await;
+    assert!(matches!(taken, Err(CommitError::Taken("email_address"))), "{taken:?}");
+    // Written again, and given up: both spellings are free then.
+    let mut ada = world.load_user(ada.id).await;
+    world.put(3, Write::User(ada.clone())).await.expect("its own");
+    ada = world.load_user(ada.id).await;
+    ada.email_addresses.clear();
+    world.put(4, Write::User(ada)).await.expect("given up");
+    world.put(5, Write::User(twin)).await.expect("free again");
 }
 
 pub async fn a_decision_about_a_user_that_changed_is_refused(store: Store) {

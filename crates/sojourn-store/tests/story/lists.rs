@@ -1,6 +1,7 @@
 //! Filters, search and pages.
 
 use sojourn_core::{
+    email::Email,
     id::{SessionId, UserId},
     session::ClosedStatus,
 };
@@ -76,7 +77,9 @@ pub async fn users_are_filtered_searched_and_paged(store: Store) {
         (UserFilter { ids: vec![ada.id], ..all.clone() }, vec![ada.id]),
         (
             UserFilter {
-                emails: vec!["bob@example.com".to_owned(), "ada@example.com".to_owned()],
+                emails: ["bob@example.com", "ada@example.com"]
+                    .map(|text| Email::parse(text).expect("an address"))
+                    .to_vec(),
                 ..all.clone()
             },
             vec![bob.id, ada.id],

@@ -62,6 +62,7 @@ stories! {
         a_row_is_written_only_if_its_version_is_the_stored_one
         an_address_or_external_id_belongs_to_one_user
         an_added_address_is_nobodys_until_somebody_proves_it
+        one_address_in_two_spellings_is_one_users
         a_decision_about_a_user_that_changed_is_refused
         a_deleted_user_leaves_no_open_session_and_no_address;
     sessions:

@@ -110,13 +110,16 @@ impl Tenant {
     pub(super) fn users(&self, filter: &UserFilter) -> (Vec<User>, u64) {
         let contains = |text: &str, query: &str| text.to_lowercase().contains(&query.to_lowercase());
         let has_email = |user: &User, wanted: &dyn Fn(&str) -> bool| {
-            user.identifying_emails().any(|address| wanted(address.email.as_str()))
+            user.identifying_emails().any(|address| {
+                wanted(address.email.as_str())
+                    || address.email.other_spellings().iter().any(|other| wanted(other))
+            })
         };
         let mut found: Vec<&User> = self.users.values().collect();
         found.retain(|user| {
-            let any_of = |emails: &[String]| has_email(user, &|own| emails.iter().any(|email| email == own));
             (filter.ids.is_empty() || filter.ids.contains(&user.id))
-                && (filter.emails.is_empty() || any_of(&filter.emails))
+                && (filter.emails.is_empty()
+                    || user.identifying_emails().any(|address| filter.emails.contains(&address.email)))
                 && (filter.external_ids.is_empty()
                     || user.external_id.as_ref().is_some_and(|id| filter.external_ids.contains(id)))
                 && filter.banned.is_none_or(|banned| user.banned == banned)

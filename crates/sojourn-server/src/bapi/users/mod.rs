@@ -128,11 +128,7 @@ fn filter(params: &Params) -> ApiResult<Option<UserFilter>> {
     let external_ids = included(params, "external_id")?;
     let emails = params.texts("email_address")?;
     let parsed: Vec<UserId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
-    let known: Vec<String> = emails
-        .iter()
-        .filter_map(|text| Email::parse(text).ok())
-        .map(|email| email.as_str().to_owned())
-        .collect();
+    let known: Vec<Email> = emails.iter().filter_map(|text| Email::parse(text).ok()).collect();
     let nobody = (parsed.is_empty() && !ids.is_empty())
         || (known.is_empty() && !emails.is_empty())
         || WITHOUT_MATCHES.iter().any(|name| params.is_given(name));
