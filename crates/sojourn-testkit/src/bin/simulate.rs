@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use sojourn_testkit::sim::campaign;
+use sojourn_testkit::sim::run_seeds;
 
 /// Seconds between two lines of progress.
 const TOLD_EVERY: u64 = 5;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     let (begun, told) = (Instant::now(), AtomicU64::new(0));
-    let outcome = campaign(first..first.saturating_add(count), |outcome| {
+    let outcome = run_seeds(first..first.saturating_add(count), |outcome| {
         let seconds = begun.elapsed().as_secs();
         let last = told.load(Ordering::Relaxed);
         let is_time = last + TOLD_EVERY <= seconds;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             println!("{:>9} seeds, {} a second", outcome.runs, outcome.runs / seconds.max(1));
         }
     });
-    println!("{} seeds from {first} on, {:?}", outcome.runs, outcome.sights);
+    println!("{} seeds from {first} on, {:?}", outcome.runs, outcome.coverage);
     for failure in &outcome.failures {
         println!("\n{failure}");
     }

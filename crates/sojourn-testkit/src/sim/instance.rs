@@ -13,17 +13,17 @@ use sojourn_core::{
 use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
 
 use super::{
-    Broken, Plant, hold,
-    shell::Request,
+    Mutation, Violation, ensure,
+    handlers::Request,
+    reference_state::predicted_end,
     step::{Ask, Choice, Turn, Way},
-    truth::predicted_end,
     world::{World, ready, session_settings, unexpected},
 };
 
 impl World {
     /// Puts settings into force. With `audit`, what the dry run says is held
     /// against what then happens, at once and within the hour.
-    pub(super) fn settings(&mut self, node: usize, choice: Choice, audit: bool) -> Result<(), Broken> {
+    pub(super) fn settings(&mut self, node: usize, choice: Choice, audit: bool) -> Result<(), Violation> {
         let node = node % self.nodes.len();
         self.follow_test_clock(node)?;
         let audit = audit && self.nodes.len() == 1 && self.nodes[node].test.frozen_at.is_none();
@@ -38,8 +38,8 @@ impl World {
         after.session = session_settings(&before, choice, choice.multi_session);
         after.in_force_from = at.now.max(before.in_force_from);
         let open = self.open()?;
-        let judged_by = match self.plant {
-            Some(Plant::WrongForecast) => Policy::new(*policy.current()),
+        let judged_by = match self.mutation {
+            Some(Mutation::WrongForecast) => Policy::new(*policy.current()),
             _ => policy,
         };
         let mut forecast = Forecast::new(at.now, judged_by, after.policy_version());
@@ -53,20 +53,20 @@ impl World {
         self.tell(&format!("node {node}: {}", told_choice(choice)));
         let place = self.place_of(node, at);
         ready(self.nodes[node].engine.commit(set.clone())).map_err(unexpected)?;
-        self.truth.commit(place, &set)?;
+        self.reference.commit(place, &set)?;
         if audit { self.audit(node, at, dry_run, expected) } else { Ok(()) }
     }
 
     /// What a dry run has to say, and how many end within the hour in all.
     fn would_end(&self, now: Timestamp, after: &Settings, open: &[Session]) -> (WouldEnd, u64) {
-        let mut changed = self.truth.settings.clone();
+        let mut changed = self.reference.settings.clone();
         changed.push(Limits::from(&after.policy_version()));
         let (now, later) = (now.as_millis(), (now + HORIZON).as_millis());
         let mut would_end = WouldEnd::default();
         let mut all = 0;
         for session in open {
             let (before, after) =
-                (predicted_end(&self.truth.settings, session).at, predicted_end(&changed, session).at);
+                (predicted_end(&self.reference.settings, session).at, predicted_end(&changed, session).at);
             let is_its_doing = |at: i64| after <= at && at < before;
             would_end.now += u64::from(is_its_doing(now));
             would_end.within_one_hour += u64::from(!is_its_doing(now) && is_its_doing(later));
@@ -82,16 +82,16 @@ impl World {
         at: Moment,
         dry_run: WouldEnd,
         (expected, all): (WouldEnd, u64),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Violation> {
         const PROMISE: &str = "the dry run says what then happens";
-        self.sights.audits += 1;
-        hold(dry_run == expected, PROMISE, || format!("{dry_run:?} instead of {expected:?}"))?;
+        self.coverage.audits += 1;
+        ensure(dry_run == expected, PROMISE, || format!("{dry_run:?} instead of {expected:?}"))?;
         let ended =
-            |world: &Self| world.truth.sessions.values().filter(|known| known.closing.is_some()).count();
+            |world: &Self| world.reference.sessions.values().filter(|known| known.closing.is_some()).count();
         let before = ended(self);
         self.ask(node, 0, Ask::Sweep, Way::AtOnce)?;
         let at_once = (ended(self) - before) as u64;
-        hold(at_once == dry_run.now, PROMISE, || format!("{at_once} ended at once, {dry_run:?}"))?;
+        ensure(at_once == dry_run.now, PROMISE, || format!("{at_once} ended at once, {dry_run:?}"))?;
         // A clock that was set back stands still for a while.
         let mut now = at.now;
         while now < at.now + HORIZON {
@@ -100,13 +100,13 @@ impl World {
         }
         self.ask(node, 0, Ask::Sweep, Way::AtOnce)?;
         let within = (ended(self) - before) as u64;
-        hold(within == all || now > at.now + HORIZON, PROMISE, || {
+        ensure(within == all || now > at.now + HORIZON, PROMISE, || {
             format!("{within} ended within the hour instead of {all}")
         })
     }
 
     /// Moves the test clock.
-    pub(super) fn turn_clock(&mut self, node: usize, turn: Turn) -> Result<(), Broken> {
+    pub(super) fn turn_clock(&mut self, node: usize, turn: Turn) -> Result<(), Violation> {
         let node = node % self.nodes.len();
         self.follow_test_clock(node)?;
         let (at, clock) = (self.moment(node), self.nodes[node].test);
@@ -124,7 +124,7 @@ impl World {
         self.tell(&format!("node {node}: the test clock, {turn:?}"));
         let place = self.place_of(node, at);
         ready(self.nodes[node].engine.commit(set.clone())).map_err(unexpected)?;
-        self.truth.commit(place, &set)?;
+        self.reference.commit(place, &set)?;
         if turn == Turn::Reset {
             self.nodes[node].test.resets += 1;
             // What other nodes have in memory is of the time before, until they follow.
@@ -135,18 +135,18 @@ impl World {
         self.follow_test_clock(node)
     }
 
-    pub(super) fn purge(&mut self, node: usize, at: Moment, kept: i64) -> Result<(), Broken> {
+    pub(super) fn purge(&mut self, node: usize, at: Moment, kept: i64) -> Result<(), Violation> {
         let before = at.now - minutes(kept.unsigned_abs());
         while ready(self.nodes[node].engine.purge_sessions(self.instance, before, 2)).map_err(unexpected)? > 0
         {
         }
-        for known in self.truth.sessions.values_mut() {
+        for known in self.reference.sessions.values_mut() {
             known.is_purged |= known.closing.is_some_and(|(closing, _)| closing.at <= before);
         }
         Ok(())
     }
 
-    fn open(&self) -> Result<Vec<Session>, Broken> {
+    fn open(&self) -> Result<Vec<Session>, Violation> {
         let filter =
             SessionFilter { stored: Some(StoredStatus::Open), limit: u32::MAX, ..SessionFilter::default() };
         Ok(ready(self.nodes[0].engine.sessions(self.instance, filter)).map_err(unexpected)?.0)
@@ -156,15 +156,15 @@ impl World {
     pub(super) fn count(&mut self, changes: &ChangeSet) {
         for write in &changes.writes {
             match write {
-                Write::InsertSession(_) => self.sights.admitted += 1,
+                Write::InsertSession(_) => self.coverage.admitted += 1,
                 Write::CloseSession(Session { closed: Some(Closing { reason, .. }), .. }) => match reason {
                     EndReason::InactivityTimeout
                     | EndReason::MaximumLifetime
                     | EndReason::ImpersonationOver => {
-                        self.sights.lapsed += 1;
+                        self.coverage.lapsed += 1;
                     }
-                    EndReason::SettingsTightened => self.sights.tightened += 1,
-                    _ => self.sights.ended += 1,
+                    EndReason::SettingsTightened => self.coverage.tightened += 1,
+                    _ => self.coverage.ended += 1,
                 },
                 _ => {}
             }

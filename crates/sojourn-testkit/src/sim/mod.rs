@@ -2,37 +2,36 @@
 //!
 //! A run has no thread, no timer and no clock of its own. Every request goes
 //! through the store's interface and the core's functions as a handler's does:
-//! load, decide, commit, answer, each a step that others may come between. What
-//! happened is kept in a truth of its own, and after every step the promises
-//! are looked at (I1 to I5 of the requirements, ends with their records, tokens
+//! load, decide, commit, answer, each a step that others may come between. A
+//! reference state holds what happened, and after every step the invariants are checked (I1 to I5 of the requirements, ends with their records, tokens
 //! with their times, dry runs with what then happens).
 //!
 //! A run that breaks one tells its seed and the shortest story that still does.
 
-mod campaign;
+mod backend_ops;
+mod handlers;
 mod instance;
-mod judge;
+mod invariants;
+mod mutations;
 mod node;
-mod outside;
-mod plant;
+mod reference_state;
 mod request;
-mod shell;
-mod shorten;
+mod run_seeds;
+mod shrink;
 mod step;
-mod truth;
 mod world;
 
 use std::fmt;
 
-pub use campaign::{Outcome, campaign};
-pub use plant::Plant;
-pub use shorten::shortened;
+pub use mutations::Mutation;
+pub use run_seeds::{Outcome, run_seeds};
+pub use shrink::shrunk;
 pub use step::{Ask, Choice, Step, Story, Turn, Way};
 use world::World;
 
-/// A promise that was not kept.
+/// An invariant that does not hold.
 #[derive(Clone, Debug)]
-pub struct Broken {
+pub struct Violation {
     /// Which.
     pub promise: &'static str,
     /// What was seen instead.
@@ -41,7 +40,7 @@ pub struct Broken {
     pub story: Vec<String>,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in &self.story {
             writeln!(f, "  {line}")?;
@@ -51,17 +50,17 @@ impl fmt::Display for Broken {
     }
 }
 
-fn broken<T>(promise: &'static str, what: String) -> Result<T, Broken> {
-    Err(Broken { promise, what, story: Vec::new() })
+fn violation<T>(promise: &'static str, what: String) -> Result<T, Violation> {
+    Err(Violation { promise, what, story: Vec::new() })
 }
 
-fn hold(is_kept: bool, promise: &'static str, what: impl FnOnce() -> String) -> Result<(), Broken> {
-    if is_kept { Ok(()) } else { broken(promise, what()) }
+fn ensure(is_kept: bool, promise: &'static str, what: impl FnOnce() -> String) -> Result<(), Violation> {
+    if is_kept { Ok(()) } else { violation(promise, what()) }
 }
 
-/// What a run came by, so that nobody is content with runs in which nothing happens.
+/// What the runs covered: runs in which nothing happens violate nothing either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sights {
+pub struct Coverage {
     /// Sessions that were admitted.
     pub admitted: u64,
     /// Sessions that a limit ended.
@@ -70,7 +69,7 @@ pub struct Sights {
     pub tightened: u64,
     /// Sessions that somebody ended.
     pub ended: u64,
-    /// Tokens that were told.
+    /// Tokens that were issued.
     pub tokens: u64,
     /// Requests that were refused.
     pub refused: u64,
@@ -82,7 +81,7 @@ pub struct Sights {
     pub audits: u64,
 }
 
-impl std::ops::AddAssign for Sights {
+impl std::ops::AddAssign for Coverage {
     fn add_assign(&mut self, other: Self) {
         self.admitted += other.admitted;
         self.lapsed += other.lapsed;
@@ -100,21 +99,21 @@ impl std::ops::AddAssign for Sights {
 ///
 /// # Errors
 /// The first promise that is broken.
-pub fn run(story: &Story, plant: Option<Plant>) -> Result<Sights, Box<Broken>> {
-    let mut world = World::new(story, plant);
-    world.live(story).map_err(Box::new)
+pub fn run(story: &Story, mutation: Option<Mutation>) -> Result<Coverage, Box<Violation>> {
+    let mut world = World::new(story, mutation);
+    world.run(story).map_err(Box::new)
 }
 
 /// Runs the story of a seed.
 ///
 /// # Errors
 /// The shortest story found that breaks the same promise, told with its seed.
-pub fn run_seed(seed: u64) -> Result<Sights, String> {
+pub fn run_seed(seed: u64) -> Result<Coverage, String> {
     let story = Story::of(seed);
-    run(&story, None).map_err(|broken| {
-        let (story, broken) = shortened(story, *broken, None);
+    run(&story, None).map_err(|violation| {
+        let (story, violation) = shrunk(story, *violation, None);
         format!(
-            "seed {seed}, {} of its steps, {} nodes, {:?}:\n{broken}\nagain: make simulate FROM={seed} SEEDS=1",
+            "seed {seed}, {} of its steps, {} nodes, {:?}:\n{violation}\nagain: make simulate FROM={seed} SEEDS=1",
             story.steps.len(),
             story.nodes,
             story.limits,

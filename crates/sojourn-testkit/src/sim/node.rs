@@ -14,8 +14,8 @@ use sojourn_store::Engine as _;
 use crate::memory::{ActivityBatch, MemoryEngine};
 
 use super::{
-    Broken, Plant,
-    truth::Place,
+    Mutation, Violation,
+    reference_state::Place,
     world::{World, ready, unexpected},
 };
 
@@ -75,13 +75,13 @@ impl World {
             self.tell(&format!("node {node}'s activity that was held up is written"));
             self.write(node, &batch);
         }
-        self.truth.stall(self.nodes[node].run, self.real, false);
+        self.reference.stall(self.nodes[node].run, self.real, false);
     }
 
     fn write(&mut self, node: usize, batch: &ActivityBatch) {
-        if self.plant == Some(Plant::LateActivityRevives) {
+        if self.mutation == Some(Mutation::LateActivityRevives) {
             let is_over =
-                |id: &SessionId| self.truth.sessions.get(id).is_some_and(|known| known.closing.is_some());
+                |id: &SessionId| self.reference.sessions.get(id).is_some_and(|known| known.closing.is_some());
             self.revived.extend(batch.sessions().filter(is_over));
         }
         self.nodes[node].engine.write_activity(batch);
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// Time passes, and every node writes what is due within a second.
-    pub(super) fn wait(&mut self, millis: i64) -> Result<(), Broken> {
+    pub(super) fn wait(&mut self, millis: i64) -> Result<(), Violation> {
         let until = self.real + millis;
         loop {
             let next = self.nodes.iter().map(|node| node.next_flush).min().unwrap_or(until);
@@ -130,13 +130,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn follow_test_clock(&mut self, node: usize) -> Result<(), Broken> {
+    pub(super) fn follow_test_clock(&mut self, node: usize) -> Result<(), Violation> {
         let node = &mut self.nodes[node];
         let stored = ready(node.engine.test_clock(self.instance)).map_err(unexpected)?;
         if stored.resets > node.test.resets {
             // What it has in memory is of the time before: gone, as with a crash.
             node.engine.forget_activity(self.instance);
-            self.truth.crash(node.run, self.real);
+            self.reference.crash(node.run, self.real);
             self.runs += 1;
             for under_way in self.under_way.iter_mut().filter(|one| one.run == node.run) {
                 under_way.run = self.runs;

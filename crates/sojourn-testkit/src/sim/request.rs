@@ -9,9 +9,10 @@ use sojourn_core::{
 use sojourn_store::{ChangeSet, CommitError, Engine as _, Write};
 
 use super::{
-    Broken, Plant, broken, hold,
-    shell::{Answer, Decision, Request},
+    Mutation, Violation, ensure,
+    handlers::{Answer, Decision, Request},
     step::{Ask, Way},
+    violation,
     world::{BROWSERS, World, ready, unexpected},
 };
 
@@ -31,13 +32,13 @@ enum Stage {
 }
 
 impl World {
-    pub(super) fn ask(&mut self, node: usize, browser: usize, ask: Ask, way: Way) -> Result<(), Broken> {
+    pub(super) fn ask(&mut self, node: usize, browser: usize, ask: Ask, way: Way) -> Result<(), Violation> {
         let (node, browser) = (node % self.nodes.len(), browser % BROWSERS);
         // As each request of a development instance does where nodes share the rows.
         self.follow_test_clock(node)?;
         let at = self.moment(node);
         let cookie = self.profiles[browser].cookie.filter(|_| ask.is_of_a_browser());
-        let request = Request { node, browser, ask, at, cookie, begun: self.truth.order };
+        let request = Request { node, browser, ask, at, cookie, begun: self.reference.order };
         self.told_asked(&request, way);
         if let Ask::Purge { minutes } = ask {
             return self.purge(node, at, minutes);
@@ -70,7 +71,7 @@ impl World {
     }
 
     /// A request under way commits, or its answer arrives.
-    pub(super) fn go(&mut self, index: usize, is_late: bool) -> Result<(), Broken> {
+    pub(super) fn go(&mut self, index: usize, is_late: bool) -> Result<(), Violation> {
         let UnderWay { request, run, stage } = self.under_way.remove(index);
         if is_late {
             let stage = if matches!(stage, Stage::Decided(_)) { "is written" } else { "is answered" };
@@ -98,31 +99,31 @@ impl World {
     }
 
     /// Commits a decision; decides again while others change the same rows.
-    fn finish(&mut self, request: &Request, mut decision: Decision) -> Result<Answer, Broken> {
+    fn finish(&mut self, request: &Request, mut decision: Decision) -> Result<Answer, Violation> {
         for _ in 0..32 {
             match self.commit(request, &decision) {
                 Ok(()) => {
-                    self.check_told(request, &decision)?;
+                    self.check_answer(request, &decision)?;
                     return Ok(decision.answer);
                 }
-                Err(Refused::Broken(broken)) => return Err(broken),
+                Err(Refused::Violation(violation)) => return Err(violation),
                 Err(Refused::Conflict) => {
-                    self.sights.conflicts += 1;
+                    self.coverage.conflicts += 1;
                     self.tell("  …decided again");
                     decision = self.decide(request)?;
                 }
             }
         }
-        broken("conflicts come to an end", format!("{:?}", request.ask))
+        violation("conflicts come to an end", format!("{:?}", request.ask))
     }
 
     fn commit(&mut self, request: &Request, decision: &Decision) -> Result<(), Refused> {
         let mut set = decision.changes.clone();
         let is_revocation = matches!(request.ask, Ask::Revoke { .. });
-        match self.plant {
-            Some(Plant::UncheckedAdmission) => self.overlook_others(&mut set)?,
-            Some(Plant::EndNotTold) if is_revocation => set.events.clear(),
-            Some(Plant::AnsweredBeforeWritten) if is_revocation => {
+        match self.mutation {
+            Some(Mutation::UncheckedAdmission) => self.overlook_others(&mut set)?,
+            Some(Mutation::EndNotTold) if is_revocation => set.events.clear(),
+            Some(Mutation::AnsweredBeforeWritten) if is_revocation => {
                 set.writes.clear();
                 set.events.clear();
             }
@@ -130,36 +131,38 @@ impl World {
         }
         let place = self.place_of(request.node, request.at);
         let seen_since = self.seen_since(request.node, &set)?;
-        if self.plant == Some(Plant::ActivityNotConsulted) {
+        if self.mutation == Some(Mutation::ActivityNotConsulted) {
             overlook_activity(&mut set);
         }
         if !set.is_empty() {
             match ready(self.nodes[request.node].engine.commit(set)) {
-                Ok(()) => hold(seen_since.is_empty(), "nobody who was seen is ended for inactivity", || {
-                    format!("{seen_since:?}")
-                })?,
+                Ok(()) => {
+                    ensure(seen_since.is_empty(), "nobody who was seen is ended for inactivity", || {
+                        format!("{seen_since:?}")
+                    })?
+                }
                 Err(CommitError::Conflict) => return Err(Refused::Conflict),
-                Err(error) => return Err(Refused::Broken(unexpected(error))),
+                Err(error) => return Err(Refused::Violation(unexpected(error))),
             }
         }
         self.count(&decision.changes);
-        self.truth.commit(place, &decision.changes)?;
-        if self.plant == Some(Plant::TicketNotSpent)
+        self.reference.commit(place, &decision.changes)?;
+        if self.mutation == Some(Mutation::TicketNotSpent)
             && let Some(ticket) = self.planned_ticket.take()
         {
             let spend = ChangeSet::new(self.instance, request.at, &mut self.rng);
-            self.truth.commit(place, &spend.write(Write::AcceptTicket(ticket)))?;
+            self.reference.commit(place, &spend.write(Write::AcceptTicket(ticket)))?;
         }
-        if let Some(secret) = decision.confirms.and_then(|client| self.truth.newest_secret(client)) {
+        if let Some(secret) = decision.confirms.and_then(|client| self.reference.newest_secret(client)) {
             let now = request.at.now.as_millis();
             secret.seen_at = Some(secret.seen_at.map_or(now, |before| before.min(now)));
         }
         if let Some(id) = decision.seen {
             let engine = &self.nodes[request.node].engine;
             engine.record_activity(self.instance, id, request.at);
-            self.truth.note(place, id, decision.settings);
+            self.reference.note(place, id, decision.settings);
         }
-        self.check_admission(&decision.changes).map_err(Refused::Broken)
+        self.check_admission(&decision.changes).map_err(Refused::Violation)
     }
 
     /// Takes back what keeps two admissions apart.
@@ -178,7 +181,7 @@ impl World {
 
     /// Sessions that a set ends for inactivity, and of which the node or the rows
     /// know newer activity than it was decided on.
-    fn seen_since(&self, node: usize, set: &ChangeSet) -> Result<Vec<SessionId>, Broken> {
+    fn seen_since(&self, node: usize, set: &ChangeSet) -> Result<Vec<SessionId>, Violation> {
         let mut seen = Vec::new();
         for write in &set.writes {
             let Write::CloseSession(row) = write else { continue };
@@ -194,7 +197,7 @@ impl World {
     }
 
     /// The same set once more: its answer was lost.
-    fn send_again(&mut self, node: usize, set: ChangeSet) -> Result<(), Broken> {
+    fn send_again(&mut self, node: usize, set: ChangeSet) -> Result<(), Violation> {
         let (id, writes) = (set.id, !set.is_empty());
         let known = ready(self.nodes[node].engine.was_committed(self.instance, id)).map_err(unexpected)?;
         // Decided again in between, it was another set.
@@ -202,7 +205,7 @@ impl World {
             return Ok(());
         }
         let outcome = ready(self.nodes[node].engine.commit(set));
-        hold(outcome.is_ok(), "a set sent twice is applied once", || format!("{outcome:?}"))
+        ensure(outcome.is_ok(), "a set sent twice is applied once", || format!("{outcome:?}"))
     }
 }
 
@@ -218,11 +221,11 @@ fn overlook_activity(set: &mut ChangeSet) {
 /// Why a set was not committed.
 enum Refused {
     Conflict,
-    Broken(Broken),
+    Violation(Violation),
 }
 
-impl From<Broken> for Refused {
-    fn from(broken: Broken) -> Self {
-        Self::Broken(broken)
+impl From<Violation> for Refused {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
     }
 }

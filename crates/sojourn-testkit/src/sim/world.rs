@@ -21,12 +21,12 @@ use sojourn_store::{
 };
 
 use super::{
-    Broken, Plant, Sights,
+    Coverage, Mutation, Violation,
+    handlers::Cookie,
     node::Node,
+    reference_state::{ReferenceState, predicted_end},
     request::UnderWay,
-    shell::Cookie,
     step::{Choice, Step, Story},
-    truth::{Truth, predicted_end},
 };
 use crate::{START, memory::MemoryEngine};
 
@@ -53,12 +53,12 @@ pub struct Profile {
 /// All there is.
 #[derive(Debug)]
 pub struct World {
-    pub plant: Option<Plant>,
+    pub mutation: Option<Mutation>,
     pub instance: InstanceId,
     pub rng: SeededRng,
     pub nodes: Vec<Node>,
-    pub truth: Truth,
-    pub sights: Sights,
+    pub reference: ReferenceState,
+    pub coverage: Coverage,
     /// The rows themselves, without anybody's memory.
     pub rows: Arc<MemoryEngine>,
     /// Sessions that a planted bug opened again.
@@ -81,7 +81,7 @@ pub struct World {
 
 impl World {
     /// The world in which a story begins.
-    pub fn new(story: &Story, plant: Option<Plant>) -> Self {
+    pub fn new(story: &Story, mutation: Option<Mutation>) -> Self {
         let mut rng = SeededRng::new(story.seed);
         let instance = InstanceId::generate(START, &mut rng);
         let rows = Arc::new(MemoryEngine::default());
@@ -99,16 +99,16 @@ impl World {
             set = set.write(Write::User(user));
         }
         ready(rows.commit(set)).expect("an empty store takes an instance");
-        let mut truth = Truth { is_exact: story.nodes == 1, ..Truth::default() };
-        truth.change(&settings);
+        let mut reference = ReferenceState { is_exact: story.nodes == 1, ..ReferenceState::default() };
+        reference.change(&settings);
         let profiles = (0..BROWSERS).map(|_| Profile::default()).collect();
         let mut world = Self {
-            plant,
+            mutation,
             instance,
             rng,
             nodes: Vec::new(),
-            truth,
-            sights: Sights::default(),
+            reference,
+            coverage: Coverage::default(),
             rows,
             revived: BTreeSet::new(),
             planned_ticket: None,
@@ -132,19 +132,20 @@ impl World {
     ///
     /// # Errors
     /// The first promise that is broken.
-    pub fn live(&mut self, story: &Story) -> Result<Sights, Broken> {
+    pub fn run(&mut self, story: &Story) -> Result<Coverage, Violation> {
         let mut all = || {
             for step in &story.steps {
                 self.take(*step)?;
                 self.check_rows()?;
             }
             self.check_events()?;
-            Ok(self.sights)
+            Ok(self.coverage)
         };
-        all().map_err(|broken: Broken| Broken { story: std::mem::take(&mut self.story), ..broken })
+        all()
+            .map_err(|violation: Violation| Violation { story: std::mem::take(&mut self.story), ..violation })
     }
 
-    fn take(&mut self, step: Step) -> Result<(), Broken> {
+    fn take(&mut self, step: Step) -> Result<(), Violation> {
         match step {
             Step::Wait { millis } => self.wait(millis),
             Step::WaitFor { session, off } => self.wait_for(session, off),
@@ -158,7 +159,7 @@ impl World {
             Step::Crash { node } => {
                 let node = node % self.nodes.len();
                 self.tell(&format!("node {node} crashes"));
-                self.truth.crash(self.nodes[node].run, self.real);
+                self.reference.crash(self.nodes[node].run, self.real);
                 self.start_again(node);
                 Ok(())
             }
@@ -169,7 +170,7 @@ impl World {
                 let Node { engine, latest, run, .. } = &self.nodes[node];
                 ready(engine.flush_activity()).map_err(unexpected)?;
                 ready(engine.raise_high_water(Timestamp::from_millis(*latest))).map_err(unexpected)?;
-                self.truth.flushed(*run);
+                self.reference.flushed(*run);
                 self.start_again(node);
                 Ok(())
             }
@@ -184,7 +185,7 @@ impl World {
                 let batch = self.nodes[node].engine.take_activity(false);
                 if !batch.is_empty() {
                     self.tell(&format!("node {node}'s activity is held up"));
-                    self.truth.stall(self.nodes[node].run, self.real, true);
+                    self.reference.stall(self.nodes[node].run, self.real, true);
                     self.nodes[node].held.push(batch);
                 }
                 Ok(())
@@ -219,12 +220,12 @@ impl World {
         self.story.push(format!("{:>9}.{:03} s  {line}", real / 1000, real % 1000));
     }
 
-    fn wait_for(&mut self, session: usize, off: i64) -> Result<(), Broken> {
+    fn wait_for(&mut self, session: usize, off: i64) -> Result<(), Violation> {
         let filter =
             SessionFilter { stored: Some(StoredStatus::Open), limit: u32::MAX, ..SessionFilter::default() };
         let (open, _) = ready(self.rows.sessions(self.instance, filter)).map_err(unexpected)?;
         let Some(session) = open.get(session % open.len().max(1)) else { return Ok(()) };
-        let due = predicted_end(&self.truth.settings, session).at + off;
+        let due = predicted_end(&self.reference.settings, session).at + off;
         let millis = due - self.moment(0).now.as_millis();
         if millis > 0 && self.nodes[0].test.frozen_at.is_none() {
             self.tell(&format!("until {off} ms after the end of {}", session.id));
@@ -233,7 +234,7 @@ impl World {
         Ok(())
     }
 
-    fn make_ticket(&mut self, user: usize) -> Result<(), Broken> {
+    fn make_ticket(&mut self, user: usize) -> Result<(), Violation> {
         let (user_id, at) = (self.user(user), self.moment(0));
         let id = SignInTokenId::generate(at.now, &mut self.rng).into();
         let ticket = Ticket {
@@ -267,12 +268,12 @@ impl World {
 
     /// A session that ever was, in the order of their ids.
     pub(super) fn session(&self, index: usize) -> Option<SessionId> {
-        self.truth.sessions.keys().nth(index % self.truth.sessions.len().max(1)).copied()
+        self.reference.sessions.keys().nth(index % self.reference.sessions.len().max(1)).copied()
     }
 
     /// A session that this browser ever had.
     pub(super) fn session_of(&self, client: ClientId, index: usize) -> Option<SessionId> {
-        let of_this = self.truth.sessions.iter().filter(|(_, known)| known.client == client);
+        let of_this = self.reference.sessions.iter().filter(|(_, known)| known.client == client);
         let ids: Vec<SessionId> = of_this.map(|(id, _)| *id).collect();
         // The newest ones are the ones that tabs ask for.
         ids.iter().rev().nth(index % ids.len().clamp(1, 3)).copied()
@@ -301,6 +302,6 @@ pub fn session_settings(settings: &Settings, choice: Choice, multi_session: Opti
 }
 
 /// The store in memory fails nowhere.
-pub fn unexpected(error: impl std::fmt::Display) -> Broken {
-    Broken { promise: "the store answers", what: error.to_string(), story: Vec::new() }
+pub fn unexpected(error: impl std::fmt::Display) -> Violation {
+    Violation { promise: "the store answers", what: error.to_string(), story: Vec::new() }
 }

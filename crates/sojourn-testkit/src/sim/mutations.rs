@@ -1,9 +1,9 @@
-//! Bugs to plant into a simulated server, each of a kind that was made before
-//! somewhere: whoever looks for broken promises has to find every one of them.
+//! Bugs to plant into a simulated server, each of a kind that real servers had: the
+//! invariants have to find every one of them.
 
 /// What is wrong with the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plant {
+pub enum Mutation {
     /// A session lives on at its deadline: `now <= until`.
     ClosedInterval,
     /// Sessions are judged by the newest settings only: looser ones revive.
@@ -30,7 +30,7 @@ pub enum Plant {
     WrongForecast,
 }
 
-impl Plant {
+impl Mutation {
     /// All of them.
     pub const ALL: [Self; 12] = [
         Self::ClosedInterval,

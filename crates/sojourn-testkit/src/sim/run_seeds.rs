@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{Sights, run_seed};
+use super::{Coverage, run_seed};
 
 /// What many seeds came to.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Outcome {
     /// How many ran.
     pub runs: u64,
     /// What they came by.
-    pub sights: Sights,
+    pub coverage: Coverage,
     /// The first that broke a promise, each with its story.
     pub failures: Vec<String>,
 }
@@ -29,7 +29,7 @@ const ENOUGH: usize = 3;
 const GROUP: u64 = 100;
 
 /// Runs all seeds of a range, and tells `progress` now and then how far it is.
-pub fn campaign(seeds: Range<u64>, progress: impl Fn(&Outcome) + Sync) -> Outcome {
+pub fn run_seeds(seeds: Range<u64>, progress: impl Fn(&Outcome) + Sync) -> Outcome {
     let (next, outcome) = (AtomicU64::new(seeds.start), Mutex::new(Outcome::default()));
     let work = || loop {
         let first = next.fetch_add(GROUP, Ordering::Relaxed);
@@ -37,13 +37,13 @@ pub fn campaign(seeds: Range<u64>, progress: impl Fn(&Outcome) + Sync) -> Outcom
         for seed in first..(first + GROUP).min(seeds.end) {
             found.runs += 1;
             match run_seed(seed) {
-                Ok(sights) => found.sights += sights,
+                Ok(coverage) => found.coverage += coverage,
                 Err(failure) => found.failures.push(failure),
             }
         }
         let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
         outcome.runs += found.runs;
-        outcome.sights += found.sights;
+        outcome.coverage += found.coverage;
         outcome.failures.extend(found.failures);
         outcome.failures.truncate(ENOUGH);
         progress(&outcome);

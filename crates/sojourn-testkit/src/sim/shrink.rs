@@ -1,9 +1,9 @@
 //! Makes a story shorter, as long as it breaks the same promise.
 
-use super::{Broken, Plant, Story, run};
+use super::{Mutation, Story, Violation, run};
 
 /// A story with as few steps as leaving steps out leads to, and how it ends.
-pub fn shortened(mut story: Story, mut broken: Broken, plant: Option<Plant>) -> (Story, Broken) {
+pub fn shrunk(mut story: Story, mut violation: Violation, mutation: Option<Mutation>) -> (Story, Violation) {
     let mut size = story.steps.len().div_ceil(2);
     while size > 0 {
         let (mut start, mut is_shorter) = (0, false);
@@ -11,9 +11,9 @@ pub fn shortened(mut story: Story, mut broken: Broken, plant: Option<Plant>) -> 
             let mut candidate = story.clone();
             let end = (start + size).min(candidate.steps.len());
             candidate.steps.drain(start..end);
-            match run(&candidate, plant) {
-                Err(again) if again.promise == broken.promise => {
-                    (story, broken, is_shorter) = (candidate, *again, true);
+            match run(&candidate, mutation) {
+                Err(again) if again.promise == violation.promise => {
+                    (story, violation, is_shorter) = (candidate, *again, true);
                 }
                 _ => start += size,
             }
@@ -22,5 +22,5 @@ pub fn shortened(mut story: Story, mut broken: Broken, plant: Option<Plant>) -> 
             size /= 2;
         }
     }
-    (story, broken)
+    (story, violation)
 }

@@ -11,13 +11,13 @@ use sojourn_core::{
 use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
 
 use super::{
-    Broken, Plant,
-    shell::{Decision, Request},
+    Mutation, Violation,
+    handlers::{Decision, Request},
     world::{World, ready, unexpected},
 };
 
 impl World {
-    pub(super) fn redeem(&mut self, request: &Request, nonce: usize) -> Result<Decision, Broken> {
+    pub(super) fn redeem(&mut self, request: &Request, nonce: usize) -> Result<Decision, Violation> {
         let Some(nonce) = self.nonce(nonce) else { return Ok(self.refused(request)) };
         let engine = &self.nodes[request.node].engine;
         let handshake = ready(engine.handshake(self.instance, nonce)).map_err(unexpected)?;
@@ -30,7 +30,11 @@ impl World {
         }
     }
 
-    pub(super) fn mint_for_backend(&mut self, request: &Request, session: usize) -> Result<Decision, Broken> {
+    pub(super) fn mint_for_backend(
+        &mut self,
+        request: &Request,
+        session: usize,
+    ) -> Result<Decision, Violation> {
         let Some(id) = self.session(session) else { return Ok(self.refused(request)) };
         let Some(session) = self.load_session(request, id)? else { return Ok(self.refused(request)) };
         self.token_from_outside(request, session.client_id, id, Some(3600))
@@ -42,7 +46,7 @@ impl World {
         client: ClientId,
         id: SessionId,
         lifetime_seconds: Option<u32>,
-    ) -> Result<Decision, Broken> {
+    ) -> Result<Decision, Violation> {
         let Some(loaded) = self.load_client(request, client)? else { return Ok(self.refused(request)) };
         let at = self.judged_at(request.at);
         let step = close_overdue(at, &loaded.policy, &loaded.browser);
@@ -51,7 +55,7 @@ impl World {
         decision.found_over = step.closed.iter().map(|session| session.id).collect();
         decision.changes = decision.changes.browser(&step);
         let mut session = step.browser.sessions.iter().find(|session| session.id == id).cloned();
-        if self.plant == Some(Plant::TokenAfterEnd) {
+        if self.mutation == Some(Mutation::TokenAfterEnd) {
             let remembered = ready(self.rows.session(self.instance, id)).map_err(unexpected)?;
             session = session.or(remembered.map(|session| Session { closed: None, ..session }));
         }
@@ -66,17 +70,17 @@ impl World {
         Ok(decision)
     }
 
-    fn load_session(&self, request: &Request, id: SessionId) -> Result<Option<Session>, Broken> {
+    fn load_session(&self, request: &Request, id: SessionId) -> Result<Option<Session>, Violation> {
         let engine = &self.nodes[request.node].engine;
         let (_, policy) = ready(engine.settings(self.instance)).map_err(unexpected)?;
         let session = ready(engine.session(self.instance, id)).map_err(unexpected)?;
         if let Some(session) = &session {
-            self.truth.check_session(self.place(request), &policy, session)?;
+            self.reference.check_session(self.place(request), &policy, session)?;
         }
         Ok(session)
     }
 
-    pub(super) fn revoke(&mut self, request: &Request, session: usize) -> Result<Decision, Broken> {
+    pub(super) fn revoke(&mut self, request: &Request, session: usize) -> Result<Decision, Violation> {
         let Some(id) = self.session(session) else { return Ok(self.refused(request)) };
         let session = self.load_session(request, id)?.filter(|session| session.closed.is_none());
         let Some(session) = session else { return Ok(self.nothing(request)) };
@@ -91,7 +95,7 @@ impl World {
         client: ClientId,
         leaving: SignOutScope,
         ending: Ending,
-    ) -> Result<Decision, Broken> {
+    ) -> Result<Decision, Violation> {
         let mut decision = self.nothing(request);
         let Some(loaded) = self.load_client(request, client)? else { return Ok(decision) };
         let at = self.judged_at(request.at);
@@ -110,7 +114,7 @@ impl World {
         user: UserId,
         keep: Option<SessionId>,
         ending: Ending,
-    ) -> Result<ChangeSet, Broken> {
+    ) -> Result<ChangeSet, Violation> {
         let filter = SessionFilter {
             user_id: Some(user),
             stored: Some(StoredStatus::Open),
@@ -129,7 +133,7 @@ impl World {
         Ok(changes)
     }
 
-    pub(super) fn look(&mut self, request: &Request, session: usize) -> Result<Decision, Broken> {
+    pub(super) fn look(&mut self, request: &Request, session: usize) -> Result<Decision, Violation> {
         let Some(id) = self.session(session) else { return Ok(self.refused(request)) };
         let Some(session) = self.load_session(request, id)? else { return Ok(self.refused(request)) };
         if session.closed.is_some() {
@@ -138,7 +142,7 @@ impl World {
         self.settle_client(request, session.client_id)
     }
 
-    fn settle_client(&mut self, request: &Request, client: ClientId) -> Result<Decision, Broken> {
+    fn settle_client(&mut self, request: &Request, client: ClientId) -> Result<Decision, Violation> {
         let mut decision = self.nothing(request);
         let Some(loaded) = self.load_client(request, client)? else { return Ok(decision) };
         let step = close_overdue(self.judged_at(request.at), &loaded.policy, &loaded.browser);
@@ -148,7 +152,12 @@ impl World {
         Ok(decision)
     }
 
-    pub(super) fn stand(&mut self, request: &Request, user: usize, banned: bool) -> Result<Decision, Broken> {
+    pub(super) fn stand(
+        &mut self,
+        request: &Request,
+        user: usize,
+        banned: bool,
+    ) -> Result<Decision, Violation> {
         let id = self.user(user);
         let Some(mut user) = self.load_user(request, id)? else { return Ok(self.refused(request)) };
         user.banned = banned;
@@ -163,7 +172,7 @@ impl World {
     }
 
     /// Records everything that is over, all browsers in one set.
-    pub(super) fn sweep(&mut self, request: &Request) -> Result<Decision, Broken> {
+    pub(super) fn sweep(&mut self, request: &Request) -> Result<Decision, Violation> {
         let mut decision = self.nothing(request);
         let (mut after, mut clients) = (None, BTreeSet::new());
         loop {

@@ -1,5 +1,5 @@
-//! What really happened in a simulated world, kept beside the server and by
-//! other means: what was acknowledged, what was seen, what is over.
+//! The reference state of a simulated world: what was acknowledged, which activity was
+//! answered, which sessions are over. Kept beside the server and by other means.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,11 +15,11 @@ use sojourn_core::{
 };
 use sojourn_store::{ChangeSet, Write};
 
-use super::{Broken, broken, hold};
+use super::{Violation, ensure, violation};
 
-/// What is known of everything.
+/// Everything that the simulation knows independently of the server.
 #[derive(Debug, Default)]
-pub struct Truth {
+pub struct ReferenceState {
     /// One node, one request at a time: nothing may be off by a millisecond.
     pub is_exact: bool,
     pub settings: Vec<Limits>,
@@ -99,14 +99,14 @@ pub fn predicted_end(settings: &[Limits], session: &Session) -> End {
     }
 }
 
-/// Whether a session is over at `now`, which it is by that predicted_end. Who was there when
-/// everybody was signed out is, also where a node's clock is behind.
+/// Whether a session is over at `now`. A revocation of all sessions ends those that
+/// began before it on every node, also on one whose clock is behind.
 pub fn has_come(settings: &[Limits], session: &Session, predicted_end: &End, now: Timestamp) -> bool {
     let signs_out = |limits: &Limits| limits.ends_all && limits.version > session.settings_version;
     predicted_end.at <= now.as_millis() || settings.iter().any(signs_out)
 }
 
-impl Truth {
+impl ReferenceState {
     /// The newest settings.
     pub fn newest(&self) -> Limits {
         *self.settings.last().expect("settings")
@@ -126,27 +126,27 @@ impl Truth {
     }
 
     /// The policy that a node loaded is the one that is stored.
-    pub fn check_policy(&self, policy: &Policy) -> Result<(), Broken> {
+    pub fn check_policy(&self, policy: &Policy) -> Result<(), Violation> {
         let seen = policy.spans().map(|(version, _)| (version.version, version.in_force_from.as_millis()));
         let stored = self.settings.iter().map(|limits| (limits.version, limits.from));
-        hold(seen.eq(stored), "every request reads the newest settings", || {
+        ensure(seen.eq(stored), "every request reads the newest settings", || {
             format!("{policy:?} instead of {:?}", self.settings)
         })
     }
 
     /// A session as a node loaded it: the rule agrees with the oracle on what is
     /// stored, and what is stored is not staler than it may be.
-    pub fn check_session(&self, place: Place, policy: &Policy, session: &Session) -> Result<(), Broken> {
+    pub fn check_session(&self, place: Place, policy: &Policy, session: &Session) -> Result<(), Violation> {
         let id = session.id;
         let Some(known) = self.sessions.get(&id) else {
-            return broken("no session comes from nowhere", format!("{id}"));
+            return violation("no session comes from nowhere", format!("{id}"));
         };
         if let Some((closing, _)) = known.closing {
-            return hold(session.closed == Some(closing), "I1: what is over stays over", || {
+            return ensure(session.closed == Some(closing), "I1: what is over stays over", || {
                 format!("{id} ended with {closing:?} and is {:?}", session.closed)
             });
         }
-        hold(session.closed.is_none(), "an end has a record", || format!("{id}: {:?}", session.closed))?;
+        ensure(session.closed.is_none(), "an end has a record", || format!("{id}: {:?}", session.closed))?;
         let (now, predicted_end) = (place.at.now, predicted_end(&self.settings, session));
         let is_over = has_come(&self.settings, session, &predicted_end, now);
         let verdict = decide(now, policy, session);
@@ -154,7 +154,7 @@ impl Truth {
             Verdict::Open { until, .. } => !is_over && until.as_millis() == predicted_end.at,
             Verdict::Closed(closing) => is_over && End::from(closing) == predicted_end,
         };
-        hold(agrees, "the rule agrees with the oracle", || {
+        ensure(agrees, "the rule agrees with the oracle", || {
             format!("{verdict:?} at {now:?}, but {predicted_end:?} of {session:?} under {:?}", self.settings)
         })?;
         self.check_activity(place, known, session)?;
@@ -163,7 +163,7 @@ impl Truth {
 
     /// Activity is exact on the node that saw it; elsewhere it is known within a
     /// second, but for the coarseness with which it is stored.
-    fn check_activity(&self, place: Place, known: &Known, session: &Session) -> Result<(), Broken> {
+    fn check_activity(&self, place: Place, known: &Known, session: &Session) -> Result<(), Violation> {
         let seen = session.last_active_at.as_millis();
         let least = known.noted.iter().filter_map(|noted| {
             let had_time = noted.real + 1000 <= place.real && !self.stalled.contains(&noted.node);
@@ -174,7 +174,7 @@ impl Truth {
         });
         let (least, most) = (least.max(), known.noted.iter().map(|noted| noted.at).max());
         let is_known = least.is_none_or(|least| least <= seen);
-        hold(is_known && most.is_none_or(|most| seen <= most), "activity is known in time", || {
+        ensure(is_known && most.is_none_or(|most| seen <= most), "activity is known in time", || {
             format!("{} was last active at {seen}, but it is {least:?} to {most:?}", session.id)
         })
     }
@@ -186,7 +186,7 @@ impl Truth {
         known: &Known,
         session: &Session,
         verdict: Verdict,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Violation> {
         let Some(life) = &known.life else { return Ok(()) };
         let mut life = life.clone();
         life.pass(now.as_millis());
@@ -200,7 +200,7 @@ impl Truth {
             }
             _ => false,
         };
-        hold(agrees, "the rule agrees with the history", || format!("{verdict:?}, but {life:?}"))
+        ensure(agrees, "the rule agrees with the history", || format!("{verdict:?}, but {life:?}"))
     }
 
     /// A node is gone: what it had less than a second to write may be lost.
@@ -254,7 +254,7 @@ impl Truth {
     }
 
     /// A set was committed.
-    pub fn commit(&mut self, place: Place, changes: &ChangeSet) -> Result<(), Broken> {
+    pub fn commit(&mut self, place: Place, changes: &ChangeSet) -> Result<(), Violation> {
         self.order += 1;
         for write in &changes.writes {
             match write {
@@ -272,7 +272,7 @@ impl Truth {
                     let uses = self.tickets.entry(*id).or_default();
                     *uses += 1;
                     let once = *uses == 1;
-                    hold(once, "I4: what is good for one use is used once", || format!("{id}"))?;
+                    ensure(once, "I4: what is good for one use is used once", || format!("{id}"))?;
                 }
                 Write::Settings(settings) => {
                     self.flushed(place.node);

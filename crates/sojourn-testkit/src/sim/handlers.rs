@@ -1,5 +1,5 @@
-//! The shell of a simulated server: what its handlers do between a load and a
-//! commit, with the core's own functions and nothing of HTTP.
+//! The handlers of a simulated server: what happens between a load and a commit, with
+//! the core's own functions and nothing of HTTP.
 
 use sojourn_core::{
     activity::ActivitySource,
@@ -19,9 +19,9 @@ use sojourn_core::{
 use sojourn_store::{ChangeSet, Engine as _, Expect, TicketStatus, Write};
 
 use super::{
-    Broken, Plant, hold,
+    Mutation, Violation, ensure,
+    reference_state::Place,
     step::Ask,
-    truth::Place,
     world::{World, ready, unexpected},
 };
 
@@ -49,7 +49,7 @@ pub struct Decision {
     /// The newest settings when it was decided.
     pub settings: u64,
     pub answer: Answer,
-    /// Ends that were found: stored before the answer is told.
+    /// Ends that were found: stored before the answer is sent.
     pub found_over: Vec<SessionId>,
     /// Whether the browser's newest secret came, and is known to have come by the commit.
     pub confirms: Option<ClientId>,
@@ -74,7 +74,7 @@ pub struct Loaded {
 
 impl World {
     /// Decides a request by what its node sees now.
-    pub(super) fn decide(&mut self, request: &Request) -> Result<Decision, Broken> {
+    pub(super) fn decide(&mut self, request: &Request) -> Result<Decision, Violation> {
         match request.ask {
             Ask::SignIn { user, acting } => {
                 let user = self.user(user);
@@ -107,7 +107,7 @@ impl World {
         Decision {
             changes: ChangeSet::new(self.instance, request.at, &mut self.rng),
             seen: None,
-            settings: self.truth.newest().version,
+            settings: self.reference.newest().version,
             answer: Answer::default(),
             found_over: Vec::new(),
             confirms: None,
@@ -124,17 +124,21 @@ impl World {
     }
 
     /// A browser as its node sees it, everything about it checked.
-    pub(super) fn load_client(&mut self, request: &Request, id: ClientId) -> Result<Option<Loaded>, Broken> {
+    pub(super) fn load_client(
+        &mut self,
+        request: &Request,
+        id: ClientId,
+    ) -> Result<Option<Loaded>, Violation> {
         let record = ready(self.nodes[request.node].engine.browser(self.instance, id)).map_err(unexpected)?;
         let Some(record) = record else { return Ok(None) };
         let (mut browser, mut policy) = (record.browser, record.policy);
-        self.truth.check_policy(&policy)?;
+        self.reference.check_policy(&policy)?;
         for session in &browser.sessions {
-            self.truth.check_session(self.place(request), &policy, session)?;
+            self.reference.check_session(self.place(request), &policy, session)?;
         }
-        match self.plant {
-            Some(Plant::NewestSettingsOnly) => policy = Policy::new(*policy.current()),
-            Some(Plant::LateActivityRevives) => {
+        match self.mutation {
+            Some(Mutation::NewestSettingsOnly) => policy = Policy::new(*policy.current()),
+            Some(Mutation::LateActivityRevives) => {
                 for id in self.revived.clone() {
                     let session = ready(self.nodes[request.node].engine.session(self.instance, id));
                     let of_this = |session: &Session| session.client_id == browser.client.id;
@@ -144,7 +148,7 @@ impl World {
                     }
                 }
             }
-            Some(Plant::CachedBrowser) if matches!(request.ask, Ask::Token { .. }) => {
+            Some(Mutation::CachedBrowser) if matches!(request.ask, Ask::Token { .. }) => {
                 let cached = self.nodes[request.node].cached.entry(id).or_insert_with(|| browser.clone());
                 browser.sessions.clone_from(&cached.sessions);
             }
@@ -155,39 +159,41 @@ impl World {
     }
 
     /// The browser that the cookie names, with what this cookie may see of it.
-    fn load_caller(&mut self, request: &Request) -> Result<Option<Loaded>, Broken> {
+    fn load_caller(&mut self, request: &Request) -> Result<Option<Loaded>, Violation> {
         let Some((client, secret)) = request.cookie else { return Ok(None) };
         let Some(mut loaded) = self.load_client(request, client)? else { return Ok(None) };
-        let age = self.truth.age(client, &secret);
-        loaded.identity = match self.plant {
-            Some(Plant::RotationIgnored) if age.is_some() => Identity::Current { confirms_rotation: false },
+        let age = self.reference.age(client, &secret);
+        loaded.identity = match self.mutation {
+            Some(Mutation::RotationIgnored) if age.is_some() => {
+                Identity::Current { confirms_rotation: false }
+            }
             _ => loaded.browser.client.identify(request.at.now, &secret),
         };
         if let Identity::Predecessor { admitted_before } = loaded.identity {
             loaded.browser.sessions.retain(|session| session.created_at < admitted_before);
         }
-        self.sights.old_secrets += u64::from(age != Some(0));
+        self.coverage.old_secrets += u64::from(age != Some(0));
         let may_change = matches!(loaded.identity, Identity::Current { .. });
         let may_read = matches!(loaded.identity, Identity::Predecessor { .. });
-        let newest = self.truth.newest_secret(client).map(|secret| (secret.seen_at, secret.since));
+        let newest = self.reference.newest_secret(client).map(|secret| (secret.seen_at, secret.since));
         let now = request.at.now.as_millis();
         let is_late = newest.is_none_or(|(seen_at, since)| {
             now >= since + 30_000 || seen_at.is_some_and(|seen_at| now >= seen_at)
         });
         let why = "I5: an identity older than the last rotation authenticates nothing";
         let what = || format!("{:?} by a secret of {age:?} rotations ago, {newest:?}", loaded.identity);
-        hold(!may_change || age == Some(0), why, what)?;
-        hold(!may_read || (age == Some(1) && !is_late), why, what)?;
+        ensure(!may_change || age == Some(0), why, what)?;
+        ensure(!may_read || (age == Some(1) && !is_late), why, what)?;
         if may_read {
             let shown = loaded.browser.sessions.iter();
-            let hidden = shown.clone().find(|shown| !self.truth.was_there_before_rotation(shown.id));
-            hold(hidden.is_none(), why, || format!("it sees {hidden:?}"))?;
+            let hidden = shown.clone().find(|shown| !self.reference.was_there_before_rotation(shown.id));
+            ensure(hidden.is_none(), why, || format!("it sees {hidden:?}"))?;
         }
         Ok(Some(loaded).filter(|_| may_change || may_read))
     }
 
     /// What a request of a known browser comes to.
-    fn of_browser(&mut self, request: &Request) -> Result<Decision, Broken> {
+    fn of_browser(&mut self, request: &Request) -> Result<Decision, Violation> {
         let Some(loaded) = self.load_caller(request)? else { return Ok(self.refused(request)) };
         let at = self.judged_at(request.at);
         let (policy, browser) = (&loaded.policy, &loaded.browser);
@@ -287,8 +293,8 @@ impl World {
         request: &Request,
         changes: ChangeSet,
         keep: SessionId,
-    ) -> Result<ChangeSet, Broken> {
-        let Some(known) = self.truth.sessions.get(&keep) else { return Ok(changes) };
+    ) -> Result<ChangeSet, Violation> {
+        let Some(known) = self.reference.sessions.get(&keep) else { return Ok(changes) };
         let Some(mut user) = self.load_user(request, known.user)? else { return Ok(changes) };
         user.changed(request.at.now);
         let changes = changes.write(Write::User(user.clone()));
@@ -296,11 +302,11 @@ impl World {
         self.end_of_user(request, changes, user.id, Some(keep), ending)
     }
 
-    pub(super) fn load_user(&self, request: &Request, id: UserId) -> Result<Option<User>, Broken> {
+    pub(super) fn load_user(&self, request: &Request, id: UserId) -> Result<Option<User>, Violation> {
         ready(self.nodes[request.node].engine.user(self.instance, id)).map_err(unexpected)
     }
 
-    fn sign_in_with_ticket(&mut self, request: &Request, ticket: usize) -> Result<Decision, Broken> {
+    fn sign_in_with_ticket(&mut self, request: &Request, ticket: usize) -> Result<Decision, Violation> {
         let Some(id) = self.ticket(ticket) else { return Ok(self.refused(request)) };
         let engine = &self.nodes[request.node].engine;
         let ticket = ready(engine.ticket_by_id(self.instance, id)).map_err(unexpected)?;
@@ -316,7 +322,7 @@ impl World {
         user: UserId,
         impersonation: Option<Impersonation>,
         ticket: Option<TicketId>,
-    ) -> Result<Decision, Broken> {
+    ) -> Result<Decision, Violation> {
         let user = self.load_user(request, user)?.filter(|user| !user.banned);
         let Some(mut user) = user else { return Ok(self.refused(request)) };
         let loaded = match self.load_caller(request)? {
@@ -326,7 +332,7 @@ impl World {
             None => {
                 let (settings, policy) =
                     ready(self.nodes[request.node].engine.settings(self.instance)).map_err(unexpected)?;
-                self.truth.check_policy(&policy)?;
+                self.reference.check_policy(&policy)?;
                 let id = ClientId::generate(request.at.now, &mut self.rng);
                 let client = Client::new(id, SecretHash(self.rng.array()), request.at);
                 let browser = ClientWithSessions { client, sessions: Vec::new() };
@@ -358,8 +364,8 @@ impl World {
         user.signed_in(request.at.now);
         let version = loaded.settings.version;
         decision.changes = decision.changes.expect(Expect::Settings(version)).write(Write::User(user));
-        match self.plant {
-            Some(Plant::TicketNotSpent) => {}
+        match self.mutation {
+            Some(Mutation::TicketNotSpent) => {}
             _ => decision.changes.writes.extend(ticket.map(Write::AcceptTicket)),
         }
         self.planned_ticket = ticket.or(self.planned_ticket);
@@ -369,7 +375,7 @@ impl World {
     }
 
     /// Whether the cookie belongs to a rotation that may still be under way.
-    fn is_superseded(&self, request: &Request) -> Result<bool, Broken> {
+    fn is_superseded(&self, request: &Request) -> Result<bool, Violation> {
         let Some((client, secret)) = request.cookie else { return Ok(false) };
         let engine = &self.nodes[request.node].engine;
         let record = ready(engine.browser(self.instance, client)).map_err(unexpected)?;
