@@ -5,6 +5,8 @@ mod repeat;
 
 use std::time::Duration;
 
+use subtle::ConstantTimeEq as _;
+
 pub use self::repeat::{end_unanswered, readmit, unanswered_sessions};
 
 use crate::{
@@ -31,9 +33,9 @@ impl std::fmt::Debug for SecretHash {
 }
 
 impl SecretHash {
-    /// Compares without telling by its duration where the two differ.
+    /// Constant-time comparison.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.iter().zip(other.0).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+        self.0.ct_eq(&other.0).into()
     }
 }
 
@@ -196,7 +198,7 @@ pub struct ClientStep {
     pub events: Vec<Event>,
 }
 
-/// Who wants in.
+/// A session to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSession {
     /// The id of the session to be.
@@ -227,7 +229,7 @@ pub enum SignInRefused {
 /// Accounts that one browser may hold at once (SES-15).
 pub const MAX_SESSIONS: usize = 20;
 
-/// Which sessions leave.
+/// Which sessions a sign-out ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignOutScope {
     /// One of them.
@@ -238,7 +240,7 @@ pub enum SignOutScope {
     User(UserId),
 }
 
-/// Closes what is over, so that what remains is open at `now`.
+/// Closes the sessions that are over at `now`; the others remain.
 pub fn close_overdue(at: Moment, policy: &Policy, browser: &ClientWithSessions) -> ClientStep {
     let mut step = ClientStep {
         browser: ClientWithSessions { client: browser.client.clone(), sessions: Vec::new() },
@@ -374,7 +376,7 @@ pub fn sign_out(
     let (leaving, staying): (Vec<_>, Vec<_>) = step.browser.sessions.drain(..).partition(goes);
     step.browser.sessions = staying;
     for session in &leaving {
-        // Settled a moment ago, so it is open and can be ended.
+        // `close_overdue` left open sessions only.
         let Ok(closing) = ending.close(at.now, policy, session) else { continue };
         step.close(at, session, closing);
         step.subject = step.closed.last().cloned();
@@ -393,7 +395,7 @@ pub struct SessionNotOpen(pub Box<ClientStep>);
 
 impl ClientWithSessions {
     /// The session that a request gets which names none: the last active one,
-    /// else the most recently active. Call it on a settled browser.
+    /// else the most recently active. Call it after [`close_overdue`].
     pub fn active_session(&self) -> Option<&Session> {
         let last = self.client.last_active_session_id;
         self.sessions.iter().find(|session| Some(session.id) == last).or_else(|| self.most_recent())
@@ -404,7 +406,7 @@ impl ClientWithSessions {
     }
 
     /// The value of `__client_uat`: seconds of the last change while somebody
-    /// is signed in, else 0. Call it on a settled browser.
+    /// is signed in, else 0. Call it after [`close_overdue`].
     pub fn client_uat(&self) -> i64 {
         if self.sessions.is_empty() { 0 } else { self.client.signed_in_set_changed_at.as_secs() }
     }

@@ -15,7 +15,7 @@ use crate::{
     auth::{InForce, host, origin, secret_key},
     bodies::{self, RequestTimeouts},
     fapi,
-    wire::{ApiError, ErrorCode, Params},
+    wire::{ApiError, ErrorCode, Params, params::percent_decoded},
 };
 
 /// Longest address: a handshake's carries a whole token.
@@ -109,27 +109,11 @@ fn well_formed(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError
     let path = uri.path().to_ascii_lowercase();
     let ambiguous =
         ["//", "%2f", "%5c", "%00", "\\", "/./", "/../", "%2e"].iter().any(|part| path.contains(part));
-    let ambiguous = ambiguous || !is_utf8(uri.path());
+    // A route's parameters are decoded, and the refusal of their extractor is no JSON (INP-03).
+    let ambiguous = ambiguous || percent_decoded(uri.path()).is_none();
     // Where there are no development tools nothing shall tell that there could be.
     let ambiguous = ambiguous || (path.starts_with("/dev/") && !app.has_development_tools());
     if ambiguous { Err(ApiError::not_found("address")) } else { Ok(()) }
-}
-
-/// Whether the path is text once its escapes are undone; a route's parameters
-/// are, and their own refusal is no JSON (INP-03).
-fn is_utf8(path: &str) -> bool {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-        let (Some(high), Some(low)) = (digit(), digit()) else { return false };
-        bytes.push((high * 16 + low) as u8);
-    }
-    std::str::from_utf8(&bytes).is_ok()
 }
 
 /// Compat: clerk/javascript packages/clerk-js/src/core/resources/User.ts asks
@@ -293,10 +277,10 @@ mod tests {
     #[test]
     fn a_path_is_text_or_it_is_nothing() {
         for (path, is_text) in [("/v1/client", true), ("/a%20b", true), ("/%C3%BC", true), ("/%ff", false)] {
-            assert_eq!(is_utf8(path), is_text, "{path}");
+            assert_eq!(percent_decoded(path).is_some(), is_text, "{path}");
         }
         for path in ["/%", "/%z", "/%zz", "/%c3%28", "/%ed%a0%80"] {
-            assert!(!is_utf8(path), "{path}");
+            assert!(percent_decoded(path).is_none(), "{path}");
         }
     }
 }

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
@@ -189,12 +188,8 @@ fn versions(package: &str) -> BTreeSet<Cow<'static, str>> {
 
 /// The compressed and the plain copy differ byte for byte, so their tags do too.
 fn etag(file: &EmbeddedFile, compressed: bool) -> String {
-    let mut etag = String::from("\"");
-    for byte in &file.metadata.sha256_hash()[..16] {
-        write!(etag, "{byte:02x}").expect("writing to a string succeeds");
-    }
-    etag.push_str(if compressed { "-gz\"" } else { "\"" });
-    etag
+    let hash = hex::encode(&file.metadata.sha256_hash()[..16]);
+    format!("\"{hash}{}\"", if compressed { "-gz" } else { "" })
 }
 
 fn body(bytes: Cow<'static, [u8]>) -> axum::body::Body {

@@ -259,7 +259,7 @@ impl ApiError {
         let mut bytes = [0; 16];
         // Without randomness there is no trace id; the error is still told.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
-        let trace_id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let trace_id = hex::encode(bytes);
         let code = self.0.code.as_str();
         if self.0.code.status().is_server_error() {
             let cause = self.0.cause.as_deref().unwrap_or("unknown");

@@ -6,6 +6,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{Method, header},
 };
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use sojourn_service::account::MAX_METADATA_BYTES;
 
@@ -258,26 +259,23 @@ fn nested_too_deep(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Percent-decodes one side of a pair; bytes that are no UTF-8 are refused,
-/// never replaced (INP-03).
+/// Decodes one side of a pair of a form.
 fn decode(text: &str) -> ApiResult<String> {
-    let error =
-        || ApiError::new(ErrorCode::MalformedRequestParameters).why("A parameter is not valid UTF-8.");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digit =
-                    |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16)).ok_or_else(error);
-                let value = digit(rest.next())? * 16 + digit(rest.next())?;
-                bytes.push(value as u8);
-            }
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| error())
+    percent_decoded(&text.replace('+', " ")).ok_or_else(|| {
+        ApiError::new(ErrorCode::MalformedRequestParameters).why("A parameter is not valid UTF-8.")
+    })
+}
+
+/// `text` without its percent escapes; `None` where an escape is malformed or the
+/// bytes are no UTF-8: they are refused, never replaced (INP-03).
+pub fn percent_decoded(text: &str) -> Option<String> {
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let is_well_formed = text.split('%').skip(1).all(is_escape);
+    let decoded = is_well_formed.then(|| percent_decode_str(text).decode_utf8());
+    decoded?.ok().map(std::borrow::Cow::into_owned)
 }
 
 impl<S: Send + Sync> FromRequest<S> for Params {

@@ -31,7 +31,7 @@ pub(crate) fn new_code(service: &Service, settings: &Settings, to: &Email) -> St
 pub(crate) fn hash_code(service: &Service, attempt: &str, code: &str) -> CodeHash {
     let key = hmac::Key::new(hmac::HMAC_SHA256, service.code_key());
     let tag = hmac::sign(&key, format!("{attempt} {}", code.trim()).as_bytes());
-    CodeHash(tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    CodeHash(hex::encode(tag))
 }
 
 /// The mail with a code; none for test addresses.

@@ -31,5 +31,5 @@ pub fn random_secret(random: &mut dyn Randomness) -> String {
 pub fn random_hex(random: &mut dyn Randomness, bytes: usize) -> String {
     let mut buffer = vec![0; bytes];
     random.fill(&mut buffer);
-    buffer.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(buffer)
 }

@@ -22,6 +22,6 @@ pub fn secret_key(kind: SecretKeyKind, bytes: [u8; SECRET_KEY_BYTES]) -> String 
         SecretKeyKind::Test => "test",
         SecretKeyKind::Live => "live",
     };
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = hex::encode(bytes);
     format!("sk_{kind}_sojourn_{text}")
 }

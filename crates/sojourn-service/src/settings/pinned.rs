@@ -65,7 +65,7 @@ impl Pins {
         let mut values: Vec<String> =
             self.0.iter().map(|pin| format!("{}={}", pin.setting.path, pin.value)).collect();
         values.sort_unstable();
-        sha256(values.join("\n").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(sha256(values.join("\n").as_bytes()))
     }
 }
 

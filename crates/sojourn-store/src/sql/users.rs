@@ -252,7 +252,10 @@ pub(crate) fn claim(instance: InstanceId, id: UserId, kind: &'static str, value:
 pub(crate) fn spellings_are_free(instance: InstanceId, id: UserId, email: &Email) -> Vec<Statement> {
     let free = |other| {
         let params = params![instance, other, id, email.as_str().to_owned()];
-        Statement { expected_rows: ExpectedRows::Free(EMAIL_ADDRESS), ..Statement::one(&SPELLING_IS_FREE, params) }
+        Statement {
+            expected_rows: ExpectedRows::Free(EMAIL_ADDRESS),
+            ..Statement::one(&SPELLING_IS_FREE, params)
+        }
     };
     email.other_spellings().into_iter().map(free).collect()
 }
