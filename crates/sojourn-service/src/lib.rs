@@ -7,6 +7,7 @@
 pub mod account;
 pub mod browser;
 pub mod clock;
+mod credential;
 mod cut_claims;
 mod error;
 pub mod factors;

@@ -6,7 +6,7 @@ use sojourn_core::{
     email::Email,
     event::Event,
     factor::{CodeRefusal, SentCode},
-    id::{EmailAddressId, SignUpId, UserId},
+    id::{ClientId, EmailAddressId, SignUpId, UserId},
     password::Password,
     settings::Settings,
     sign_in::Strategy,
@@ -326,11 +326,11 @@ async fn account_of_lost_answer(
     Ok(Some(user))
 }
 
+/// An attempt that belongs to no browser yet: a stranger's is made with the answer.
 fn new_sign_up(service: &Service, caller: &BrowserContext) -> SignUp {
     let now = caller.request.now();
-    // Whose it is is known when the browser is.
-    let client_id = sojourn_core::id::ClientId::generate(now, &mut service.random());
-    SignUp::new(SignUpId::generate(now, &mut service.random()), client_id, now)
+    let nobody = ClientId::generate(now, &mut service.random());
+    SignUp::new(SignUpId::generate(now, &mut service.random()), nobody, now)
 }
 
 fn outcome(mut shown: Shown, sign_up: SignUp) -> SignUpOutcome {
