@@ -68,6 +68,11 @@ impl App {
         })))
     }
 
+    /// The use cases.
+    pub fn service(&self) -> &Service {
+        &self.0.service
+    }
+
     pub(crate) fn key_uses(&self) -> &KeyUses {
         &self.0.key_uses
     }

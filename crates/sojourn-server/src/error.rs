@@ -9,9 +9,12 @@ use sojourn_core::{
 use sojourn_service::{
     account::AccountError,
     factors::AuthError,
+    outcome::Failure,
     passwords::{ImportRefused, PasswordsError},
     rate_limits::RateLimited,
-    sessions::SignedOut,
+    secret_keys::SecretKeyError,
+    sessions::{SignedOut, backend::BackendError},
+    users::UserError,
 };
 
 use crate::{
@@ -183,11 +186,10 @@ impl From<AccountError> for ApiError {
             AccountError::NoSession => Self::not_found("session of this account"),
             AccountError::Email(EmailRefusal::Unknown) => Self::not_found("e-mail address of this account"),
             AccountError::Email(refusal) => email_refused(refusal, "email_address"),
-            AccountError::Primary(EmailRefusal::Unknown) => {
-                Self::param(ErrorCode::FormResourceNotFound, "primary_email_address_id")
-                    .why("The account has no e-mail address of this id.")
-            }
-            AccountError::Primary(refusal) => email_refused(refusal, "primary_email_address_id"),
+            AccountError::User(error) => error.into(),
+            AccountError::DeletionDisabled => Self::new(ErrorCode::AuthorizationInvalid)
+                .message("This account cannot be deleted by its owner")
+                .why("The people who run the application do not allow that. Ask them to delete the account."),
             AccountError::NoPassword => {
                 Self::new(ErrorCode::NoPasswordSet).why("This account has no password.")
             }
@@ -203,8 +205,66 @@ impl From<AccountError> for ApiError {
             AccountError::CurrentPasswordIncorrect => {
                 Self::param(ErrorCode::FormPasswordIncorrect, "current_password")
             }
-            AccountError::MetadataTooLarge(bytes) => metadata_too_large("unsafe_metadata", bytes),
             AccountError::Auth(error) => error.into(),
+        }
+    }
+}
+
+impl From<UserError> for ApiError {
+    fn from(error: UserError) -> Self {
+        let primary = "primary_email_address_id";
+        match error {
+            UserError::Unknown => Self::not_found("user"),
+            UserError::Primary(EmailRefusal::Unknown) => {
+                Self::param(ErrorCode::FormResourceNotFound, primary)
+                    .why("The account has no e-mail address of this id.")
+            }
+            UserError::Primary(refusal) => email_refused(refusal, primary),
+            UserError::NoPassword => Self::new(ErrorCode::NoPasswordSet).why("This account has no password."),
+            UserError::MetadataTooLarge(name, bytes) => metadata_too_large(name, bytes),
+            UserError::Passwords(error) => error.into(),
+        }
+    }
+}
+
+impl From<BackendError> for ApiError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::NoSession => Self::not_found("session"),
+            BackendError::SessionOver => Self::new(ErrorCode::AuthenticationInvalid)
+                .why("The session is over, so there is no token for it. The user has to sign in again."),
+            BackendError::NoClient => Self::not_found("client"),
+            BackendError::NoHandshake => Self::not_found("handshake nonce"),
+            BackendError::NoUser => Self::not_found("user"),
+            BackendError::Banned => Self::new(ErrorCode::UserBanned)
+                .message("The user is banned")
+                .why("A banned user has no sessions. Unban the user first."),
+            BackendError::NotAdmitted => Self::internal("an empty client admits nobody"),
+        }
+    }
+}
+
+impl From<SecretKeyError> for ApiError {
+    fn from(error: SecretKeyError) -> Self {
+        let must_stay = |why| Self::new(ErrorCode::SecretKeyCannotBeRevoked).why(why);
+        match error {
+            SecretKeyError::Unknown => Self::not_found("secret key"),
+            SecretKeyError::Printed => must_stay(
+                "It is the key that this development server prints at its start, and the command line uses. Begin with another data folder to have another one.",
+            ),
+            SecretKeyError::Last => {
+                must_stay("It is the last one, and nobody could make another. Create one first.")
+            }
+        }
+    }
+}
+
+/// For the Backend API, whose answers show no client.
+impl<R: Into<Self>> From<Failure<R>> for ApiError {
+    fn from(failure: Failure<R>) -> Self {
+        match failure {
+            Failure::Refused(reason, _) => reason.into(),
+            Failure::Storage(error) => error.into(),
         }
     }
 }

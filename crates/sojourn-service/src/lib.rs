@@ -20,11 +20,14 @@ pub mod outcome;
 pub mod passwords;
 pub mod rate_limits;
 mod rng;
+pub mod secret_keys;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod tickets;
 pub mod tokens;
+pub mod users;
 
 pub use browser::{BrowserContext, RequestContext};
 pub use clock::Clock;

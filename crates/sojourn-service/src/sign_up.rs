@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 use sojourn_core::{
     client::{GRACE, close_overdue},
     email::Email,
-    event::Event,
     factor::{CodeRefusal, SentCode},
     id::{ClientId, EmailAddressId, SignUpId, UserId},
     password::Password,
@@ -28,6 +27,7 @@ use crate::{
     outcome::{Failure, Shown},
     sessions::{refuse, refuse_start, start_session},
     sign_in::{GoodTicket, examine, refuse_second},
+    users,
 };
 
 /// What somebody gives of themselves.
@@ -237,11 +237,8 @@ async fn change(
             let email_id = EmailAddressId::generate(at.now, &mut service.random());
             sign_up.client_id = started.client_id();
             let user = sign_up.complete(at.now, user_id, email_id, started.session_id);
-            let changes = service
-                .changes(at)
-                .expect(Expect::Settings(settings.version))
-                .write(Write::User(user.clone()))
-                .event(Event::UserCreated(user_id));
+            let changes = service.changes(at).expect(Expect::Settings(settings.version));
+            let changes = users::created(changes, &user);
             let changes = started.write(changes).write(Write::SignUp(sign_up.clone()));
             service.commit(changes).await.map_err(|error| unless_hidden(&settings, error))?;
             Ok(SignUpOutcome { shown: Shown::new(caller, started.step.browser).with_user(user), sign_up })

@@ -11,8 +11,9 @@ use sojourn_core::{
     impersonation::{DEFAULT_MAXIMUM, Impersonation, ImpersonationError, LONGEST_MAXIMUM},
     time::seconds,
 };
+use sojourn_service::tickets::NewTicket;
 
-use super::tickets::{self, Order};
+use super::tickets;
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -44,7 +45,8 @@ pub async fn create_actor_token(
     let good_for = tickets::seconds_of(&params, "expires_in_seconds", DEFAULT_SECONDS, 1..=MOST_SECONDS)?;
     let at = app.moment();
     let id = ActorTokenId::generate(at.now, &mut app.random()).into();
-    let order = Order { id, user_id, impersonation: Some(impersonation), good_for };
+    let impersonation = Some(impersonation);
+    let order = NewTicket { id, user_id, impersonation, good_for: seconds(good_for) };
     Ok(Json(tickets::create(&app, at, order, missing).await?).into_response())
 }
 

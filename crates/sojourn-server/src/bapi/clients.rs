@@ -5,15 +5,15 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use sojourn_core::{
-    client::{Identity, SecretHash, close_overdue},
-    id::ClientId,
+use sojourn_core::{client::ClientWithSessions, policy::Policy, time::Timestamp};
+use sojourn_service::{
+    Failure,
+    browser::Credential,
+    sessions::backend::{self, BackendError},
 };
-use sojourn_service::browser::Credential;
-use sojourn_store::Engine as _;
 
 use crate::{
-    app::{App, AttemptError},
+    app::App,
     auth::ApplicationServer,
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
@@ -32,9 +32,9 @@ pub async fn get_client(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let missing = || ApiError::not_found("client");
-    let id: ClientId = id.parse().map_err(|_| missing())?;
-    answer(&app, id, None, missing).await
+    let at = app.moment();
+    let (browser, policy) = backend::client(&app, at, id.parse().ok(), None).await?;
+    Ok(object(at.now, &policy, &browser))
 }
 
 /// The browser behind the value of a client cookie.
@@ -50,35 +50,17 @@ pub async fn verify_client(
     };
     let token = params.required("token")?;
     let credential = Credential::parse(&token).ok_or_else(invalid)?;
-    answer(&app, credential.client_id, Some(credential.hash()), invalid).await
+    let at = app.moment();
+    let found = backend::client(&app, at, Some(credential.client_id), Some(credential.hash())).await;
+    let (browser, policy) = found.map_err(|failure| match failure {
+        Failure::Refused(BackendError::NoClient, _) => invalid(),
+        other => other.into(),
+    })?;
+    Ok(object(at.now, &policy, &browser))
 }
 
-/// The browser, if it is known and presents `secret` where one is wanted.
-async fn answer(
-    app: &App,
-    id: ClientId,
-    secret: Option<SecretHash>,
-    refusal: impl Fn() -> ApiError,
-) -> ApiResult<Response> {
-    let at = app.moment();
-    let now = at.now;
-    app.retry_on_conflict(|| async {
-        let record = app.store().browser(app.instance_id(), id).await?.ok_or_else(&refusal)?;
-        let is_current = |secret: &SecretHash| {
-            matches!(record.browser.client.identify(now, secret), Identity::Current { .. })
-        };
-        if !secret.as_ref().is_none_or(is_current) {
-            return Err(AttemptError::Refused(refusal()));
-        }
-        let step = close_overdue(at, &record.policy, &record.browser);
-        app.commit(app.changes(at).browser(&step)).await?;
-        let sessions = step
-            .browser
-            .sessions
-            .iter()
-            .map(|session| wire::session::backend_session(now, &record.policy, session))
-            .collect();
-        Ok(Json(wire::client::backend_client(&step.browser, sessions)).into_response())
-    })
-    .await
+fn object(now: Timestamp, policy: &Policy, browser: &ClientWithSessions) -> Response {
+    let session = |session| wire::session::backend_session(now, policy, session);
+    let sessions = browser.sessions.iter().map(session).collect();
+    Json(wire::client::backend_client(browser, sessions)).into_response()
 }

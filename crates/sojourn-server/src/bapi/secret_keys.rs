@@ -7,12 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use sojourn_core::id::{Randomness as _, SecretKeyId};
-use sojourn_service::keys::{self, SecretKeyKind, sha256};
-use sojourn_store::{Engine as _, SecretKey, Write};
+use sojourn_service::secret_keys;
+use sojourn_store::{SecretKey, Write};
 
 use crate::{
-    app::{App, AttemptError},
+    app::App,
     auth::ApplicationServer,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
@@ -27,21 +26,16 @@ fn object(app: &App, key: &SecretKey) -> Value {
         "created_at": key.created_at,
         "last_used_at": key.last_used_at,
         "revoked_at": key.revoked_at,
-        "is_printed_at_start": is_printed(app, key),
+        "is_printed_at_start": secret_keys::is_printed(app, key),
     })
-}
-
-/// Whether the server itself knows the key: the one of a development instance.
-fn is_printed(app: &App, key: &SecretKey) -> bool {
-    app.secret_key().is_some_and(|text| sha256(text.as_bytes()) == key.hash)
 }
 
 /// All secret keys, newest first, those taken back included. What a key reads is
 /// not known any more; when it was last used is, to within some minutes.
 #[utoipa::path(get, path = "/v1/instance/secret_keys", tag = "Secret keys", responses((status = 200, description = "The keys")))]
 pub async fn list_secret_keys(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
-    let keys = app.store().secret_keys(app.instance_id()).await?;
-    let data: Vec<Value> = keys.iter().rev().map(|key| object(&app, key)).collect();
+    let keys = secret_keys::list(&app).await?;
+    let data: Vec<Value> = keys.iter().map(|key| object(&app, key)).collect();
     Ok(Json(json!({"data": data, "total_count": keys.len()})).into_response())
 }
 
@@ -59,10 +53,8 @@ pub async fn create_secret_key(
         return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, "name")
             .why(format!("A name may have {MAX_NAME_CHARS} characters.")));
     }
-    let kind = if app.is_development() { SecretKeyKind::Test } else { SecretKeyKind::Live };
-    let secret = keys::secret_key(kind, app.random().array());
     let at = app.moment();
-    let key = SecretKey::new(sha256(secret.as_bytes()), name.map(str::to_owned), at.wall);
+    let (key, secret) = secret_keys::new_key(&app, at, name.map(str::to_owned));
     app.commit(app.changes(at).write(Write::InsertSecretKey(key.clone()))).await?;
     tracing::info!(key_id = %key.id(), "a secret key was made");
     let mut answer = object(&app, &key);
@@ -78,29 +70,6 @@ pub async fn revoke_secret_key(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let unknown = || ApiError::not_found("secret key");
-    let id: SecretKeyId = id.parse().map_err(|_| unknown())?;
-    let must_stay = |why| AttemptError::Refused(ApiError::new(ErrorCode::SecretKeyCannotBeRevoked).why(why));
-    app.retry_on_conflict(|| async {
-        let keys = app.store().secret_keys(app.instance_id()).await?;
-        let key = keys.iter().find(|key| key.id() == id).ok_or_else(unknown)?;
-        if !key.is_good() {
-            // As it was, whoever did it.
-            return Ok(Json(object(&app, key)).into_response());
-        }
-        if is_printed(&app, key) {
-            return Err(must_stay(
-                "It is the key that this development server prints at its start, and the command line uses. Begin with another data folder to have another one.",
-            ));
-        }
-        if !keys.iter().any(|other| other.is_good() && other.id() != id) {
-            return Err(must_stay("It is the last one, and nobody could make another. Create one first."));
-        }
-        let at = app.moment();
-        app.commit(app.changes(at).write(Write::RevokeSecretKey(key.hash))).await?;
-        tracing::info!(key_id = %id, "a secret key was revoked");
-        let revoked = SecretKey { revoked_at: Some(at.wall), ..key.clone() };
-        Ok(Json(object(&app, &revoked)).into_response())
-    })
-    .await
+    let key = secret_keys::revoke(&app, id.parse().ok()).await?;
+    Ok(Json(object(&app, &key)).into_response())
 }

@@ -7,12 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use sojourn_core::{
-    id::UserId,
-    session::{EndReason, EndedBy, Ending},
-};
+use sojourn_core::session::{EndReason, EndedBy, Ending};
 use sojourn_service::{sessions::revoke, settings::ChangeRequest};
-use sojourn_store::{Engine as _, Write};
 
 use super::settings_request::SettingsRequest;
 use crate::{
@@ -64,27 +60,8 @@ async fn of_everybody(app: &App, request: ChangeRequest) -> ApiResult<Response> 
 }
 
 async fn of_user(app: &App, request: &ChangeRequest, user_id: &str) -> ApiResult<Response> {
-    let no_user = || ApiError::not_found("user");
-    let user_id: UserId = user_id.parse().map_err(|_| no_user())?;
     let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
-    let (at, ended) = app
-        .retry_on_conflict(|| async {
-            app.store().user(app.instance_id(), user_id).await?.ok_or_else(no_user)?;
-            let at = app.moment();
-            let changes = revoke::of_user(app, app.changes(at), user_id, None, ending).await?;
-            let is_its_doing = |write: &&Write| match write {
-                Write::CloseSession(session) => {
-                    session.closed.is_some_and(|closing| closing.reason == ending.reason)
-                }
-                _ => false,
-            };
-            let ended = changes.writes.iter().filter(is_its_doing).count();
-            if !request.dry_run {
-                app.commit(changes).await?;
-            }
-            Ok((at, ended))
-        })
-        .await?;
+    let (at, ended) = revoke::all_of_user(app, user_id.parse().ok(), ending, request.dry_run).await?;
     let mut answer = json!({"object": "session_revocation", "user_id": user_id, "dry_run": request.dry_run});
     if request.dry_run {
         answer["would_end"] = ended.into();

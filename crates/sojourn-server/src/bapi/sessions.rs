@@ -8,22 +8,24 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sojourn_core::{
-    client::{Client, ClientWithSessions, NewSession, SecretHash, admit},
-    id::{ClientId, SessionId, UserId},
+    id::{ClientId, UserId},
     policy::Policy,
-    session::{ClosedStatus, Device, EndReason, EndedBy, Ending, Session},
+    session::{ClosedStatus, EndReason, EndedBy, Ending, Session},
     time::{Moment, Timestamp},
 };
 use sojourn_service::{
-    keys::{random_secret, sha256},
-    sessions::record_ends::{find, overdue, record_ends},
-    sessions::revoke,
+    Failure,
+    sessions::{
+        backend::{self, BackendError},
+        record_ends::{find, overdue, record_ends},
+        revoke,
+    },
 };
-use sojourn_store::{Engine as _, Expect, SessionFilter, StoredStatus, Write};
+use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
 
 use super::page::Page;
 use crate::{
-    app::{App, AttemptError},
+    app::App,
     auth::ApplicationServer,
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
@@ -160,13 +162,9 @@ async fn load(
 /// # Errors
 /// 404 when there is none.
 pub(super) async fn find_session(app: &App, at: Moment, id: &str) -> ApiResult<(Session, Policy)> {
-    let id: SessionId = id.parse().map_err(|_| no_session())?;
+    let no_session = || ApiError::from(BackendError::NoSession);
+    let id = id.parse().map_err(|_| no_session())?;
     find(app, at, id).await?.ok_or_else(no_session)
-}
-
-/// The refusal of an unknown session.
-pub(super) fn no_session() -> ApiError {
-    ApiError::not_found("session")
 }
 
 /// One session, open or over.
@@ -204,15 +202,8 @@ pub async fn revoke_session(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let id: SessionId = id.parse().map_err(|_| no_session())?;
-    let session = app
-        .retry_on_conflict(|| async {
-            let ended =
-                revoke::of_session(&app, id, Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend))
-                    .await?;
-            ended.ok_or_else(|| AttemptError::Refused(no_session()))
-        })
-        .await?;
+    let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
+    let session = revoke::one(&app, id.parse().ok(), ending).await?;
     let (_, policy) = app.store().settings(app.instance_id()).await?;
     Ok(object(app.moment().now, &policy, &session))
 }
@@ -230,43 +221,13 @@ pub async fn create_session(
         ));
     }
     params.refuse_not_offered(&["active_organization_id"])?;
-    let user_id = params.required("user_id")?;
-    let missing = || ApiError::not_found("user");
-    let user_id: UserId = user_id.parse().map_err(|_| missing())?;
+    let user_id = params.required("user_id")?.parse().ok();
     let at = app.moment();
-    let now = at.now;
-    app.retry_on_conflict(|| async {
-        let mut user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(missing)?;
-        if user.banned {
-            return Err(ApiError::new(ErrorCode::UserBanned)
-                .message("The user is banned")
-                .why("A banned user has no sessions. Unban the user first.")
-                .into());
-        }
-        let (settings, policy) = app.store().settings(app.instance_id()).await?;
-        let fresh_secret = || SecretHash(sha256(random_secret(&mut app.random()).as_bytes()));
-        let client_id = ClientId::generate(now, &mut app.random());
-        let browser =
-            ClientWithSessions { client: Client::new(client_id, fresh_secret(), at), sessions: Vec::new() };
-        let new_session = NewSession {
-            session_id: SessionId::generate(now, &mut app.random()),
-            user_id,
-            device: Device::default(),
-            impersonation: None,
-            strategy: "admin".to_owned(),
-            secret: fresh_secret(),
-        };
-        let step = admit(at, &policy, &browser, new_session)
-            .map_err(|turned| ApiError::internal(format!("an empty browser turned away: {turned:?}")))?;
-        user.signed_in(now);
-        let changes = app
-            .changes(at)
-            .expect(Expect::Settings(settings.version))
-            .browser(&step)
-            .write(Write::User(user));
+    let made = app.service().retry_on_conflict(|| async {
+        let (changes, session, policy) = backend::new_session(&app, at, user_id).await?;
         app.commit(changes).await?;
-        let session = step.subject.ok_or_else(|| ApiError::internal("nobody was admitted"))?;
-        Ok(object(now, &policy, &session))
-    })
-    .await
+        Ok::<_, Failure<BackendError>>((session, policy))
+    });
+    let (session, policy) = made.await?;
+    Ok(object(at.now, &policy, &session))
 }

@@ -5,9 +5,10 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use sojourn_core::id::SignInTokenId;
+use sojourn_core::{id::SignInTokenId, time::seconds};
+use sojourn_service::tickets::NewTicket;
 
-use super::tickets::{self, Order};
+use super::tickets;
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -32,7 +33,7 @@ pub async fn create_sign_in_token(
     let good_for = tickets::seconds_of(&params, "expires_in_seconds", DEFAULT_SECONDS, 1..=MOST_SECONDS)?;
     let at = app.moment();
     let id = SignInTokenId::generate(at.now, &mut app.random()).into();
-    let order = Order { id, user_id, impersonation: None, good_for };
+    let order = NewTicket { id, user_id, impersonation: None, good_for: seconds(good_for) };
     Ok(Json(tickets::create(&app, at, order, missing).await?).into_response())
 }
 

@@ -6,57 +6,38 @@ use std::{ops::RangeInclusive, str::FromStr};
 use serde_json::{Value, json};
 use sojourn_core::{
     id::{TicketId, UserId},
-    impersonation::Impersonation,
-    time::{Moment, seconds},
+    time::Moment,
 };
-use sojourn_service::keys::{random_secret, sha256};
-use sojourn_store::{Engine as _, Expect, Ticket, TicketStatus, Write};
+use sojourn_service::{
+    Failure,
+    keys::random_secret,
+    tickets::{self, NewTicket, TicketError},
+};
+use sojourn_store::Ticket;
 
 use crate::{
     app::App,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
-/// What is asked for.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// Its id.
-    pub id: TicketId,
-    /// Whom it signs in.
-    pub user_id: UserId,
-    /// Who acts as them, if it is not the user.
-    pub impersonation: Option<Impersonation>,
-    /// Seconds it is good for.
-    pub good_for: u64,
-}
-
 /// Makes a ticket, and gives its wire object back with the secret, which is told
 /// now and never again; `url` opens the portal with it.
 ///
 /// # Errors
 /// `missing` when there is no such user.
-pub async fn create(app: &App, at: Moment, order: Order, missing: impl Fn() -> ApiError) -> ApiResult<Value> {
-    let Order { id, user_id, impersonation, good_for } = order;
+pub async fn create(
+    app: &App,
+    at: Moment,
+    order: NewTicket,
+    missing: impl Fn() -> ApiError,
+) -> ApiResult<Value> {
     let token = random_secret(&mut app.random());
-    let ticket = Ticket {
-        id,
-        hash: sha256(token.as_bytes()),
-        user_id,
-        status: TicketStatus::Pending,
-        created_at: at.now,
-        updated_at: at.now,
-        expires_at: at.now + seconds(good_for),
-        impersonation,
-    };
-    app.retry_on_conflict(|| async {
-        let user = app.store().user(app.instance_id(), user_id).await?.ok_or_else(&missing)?;
-        let changes = app
-            .changes(at)
-            .expect(Expect::User(user_id, user.version))
-            .write(Write::InsertTicket(ticket.clone()));
-        Ok(app.commit(changes).await?)
-    })
-    .await?;
+    let ticket = order.ticket(at, &token);
+    let made = app.service().retry_on_conflict(|| async {
+        let changes = tickets::insert(app, app.changes(at), &ticket).await?;
+        Ok::<_, Failure<TicketError>>(app.commit(changes).await?)
+    });
+    made.await.map_err(|failure| refused(failure, &missing, ErrorCode::InternalError))?;
     let mut object = object(&ticket);
     object["url"] = format!("{}/sign-in?__clerk_ticket={token}", app.own_origin()).into();
     object["token"] = token.into();
@@ -72,23 +53,20 @@ pub async fn revoke<Id>(app: &App, id: &str, what: &str, used: ErrorCode) -> Api
 where
     Id: FromStr + Into<TicketId>,
 {
-    let missing = || ApiError::not_found(what);
-    let id = id.parse::<Id>().map_err(|_| missing())?.into();
-    let at = app.moment();
-    app.retry_on_conflict(|| async {
-        let mut ticket = app.store().ticket_by_id(app.instance_id(), id).await?.ok_or_else(missing)?;
-        if ticket.status != TicketStatus::Pending {
-            let status = ticket.status.as_str();
-            return Err(ApiError::new(used)
-                .why(format!("It is {status} already; only one that is pending can be revoked. If it was used, revoke the session."))
-                .into());
-        }
-        app.commit(app.changes(at).write(Write::RevokeTicket(id))).await?;
-        ticket.status = TicketStatus::Revoked;
-        ticket.updated_at = at.now;
-        Ok(object(&ticket))
-    })
-    .await
+    let revoked = tickets::revoke(app, id.parse::<Id>().ok().map(Into::into)).await;
+    let ticket = revoked.map_err(|failure| refused(failure, || ApiError::not_found(what), used))?;
+    Ok(object(&ticket))
+}
+
+fn refused(failure: Failure<TicketError>, missing: impl Fn() -> ApiError, used: ErrorCode) -> ApiError {
+    match failure {
+        Failure::Refused(TicketError::NoUser | TicketError::Unknown, _) => missing(),
+        Failure::Refused(TicketError::Over(status), _) => ApiError::new(used).why(format!(
+            "It is {} already; only one that is pending can be revoked. If it was used, revoke the session.",
+            status.as_str()
+        )),
+        Failure::Storage(error) => error.into(),
+    }
 }
 
 /// The user that a request names.

@@ -6,11 +6,10 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use sojourn_core::{claims::SESSION_CATEGORY, client::close_overdue, id::SessionId};
-use sojourn_service::tokens::{TokenContext, issue_token};
-use sojourn_store::Engine as _;
+use sojourn_core::claims::SESSION_CATEGORY;
+use sojourn_service::sessions::backend;
 
-use super::sessions::{find_session, no_session};
+use super::sessions::find_session;
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -29,27 +28,8 @@ pub async fn create_session_token(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    let id: SessionId = id.parse().map_err(|_| no_session())?;
-    let lifetime_seconds = lifetime(&params)?;
-    let at = app.moment();
-    app.retry_on_conflict(|| async {
-        let session = app.store().session(app.instance_id(), id).await?.ok_or_else(no_session)?;
-        let record = app.store().browser(app.instance_id(), session.client_id).await?.ok_or_else(over)?;
-        let step = close_overdue(at, &record.policy, &record.browser);
-        app.commit(app.changes(at).browser(&step)).await?;
-        let session = step.browser.sessions.iter().find(|session| session.id == id).ok_or_else(over)?;
-        let occasion = TokenContext {
-            at,
-            // The application where the session is used: this request comes from its server.
-            origin: record.browser.client.last_origin.as_deref(),
-            policy: &record.policy,
-            settings: &record.settings.token,
-            lifetime_seconds,
-        };
-        let token = issue_token(&app, occasion, session, record.user(session.user_id)).map_err(|_| over())?;
-        Ok(Json(wire::session::token_object(&token)).into_response())
-    })
-    .await
+    let token = backend::token(&app, id.parse().ok(), lifetime(&params)?).await?;
+    Ok(Json(wire::session::token_object(&token)).into_response())
 }
 
 fn lifetime(params: &Params) -> ApiResult<Option<u32>> {
@@ -59,11 +39,6 @@ fn lifetime(params: &Params) -> ApiResult<Option<u32>> {
         ApiError::param(ErrorCode::FormParamValueInvalid, "expires_in_seconds")
             .why("expires_in_seconds has to be from 30 to 315360000.")
     })
-}
-
-fn over() -> ApiError {
-    ApiError::new(ErrorCode::AuthenticationInvalid)
-        .why("The session is over, so there is no token for it. The user has to sign in again.")
 }
 
 /// There are no templates beside the session token's own.

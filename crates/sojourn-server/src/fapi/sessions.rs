@@ -38,7 +38,9 @@ pub async fn touch_session(
     State(app): State<App>,
     parts: BrowserCredentials,
     Path(id): Path<String>,
+    params: Params,
 ) -> ApiResult<Response> {
+    params.refuse_not_offered(&["active_organization_id"])?;
     let touched = sessions::touch(&app, &parts.request, id.parse().ok()).await;
     changed(&app, &parts, touched)
 }
@@ -85,6 +87,7 @@ pub async fn create_session_token(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
+    params.refuse_not_offered(&["organization_id"])?;
     let hidden = params.text("tab_state")?.as_deref() == Some("hidden");
     let source = ActivitySource::Token { hidden };
     let refreshed = sessions::refresh(&app, &parts.request, id.parse().ok(), source).await;

@@ -30,7 +30,8 @@ pub async fn create_sign_in(
         ));
     }
     let ticket = params.text("ticket")?;
-    let by_ticket = params.text("strategy")?.as_deref() == Some(Strategy::Ticket.as_str());
+    let given = params.text("strategy")?.map(|_| strategy(&params)).transpose()?;
+    let by_ticket = given == Some(Strategy::Ticket);
     let result = if by_ticket || ticket.is_some() {
         let ticket = ticket.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "ticket"))?;
         sign_in::with_ticket(&app, &parts.request, &ticket).await

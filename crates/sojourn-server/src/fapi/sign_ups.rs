@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use sojourn_core::sign_in::Strategy;
 use sojourn_service::sign_up::{self, Given, SignUpOutcome, SignUpResult};
 
 use super::answer::{View, refused};
@@ -51,6 +52,8 @@ pub async fn update_sign_up(
     params: Params,
 ) -> ApiResult<Response> {
     app.rate_limits().attempt(&parts.request.device.ip_address, "answer")?;
+    // A ticket begins an attempt, and adds nothing to one.
+    params.refuse_not_offered(&["ticket"])?;
     changed(&app, &parts, sign_up::update(&app, &parts.request, id.parse().ok(), given(&params)?).await)
 }
 
@@ -92,8 +95,22 @@ fn object(outcome: &SignUpOutcome) -> serde_json::Value {
     wire::sign_up::sign_up(request.now(), &outcome.sign_up, verify_email)
 }
 
-/// The fields that a browser may set; everything else is ignored (AUZ-05).
+/// What a sign-up elsewhere can have, and has not here.
+const NOT_OFFERED: [&str; 6] =
+    ["username", "phone_number", "web3_wallet", "email_address_or_phone_number", "code", "token"];
+
+/// The fields that a browser may set; what it sends beside is ignored (AUZ-05).
 fn given(params: &Params) -> ApiResult<Given> {
+    params.refuse_not_offered(&NOT_OFFERED)?;
+    if params.flag("transfer")? == Some(true) {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "transfer").why(
+            "There is nothing to transfer: no verification of this browser says that it is transferable.",
+        ));
+    }
+    if let Some(strategy) = params.text("strategy")?.filter(|word| Strategy::from_word(word).is_none()) {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy")
+            .why(format!("Nobody signs up by {strategy} on this instance. Give an e-mail address.")));
+    }
     let password = match params.text("password")? {
         Some(_) => Some(chosen_password(params, "password")?),
         None => None,

@@ -8,7 +8,7 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
-use sojourn_service::account::MAX_METADATA_BYTES;
+use sojourn_service::users::MAX_METADATA_BYTES;
 
 use super::{ApiError, ApiResult, ErrorCode};
 use crate::bodies::MAX_BODY_BYTES;

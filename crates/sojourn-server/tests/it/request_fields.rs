@@ -6,14 +6,19 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use sojourn_core::id::TicketId;
 use sojourn_store::Engine as _;
-use sojourn_testkit::{Answer, PASSWORD, TestApp};
+use sojourn_testkit::{Answer, FakeBrowser, PASSWORD, TestApp};
 
 const FIELDS: &str = include_str!("../../../../openapi/public-request-fields.txt");
 
 /// Fields that ask for what this server does anyway.
-const AS_IT_IS: [(&str, &str); 2] = [
+const AS_IT_IS: [(&str, &str); 7] = [
     ("bypass_client_trust", "no sign-in is held back because its device is new"),
     ("skip_legal_checks", "the Backend API never asks for the terms to be accepted"),
+    ("captcha_error", "there is no check for bots, and browsers send this with each sign-up"),
+    ("captcha_token", "as captcha_error"),
+    ("captcha_widget_type", "as captcha_error"),
+    ("proof_token", "as captcha_error"),
+    ("intent", "the tab in front is the one whose session counts, whatever it means to do"),
 ];
 
 /// `POST /v1/users` and its fields.
@@ -62,6 +67,14 @@ fn probe(field: &str) -> (Value, Value) {
         "sign_out_of_other_sessions" => {
             return (json!({"password": PASSWORD}), json!({"password": PASSWORD, field: true}));
         }
+        "transfer" => json!({field: true}),
+        "legal_accepted" => json!({field: true}),
+        "identifier" => json!({field: "nobody@example.com"}),
+        // What goes with ways to sign in that are not offered.
+        "action_complete_redirect_url" | "redirect_url" => json!({field: "/", "strategy": "email_link"}),
+        "oidc_login_hint" | "oidc_prompt" => json!({field: "x", "strategy": "oauth_google"}),
+        "token" | "code" => json!({field: "x", "strategy": "google_one_tap"}),
+        "trusted_device_id" => json!({field: "x", "strategy": "trusted_device"}),
         "expires_in_seconds" | "session_max_duration_in_seconds" => json!({field: 40}),
         "actor" => json!({field: {"sub": "somebody else"}}),
         _ => json!({field: "x"}),
@@ -206,4 +219,99 @@ async fn each_field_of_a_session_has_an_effect_or_is_refused() {
         })
         .await;
     }
+}
+
+/// The fields as a browser sends them.
+async fn send(browser: &FakeBrowser, method: &str, path: &str, fields: &Value) -> Answer {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let fields = fields.as_object().expect("fields");
+    let fields: Vec<(&str, String)> =
+        fields.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    browser.post_as(method, path, &fields).await
+}
+
+/// A sign-up takes one address as a text.
+fn one_address(mut fields: Value) -> Value {
+    if let Some(address) = fields.get("email_address").map(|addresses| addresses[0].clone()) {
+        fields["email_address"] = address;
+    }
+    fields
+}
+
+#[tokio::test]
+async fn each_field_of_a_sign_up_has_an_effect_or_is_refused() {
+    let app = TestApp::new().start().await;
+    assert_effects(&fields_of("POST /v1/client/sign_ups"), async |fields| {
+        let answer = send(&app.browser(), "POST", "/v1/client/sign_ups", &one_address(fields)).await;
+        outcome(&answer, Value::Null)
+    })
+    .await;
+    assert_effects(&fields_of("PATCH /v1/client/sign_ups/{sign_up_id}"), async |fields| {
+        let browser = app.browser();
+        let begun = browser.post("/v1/client/sign_ups", &[("last_name", "Lovelace")]).await;
+        let path = format!("/v1/client/sign_ups/{}", begun.id());
+        outcome(&send(&browser, "PATCH", &path, &one_address(fields)).await, Value::Null)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_field_of_a_sign_in_has_an_effect_or_is_refused() {
+    let app = TestApp::new().start().await;
+    assert_effects(&fields_of("POST /v1/client/sign_ins"), async |fields| {
+        outcome(&send(&app.browser(), "POST", "/v1/client/sign_ins", &fields).await, Value::Null)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn each_field_of_the_own_account_has_an_effect_or_is_refused() {
+    let app = TestApp::new().start().await;
+    for (operation, path) in [("PATCH /v1/me", "/v1/me"), ("PATCH /v1/me/metadata", "/v1/me/metadata")] {
+        assert_effects(&fields_of(operation), async |mut fields| {
+            let made =
+                json!({"email_address": ["alice@example.com", "alice@work.example"], "password": PASSWORD});
+            let made = app.backend().post("/v1/users", made).await.json();
+            let alice = app.signed_in("alice@example.com").await;
+            if fields.get("primary_email_address_id").is_some() {
+                fields["primary_email_address_id"] = made["email_addresses"][1]["id"].clone();
+            }
+            let answer = send(&alice, "PATCH", path, &fields).await;
+            let user = alice.get("/v1/me").await.response();
+            let is_primary = user["primary_email_address_id"] == user["email_addresses"][0]["id"];
+            app.backend().delete(&format!("/v1/users/{}", made["id"].as_str().expect("an id"))).await;
+            (answer.status(), json!([is_primary, stable(&user)]))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn no_session_of_a_browser_takes_an_organization() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    for (path, field) in [("touch", "active_organization_id"), ("tokens", "organization_id")] {
+        let operation = format!("/v1/client/sessions/{{session_id}}/{path}");
+        assert!(fields_of(&format!("POST {operation}")).contains(&field));
+        let path = operation.replace("{session_id}", &alice.session());
+        alice.post(&path, &[(field, "org_1")]).await.assert_refused(422, "form_param_unknown");
+        alice.post(&path, &[(field, "")]).await.assert_ok();
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_delete_their_account_keeps_it() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let path = format!("/v1/users/{}", app.user("alice@example.com").await.id);
+    let kept = app.backend().patch(&path, json!({"delete_self_enabled": false})).await;
+    assert_eq!(kept.assert_ok().json()["delete_self_enabled"], false);
+    assert_eq!(alice.get("/v1/me").await.response()["delete_self_enabled"], false);
+    let refused = alice.post_as("DELETE", "/v1/me", &[]).await;
+    refused.assert_refused(403, "authorization_invalid");
+    alice.token(&alice.session()).await.assert_ok();
+
+    app.backend().patch(&path, json!({"delete_self_enabled": true})).await.assert_ok();
+    alice.post_as("DELETE", "/v1/me", &[]).await.assert_ok();
 }

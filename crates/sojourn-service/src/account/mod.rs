@@ -8,27 +8,22 @@ pub use email::{add_email, answer_email_code, remove_email, send_email_code};
 pub use password::{change_password, remove_password};
 pub use sessions::{list_sessions, revoke_session};
 
-use serde_json::{Map, Value};
 use sojourn_core::{
     client::ClientStep,
-    event::Event,
-    id::{EmailAddressId, SessionId, UserId},
-    session::{EndReason, EndedBy, Ending, Session},
+    id::{SessionId, UserId},
+    session::{EndedBy, Session},
     time::Timestamp,
-    user::{EmailRefusal, User, merge_metadata},
+    user::{EmailRefusal, User},
 };
-use sojourn_store::{Expect, Write};
 
 use crate::{
     browser::{BrowserContext, RequestContext},
     factors::AuthError,
     instance::Service,
     outcome::{Failure, Reason, Shown},
-    sessions::{SignedOut, read_client, refuse, refuse_session, revoke},
+    sessions::{SignedOut, read_client, refuse, refuse_session},
+    users::{self, UserError, UserPatch},
 };
-
-/// Most bytes of one kind of metadata, as JSON.
-pub const MAX_METADATA_BYTES: usize = 8192;
 
 /// Whose account is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +45,10 @@ pub enum AccountError {
     NoSession,
     /// An address is not accepted.
     Email(EmailRefusal),
-    /// The account has no address of the id that is to be the primary one, or may
-    /// not have it as that.
-    Primary(EmailRefusal),
+    /// What would change cannot be so.
+    User(UserError),
+    /// Its owner may not delete it.
+    DeletionDisabled,
     /// The account has no password.
     NoPassword,
     /// The password is the only way into the account.
@@ -61,8 +57,6 @@ pub enum AccountError {
     CurrentPasswordMissing,
     /// The password of now is wrong.
     CurrentPasswordIncorrect,
-    /// The metadata would have so many bytes.
-    MetadataTooLarge(usize),
     /// As at sign-in.
     Auth(AuthError),
 }
@@ -178,32 +172,13 @@ async fn change_as_owner(
 
 async fn store(service: &Service, me: Me, user: User) -> AccountResult {
     let Me { caller, step, .. } = me;
-    let changes = service
-        .changes(caller.request.at)
-        .browser(&step)
-        .write(Write::User(user.clone()))
-        .event(Event::UserUpdated(user.id));
-    service.commit(changes).await?;
+    let changes = service.changes(caller.request.at).browser(&step);
+    service.commit(users::changed(changes, &user)).await?;
     Ok(AccountOutcome { shown: Shown::new(caller, step.browser).with_user(user.clone()), user })
 }
 
-/// What a browser may change of its account (AUZ-05). An outer `None` leaves the
-/// field as it is.
-#[derive(Clone, Debug, Default)]
-pub struct ProfilePatch {
-    /// The first name.
-    pub first_name: Option<Option<String>>,
-    /// The last name.
-    pub last_name: Option<Option<String>>,
-    /// Which address is the primary one; an inner `None` is an id that is none.
-    pub primary_email: Option<Option<EmailAddressId>>,
-    /// Replaces the metadata that the browser may write.
-    pub unsafe_metadata: Option<Map<String, Value>>,
-    /// Is merged into it: objects deeply, null deletes a key.
-    pub merged_metadata: Option<Map<String, Value>>,
-}
-
-/// Changes names, unsafe metadata, and which address is the primary one.
+/// Changes names, unsafe metadata, and which address is the primary one: nothing else
+/// of an account is the browser's to write (AUZ-05).
 ///
 /// # Errors
 /// [`AccountError`].
@@ -211,51 +186,28 @@ pub async fn change_profile(
     service: &Service,
     request: &RequestContext,
     named: Named,
-    patch: &ProfilePatch,
+    patch: &UserPatch,
 ) -> AccountResult {
     service
         .retry_on_conflict(|| async {
             let me = me(service, request, named).await?;
             let mut user = me.user.clone();
-            apply(patch, &me.session, &mut user)?;
+            if patch.primary_email.is_some() {
+                refuse_actor(&me.session)?;
+            }
+            patch.apply(&mut user, me.caller.request.now()).map_err(AccountError::User)?;
             user.changed(me.caller.request.now());
             store(service, me, user).await
         })
         .await
 }
 
-fn apply(patch: &ProfilePatch, session: &Session, user: &mut User) -> Result<(), AccountError> {
-    for (given, field) in [(&patch.first_name, &mut user.first_name), (&patch.last_name, &mut user.last_name)]
-    {
-        if let Some(given) = given {
-            field.clone_from(given);
-        }
-    }
-    if let Some(id) = patch.primary_email {
-        refuse_actor(session)?;
-        let id = id.ok_or(AccountError::Primary(EmailRefusal::Unknown))?;
-        user.make_primary(id).map_err(AccountError::Primary)?;
-    }
-    if let Some(metadata) = &patch.unsafe_metadata {
-        user.unsafe_metadata.clone_from(metadata);
-    }
-    if let Some(metadata) = &patch.merged_metadata {
-        merge_metadata(&mut user.unsafe_metadata, metadata);
-    }
-    if patch.unsafe_metadata.is_some() || patch.merged_metadata.is_some() {
-        let bytes = serde_json::to_string(&user.unsafe_metadata).map_or(0, |text| text.len());
-        if bytes > MAX_METADATA_BYTES {
-            return Err(AccountError::MetadataTooLarge(bytes));
-        }
-    }
-    Ok(())
-}
-
 /// Deletes the account. Its sessions end in the same commit, here and in all other
 /// browsers; other accounts of this browser stay signed in (SES-06).
 ///
 /// # Errors
-/// [`AccountError::OwnerOnly`], [`AccountError::SignedOut`].
+/// [`AccountError::OwnerOnly`], [`AccountError::DeletionDisabled`],
+/// [`AccountError::SignedOut`].
 pub async fn delete(
     service: &Service,
     request: &RequestContext,
@@ -264,11 +216,10 @@ pub async fn delete(
     let user_id = service
         .retry_on_conflict(|| async {
             let Me { caller, user, .. } = owner(service, request, named).await?;
-            let changes = service.changes(caller.request.at).expect(Expect::User(user.id, user.version));
-            let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::User);
-            let changes = revoke::of_user(service, changes, user.id, None, ending).await?;
-            let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
-            service.commit(changes).await?;
+            if !user.delete_self_enabled {
+                return Err(AccountError::DeletionDisabled.into());
+            }
+            service.commit(users::deleted(service, caller.request.at, &user, EndedBy::User).await?).await?;
             Ok::<_, Failure<AccountError>>(user.id)
         })
         .await?;

@@ -1,13 +1,11 @@
 //! The account's password: changed, set for the first time, or taken away.
 
 use sojourn_core::{
-    event::Event,
     factor::Lockout,
     password::Password,
     session::{EndReason, EndedBy, Ending},
     user::User,
 };
-use sojourn_store::Write;
 
 use super::{AccountError, AccountOutcome, AccountResult, Me, Named, change_as_owner, owner};
 use crate::{
@@ -16,6 +14,7 @@ use crate::{
     instance::Service,
     outcome::{Failure, Shown},
     sessions::revoke,
+    users,
 };
 
 /// Sets a new password; who knows the old one may, within the lockout.
@@ -42,10 +41,7 @@ pub async fn change_password(
             refuse_changed(&known, &user)?;
             user.set_password(hash.clone(), caller.request.now());
             user.lockout = Lockout::default();
-            let mut changes = service
-                .changes(caller.request.at)
-                .write(Write::User(user.clone()))
-                .event(Event::UserUpdated(user.id));
+            let mut changes = users::changed(service.changes(caller.request.at), &user);
             if ends_others {
                 let ending = Ending::revoked(EndReason::PasswordChanged, EndedBy::User);
                 changes = revoke::of_user(service, changes, user.id, Some(session.id), ending).await?;

@@ -1,5 +1,6 @@
 //! Sessions: what happens to them once they are open.
 
+pub mod backend;
 mod client;
 mod handshake;
 mod of_user;

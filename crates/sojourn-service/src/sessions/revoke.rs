@@ -7,10 +7,16 @@ use sojourn_core::{
     client::{SignOutScope, sign_out},
     id::{SessionId, UserId},
     session::{Ending, Session},
+    time::Moment,
 };
-use sojourn_store::{ChangeSet, CommitError, Engine as _, SessionFilter, StoreError, StoredStatus, Write};
+use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoreError, StoredStatus, Write};
 
-use crate::instance::Service;
+use super::backend::BackendError;
+use crate::{
+    instance::Service,
+    outcome::Failure,
+    users::{self, UserError},
+};
 
 /// Adds to `changes` the end of all open sessions of a user but `keep`, in all
 /// browsers, and what that changes of those browsers.
@@ -61,25 +67,61 @@ pub async fn of_user(
     Ok(changes)
 }
 
-/// Ends one session, wherever it is, and gives it back as it is then. A
-/// session that is over stays as it ended. `None` when there is none.
+/// Ends one session, wherever it is, and gives it back as it is then. A session that
+/// is over stays as it ended.
 ///
 /// # Errors
-/// The store does not answer, or a conflict: load again.
-pub async fn of_session(
+/// [`BackendError::NoSession`].
+pub async fn one(
     service: &Service,
-    id: SessionId,
+    id: Option<SessionId>,
     ending: Ending,
-) -> Result<Option<Session>, CommitError> {
-    let Some(session) = service.store().session(service.instance_id(), id).await? else { return Ok(None) };
-    if session.closed.is_some() {
-        return Ok(Some(session));
-    }
-    let at = service.moment();
-    let Some(record) = service.store().browser(service.instance_id(), session.client_id).await? else {
-        return Ok(Some(session));
-    };
-    let step = sign_out(at, &record.policy, &record.browser, SignOutScope::One(id), ending, None);
-    service.commit(service.changes(at).browser(&step)).await?;
-    Ok(step.closed.into_iter().find(|closed| closed.id == id).or(Some(session)))
+) -> Result<Session, Failure<BackendError>> {
+    let id = id.ok_or(BackendError::NoSession)?;
+    service
+        .retry_on_conflict(|| async {
+            let session = service.store().session(service.instance_id(), id).await?;
+            let session = session.ok_or(BackendError::NoSession)?;
+            if session.closed.is_some() {
+                return Ok(session);
+            }
+            let at = service.moment();
+            let record = service.store().browser(service.instance_id(), session.client_id).await?;
+            let Some(record) = record else { return Ok(session) };
+            let step = sign_out(at, &record.policy, &record.browser, SignOutScope::One(id), ending, None);
+            service.commit(service.changes(at).browser(&step)).await?;
+            Ok(step.closed.into_iter().find(|closed| closed.id == id).unwrap_or(session))
+        })
+        .await
+}
+
+/// Ends all sessions of a user, and says when and how many; `dry_run` only counts.
+///
+/// # Errors
+/// [`UserError::Unknown`].
+pub async fn all_of_user(
+    service: &Service,
+    id: Option<UserId>,
+    ending: Ending,
+    dry_run: bool,
+) -> Result<(Moment, usize), Failure<UserError>> {
+    service
+        .retry_on_conflict(|| async {
+            let user = users::load(service, id).await?;
+            let at = service.moment();
+            let changes = of_user(service, service.changes(at), user.id, None, ending).await?;
+            // Those that were over already are closed with the end they had.
+            let is_ended = |write: &&Write| match write {
+                Write::CloseSession(session) => {
+                    session.closed.is_some_and(|closing| closing.reason == ending.reason)
+                }
+                _ => false,
+            };
+            let ended = changes.writes.iter().filter(is_ended).count();
+            if !dry_run {
+                service.commit(changes).await?;
+            }
+            Ok((at, ended))
+        })
+        .await
 }

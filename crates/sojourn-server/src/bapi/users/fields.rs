@@ -1,18 +1,12 @@
 //! The fields of an account as requests write them.
 
-use serde_json::{Map, Value};
-use sojourn_core::{
-    email::Email,
-    password::Password,
-    time::Timestamp,
-    user::{PasswordHash, User, merge_metadata},
-};
-use sojourn_service::passwords;
+use sojourn_core::{email::Email, password::Password, time::Timestamp, user::PasswordHash};
+use sojourn_service::{passwords, users::UserPatch};
 
 use crate::{
     app::App,
     error::chosen_password,
-    wire::{ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
+    wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
 /// What an account has elsewhere and not here. Dropping one silently would
@@ -45,58 +39,36 @@ pub fn refuse_unknown(params: &Params) -> ApiResult<()> {
     }
 }
 
-/// Names, external id, language and times, as far as they were sent; null clears.
+/// Names, metadata and the other fields that need no more than a look at the request;
+/// null clears.
 ///
 /// # Errors
 /// A value of another type.
-pub fn apply_profile(params: &Params, user: &mut User, now: Timestamp) -> ApiResult<()> {
-    for (name, field) in [
-        ("first_name", &mut user.first_name),
-        ("last_name", &mut user.last_name),
-        ("external_id", &mut user.external_id),
-        ("locale", &mut user.locale),
-    ] {
-        if params.has(name) {
-            *field = params.text(name)?;
-        }
-    }
-    if let Some(at) = instant(params, "created_at", now)? {
-        user.created_at = at;
-    }
-    if let Some(at) = instant(params, "legal_accepted_at", now)? {
-        user.legal_accepted_at = Some(at);
-    }
-    if let Some(enabled) = params.flag("delete_self_enabled")? {
-        user.delete_self_enabled = enabled;
-    }
-    Ok(())
-}
-
-/// How metadata is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writing {
-    /// Each given field is replaced.
-    Replace,
-    /// Each given field is merged deeply; null deletes a key.
-    Merge,
+pub fn patch(params: &Params, now: Timestamp) -> ApiResult<UserPatch> {
+    let text = |name: &str| params.has(name).then(|| params.text(name)).transpose();
+    Ok(UserPatch {
+        first_name: text("first_name")?,
+        last_name: text("last_name")?,
+        external_id: text("external_id")?,
+        locale: text("locale")?,
+        created_at: instant(params, "created_at", now)?,
+        legal_accepted_at: instant(params, "legal_accepted_at", now)?,
+        delete_self_enabled: params.flag("delete_self_enabled")?,
+        ..metadata(params)?
+    })
 }
 
 /// The three kinds of metadata, as far as they were sent.
 ///
 /// # Errors
 /// A value that is no object.
-pub fn apply_metadata(params: &Params, user: &mut User, writing: Writing) -> ApiResult<()> {
-    let apply = |name: &str, field: &mut Map<String, Value>| {
-        match (params.object(name)?, writing) {
-            (None, _) => {}
-            (Some(value), Writing::Replace) => *field = value,
-            (Some(patch), Writing::Merge) => merge_metadata(field, &patch),
-        }
-        within_metadata_limit(name, field)
-    };
-    apply("public_metadata", &mut user.public_metadata)?;
-    apply("private_metadata", &mut user.private_metadata)?;
-    apply("unsafe_metadata", &mut user.unsafe_metadata)
+pub fn metadata(params: &Params) -> ApiResult<UserPatch> {
+    Ok(UserPatch {
+        public_metadata: params.object("public_metadata")?,
+        private_metadata: params.object("private_metadata")?,
+        unsafe_metadata: params.object("unsafe_metadata")?,
+        ..UserPatch::default()
+    })
 }
 
 /// A point in time as RFC 3339, not after `now`.

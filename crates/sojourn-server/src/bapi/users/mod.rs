@@ -12,20 +12,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
-use sojourn_core::{
-    email::Email,
-    event::Event,
-    id::UserId,
-    session::{EndReason, EndedBy, Ending},
-    time::Timestamp,
-    user::User,
-};
-use sojourn_service::sessions::revoke;
-use sojourn_store::{Engine as _, Expect, Span, UserFilter, UserOrder, UserSortKey, Write};
+use sojourn_core::{email::Email, id::UserId, session::EndReason, time::Timestamp, user::User};
+use sojourn_service::users::{self, UserPatch};
+use sojourn_store::{Engine as _, Span, UserFilter, UserOrder, UserSortKey};
 
 use super::page::Page;
 use crate::{
-    app::{App, AttemptError},
+    app::App,
     auth::ApplicationServer,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
@@ -49,41 +42,10 @@ fn object(user: &User, now: Timestamp) -> Response {
     Json(user_object(user, now, Audience::Backend)).into_response()
 }
 
-fn no_user() -> ApiError {
-    ApiError::not_found("user")
-}
-
-async fn load(app: &App, id: &str) -> ApiResult<User> {
-    let id: UserId = id.parse().map_err(|_| no_user())?;
-    app.store().user(app.instance_id(), id).await?.ok_or_else(no_user)
-}
-
-/// Loads a user, changes it, stores it, and ends its sessions for `ends`.
-async fn change(
-    app: &App,
-    id: &str,
-    ends: Option<EndReason>,
-    decide: impl Fn(&mut User, Timestamp) -> ApiResult<()>,
-) -> ApiResult<Response> {
+/// Changes a user, and ends its sessions for `ends`.
+async fn change(app: &App, id: &str, ends: Option<EndReason>, patch: &UserPatch) -> ApiResult<Response> {
     let at = app.moment();
-    let now = at.now;
-    app.retry_on_conflict(|| async {
-        // The user first: a sign-in in between writes it too, and conflicts.
-        let mut user = load(app, id).await?;
-        decide(&mut user, now)?;
-        user.changed(now);
-        let changes = app.changes(at).write(Write::User(user.clone())).event(Event::UserUpdated(user.id));
-        let changes = match ends {
-            Some(reason) => {
-                let ending = Ending::revoked(reason, EndedBy::Backend);
-                revoke::of_user(app, changes, user.id, None, ending).await?
-            }
-            None => changes,
-        };
-        app.commit(changes).await?;
-        Ok(object(&user, now))
-    })
-    .await
+    Ok(object(&users::change(app, at, id.parse().ok(), ends, patch).await?, at.now))
 }
 
 /// Accounts, as a bare array.
@@ -207,7 +169,7 @@ pub async fn get_user(
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
     let now = app.moment().now;
-    Ok(object(&load(&app, &id).await?, now))
+    Ok(object(&users::load(&app, id.parse().ok()).await?, now))
 }
 
 /// Deletes an account; its sessions end in the same commit.
@@ -217,19 +179,10 @@ pub async fn delete_user(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let at = app.moment();
-    app.retry_on_conflict(|| async {
-        let user = load(&app, &id).await?;
-        let changes = app.changes(at).expect(Expect::User(user.id, user.version));
-        let ending = Ending::revoked(EndReason::UserDeleted, EndedBy::Backend);
-        let changes = revoke::of_user(&app, changes, user.id, None, ending).await?;
-        let changes = changes.write(Write::DeleteUser(user.id)).event(Event::UserDeleted(user.id));
-        app.commit(changes).await?;
-        let mut answer = deleted("user", &user.id.to_string());
-        if let Some(external_id) = user.external_id {
-            answer["external_id"] = external_id.into();
-        }
-        Ok::<_, AttemptError>(Json(answer).into_response())
-    })
-    .await
+    let user = users::delete(&app, app.moment(), id.parse().ok()).await?;
+    let mut answer = deleted("user", &user.id.to_string());
+    if let Some(external_id) = user.external_id {
+        answer["external_id"] = external_id.into();
+    }
+    Ok(Json(answer).into_response())
 }

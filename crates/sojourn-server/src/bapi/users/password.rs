@@ -7,17 +7,14 @@ use axum::{
 };
 use serde_json::json;
 use sojourn_core::{password::Password, session::EndReason};
+use sojourn_service::users::{self, UserPatch};
 
-use super::{change, load};
+use super::change;
 use crate::{
     app::App,
     auth::ApplicationServer,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
-
-fn no_password() -> ApiError {
-    ApiError::new(ErrorCode::NoPasswordSet).why("This user signs in without a password.")
-}
 
 /// Whether a password is the user's. Who holds the secret key is no guesser,
 /// so wrong ones lock nobody out.
@@ -28,10 +25,8 @@ pub async fn verify_password(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    let user = load(&app, &id).await?;
     let password = Password::present(&params.required("password")?);
-    let hash = user.password_hash.ok_or_else(no_password)?;
-    if app.passwords().verify(password, Some(hash)).await? {
+    if users::verify_password(&app, id.parse().ok(), password).await? {
         Ok(Json(json!({"verified": true})).into_response())
     } else {
         Err(ApiError::param(ErrorCode::IncorrectPassword, "password"))
@@ -47,10 +42,6 @@ pub async fn remove_password(
     params: Params,
 ) -> ApiResult<Response> {
     let signs_out = params.flag("sign_out_of_other_sessions")?.unwrap_or(false);
-    change(&app, &id, signs_out.then_some(EndReason::PasswordChanged), |user, now| {
-        user.password_hash.as_ref().ok_or_else(no_password)?;
-        user.remove_password(now);
-        Ok(())
-    })
-    .await
+    let patch = UserPatch { password: Some(None), ..UserPatch::default() };
+    change(&app, &id, signs_out.then_some(EndReason::PasswordChanged), &patch).await
 }

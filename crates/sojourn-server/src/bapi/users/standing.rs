@@ -4,7 +4,8 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use sojourn_core::{factor::Lockout, session::EndReason};
+use sojourn_core::session::EndReason;
+use sojourn_service::users::UserPatch;
 
 use super::change;
 use crate::{app::App, auth::ApplicationServer, wire::ApiResult};
@@ -16,11 +17,8 @@ pub async fn ban_user(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    change(&app, &id, Some(EndReason::UserBanned), |user, _| {
-        user.banned = true;
-        Ok(())
-    })
-    .await
+    let patch = UserPatch { banned: Some(true), ..UserPatch::default() };
+    change(&app, &id, Some(EndReason::UserBanned), &patch).await
 }
 
 /// Lifts a ban. Ended sessions stay ended.
@@ -30,11 +28,8 @@ pub async fn unban_user(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    change(&app, &id, None, |user, _| {
-        user.banned = false;
-        Ok(())
-    })
-    .await
+    let patch = UserPatch { banned: Some(false), ..UserPatch::default() };
+    change(&app, &id, None, &patch).await
 }
 
 /// Locks: no sign-in for an hour. Sessions go on.
@@ -44,11 +39,8 @@ pub async fn lock_user(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    change(&app, &id, None, |user, now| {
-        user.lockout.lock(now);
-        Ok(())
-    })
-    .await
+    let patch = UserPatch { locked: Some(true), ..UserPatch::default() };
+    change(&app, &id, None, &patch).await
 }
 
 /// Lifts a lock and forgets the wrong answers before it.
@@ -58,9 +50,6 @@ pub async fn unlock_user(
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    change(&app, &id, None, |user, _| {
-        user.lockout = Lockout::default();
-        Ok(())
-    })
-    .await
+    let patch = UserPatch { locked: Some(false), ..UserPatch::default() };
+    change(&app, &id, None, &patch).await
 }

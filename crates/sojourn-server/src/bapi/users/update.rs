@@ -4,13 +4,10 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use sojourn_core::{id::EmailAddressId, session::EndReason, user::User};
+use sojourn_core::session::EndReason;
+use sojourn_service::users::{self, UserPatch};
 
-use super::{
-    change,
-    fields::{self, Writing},
-    load,
-};
+use super::{change, fields};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -25,41 +22,18 @@ pub async fn update_user(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    load(&app, &id).await?;
+    users::load(&app, id.parse().ok()).await?;
     fields::refuse_unknown(&params)?;
-    let hash = fields::password(&app, &params).await?;
+    let mut patch = fields::patch(&params, app.moment().now)?;
+    patch.password = fields::password(&app, &params).await?.map(Some);
+    patch.primary_email = params.text("primary_email_address_id")?.map(|id| id.parse().ok());
     let signs_out = params.flag("sign_out_of_other_sessions")?.unwrap_or(false);
-    if signs_out && hash.is_none() {
+    if signs_out && patch.password.is_none() {
         return Err(ApiError::param(ErrorCode::FormParamMissing, "password").why(
             "sign_out_of_other_sessions goes with a new password. To end sessions alone, revoke them.",
         ));
     }
-    let ends = signs_out.then_some(EndReason::PasswordChanged);
-    change(&app, &id, ends, |user, now| {
-        fields::apply_profile(&params, user, now)?;
-        fields::apply_metadata(&params, user, Writing::Replace)?;
-        if let Some(primary) = params.text("primary_email_address_id")? {
-            user.primary_email_address_id = Some(own_address(user, &primary)?);
-        }
-        if let Some(hash) = &hash {
-            user.set_password(hash.clone(), now);
-        }
-        Ok(())
-    })
-    .await
-}
-
-fn own_address(user: &User, id: &str) -> ApiResult<EmailAddressId> {
-    let name = "primary_email_address_id";
-    let address = id.parse().ok().and_then(|id| user.email(id)).ok_or_else(|| {
-        ApiError::param(ErrorCode::FormResourceNotFound, name)
-            .why("The user has no e-mail address of this id.")
-    })?;
-    if address.verified_by.is_none() {
-        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, name)
-            .why("Only a verified address can be the primary one."));
-    }
-    Ok(address.id)
+    change(&app, &id, signs_out.then_some(EndReason::PasswordChanged), &patch).await
 }
 
 /// Merges metadata: objects deeply, null deletes a key.
@@ -70,7 +44,8 @@ pub async fn merge_user_metadata(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    change(&app, &id, None, |user, _| fields::apply_metadata(&params, user, Writing::Merge)).await
+    let patch = UserPatch { merges_metadata: true, ..fields::metadata(&params)? };
+    change(&app, &id, None, &patch).await
 }
 
 /// Replaces each kind of metadata that is given.
@@ -81,5 +56,5 @@ pub async fn replace_user_metadata(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    change(&app, &id, None, |user, _| fields::apply_metadata(&params, user, Writing::Replace)).await
+    change(&app, &id, None, &fields::metadata(&params)?).await
 }

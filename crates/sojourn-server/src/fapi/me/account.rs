@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use serde_json::json;
-use sojourn_service::account::{self, ProfilePatch};
+use sojourn_service::{account, users::UserPatch};
 
 use super::{changed, named};
 use crate::{
@@ -40,13 +40,14 @@ pub async fn update_me(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
+    params.refuse_not_offered(&["username", "primary_phone_number_id", "primary_web3_wallet_id"])?;
     let given = |name: &str| params.has(name).then(|| params.text(name)).transpose();
-    let patch = ProfilePatch {
+    let patch = UserPatch {
         first_name: given("first_name")?,
         last_name: given("last_name")?,
         primary_email: params.text("primary_email_address_id")?.map(|id| id.parse().ok()),
         unsafe_metadata: params.object("unsafe_metadata")?,
-        merged_metadata: None,
+        ..UserPatch::default()
     };
     let named = named(query.as_deref())?;
     changed(&app, &parts, account::change_profile(&app, &parts.request, named, &patch).await)
@@ -60,8 +61,8 @@ pub async fn merge_metadata_of_me(
     RawQuery(query): RawQuery,
     params: Params,
 ) -> ApiResult<Response> {
-    let patch =
-        ProfilePatch { merged_metadata: params.object("unsafe_metadata")?, ..ProfilePatch::default() };
+    let unsafe_metadata = params.object("unsafe_metadata")?;
+    let patch = UserPatch { unsafe_metadata, merges_metadata: true, ..UserPatch::default() };
     let named = named(query.as_deref())?;
     changed(&app, &parts, account::change_profile(&app, &parts.request, named, &patch).await)
 }

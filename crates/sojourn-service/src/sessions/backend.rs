@@ -1,0 +1,192 @@
+//! What the application's server asks of sessions and clients. None of it counts as
+//! activity (S3).
+
+use sojourn_core::{
+    client::{Client, ClientWithSessions, Identity, NewSession, SecretHash, admit, close_overdue},
+    handshake::Handshake,
+    id::{ClientId, SessionId, UserId},
+    policy::Policy,
+    session::{Device, Session},
+    time::Moment,
+};
+use sojourn_store::{ChangeSet, Engine as _, Expect, Write};
+
+use crate::{
+    instance::Service,
+    keys::{random_secret, sha256},
+    outcome::{Failure, Reason},
+    tokens::{TokenContext, issue_token},
+};
+
+/// Why the application's server does not get what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendError {
+    /// There is no such session.
+    NoSession,
+    /// The session is over.
+    SessionOver,
+    /// There is no such client, or this is not its current secret.
+    NoClient,
+    /// There is no such handshake, or it came too late.
+    NoHandshake,
+    /// There is no such user.
+    NoUser,
+    /// The user is banned.
+    Banned,
+    /// A new client admits nobody: a fault of ours.
+    NotAdmitted,
+}
+
+impl Reason for BackendError {}
+
+/// A fresh token of a session, for the usual time or for `lifetime_seconds`, and never
+/// beyond the session's own end (D9).
+///
+/// # Errors
+/// [`BackendError::NoSession`], [`BackendError::SessionOver`].
+pub async fn token(
+    service: &Service,
+    id: Option<SessionId>,
+    lifetime_seconds: Option<u32>,
+) -> Result<String, Failure<BackendError>> {
+    let id = id.ok_or(BackendError::NoSession)?;
+    let at = service.moment();
+    service
+        .retry_on_conflict(|| async {
+            let session = service.store().session(service.instance_id(), id).await?;
+            let client_id = session.ok_or(BackendError::NoSession)?.client_id;
+            let record = service.store().browser(service.instance_id(), client_id).await?;
+            let record = record.ok_or(BackendError::SessionOver)?;
+            let step = close_overdue(at, &record.policy, &record.browser);
+            service.commit(service.changes(at).browser(&step)).await?;
+            let session = step.browser.sessions.iter().find(|session| session.id == id);
+            let session = session.ok_or(BackendError::SessionOver)?;
+            let context = TokenContext {
+                at,
+                // The application where the session is used: this request comes from its server.
+                origin: record.browser.client.last_origin.as_deref(),
+                policy: &record.policy,
+                settings: &record.settings.token,
+                lifetime_seconds,
+            };
+            let token = issue_token(service, context, session, record.user(session.user_id));
+            Ok(token.map_err(|_| BackendError::SessionOver)?)
+        })
+        .await
+}
+
+/// A client with its open sessions, and the policy by which they are open. With a
+/// `secret` only if that is the client's current one.
+///
+/// # Errors
+/// [`BackendError::NoClient`].
+pub async fn client(
+    service: &Service,
+    at: Moment,
+    id: Option<ClientId>,
+    secret: Option<SecretHash>,
+) -> Result<(ClientWithSessions, Policy), Failure<BackendError>> {
+    let id = id.ok_or(BackendError::NoClient)?;
+    service
+        .retry_on_conflict(|| async {
+            let record = service.store().browser(service.instance_id(), id).await?;
+            let record = record.ok_or(BackendError::NoClient)?;
+            let is_current = |secret: &SecretHash| {
+                matches!(record.browser.client.identify(at.now, secret), Identity::Current { .. })
+            };
+            if !secret.as_ref().is_none_or(is_current) {
+                return Err(BackendError::NoClient.into());
+            }
+            let step = close_overdue(at, &record.policy, &record.browser);
+            service.commit(service.changes(at).browser(&step)).await?;
+            Ok((step.browser, record.policy))
+        })
+        .await
+}
+
+/// What the browser of a handshake gets.
+#[derive(Clone, Debug)]
+pub struct RedeemedHandshake {
+    pub handshake: Handshake,
+    /// A token of the session that the handshake names, if that is open.
+    pub token: Option<String>,
+    /// For `__client_uat`.
+    pub client_uat: i64,
+}
+
+/// Redeems the nonce that a browser brought back. The token is issued now, if the
+/// session is still open: an end in between is an end (D5). Frameworks ask twice for
+/// one page, so a nonce may be redeemed again while it lasts.
+/// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
+///
+/// # Errors
+/// [`BackendError::NoHandshake`].
+pub async fn redeem_handshake(
+    service: &Service,
+    nonce: &str,
+) -> Result<RedeemedHandshake, Failure<BackendError>> {
+    let at = service.moment();
+    let handshake = service.store().handshake(service.instance_id(), sha256(nonce.as_bytes())).await?;
+    let handshake =
+        handshake.filter(|handshake| at.now < handshake.expires_at).ok_or(BackendError::NoHandshake)?;
+    let (token, client_uat) = service
+        .retry_on_conflict(|| async {
+            let Some(client_id) = handshake.client_id else { return Ok((None, 0)) };
+            let record = service.store().browser(service.instance_id(), client_id).await?;
+            let Some(record) = record else { return Ok((None, 0)) };
+            let step = close_overdue(at, &record.policy, &record.browser);
+            service.commit(service.changes(at).browser(&step)).await?;
+            let named = |session: &&Session| Some(session.id) == handshake.session_id;
+            let context = TokenContext {
+                at,
+                origin: Some(&handshake.origin),
+                policy: &record.policy,
+                settings: &record.settings.token,
+                lifetime_seconds: None,
+            };
+            let token = step.browser.sessions.iter().find(named).and_then(|session| {
+                issue_token(service, context, session, record.user(session.user_id)).ok()
+            });
+            Ok::<_, Failure<BackendError>>((token, step.browser.client_uat()))
+        })
+        .await?;
+    Ok(RedeemedHandshake { handshake, token, client_uat })
+}
+
+/// The session of a user on a client that nobody holds, and what makes it: for tests.
+///
+/// # Errors
+/// [`BackendError::NoUser`], [`BackendError::Banned`].
+pub async fn new_session(
+    service: &Service,
+    at: Moment,
+    user_id: Option<UserId>,
+) -> Result<(ChangeSet, Session, Policy), Failure<BackendError>> {
+    let user_id = user_id.ok_or(BackendError::NoUser)?;
+    let user = service.store().user(service.instance_id(), user_id).await?;
+    let mut user = user.ok_or(BackendError::NoUser)?;
+    if user.banned {
+        return Err(BackendError::Banned.into());
+    }
+    let (settings, policy) = service.store().settings(service.instance_id()).await?;
+    let fresh_secret = || SecretHash(sha256(random_secret(&mut service.random()).as_bytes()));
+    let client_id = ClientId::generate(at.now, &mut service.random());
+    let client = Client::new(client_id, fresh_secret(), at);
+    let new_session = NewSession {
+        session_id: SessionId::generate(at.now, &mut service.random()),
+        user_id,
+        device: Device::default(),
+        impersonation: None,
+        strategy: "admin".to_owned(),
+        secret: fresh_secret(),
+    };
+    let browser = ClientWithSessions { client, sessions: Vec::new() };
+    let step = admit(at, &policy, &browser, new_session).map_err(|_| BackendError::NotAdmitted)?;
+    user.signed_in(at.now);
+    let changes = service
+        .changes(at)
+        .expect(Expect::Settings(settings.version))
+        .browser(&step)
+        .write(Write::User(user));
+    Ok((changes, step.subject.ok_or(BackendError::NotAdmitted)?, policy))
+}

@@ -1,0 +1,92 @@
+//! Tickets that let somebody in once: for a user, or for somebody who acts as one.
+
+use std::time::Duration;
+
+use sojourn_core::{
+    id::{TicketId, UserId},
+    impersonation::Impersonation,
+    time::Moment,
+};
+use sojourn_store::{ChangeSet, Engine as _, Expect, Ticket, TicketStatus, Write};
+
+use crate::{
+    instance::Service,
+    keys::sha256,
+    outcome::{Failure, Reason},
+};
+
+/// Why a ticket is not made, or stays as it is.
+#[derive(Clone, Copy, Debug)]
+pub enum TicketError {
+    /// There is no such user.
+    NoUser,
+    /// There is no such ticket.
+    Unknown,
+    /// It is not pending any more.
+    Over(TicketStatus),
+}
+
+impl Reason for TicketError {}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct NewTicket {
+    pub id: TicketId,
+    /// Whom it signs in.
+    pub user_id: UserId,
+    /// Who acts as them, if it is not the user.
+    pub impersonation: Option<Impersonation>,
+    pub good_for: Duration,
+}
+
+impl NewTicket {
+    /// The ticket that `secret` redeems; only the hash of that is stored.
+    pub fn ticket(&self, at: Moment, secret: &str) -> Ticket {
+        Ticket {
+            id: self.id,
+            hash: sha256(secret.as_bytes()),
+            user_id: self.user_id,
+            status: TicketStatus::Pending,
+            created_at: at.now,
+            updated_at: at.now,
+            expires_at: at.now + self.good_for,
+            impersonation: self.impersonation.clone(),
+        }
+    }
+}
+
+/// Adds a new ticket to `changes`, which hold only while its user is there.
+///
+/// # Errors
+/// [`TicketError::NoUser`].
+pub async fn insert(
+    service: &Service,
+    changes: ChangeSet,
+    ticket: &Ticket,
+) -> Result<ChangeSet, Failure<TicketError>> {
+    let user = service.store().user(service.instance_id(), ticket.user_id).await?;
+    let user = user.ok_or(TicketError::NoUser)?;
+    Ok(changes.expect(Expect::User(user.id, user.version)).write(Write::InsertTicket(ticket.clone())))
+}
+
+/// Takes a ticket back that nobody used.
+///
+/// # Errors
+/// [`TicketError::Unknown`], also for an id that is none; [`TicketError::Over`].
+pub async fn revoke(service: &Service, id: Option<TicketId>) -> Result<Ticket, Failure<TicketError>> {
+    let id = id.ok_or(TicketError::Unknown)?;
+    let at = service.moment();
+    service
+        .retry_on_conflict(|| async {
+            let ticket = service.store().ticket_by_id(service.instance_id(), id).await?;
+            let mut ticket = ticket.ok_or(TicketError::Unknown)?;
+            if ticket.status != TicketStatus::Pending {
+                return Err(TicketError::Over(ticket.status).into());
+            }
+            service.commit(service.changes(at).write(Write::RevokeTicket(id))).await?;
+            ticket.status = TicketStatus::Revoked;
+            ticket.updated_at = at.now;
+            Ok(ticket)
+        })
+        .await
+}
