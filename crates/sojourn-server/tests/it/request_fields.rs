@@ -244,14 +244,14 @@ async fn each_field_of_a_sign_up_has_an_effect_or_is_refused() {
     let app = TestApp::new().start().await;
     assert_effects(&fields_of("POST /v1/client/sign_ups"), async |fields| {
         let answer = send(&app.browser(), "POST", "/v1/client/sign_ups", &one_address(fields)).await;
-        outcome(&answer, Value::Null)
+        outcome(&answer, &Value::Null)
     })
     .await;
     assert_effects(&fields_of("PATCH /v1/client/sign_ups/{sign_up_id}"), async |fields| {
         let browser = app.browser();
         let begun = browser.post("/v1/client/sign_ups", &[("last_name", "Lovelace")]).await;
         let path = format!("/v1/client/sign_ups/{}", begun.id());
-        outcome(&send(&browser, "PATCH", &path, &one_address(fields)).await, Value::Null)
+        outcome(&send(&browser, "PATCH", &path, &one_address(fields)).await, &Value::Null)
     })
     .await;
 }
@@ -260,7 +260,7 @@ async fn each_field_of_a_sign_up_has_an_effect_or_is_refused() {
 async fn each_field_of_a_sign_in_has_an_effect_or_is_refused() {
     let app = TestApp::new().start().await;
     assert_effects(&fields_of("POST /v1/client/sign_ins"), async |fields| {
-        outcome(&send(&app.browser(), "POST", "/v1/client/sign_ins", &fields).await, Value::Null)
+        outcome(&send(&app.browser(), "POST", "/v1/client/sign_ins", &fields).await, &Value::Null)
     })
     .await;
 }
