@@ -10,15 +10,39 @@
 //! - An answer's field that can be empty is an `Option`: always present, null when empty. One that
 //!   is left out instead has `#[serde(skip_serializing_if = "Option::is_none")]` and
 //!   `#[schema(nullable = false)]`. The document lists all others as required.
-//! - The field `object` is `#[schema(inline)] pub object: Object<Self>`, with its word in
-//!   [`named!`](macro@named) below the type.
+//! - The field `object` is `pub object: Kind<Self>` with
+//!   `#[schema(schema_with = crate::kind::schema::<Self>)]`, and its word stands in
+//!   [`named!`](macro@named) below the types.
+//! - A request's `Option` may be left out or null.
 //! - The doc comment of a type or field becomes its description in the document; fields whose name
 //!   says all have none.
 
+mod attempts;
+mod client;
+mod dev;
+mod environment;
 mod error;
-mod object;
+mod instance;
+mod kind;
+mod list;
+mod requests;
+mod session;
+mod tickets;
 mod time;
+mod user;
+mod verification;
 
-pub use error::{ApiErrorItem, ErrorAnswer};
-pub use object::{Named, Object};
-pub use time::UnixMillis;
+pub use attempts::*;
+pub use client::*;
+pub use dev::*;
+pub use environment::*;
+pub use error::*;
+pub use instance::*;
+pub use kind::*;
+pub use list::*;
+pub use requests::*;
+pub use session::*;
+pub use tickets::*;
+pub use time::*;
+pub use user::*;
+pub use verification::*;

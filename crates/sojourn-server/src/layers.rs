@@ -14,7 +14,7 @@ use crate::{
     app::App,
     auth::{InForce, host, origin, secret_key},
     bodies::{self, RequestTimeouts},
-    fapi,
+    fapi, not_offered,
     wire::{ApiError, ErrorCode, Params, params::percent_decoded},
 };
 
@@ -152,7 +152,7 @@ struct Frame {
 impl Frame {
     fn of(app: &App, uri: &Uri, headers: &HeaderMap, in_force: Option<&InForce>) -> Self {
         let path = uri.path();
-        let is_fapi = fapi::owns(path);
+        let is_fapi = not_offered::is_for_frontend(uri, headers);
         Self {
             is_fapi,
             is_private: path.starts_with("/v1/") || path.starts_with("/dev/"),
@@ -207,7 +207,7 @@ fn cors(app: &App, headers: &HeaderMap, in_force: &InForce) -> Option<HeaderValu
 
 /// The settings that say which origin may read the answer, where one asks.
 async fn in_force(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<InForce> {
-    if !fapi::owns(uri.path()) || !headers.contains_key(header::ORIGIN) {
+    if !headers.contains_key(header::ORIGIN) || !not_offered::is_for_frontend(uri, headers) {
         return None;
     }
     InForce::read(app).await.ok()
@@ -215,30 +215,43 @@ async fn in_force(app: &App, uri: &Uri, headers: &HeaderMap) -> Option<InForce> 
 
 /// What no route answers: a Backend API path needs a key before it may be
 /// missing, everything else is simply not there.
-pub async fn answer_unknown(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    match refuse_stranger(&app, &uri, &headers).await {
-        Ok(()) => ApiError::not_found("address").into_response(),
-        Err(error) => error.into_response(),
-    }
+pub async fn answer_unknown(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiError {
+    let missing = || ApiError::not_found("address");
+    answer_without_route(&app, &method, &uri, &headers, missing).await
 }
 
 /// A known path with another method.
-pub async fn answer_wrong_method(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    match refuse_stranger(&app, &uri, &headers).await {
-        Ok(()) => ApiError::new(ErrorCode::MethodNotAllowed)
-            .why("This address exists, but not with this method.")
-            .into_response(),
-        Err(error) => error.into_response(),
-    }
+pub async fn answer_wrong_method(
+    State(app): State<App>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiError {
+    let wrong_method =
+        || ApiError::new(ErrorCode::MethodNotAllowed).why("This address exists, but not with this method.");
+    answer_without_route(&app, &method, &uri, &headers, wrong_method).await
 }
 
 /// Below the Backend API, nothing exists for those without a key.
-async fn refuse_stranger(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
-    let path = uri.path();
-    if path.starts_with("/v1/") && !fapi::owns(path) {
-        secret_key::authenticate(app, headers).await?;
+async fn answer_without_route(
+    app: &App,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    unknown: impl Fn() -> ApiError,
+) -> ApiError {
+    if uri.path().starts_with("/v1/")
+        && !not_offered::is_for_frontend(uri, headers)
+        && let Err(error) = secret_key::authenticate(app, headers).await
+    {
+        return error;
     }
-    Ok(())
+    not_offered::refuse(method, uri, headers).unwrap_or_else(unknown)
 }
 
 /// A broken invariant of ours: told to the log, answered as JSON.

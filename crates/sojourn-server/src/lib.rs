@@ -14,6 +14,8 @@ mod dev;
 mod error;
 pub mod fapi;
 mod layers;
+mod not_offered;
+mod openapi;
 pub mod portal;
 mod refusal_page;
 pub mod wire;
@@ -23,26 +25,18 @@ pub use bodies::RequestTimeouts;
 
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-#[derive(utoipa::OpenApi)]
-#[openapi(info(
-    title = "Sojourn",
-    description = "A self-hosted session server that speaks the public Frontend and Backend APIs of Clerk."
-))]
-struct Documentation;
-
 fn documented() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Documentation::openapi())
+    OpenApiRouter::with_openapi(openapi::base())
         .merge(fapi::router())
         .merge(bapi::router())
         .merge(dev::router())
 }
 
 /// The OpenAPI document of everything that is served as an API.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().split_for_parts().1
+pub fn openapi() -> serde_json::Value {
+    openapi::complete(documented().split_for_parts().1)
 }
 
 /// The whole server as one service, with the timeouts that requests have

@@ -25,9 +25,8 @@ pub fn refuse(error: ApiError, headers: &HeaderMap) -> Response {
         return error.into_response();
     }
     let (message, reason) = error.texts();
-    let told = error.told();
-    let trace_id = told["clerk_trace_id"].as_str().unwrap_or_default();
-    let page = Page { message: &message, reason: &reason, code: error.code().as_str(), trace_id };
+    let trace_id = error.told().clerk_trace_id;
+    let page = Page { message: &message, reason: &reason, code: error.code().as_str(), trace_id: &trace_id };
     let Ok(html) = page.render() else { return error.into_response() };
     let mut response = (error.code().status(), Html(html)).into_response();
     let policy =

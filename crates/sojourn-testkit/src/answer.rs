@@ -8,6 +8,8 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
+use crate::schema;
+
 /// What the server answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -22,7 +24,11 @@ impl Answer {
     pub(crate) async fn read(asked: String, response: Response) -> Self {
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a whole body");
-        Self { asked, status: parts.status, headers: parts.headers, body }
+        let answer = Self { asked, status: parts.status, headers: parts.headers, body };
+        if let Err(faults) = schema::check(&answer.asked, answer.status, &answer.headers, &answer.body) {
+            panic!("{answer}\ndiffers from openapi/sojourn.json:\n{faults}");
+        }
+        answer
     }
 
     /// Whether the address that was asked for holds this text.
@@ -183,6 +189,7 @@ impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = String::from_utf8_lossy(&self.body);
         let short: String = text.chars().take(600).collect();
-        write!(f, "{} -> {} {short}", self.asked, self.status)
+        let asked: String = self.asked.chars().take(200).collect();
+        write!(f, "{asked} -> {} {short}", self.status)
     }
 }

@@ -27,6 +27,7 @@ pub mod memory;
 #[path = "../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
 mod request;
+mod schema;
 mod seed;
 pub mod sim;
 

@@ -101,7 +101,7 @@ impl Request {
     /// As [`Self::send`]; `None` when no request line can carry the target.
     pub async fn try_send(self) -> Option<Answer> {
         let uri: Uri = self.target.parse().ok()?;
-        let asked = format!("{} {}", self.method, self.target.chars().take(200).collect::<String>());
+        let asked = format!("{} {}", self.method, self.target);
         let mut request = axum::http::Request::new(Body::from(self.body));
         *request.method_mut() = self.method;
         *request.uri_mut() = uri;

@@ -2,10 +2,10 @@
 //! session says who really acts, and lives under limits of its own (SES-21).
 
 use axum::{
-    Json,
     extract::{Path, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::{
     id::ActorTokenId,
     impersonation::{DEFAULT_MAXIMUM, Impersonation, ImpersonationError, LONGEST_MAXIMUM},
@@ -30,7 +30,17 @@ const MAXIMUM: &str = "session_max_duration_in_seconds";
 /// A ticket for somebody who acts as a user; `url` opens the portal with it.
 /// `actor` needs a `sub`, and is the claim `act` of the session's tokens.
 /// Compat: bapi-2026-05-12.yml /actor_tokens: an unknown user is 422 here.
-#[utoipa::path(post, path = "/v1/actor_tokens", tag = "Actor tokens", responses((status = 200, description = "The actor token with its secret"), (status = 422, description = "Unknown user, or a parameter is not accepted")))]
+#[utoipa::path(
+    post,
+    path = "/v1/actor_tokens",
+    tag = "Actor tokens",
+    request_body = api::CreateActorToken,
+    responses((status = 200, description = "The actor token with its secret", body = api::ActorToken)),
+    extensions(("x-error-codes" = json!([
+        "form_param_exceeds_allowed_size", "form_param_format_invalid", "form_param_missing",
+        "form_param_unknown", "form_param_value_invalid", "form_resource_not_found",
+    ]))),
+)]
 pub async fn create_actor_token(
     State(app): State<App>,
     _: ApplicationServer,
@@ -47,7 +57,7 @@ pub async fn create_actor_token(
     let id = ActorTokenId::generate(at.now, &mut app.random()).into();
     let impersonation = Some(impersonation);
     let order = NewTicket { id, user_id, impersonation, good_for: seconds(good_for) };
-    Ok(Json(tickets::create(&app, at, order, missing).await?).into_response())
+    tickets::create(&app, at, order, missing).await
 }
 
 fn impersonation(params: &Params) -> ApiResult<Impersonation> {
@@ -80,12 +90,18 @@ fn impersonation(params: &Params) -> ApiResult<Impersonation> {
 
 /// Takes a ticket back that was not used. The session of one that was used is
 /// revoked as any other.
-#[utoipa::path(post, path = "/v1/actor_tokens/{actor_token_id}/revoke", tag = "Actor tokens", responses((status = 200, description = "The revoked actor token"), (status = 400, description = "It was used or revoked"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/actor_tokens/{actor_token_id}/revoke",
+    tag = "Actor tokens",
+    responses((status = 200, description = "The revoked actor token", body = api::ActorToken)),
+    extensions(("x-error-codes" = json!(["actor_token_cannot_be_revoked_code", "resource_not_found"]))),
+)]
 pub async fn revoke_actor_token(
     State(app): State<App>,
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
     let used = ErrorCode::ActorTokenCannotBeRevoked;
-    Ok(Json(tickets::revoke::<ActorTokenId>(&app, &id, "actor token", used).await?).into_response())
+    tickets::revoke::<ActorTokenId>(&app, &id, "actor token", used).await
 }

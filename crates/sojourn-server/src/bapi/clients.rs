@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use sojourn_api as api;
 use sojourn_core::{client::ClientWithSessions, policy::Policy, time::Timestamp};
 use sojourn_service::{
     Failure,
@@ -19,14 +20,25 @@ use crate::{
 };
 
 /// Not offered, as the contract allows: list sessions instead.
-#[utoipa::path(get, path = "/v1/clients", tag = "Clients", responses((status = 410, description = "Not offered")))]
+#[utoipa::path(
+    get,
+    path = "/v1/clients",
+    tag = "Clients",
+    extensions(("x-error-codes" = json!(["resource_gone"]))),
+)]
 pub async fn list_clients(State(_): State<App>, _: ApplicationServer) -> ApiError {
     ApiError::new(ErrorCode::ResourceGone)
         .why("Clients cannot be listed. List sessions, each of which names its client.")
 }
 
 /// One browser with its open sessions.
-#[utoipa::path(get, path = "/v1/clients/{client_id}", tag = "Clients", responses((status = 200, description = "The client"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    get,
+    path = "/v1/clients/{client_id}",
+    tag = "Clients",
+    responses((status = 200, description = "The client", body = api::Client)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn get_client(
     State(app): State<App>,
     _: ApplicationServer,
@@ -38,7 +50,14 @@ pub async fn get_client(
 }
 
 /// The browser behind the value of a client cookie.
-#[utoipa::path(post, path = "/v1/clients/verify", tag = "Clients", responses((status = 200, description = "The client"), (status = 400, description = "Not a browser's current token")))]
+#[utoipa::path(
+    post,
+    path = "/v1/clients/verify",
+    tag = "Clients",
+    request_body = api::VerifyToken,
+    responses((status = 200, description = "The client", body = api::Client)),
+    extensions(("x-error-codes" = json!(["form_param_missing", "invalid_client_token"]))),
+)]
 pub async fn verify_client(
     State(app): State<App>,
     _: ApplicationServer,

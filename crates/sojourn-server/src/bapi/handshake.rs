@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use sojourn_api as api;
 use sojourn_core::handshake::directives;
 use sojourn_service::sessions::backend::{self, RedeemedHandshake};
 use url::Url;
@@ -18,7 +18,14 @@ use crate::{
 };
 
 /// The cookies to set for the browser that brought `nonce`.
-#[utoipa::path(get, path = "/v1/clients/handshake_payload", tag = "Clients", responses((status = 200, description = "Set-Cookie lines"), (status = 404, description = "Unknown or too late")))]
+#[utoipa::path(
+    get,
+    path = "/v1/clients/handshake_payload",
+    tag = "Clients",
+    params(api::HandshakeNonceQuery),
+    responses((status = 200, description = "`Set-Cookie` lines", body = api::HandshakePayload)),
+    extensions(("x-error-codes" = json!(["form_param_missing", "resource_not_found"]))),
+)]
 pub async fn get_handshake_payload(
     State(app): State<App>,
     _: ApplicationServer,
@@ -29,8 +36,8 @@ pub async fn get_handshake_payload(
     let secure = handshake.origin.starts_with("https://");
     let domain = shared_domain(&app, &handshake.origin);
     let cookies = directives(app.cookie_names(), token.as_deref(), client_uat, secure, domain);
-    let lines: Vec<String> = cookies.iter().map(ToString::to_string).collect();
-    Ok(Json(json!({"directives": lines})).into_response())
+    let directives = cookies.iter().map(ToString::to_string).collect();
+    Ok(Json(api::HandshakePayload { directives }).into_response())
 }
 
 fn shared_domain<'a>(app: &'a App, origin: &str) -> Option<&'a str> {

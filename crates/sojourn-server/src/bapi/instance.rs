@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_core::settings::{Change, registry};
 use sojourn_store::Engine as _;
 
@@ -41,22 +42,40 @@ fn fixed() -> [(&'static str, Value, &'static str); 6] {
 }
 
 /// The instance.
-#[utoipa::path(get, path = "/v1/instance", tag = "Instance", responses((status = 200, description = "The instance")))]
+#[utoipa::path(
+    get,
+    path = "/v1/instance",
+    tag = "Instance",
+    responses((status = 200, description = "The instance", body = api::Instance)),
+)]
 pub async fn get_instance(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;
-    Ok(Json(json!({
-        "object": "instance",
-        "id": app.instance_id(),
-        "environment_type": if app.is_development() { "development" } else { "production" },
-        "allowed_origins": settings.instance.allowed_origins,
-        "workspace_id": null,
-    }))
+    Ok(Json(api::Instance {
+        object: api::Kind::default(),
+        id: app.instance_id().to_string(),
+        environment_type: match app.is_development() {
+            true => api::EnvironmentType::Development,
+            false => api::EnvironmentType::Production,
+        },
+        allowed_origins: settings.instance.allowed_origins.clone(),
+        workspace_id: None,
+    })
     .into_response())
 }
 
 /// Changes test mode, allowed origins and the address for support. A field that can have only one
 /// value here is refused with any other.
-#[utoipa::path(patch, path = "/v1/instance", tag = "Instance", responses((status = 204, description = "Changed"), (status = 422, description = "A field is not accepted")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/instance",
+    tag = "Instance",
+    request_body = api::UpdateInstance,
+    responses((status = 204, description = "It is changed")),
+    extensions(("x-error-codes" = json!([
+        "form_param_format_invalid", "form_param_type_invalid", "form_param_unknown",
+        "form_param_value_invalid", "request_invalid_for_environment", "setting_pinned",
+    ]))),
+)]
 pub async fn update_instance(
     State(app): State<App>,
     _: ApplicationServer,

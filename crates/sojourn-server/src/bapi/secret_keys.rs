@@ -6,41 +6,56 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_service::secret_keys;
 use sojourn_store::{SecretKey, Write};
 
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult, ErrorCode, Params},
+    wire::{ApiError, ApiResult, ErrorCode, Params, millis},
 };
 
 const MAX_NAME_CHARS: usize = 64;
 
-fn object(app: &App, key: &SecretKey) -> Value {
-    json!({
-        "object": "secret_key",
-        "id": key.id(),
-        "name": key.name,
-        "created_at": key.created_at,
-        "last_used_at": key.last_used_at,
-        "revoked_at": key.revoked_at,
-        "is_printed_at_start": secret_keys::is_printed(app, key),
-    })
+fn object(app: &App, key: &SecretKey) -> api::SecretKey {
+    api::SecretKey {
+        object: api::Kind::default(),
+        id: key.id().to_string(),
+        name: key.name.clone(),
+        created_at: millis(key.created_at),
+        last_used_at: key.last_used_at.map(millis),
+        revoked_at: key.revoked_at.map(millis),
+        is_printed_at_start: secret_keys::is_printed(app, key),
+        secret: None,
+    }
 }
 
 /// All secret keys, newest first, those taken back included. What a key reads is
 /// not known any more; when it was last used is, to within some minutes.
-#[utoipa::path(get, path = "/v1/instance/secret_keys", tag = "Secret keys", responses((status = 200, description = "The keys")))]
+#[utoipa::path(
+    get,
+    path = "/v1/instance/secret_keys",
+    tag = "Secret keys",
+    responses((status = 200, description = "The keys", body = api::Page<api::SecretKey>)),
+)]
 pub async fn list_secret_keys(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     let keys = secret_keys::list(&app).await?;
-    let data: Vec<Value> = keys.iter().map(|key| object(&app, key)).collect();
-    Ok(Json(json!({"data": data, "total_count": keys.len()})).into_response())
+    let data: Vec<_> = keys.iter().map(|key| object(&app, key)).collect();
+    Ok(Json(api::Page { data, total_count: keys.len() as u64 }).into_response())
 }
 
 /// Makes a key. The answer is the only place where it is ever told.
-#[utoipa::path(post, path = "/v1/instance/secret_keys", tag = "Secret keys", responses((status = 200, description = "The key, and its `secret`"), (status = 422, description = "The name is too long")))]
+#[utoipa::path(
+    post,
+    path = "/v1/instance/secret_keys",
+    tag = "Secret keys",
+    request_body = api::CreateSecretKey,
+    responses((status = 200, description = "The key with its `secret`", body = api::SecretKey)),
+    extensions(("x-error-codes" = json!([
+        "form_param_max_length_exceeded", "form_param_type_invalid", "form_param_unknown",
+    ]))),
+)]
 pub async fn create_secret_key(
     State(app): State<App>,
     _: ApplicationServer,
@@ -58,13 +73,19 @@ pub async fn create_secret_key(
     app.commit(app.changes(at).write(Write::InsertSecretKey(key.clone()))).await?;
     tracing::info!(key_id = %key.id(), "a secret key was made");
     let mut answer = object(&app, &key);
-    answer["secret"] = secret.into();
+    answer.secret = Some(secret);
     Ok(Json(answer).into_response())
 }
 
 /// Takes a key back, for good and at once on every node. The last good one stays,
 /// and so does the one that a development server prints at its start.
-#[utoipa::path(post, path = "/v1/instance/secret_keys/{secret_key_id}/revoke", tag = "Secret keys", responses((status = 200, description = "The key as it is now"), (status = 404, description = "Unknown"), (status = 409, description = "It has to stay")))]
+#[utoipa::path(
+    post,
+    path = "/v1/instance/secret_keys/{secret_key_id}/revoke",
+    tag = "Secret keys",
+    responses((status = 200, description = "The key as it is now", body = api::SecretKey)),
+    extensions(("x-error-codes" = json!(["resource_not_found", "secret_key_cannot_be_revoked"]))),
+)]
 pub async fn revoke_secret_key(
     State(app): State<App>,
     _: ApplicationServer,

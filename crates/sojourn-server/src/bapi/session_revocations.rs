@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use sojourn_api as api;
 use sojourn_core::session::{EndReason, EndedBy, Ending};
 use sojourn_service::{sessions::revoke, settings::ChangeRequest};
 
@@ -14,7 +14,7 @@ use super::settings_request::SettingsRequest;
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult, ErrorCode, Params},
+    wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
 /// Ends all sessions of a user (`{"user_id": "user_…"}`), or of everybody
@@ -23,7 +23,21 @@ use crate::{
 /// Everybody is signed out by a version of the settings that changes none of them,
 /// so the history says who did it, and `If-Match` is heeded. `?dry_run=true` only
 /// counts.
-#[utoipa::path(post, path = "/v1/sessions/revoke", tag = "Sessions", responses((status = 200, description = "What was ended, or in a dry run would be"), (status = 404, description = "Unknown user"), (status = 409, description = "Another version of the settings is in force"), (status = 422, description = "Neither a user nor all")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/revoke",
+    tag = "Sessions",
+    params(api::DryRunQuery),
+    request_body = api::RevokeSessions,
+    responses((
+        status = 200,
+        description = "What was ended, or in a dry run would be",
+        body = api::SessionRevocation,
+    )),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "form_param_type_invalid", "form_param_unknown", "resource_not_found",
+    ]))),
+)]
 pub async fn revoke_sessions(
     State(app): State<App>,
     _: ApplicationServer,
@@ -45,29 +59,34 @@ async fn of_everybody(app: &App, request: ChangeRequest) -> ApiResult<Response> 
     let request = ChangeRequest { ends_all_sessions: true, ..request };
     let changed = app.change_settings(&request, |settings| Ok(settings.clone())).await?;
     let version = if request.dry_run { &changed.before } else { &changed.after };
-    let mut answer = json!({
-        "object": "session_revocation",
-        "user_id": null,
-        "dry_run": request.dry_run,
-        "version": version.version,
-    });
-    if request.dry_run {
-        answer["would_end"] = app.would_end(&changed).await?.now.into();
-    } else {
-        answer["revoked_at"] = changed.after.in_force_from.as_millis().into();
-    }
+    let would_end = match request.dry_run {
+        true => Some(app.would_end(&changed).await?.now),
+        false => None,
+    };
+    let answer = api::SessionRevocation {
+        object: api::Kind::default(),
+        user_id: None,
+        dry_run: request.dry_run,
+        version: Some(version.version),
+        revoked: None,
+        revoked_at: (!request.dry_run).then(|| wire::millis(changed.after.in_force_from)),
+        would_end,
+    };
     Ok(Json(answer).into_response())
 }
 
 async fn of_user(app: &App, request: &ChangeRequest, user_id: &str) -> ApiResult<Response> {
     let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
     let (at, ended) = revoke::all_of_user(app, user_id.parse().ok(), ending, request.dry_run).await?;
-    let mut answer = json!({"object": "session_revocation", "user_id": user_id, "dry_run": request.dry_run});
-    if request.dry_run {
-        answer["would_end"] = ended.into();
-    } else {
-        answer["revoked"] = ended.into();
-        answer["revoked_at"] = at.now.as_millis().into();
-    }
+    let ended = ended as u64;
+    let answer = api::SessionRevocation {
+        object: api::Kind::default(),
+        user_id: Some(user_id.to_owned()),
+        dry_run: request.dry_run,
+        version: None,
+        revoked: (!request.dry_run).then_some(ended),
+        revoked_at: (!request.dry_run).then(|| wire::millis(at.now)),
+        would_end: request.dry_run.then_some(ended),
+    };
     Ok(Json(answer).into_response())
 }

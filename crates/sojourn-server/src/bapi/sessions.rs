@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_core::{
     id::{ClientId, UserId},
     policy::Policy,
@@ -38,7 +38,14 @@ fn object(now: Timestamp, policy: &Policy, session: &Session) -> Response {
 /// Those that turn out to be over are recorded as such before they are told,
 /// so that statuses, filters and counts agree. With `include_end=true` each has
 /// the record of its `end`, null while it is open.
-#[utoipa::path(get, path = "/v1/sessions", tag = "Sessions", responses((status = 200, description = "Sessions, or {data, total_count} with paginated=true")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sessions",
+    tag = "Sessions",
+    params(api::ListSessionsQuery),
+    responses((status = 200, description = "Sessions, newest first", body = api::SessionList)),
+    extensions(("x-error-codes" = json!(["form_param_type_invalid", "form_param_value_invalid"]))),
+)]
 pub async fn list_sessions(
     State(app): State<App>,
     _: ApplicationServer,
@@ -71,17 +78,22 @@ pub async fn list_sessions(
         // An id that cannot be one names no sessions.
         _ => (Vec::new(), 0),
     };
-    let object = |session: &Session| {
-        let mut object = wire::session::backend_session(now, &policy, session);
-        if with_ends {
-            let end = session.closed.map(|closing| wire::session_end::record(session, &closing));
-            object["end"] = end.into();
+    let objects: Vec<_> =
+        sessions.iter().map(|session| wire::session::backend_session(now, &policy, session)).collect();
+    let list = match (with_ends, paginated) {
+        (false, true) => api::SessionList::Page(api::Page { data: objects, total_count: total }),
+        (false, false) => api::SessionList::Sessions(objects),
+        (true, _) => {
+            let end = |session: &Session| Some(wire::session_end::record(session, &session.closed?));
+            let with_end = |(session, object)| api::SessionWithEnd { session: object, end: end(session) };
+            let data = sessions.iter().zip(objects).map(with_end).collect();
+            match paginated {
+                true => api::SessionList::PageWithEnds(api::Page { data, total_count: total }),
+                false => api::SessionList::WithEnds(data),
+            }
         }
-        object
     };
-    let objects: Vec<Value> = sessions.iter().map(object).collect();
-    let answer = if paginated { json!({"data": objects, "total_count": total}) } else { objects.into() };
-    Ok(Json(answer).into_response())
+    Ok(Json(list).into_response())
 }
 
 /// One parameter, two answers: JavaScript and Go read `{data, total_count}` when
@@ -168,7 +180,13 @@ pub(super) async fn find_session(app: &App, at: Moment, id: &str) -> ApiResult<(
 }
 
 /// One session, open or over.
-#[utoipa::path(get, path = "/v1/sessions/{session_id}", tag = "Sessions", responses((status = 200, description = "The session"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{session_id}",
+    tag = "Sessions",
+    responses((status = 200, description = "The session", body = api::Session)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn get_session(
     State(app): State<App>,
     _: ApplicationServer,
@@ -182,7 +200,13 @@ pub async fn get_session(
 
 /// How, why and by whom a session ended. An end that nobody noticed before is
 /// recorded first.
-#[utoipa::path(get, path = "/v1/sessions/{session_id}/end", tag = "Sessions", responses((status = 200, description = "The record of its end"), (status = 404, description = "The session is open, or unknown")))]
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{session_id}/end",
+    tag = "Sessions",
+    responses((status = 200, description = "The record of its end", body = api::SessionEnd)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn get_session_end(
     State(app): State<App>,
     _: ApplicationServer,
@@ -196,7 +220,13 @@ pub async fn get_session_end(
 }
 
 /// Ends a session. One that is over stays as it ended.
-#[utoipa::path(post, path = "/v1/sessions/{session_id}/revoke", tag = "Sessions", responses((status = 200, description = "The session as it ended"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{session_id}/revoke",
+    tag = "Sessions",
+    responses((status = 200, description = "The session as it ended", body = api::Session)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn revoke_session(
     State(app): State<App>,
     _: ApplicationServer,
@@ -209,7 +239,17 @@ pub async fn revoke_session(
 }
 
 /// Signs a user in on a browser that nobody holds: for tests, in development.
-#[utoipa::path(post, path = "/v1/sessions", tag = "Sessions", responses((status = 200, description = "The session"), (status = 400, description = "A production instance"), (status = 404, description = "Unknown user")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sessions",
+    tag = "Sessions",
+    request_body = api::CreateSession,
+    responses((status = 200, description = "The session", body = api::Session)),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "form_param_unknown", "request_invalid_for_environment",
+        "resource_not_found", "user_banned",
+    ]))),
+)]
 pub async fn create_session(
     State(app): State<App>,
     _: ApplicationServer,

@@ -1,10 +1,10 @@
 //! Tickets by which the application's server lets one user in, once.
 
 use axum::{
-    Json,
     extract::{Path, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::{id::SignInTokenId, time::seconds};
 use sojourn_service::tickets::NewTicket;
 
@@ -21,7 +21,16 @@ const DEFAULT_SECONDS: u64 = 2_592_000;
 const MOST_SECONDS: u64 = 315_360_000;
 
 /// A ticket for a user; `url` opens the portal with it.
-#[utoipa::path(post, path = "/v1/sign_in_tokens", tag = "Sign-in tokens", responses((status = 200, description = "The sign-in token with its secret"), (status = 404, description = "Unknown user")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sign_in_tokens",
+    tag = "Sign-in tokens",
+    request_body = api::CreateSignInToken,
+    responses((status = 200, description = "The sign-in token with its secret", body = api::SignInToken)),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "form_param_unknown", "form_param_value_invalid", "resource_not_found",
+    ]))),
+)]
 pub async fn create_sign_in_token(
     State(app): State<App>,
     _: ApplicationServer,
@@ -34,16 +43,22 @@ pub async fn create_sign_in_token(
     let at = app.moment();
     let id = SignInTokenId::generate(at.now, &mut app.random()).into();
     let order = NewTicket { id, user_id, impersonation: None, good_for: seconds(good_for) };
-    Ok(Json(tickets::create(&app, at, order, missing).await?).into_response())
+    tickets::create(&app, at, order, missing).await
 }
 
 /// Takes a ticket back that was not used.
-#[utoipa::path(post, path = "/v1/sign_in_tokens/{sign_in_token_id}/revoke", tag = "Sign-in tokens", responses((status = 200, description = "The revoked sign-in token"), (status = 400, description = "It was used or revoked"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sign_in_tokens/{sign_in_token_id}/revoke",
+    tag = "Sign-in tokens",
+    responses((status = 200, description = "The revoked sign-in token", body = api::SignInToken)),
+    extensions(("x-error-codes" = json!(["resource_not_found", "sign_in_token_cannot_be_revoked_code"]))),
+)]
 pub async fn revoke_sign_in_token(
     State(app): State<App>,
     _: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
     let used = ErrorCode::SignInTokenCannotBeRevoked;
-    Ok(Json(tickets::revoke::<SignInTokenId>(&app, &id, "sign-in token", used).await?).into_response())
+    tickets::revoke::<SignInTokenId>(&app, &id, "sign-in token", used).await
 }

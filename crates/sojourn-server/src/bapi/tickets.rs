@@ -3,7 +3,11 @@
 
 use std::{ops::RangeInclusive, str::FromStr};
 
-use serde_json::{Value, json};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use sojourn_api as api;
 use sojourn_core::{
     id::{TicketId, UserId},
     time::Moment,
@@ -13,11 +17,11 @@ use sojourn_service::{
     keys::random_secret,
     tickets::{self, NewTicket, TicketError},
 };
-use sojourn_store::Ticket;
+use sojourn_store::{Ticket, TicketStatus};
 
 use crate::{
     app::App,
-    wire::{ApiError, ApiResult, ErrorCode, Params},
+    wire::{ApiError, ApiResult, ErrorCode, Params, millis},
 };
 
 /// Makes a ticket, and gives its wire object back with the secret, which is told
@@ -30,7 +34,7 @@ pub async fn create(
     at: Moment,
     order: NewTicket,
     missing: impl Fn() -> ApiError,
-) -> ApiResult<Value> {
+) -> ApiResult<Response> {
     let token = random_secret(&mut app.random());
     let ticket = order.ticket(at, &token);
     let made = app.service().retry_on_conflict(|| async {
@@ -38,10 +42,8 @@ pub async fn create(
         Ok::<_, Failure<TicketError>>(app.commit(changes).await?)
     });
     made.await.map_err(|failure| refused(failure, &missing, ErrorCode::InternalError))?;
-    let mut object = object(&ticket);
-    object["url"] = format!("{}/sign-in?__clerk_ticket={token}", app.own_origin()).into();
-    object["token"] = token.into();
-    Ok(object)
+    let url = format!("{}/sign-in?__clerk_ticket={token}", app.own_origin());
+    Ok(answer(&ticket, Some(token), Some(url)))
 }
 
 /// Takes a ticket back that nobody used.
@@ -49,13 +51,13 @@ pub async fn create(
 /// # Errors
 /// 404 where `id` names no ticket of the kind `what`; `used` when it is not
 /// pending any more.
-pub async fn revoke<Id>(app: &App, id: &str, what: &str, used: ErrorCode) -> ApiResult<Value>
+pub async fn revoke<Id>(app: &App, id: &str, what: &str, used: ErrorCode) -> ApiResult<Response>
 where
     Id: FromStr + Into<TicketId>,
 {
     let revoked = tickets::revoke(app, id.parse::<Id>().ok().map(Into::into)).await;
     let ticket = revoked.map_err(|failure| refused(failure, || ApiError::not_found(what), used))?;
-    Ok(object(&ticket))
+    Ok(answer(&ticket, None, None))
 }
 
 fn refused(failure: Failure<TicketError>, missing: impl Fn() -> ApiError, used: ErrorCode) -> ApiError {
@@ -91,21 +93,24 @@ pub fn seconds_of(params: &Params, name: &str, default: u64, bounds: RangeInclus
         .why(format!("{name} has to be from {least} to {most}.")))
 }
 
-fn object(ticket: &Ticket) -> Value {
-    let kind = match ticket.id {
-        TicketId::SignIn(_) => "sign_in_token",
-        TicketId::Actor(_) => "actor_token",
+fn answer(ticket: &Ticket, token: Option<String>, url: Option<String>) -> Response {
+    let status = match ticket.status {
+        TicketStatus::Pending => api::TicketStatus::Pending,
+        TicketStatus::Accepted => api::TicketStatus::Accepted,
+        TicketStatus::Revoked => api::TicketStatus::Revoked,
     };
-    let mut object = json!({
-        "object": kind,
-        "id": ticket.id,
-        "user_id": ticket.user_id,
-        "status": ticket.status.as_str(),
-        "created_at": ticket.created_at,
-        "updated_at": ticket.updated_at,
-    });
-    if let Some(own) = &ticket.impersonation {
-        object["actor"] = own.actor.clone().into();
+    let (user_id, id) = (ticket.user_id.to_string(), ticket.id.to_string());
+    let (created_at, updated_at) = (millis(ticket.created_at), millis(ticket.updated_at));
+    match &ticket.impersonation {
+        None => {
+            let object = api::Kind::default();
+            Json(api::SignInToken { object, id, user_id, status, token, url, created_at, updated_at })
+                .into_response()
+        }
+        Some(own) => {
+            let (object, actor) = (api::Kind::default(), own.actor.clone());
+            Json(api::ActorToken { object, id, user_id, actor, status, token, url, created_at, updated_at })
+                .into_response()
+        }
     }
-    object
 }

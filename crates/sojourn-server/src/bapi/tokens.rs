@@ -6,6 +6,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use sojourn_api as api;
 use sojourn_core::claims::SESSION_CATEGORY;
 use sojourn_service::sessions::backend;
 
@@ -21,7 +22,17 @@ const LIFETIMES: std::ops::RangeInclusive<u64> = 30..=315_360_000;
 
 /// A fresh token, for the usual time or for `expires_in_seconds`, and never
 /// beyond the session's own end (D9).
-#[utoipa::path(post, path = "/v1/sessions/{session_id}/tokens", tag = "Sessions", responses((status = 200, description = "A token"), (status = 401, description = "The session is over"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{session_id}/tokens",
+    tag = "Sessions",
+    request_body = api::CreateSessionToken,
+    responses((status = 200, description = "A token", body = api::Token)),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "form_param_type_invalid", "form_param_value_invalid",
+        "resource_not_found",
+    ]))),
+)]
 pub async fn create_session_token(
     State(app): State<App>,
     _: ApplicationServer,
@@ -42,7 +53,12 @@ fn lifetime(params: &Params) -> ApiResult<Option<u32>> {
 }
 
 /// There are no templates beside the session token's own.
-#[utoipa::path(post, path = "/v1/sessions/{session_id}/tokens/{template_name}", tag = "Sessions", responses((status = 404, description = "Unknown session or template")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{session_id}/tokens/{template_name}",
+    tag = "Sessions",
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn create_template_token(
     State(app): State<App>,
     _: ApplicationServer,
@@ -57,7 +73,16 @@ pub async fn create_template_token(
 const CLOCK_SKEW_SECONDS: i64 = 5;
 
 /// Whether a token is this session's, and the session is open.
-#[utoipa::path(post, path = "/v1/sessions/{session_id}/verify", tag = "Sessions", responses((status = 200, description = "The session"), (status = 400, description = "The token is not this session's, or it is over"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{session_id}/verify",
+    tag = "Sessions",
+    request_body = api::VerifyToken,
+    responses((status = 200, description = "The session", body = api::Session)),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "invalid_session_token", "resource_not_found",
+    ]))),
+)]
 pub async fn verify_session(
     State(app): State<App>,
     _: ApplicationServer,
@@ -89,7 +114,12 @@ pub async fn verify_session(
 
 /// Tokens are refreshed by handshakes only. SDKs ask when they find a refresh
 /// cookie, which this server never sets.
-#[utoipa::path(post, path = "/v1/sessions/{session_id}/refresh", tag = "Sessions", responses((status = 401, description = "Not offered")))]
+#[utoipa::path(
+    post,
+    path = "/v1/sessions/{session_id}/refresh",
+    tag = "Sessions",
+    extensions(("x-error-codes" = json!(["feature_not_enabled"]))),
+)]
 pub async fn refresh_session(
     State(_): State<App>,
     _: ApplicationServer,

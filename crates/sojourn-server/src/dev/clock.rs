@@ -9,7 +9,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_core::{
     session::Session,
     test_clock::{ClockRefusal, TestClock},
@@ -22,25 +22,40 @@ use crate::{
     app::App,
     app::AttemptError,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult, ErrorCode, Params},
+    wire::{ApiError, ApiResult, ErrorCode, Params, millis},
 };
 
 /// The session clock.
-#[utoipa::path(get, path = "/dev/clock", tag = "Development", responses((status = 200, description = "The clock"), (status = 404, description = "Not a development instance")))]
+#[utoipa::path(
+    get,
+    path = "/dev/clock",
+    tag = "Development",
+    responses((status = 200, description = "The clock", body = api::Clock)),
+)]
 pub async fn get_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     only_development(&app)?;
     Ok(answer(&app, None))
 }
 
 /// Stops the session clock.
-#[utoipa::path(post, path = "/dev/clock/freeze", tag = "Development", responses((status = 200, description = "The clock")))]
+#[utoipa::path(
+    post,
+    path = "/dev/clock/freeze",
+    tag = "Development",
+    responses((status = 200, description = "The clock", body = api::Clock)),
+)]
 pub async fn freeze_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     moved(&app, |clock, wall| Ok(clock.freeze(wall))).await?;
     Ok(answer(&app, None))
 }
 
 /// Lets the session clock go on from where it stands.
-#[utoipa::path(post, path = "/dev/clock/resume", tag = "Development", responses((status = 200, description = "The clock")))]
+#[utoipa::path(
+    post,
+    path = "/dev/clock/resume",
+    tag = "Development",
+    responses((status = 200, description = "The clock", body = api::Clock)),
+)]
 pub async fn resume_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     moved(&app, |clock, wall| Ok(clock.resume(wall))).await?;
     Ok(answer(&app, None))
@@ -49,7 +64,12 @@ pub async fn resume_clock(State(app): State<App>, _: ApplicationServer) -> ApiRe
 /// Back to the clock on the wall. Revives nothing: what is over stays over, and
 /// open sessions keep the time they have left, because their times are moved
 /// along. Unfinished sign-ins, codes and tickets are void.
-#[utoipa::path(post, path = "/dev/clock/reset", tag = "Development", responses((status = 200, description = "The clock, and what was due before it was reset")))]
+#[utoipa::path(
+    post,
+    path = "/dev/clock/reset",
+    tag = "Development",
+    responses((status = 200, description = "The clock", body = api::Clock)),
+)]
 pub async fn reset_clock(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     only_development(&app)?;
     // What is due by the clock as it is now is recorded with the time it was due at.
@@ -59,7 +79,16 @@ pub async fn reset_clock(State(app): State<App>, _: ApplicationServer) -> ApiRes
 }
 
 /// Lets `seconds` pass, and answers when everything that makes due has happened.
-#[utoipa::path(post, path = "/dev/clock/advance", tag = "Development", responses((status = 200, description = "The clock, and what happened"), (status = 422, description = "Not a number of seconds, or too many")))]
+#[utoipa::path(
+    post,
+    path = "/dev/clock/advance",
+    tag = "Development",
+    request_body = api::AdvanceClock,
+    responses((status = 200, description = "The clock, and what happened", body = api::Clock)),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "form_param_type_invalid", "form_param_value_invalid",
+    ]))),
+)]
 pub async fn advance_clock(
     State(app): State<App>,
     _: ApplicationServer,
@@ -75,7 +104,16 @@ pub async fn advance_clock(
 
 /// Moves the session clock forward to `now`, in milliseconds, and answers when
 /// everything that makes due has happened.
-#[utoipa::path(post, path = "/dev/clock/set", tag = "Development", responses((status = 200, description = "The clock, and what happened"), (status = 422, description = "Not a time, backwards, or too far")))]
+#[utoipa::path(
+    post,
+    path = "/dev/clock/set",
+    tag = "Development",
+    request_body = api::SetClock,
+    responses((status = 200, description = "The clock, and what happened", body = api::Clock)),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "form_param_type_invalid", "form_param_value_invalid",
+    ]))),
+)]
 pub async fn set_clock(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
     let to = params.number("now")?.ok_or_else(|| missing("now", "the time in milliseconds since 1970"))?;
     let to = Timestamp::from_millis(i64::try_from(to).unwrap_or(i64::MAX));
@@ -101,21 +139,19 @@ async fn sweep_now(app: &App) -> ApiResult<Vec<Session>> {
 
 fn answer(app: &App, closed: Option<&[Session]>) -> Response {
     let (clock, at) = (app.test_clock(), app.moment());
-    let mut answer = json!({
-        "object": "clock",
-        "now": at.now,
-        "frozen": clock.frozen_at.is_some(),
-        "offset_ms": at.now.as_millis() - at.wall.as_millis(),
-    });
-    if let Some(closed) = closed {
-        let effect = |session: &Session| {
-            let closing = session.closed?;
-            let kind = format!("session.{}", closing.status.as_str());
-            Some(json!({"type": kind, "session_id": session.id, "at": closing.at}))
-        };
-        answer["effects"] = closed.iter().filter_map(effect).collect::<Vec<Value>>().into();
-    }
-    Json(answer).into_response()
+    let effect = |session: &Session| {
+        let closing = session.closed?;
+        let kind = format!("session.{}", closing.status.as_str());
+        Some(api::ClockEffect { kind, session_id: session.id.to_string(), at: millis(closing.at) })
+    };
+    Json(api::Clock {
+        object: api::Kind::default(),
+        now: millis(at.now),
+        frozen: clock.frozen_at.is_some(),
+        offset_ms: at.now.as_millis() - at.wall.as_millis(),
+        effects: closed.map(|closed| closed.iter().filter_map(effect).collect()),
+    })
+    .into_response()
 }
 
 fn missing(name: &str, what: &str) -> ApiError {

@@ -5,7 +5,8 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use sojourn_api as api;
 use sojourn_core::{id::UserId, session::Session, user::User};
 use sojourn_service::{Failure, Shown, tokens::issue_token};
 
@@ -35,30 +36,27 @@ impl<'a> View<'a> {
     }
 
     /// A session with its user, and a fresh token while it is open.
-    pub fn session(&self, session: &Session) -> Value {
+    pub fn session(&self, session: &Session) -> api::BrowserSession {
         let request = &self.shown.caller.request;
         let user = self.user(session.user_id);
         let token = issue_token(self.app, request, session, user).ok();
         wire::session::frontend_session(request.now(), &request.policy, session, user, token.as_deref())
     }
 
-    /// The client object, or null.
-    pub fn client(&self) -> Value {
-        let Some(browser) = &self.shown.browser else { return Value::Null };
+    /// The client object, where there is a client.
+    pub fn client(&self) -> Option<api::BrowserClient> {
+        let browser = self.shown.browser.as_ref()?;
         let request = &self.shown.caller.request;
         let now = request.now();
         let sessions = browser.sessions.iter().map(|session| self.session(session)).collect();
-        let sign_in = self.shown.sign_in.as_ref().map_or(Value::Null, |sign_in| {
+        let sign_in = self.shown.sign_in.as_ref().map(|sign_in| {
             wire::sign_in::sign_in(now, sign_in, sign_in.user_id.and_then(|id| self.user(id)))
         });
         let verify_email = request.settings.instance.verifies_at_sign_up();
-        let sign_up = self
-            .shown
-            .sign_up
-            .as_ref()
-            .map_or(Value::Null, |sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
+        let sign_up =
+            self.shown.sign_up.as_ref().map(|sign_up| wire::sign_up::sign_up(now, sign_up, verify_email));
         let expires_at = self.shown.caller.cookie_expires_at();
-        wire::client::frontend_client(expires_at, browser, sessions, sign_in, sign_up)
+        Some(wire::client::frontend_client(expires_at, browser, sessions, sign_in, sign_up))
     }
 
     /// `Set-Cookie` values for this browser.
@@ -67,17 +65,17 @@ impl<'a> View<'a> {
     }
 
     /// The answer to a change: `{"response": …, "client": …}`.
-    pub fn changed(&self, response: &Value) -> Response {
-        self.answer(&json!({"response": response, "client": self.client()}))
+    pub fn changed(&self, response: &impl Serialize) -> Response {
+        self.answer(&api::WithClient { response, client: self.client() })
     }
 
     /// The answer to a question: `{"response": …, "client": null}`.
-    pub fn read(&self, response: &Value) -> Response {
-        self.answer(&json!({"response": response, "client": null}))
+    pub fn read(&self, response: &impl Serialize) -> Response {
+        self.answer(&api::WithClient { response, client: None })
     }
 
     /// An answer without envelope.
-    pub fn answer(&self, body: &Value) -> Response {
+    pub fn answer(&self, body: &impl Serialize) -> Response {
         let mut response = Json(body).into_response();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         for cookie in self.cookies() {

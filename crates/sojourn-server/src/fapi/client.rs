@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::Value;
+use sojourn_api as api;
 use sojourn_service::sessions;
 
 use super::answer::{View, refused};
@@ -21,7 +21,17 @@ use crate::{
 /// of requests. Counts as activity of the session it hands out as active (S3),
 /// because a page load sends nothing else.
 /// Compat: clerk/javascript packages/clerk-js/src/core/clerk.ts handleUnauthenticated
-#[utoipa::path(get, path = "/v1/client", tag = "Client", responses((status = 200, description = "The client, or null")))]
+#[utoipa::path(
+    get,
+    path = "/v1/client",
+    tag = "Client",
+    operation_id = "frontend_get_client",
+    responses((
+        status = 200,
+        description = "The client, or null",
+        body = api::WithClient<Option<api::BrowserClient>>,
+    )),
+)]
 pub async fn get_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
     let shown = sessions::load_page(&app, &parts.request).await?;
     let view = View::new(&app, &parts, &shown);
@@ -29,13 +39,25 @@ pub async fn get_client(State(app): State<App>, parts: BrowserCredentials) -> Ap
 }
 
 /// Makes a client for a browser that has none; else as the read.
-#[utoipa::path(post, path = "/v1/client", tag = "Client", responses((status = 200, description = "The client")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client",
+    tag = "Client",
+    responses((status = 200, description = "The client", body = api::WithClient<api::BrowserClient>)),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn create_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
     make_client(app, parts).await
 }
 
 /// As the POST.
-#[utoipa::path(put, path = "/v1/client", tag = "Client", responses((status = 200, description = "The client")))]
+#[utoipa::path(
+    put,
+    path = "/v1/client",
+    tag = "Client",
+    responses((status = 200, description = "The client", body = api::WithClient<api::BrowserClient>)),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn put_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
     make_client(app, parts).await
 }
@@ -48,15 +70,35 @@ async fn make_client(app: App, parts: BrowserCredentials) -> ApiResult<Response>
 }
 
 /// Ends all sessions and forgets the browser.
-#[utoipa::path(delete, path = "/v1/client", tag = "Client", responses((status = 200, description = "Nothing is left")))]
+#[utoipa::path(
+    delete,
+    path = "/v1/client",
+    tag = "Client",
+    responses((
+        status = 200,
+        description = "Nothing is left",
+        body = api::WithClient<Option<api::BrowserClient>>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn delete_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
     let deleted = sessions::delete_client(&app, &parts.request).await;
     let shown = deleted.map_err(|failure| refused(&app, &parts, failure))?;
-    Ok(View::new(&app, &parts, &shown).changed(&Value::Null))
+    Ok(View::new(&app, &parts, &shown).changed(&None::<api::BrowserClient>))
 }
 
 /// Signs out of all accounts. The client stays, with its id (S9: `signOut()`).
-#[utoipa::path(delete, path = "/v1/client/sessions", tag = "Client", responses((status = 200, description = "The client without sessions")))]
+#[utoipa::path(
+    delete,
+    path = "/v1/client/sessions",
+    tag = "Client",
+    responses((
+        status = 200,
+        description = "The client without sessions",
+        body = api::WithClient<Option<api::BrowserClient>>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn delete_client_sessions(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -70,7 +112,14 @@ pub async fn delete_client_sessions(
 /// Renews the client cookie by a navigation, and sends the browser on (S7).
 /// Missing from the public document; Compat: clerk/javascript
 /// packages/clerk-js/src/core/resources/Client.ts buildTouchUrl
-#[utoipa::path(get, path = "/v1/client/touch", tag = "Client", responses((status = 307, description = "On to redirect_url"), (status = 422, description = "redirect_url is not allowed")))]
+#[utoipa::path(
+    get,
+    path = "/v1/client/touch",
+    tag = "Client",
+    params(api::RedirectQuery),
+    responses((status = 307, description = "On to `redirect_url`")),
+    extensions(("x-error-codes" = json!(["form_param_missing", "redirect_url_invalid"]))),
+)]
 pub async fn touch_client(
     State(app): State<App>,
     headers: HeaderMap,

@@ -1,7 +1,7 @@
 //! What a browser has to know before anything else.
 
 use axum::{Json, extract::State, response::IntoResponse};
-use serde_json::Value;
+use sojourn_api as api;
 
 use sojourn_service::RequestContext;
 
@@ -12,7 +12,12 @@ use crate::{
 };
 
 /// The environment document. Public; makes no client.
-#[utoipa::path(get, path = "/v1/environment", tag = "Environment", responses((status = 200, description = "The environment")))]
+#[utoipa::path(
+    get,
+    path = "/v1/environment",
+    tag = "Environment",
+    responses((status = 200, description = "The environment", body = api::Environment)),
+)]
 pub async fn get_environment(
     State(app): State<App>,
     request: RequestContext,
@@ -22,7 +27,12 @@ pub async fn get_environment(
 
 /// The same: browsers of development keys ask this way.
 /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Environment.ts
-#[utoipa::path(patch, path = "/v1/environment", tag = "Environment", responses((status = 200, description = "The environment")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/environment",
+    tag = "Environment",
+    responses((status = 200, description = "The environment", body = api::Environment)),
+)]
 pub async fn update_environment(
     State(app): State<App>,
     request: RequestContext,
@@ -30,7 +40,7 @@ pub async fn update_environment(
     Ok(document(&app, &request))
 }
 
-fn document(app: &App, request: &RequestContext) -> Json<Value> {
+fn document(app: &App, request: &RequestContext) -> Json<sojourn_api::Environment> {
     let portal = app.own_origin();
     Json(environment::environment(environment::Environment {
         instance_id: &app.instance_id().to_string(),

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sojourn_api as api;
 use sojourn_core::{
     cookie::{Cookie, HANDSHAKE_NONCE},
     handshake::NONCE_LIFETIME,
@@ -27,7 +28,16 @@ use crate::{
 /// stands for *who*; the token is minted when it is redeemed. Counts as
 /// activity (S3), and always in the nonce form (COK-08).
 /// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
-#[utoipa::path(get, path = "/v1/client/handshake", tag = "Handshake", responses((status = 307, description = "Back to redirect_url"), (status = 422, description = "redirect_url is not allowed, or cannot carry the answer")))]
+#[utoipa::path(
+    get,
+    path = "/v1/client/handshake",
+    tag = "Handshake",
+    params(api::RedirectQuery),
+    responses((status = 307, description = "Back to `redirect_url`")),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "handshake_cookies_not_shared", "redirect_url_invalid",
+    ]))),
+)]
 pub async fn perform_handshake(
     State(app): State<App>,
     headers: HeaderMap,

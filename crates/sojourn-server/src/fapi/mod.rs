@@ -58,6 +58,11 @@ pub fn router() -> OpenApiRouter<App> {
 /// Where pictures are sent to, which are larger than anything else.
 pub const IMAGES: &str = "/v1/me/profile_image";
 
+/// Whether a path is answered to everybody, whoever asks.
+pub fn is_public(path: &str) -> bool {
+    matches!(path, "/v1/environment" | "/v1/health" | IMAGES) || path.starts_with("/.well-known/")
+}
+
 /// Whether a path below `/v1` is the Frontend API's, known or not.
 pub fn owns(path: &str) -> bool {
     const SECTIONS: [&str; 8] = [

@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::{activity::ActivitySource, session::Ending};
 use sojourn_service::{
     Failure,
@@ -18,7 +19,14 @@ use crate::{
 };
 
 /// One session of this browser. Reading is no activity.
-#[utoipa::path(get, path = "/v1/client/sessions/{session_id}", tag = "Sessions", responses((status = 200, description = "The session"), (status = 401, description = "It is over or not this browser's")))]
+#[utoipa::path(
+    get,
+    path = "/v1/client/sessions/{session_id}",
+    tag = "Sessions",
+    operation_id = "frontend_get_session",
+    responses((status = 200, description = "The session", body = api::WithClient<api::BrowserSession>)),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn get_session(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -33,7 +41,18 @@ pub async fn get_session(
 /// Counts as activity and makes the session the active one (S3, S8). What the
 /// browser means by it (`focus`, `select_session`) makes no difference: the
 /// tab in front is the one whose session counts.
-#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/touch", tag = "Sessions", responses((status = 200, description = "The session and the client"), (status = 401, description = "It is over or not this browser's")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sessions/{session_id}/touch",
+    tag = "Sessions",
+    request_body(content = api::TouchSession, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The session and the client",
+        body = api::WithClient<api::BrowserSession>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid", "form_param_unknown"]))),
+)]
 pub async fn touch_session(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -46,7 +65,17 @@ pub async fn touch_session(
 }
 
 /// Signs out of one session, which stays known as ended.
-#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/end", tag = "Sessions", responses((status = 200, description = "The ended session and the client")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sessions/{session_id}/end",
+    tag = "Sessions",
+    responses((
+        status = 200,
+        description = "The ended session and the client",
+        body = api::WithClient<api::BrowserSession>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn end_session(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -57,7 +86,17 @@ pub async fn end_session(
 }
 
 /// Signs out of one session, which leaves the client (S9: `signOut({sessionId})`).
-#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/remove", tag = "Sessions", responses((status = 200, description = "The removed session and the client")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sessions/{session_id}/remove",
+    tag = "Sessions",
+    responses((
+        status = 200,
+        description = "The removed session and the client",
+        body = api::WithClient<api::BrowserSession>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn remove_session(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -80,7 +119,15 @@ fn changed(
 /// A fresh session token, bare. Counts as activity (S3). A session that is
 /// over is 401 with the client as it is: browsers retry a 404 for ever.
 /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Session.ts
-#[utoipa::path(post, path = "/v1/client/sessions/{session_id}/tokens", tag = "Sessions", responses((status = 200, description = "A token"), (status = 401, description = "The session is over or not this browser's")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sessions/{session_id}/tokens",
+    tag = "Sessions",
+    operation_id = "frontend_create_session_token",
+    request_body(content = api::RefreshToken, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "A token", body = api::Token)),
+    extensions(("x-error-codes" = json!(["authentication_invalid", "form_param_unknown"]))),
+)]
 pub async fn create_session_token(
     State(app): State<App>,
     parts: BrowserCredentials,

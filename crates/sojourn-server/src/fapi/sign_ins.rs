@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::sign_in::Strategy;
 use sojourn_service::sign_in::{self, SignInOutcome, SignInResult};
 
@@ -17,7 +18,26 @@ use crate::{
 
 /// Begins to sign in: with nothing, with an identifier, with an identifier and
 /// a password at once, or with a ticket.
-#[utoipa::path(post, path = "/v1/client/sign_ins", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sign_ins",
+    tag = "Sign-ins",
+    request_body(content = api::CreateSignIn, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignIn>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "actor_token_already_used_code", "actor_token_revoked_code", "actor_token_subject_not_found",
+        "authentication_invalid", "client_session_limit_exceeded", "form_code_incorrect",
+        "form_identifier_not_found", "form_param_format_invalid", "form_param_missing",
+        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
+        "form_password_or_identifier_incorrect", "identifier_already_signed_in", "session_exists",
+        "sign_in_step_invalid", "sign_in_token_already_used_code", "sign_in_token_invalid",
+        "strategy_for_user_invalid", "ticket_expired_code", "user_banned", "user_locked",
+    ]))),
+)]
 pub async fn create_sign_in(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -51,7 +71,13 @@ pub async fn create_sign_in(
 }
 
 /// The attempt, as long as it is this browser's.
-#[utoipa::path(get, path = "/v1/client/sign_ins/{sign_in_id}", tag = "Sign-ins", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
+#[utoipa::path(
+    get,
+    path = "/v1/client/sign_ins/{sign_in_id}",
+    tag = "Sign-ins",
+    responses((status = 200, description = "The attempt", body = api::WithClient<api::SignIn>)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn get_sign_in(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -64,7 +90,21 @@ pub async fn get_sign_in(
 }
 
 /// Sends a code to one of the account's addresses.
-#[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/prepare_first_factor", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "No code can be sent")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sign_ins/{sign_in_id}/prepare_first_factor",
+    tag = "Sign-ins",
+    request_body(content = api::PrepareFirstFactor, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignIn>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "form_param_missing", "form_param_value_invalid", "resource_not_found",
+        "sign_in_step_invalid", "user_locked",
+    ]))),
+)]
 pub async fn prepare_first_factor(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -84,7 +124,27 @@ pub async fn prepare_first_factor(
 }
 
 /// Proves the first factor by password or code.
-#[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/attempt_first_factor", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 403, description = "The account is locked or banned"), (status = 422, description = "Not proved")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sign_ins/{sign_in_id}/attempt_first_factor",
+    tag = "Sign-ins",
+    request_body(content = api::AttemptFirstFactor, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignIn>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "actor_token_already_used_code", "actor_token_revoked_code", "actor_token_subject_not_found",
+        "authentication_invalid", "client_session_limit_exceeded", "form_code_incorrect",
+        "form_identifier_not_found", "form_param_format_invalid", "form_param_missing",
+        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
+        "form_password_or_identifier_incorrect", "identifier_already_signed_in", "resource_not_found",
+        "session_exists", "sign_in_step_invalid", "sign_in_token_already_used_code",
+        "sign_in_token_invalid", "strategy_for_user_invalid", "ticket_expired_code", "user_banned",
+        "user_locked", "verification_expired", "verification_failed", "verification_missing",
+    ]))),
+)]
 pub async fn attempt_first_factor(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -109,7 +169,23 @@ pub async fn attempt_first_factor(
 
 /// Sets the new password and signs in. The account's other sessions end,
 /// unless `sign_out_of_other_sessions=false` (SES-16).
-#[utoipa::path(post, path = "/v1/client/sign_ins/{sign_in_id}/reset_password", tag = "Sign-ins", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "The password cannot be used")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sign_ins/{sign_in_id}/reset_password",
+    tag = "Sign-ins",
+    request_body(content = api::ResetPassword, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignIn>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "client_session_limit_exceeded", "form_param_missing",
+        "form_password_incorrect", "form_password_length_too_long", "form_password_length_too_short",
+        "form_password_validation_failed", "identifier_already_signed_in", "resource_not_found",
+        "session_exists", "sign_in_step_invalid", "user_banned", "user_locked",
+    ]))),
+)]
 pub async fn reset_password(
     State(app): State<App>,
     parts: BrowserCredentials,

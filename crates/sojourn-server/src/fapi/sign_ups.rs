@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::sign_in::Strategy;
 use sojourn_service::sign_up::{self, Given, SignUpOutcome, SignUpResult};
 
@@ -16,7 +17,26 @@ use crate::{
 };
 
 /// Begins to sign up; complete at once when nothing has to be proved.
-#[utoipa::path(post, path = "/v1/client/sign_ups", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 400, description = "Somebody is signed in already"), (status = 422, description = "A parameter is not accepted")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sign_ups",
+    tag = "Sign-ups",
+    request_body(content = api::SignUpFields, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignUp>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "actor_token_not_in_sign_in_code", "authentication_invalid", "client_session_limit_exceeded",
+        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_format_invalid",
+        "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
+        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
+        "form_password_length_too_long", "form_password_length_too_short",
+        "form_password_validation_failed", "identifier_already_signed_in", "session_exists",
+        "sign_in_token_already_used_code", "sign_in_token_invalid", "ticket_expired_code", "user_banned",
+    ]))),
+)]
 pub async fn create_sign_up(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -32,7 +52,13 @@ pub async fn create_sign_up(
 }
 
 /// The attempt, as long as it is this browser's.
-#[utoipa::path(get, path = "/v1/client/sign_ups/{sign_up_id}", tag = "Sign-ups", responses((status = 200, description = "The attempt"), (status = 404, description = "Not this browser's")))]
+#[utoipa::path(
+    get,
+    path = "/v1/client/sign_ups/{sign_up_id}",
+    tag = "Sign-ups",
+    responses((status = 200, description = "The attempt", body = api::WithClient<api::SignUp>)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn get_sign_up(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -44,7 +70,25 @@ pub async fn get_sign_up(
 }
 
 /// Adds to an attempt; complete when nothing is missing any more.
-#[utoipa::path(patch, path = "/v1/client/sign_ups/{sign_up_id}", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "A parameter is not accepted")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/client/sign_ups/{sign_up_id}",
+    tag = "Sign-ups",
+    request_body(content = api::SignUpFields, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignUp>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "client_session_limit_exceeded", "form_identifier_exists",
+        "form_param_exceeds_allowed_size", "form_param_format_invalid", "form_param_max_length_exceeded",
+        "form_param_missing", "form_param_type_invalid", "form_param_unknown", "form_param_value_invalid",
+        "form_password_incorrect", "form_password_length_too_long", "form_password_length_too_short",
+        "form_password_validation_failed", "identifier_already_signed_in", "resource_not_found",
+        "session_exists",
+    ]))),
+)]
 pub async fn update_sign_up(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -58,7 +102,20 @@ pub async fn update_sign_up(
 }
 
 /// Sends a code to the address.
-#[utoipa::path(post, path = "/v1/client/sign_ups/{sign_up_id}/prepare_verification", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "No code can be sent")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sign_ups/{sign_up_id}/prepare_verification",
+    tag = "Sign-ups",
+    request_body(content = api::PrepareVerification, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignUp>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "form_param_missing", "form_param_value_invalid", "resource_not_found",
+    ]))),
+)]
 pub async fn prepare_verification(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -71,7 +128,26 @@ pub async fn prepare_verification(
 }
 
 /// Takes an answer to the code; complete when nothing else is missing.
-#[utoipa::path(post, path = "/v1/client/sign_ups/{sign_up_id}/attempt_verification", tag = "Sign-ups", responses((status = 200, description = "The attempt and the client"), (status = 422, description = "Not proved")))]
+#[utoipa::path(
+    post,
+    path = "/v1/client/sign_ups/{sign_up_id}/attempt_verification",
+    tag = "Sign-ups",
+    request_body(content = api::AttemptVerification, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The attempt and the client",
+        body = api::WithClient<api::SignUp>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "client_session_limit_exceeded", "form_code_incorrect",
+        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_format_invalid",
+        "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
+        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
+        "form_password_length_too_long", "form_password_length_too_short",
+        "form_password_validation_failed", "identifier_already_signed_in", "resource_not_found",
+        "session_exists", "verification_expired", "verification_failed", "verification_missing",
+    ]))),
+)]
 pub async fn attempt_verification(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -89,7 +165,7 @@ fn changed(app: &App, parts: &BrowserCredentials, result: SignUpResult) -> ApiRe
     Ok(View::new(app, parts, &outcome.shown).changed(&object(&outcome)))
 }
 
-fn object(outcome: &SignUpOutcome) -> serde_json::Value {
+fn object(outcome: &SignUpOutcome) -> api::SignUp {
     let request = &outcome.shown.caller.request;
     let verify_email = request.settings.instance.verifies_at_sign_up();
     wire::sign_up::sign_up(request.now(), &outcome.sign_up, verify_email)

@@ -6,36 +6,52 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use sojourn_api as api;
 
-use crate::app::App;
+use crate::{app::App, wire::key_set};
 
 /// The public keys. Anybody may read them, and keep them for five minutes.
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "Well-known", responses((status = 200, description = "A JSON Web Key Set")))]
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    tag = "Well-known",
+    operation_id = "frontend_get_jwks",
+    responses((status = 200, description = "A JSON Web Key Set", body = api::JsonWebKeySet)),
+)]
 pub async fn get_jwks(State(app): State<App>) -> Response {
-    public(&json!({"keys": [app.signer().jwk()]}))
+    public(&key_set(app.signer()))
 }
 
 /// Where the keys are, for libraries that begin with the issuer.
-#[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "Well-known", responses((status = 200, description = "Metadata of the issuer")))]
+#[utoipa::path(
+    get,
+    path = "/.well-known/openid-configuration",
+    tag = "Well-known",
+    responses((status = 200, description = "Metadata of the issuer", body = api::OpenIdConfiguration)),
+)]
 pub async fn get_openid_configuration(State(app): State<App>) -> Response {
-    public(&json!({
-        "issuer": app.issuer(),
-        "jwks_uri": format!("{}/.well-known/jwks.json", app.own_origin()),
-        "id_token_signing_alg_values_supported": ["RS256"],
-        "subject_types_supported": ["public"],
-        "response_types_supported": [],
-    }))
+    public(&api::OpenIdConfiguration {
+        issuer: app.issuer().to_owned(),
+        jwks_uri: format!("{}/.well-known/jwks.json", app.own_origin()),
+        id_token_signing_alg_values_supported: vec!["RS256".to_owned()],
+        subject_types_supported: vec!["public".to_owned()],
+        response_types_supported: Vec::new(),
+    })
 }
 
-fn public(body: &serde_json::Value) -> Response {
+fn public(body: &impl serde::Serialize) -> Response {
     let headers =
         [(header::CACHE_CONTROL, "public, max-age=300"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     (headers, Json(body)).into_response()
 }
 
 /// Whether the server answers.
-#[utoipa::path(get, path = "/v1/health", tag = "Health", responses((status = 200, description = "It does")))]
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    tag = "Health",
+    responses((status = 200, description = "It answers", body = api::Health)),
+)]
 pub async fn get_health() -> impl IntoResponse {
-    Json(json!({"object": "health", "status": "ok"}))
+    Json(api::Health { object: api::Kind::default(), status: "ok".to_owned() })
 }

@@ -1,51 +1,50 @@
-//! A browser on the wire.
+//! Conversions of a client.
 
-use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_core::{client::ClientWithSessions, cookie::Cookie, time::Timestamp};
 
-/// The client object that browsers get; `sessions` are its signed-in sessions
-/// as [`super::session::frontend_session`] shows them, the first one being the
-/// one that is chosen when none is named.
-#[expect(clippy::needless_pass_by_value, reason = "json! hides that the values move into the document")]
+use super::millis;
+
+/// The client as its browser sees it. `sessions` are its signed-in sessions;
+/// the first one is chosen when none is named.
 pub fn frontend_client(
     cookie_expires_at: Timestamp,
     browser: &ClientWithSessions,
-    sessions: Vec<Value>,
-    sign_in: Value,
-    sign_up: Value,
-) -> Value {
+    sessions: Vec<api::BrowserSession>,
+    sign_in: Option<api::SignIn>,
+    sign_up: Option<api::SignUp>,
+) -> api::BrowserClient {
     let client = &browser.client;
-    json!({
-        "object": "client",
-        "id": client.id,
-        "sessions": sessions,
-        "sign_in": sign_in,
-        "sign_up": sign_up,
-        "last_active_session_id": browser.active_session().map(|session| session.id),
-        "last_authentication_strategy": client.last_authentication_strategy,
-        "cookie_expires_at": cookie_expires_at,
-        "captcha_bypass": false,
-        "created_at": client.created_at,
-        "updated_at": client.updated_at,
-    })
+    api::BrowserClient {
+        object: api::Kind::default(),
+        id: client.id.to_string(),
+        sessions,
+        sign_in,
+        sign_up,
+        last_active_session_id: browser.active_session().map(|session| session.id.to_string()),
+        last_authentication_strategy: client.last_authentication_strategy.clone(),
+        cookie_expires_at: millis(cookie_expires_at),
+        captcha_bypass: false,
+        created_at: millis(client.created_at),
+        updated_at: millis(client.updated_at),
+    }
 }
 
-/// The client object that application servers get.
-#[expect(clippy::needless_pass_by_value, reason = "json! hides that the values move into the document")]
-pub fn backend_client(browser: &ClientWithSessions, sessions: Vec<Value>) -> Value {
+/// The client as application servers see it.
+pub fn backend_client(browser: &ClientWithSessions, sessions: Vec<api::Session>) -> api::Client {
     let client = &browser.client;
-    json!({
-        "object": "client",
-        "id": client.id,
-        "session_ids": browser.sessions.iter().map(|session| session.id).collect::<Vec<_>>(),
-        "sessions": sessions,
-        "sign_in_id": client.sign_in_id,
-        "sign_up_id": client.sign_up_id,
-        "last_active_session_id": browser.active_session().map(|session| session.id),
-        "last_authentication_strategy": client.last_authentication_strategy,
-        "created_at": client.created_at,
-        "updated_at": client.updated_at,
-    })
+    api::Client {
+        object: api::Kind::default(),
+        id: client.id.to_string(),
+        session_ids: browser.sessions.iter().map(|session| session.id.to_string()).collect(),
+        sessions,
+        sign_in_id: client.sign_in_id.map(|id| id.to_string()),
+        sign_up_id: client.sign_up_id.map(|id| id.to_string()),
+        last_active_session_id: browser.active_session().map(|session| session.id.to_string()),
+        last_authentication_strategy: client.last_authentication_strategy.clone(),
+        created_at: millis(client.created_at),
+        updated_at: millis(client.updated_at),
+    }
 }
 
 /// `Set-Cookie` values.

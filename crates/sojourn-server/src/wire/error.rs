@@ -6,7 +6,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use sojourn_api as api;
 use sojourn_store::{CommitError, StoreError};
 
 /// What handlers return.
@@ -35,6 +36,11 @@ macro_rules! codes {
                 match self { $(Self::$variant => $message,)* }
             }
 
+            /// A line about it, for the documentation.
+            pub fn description(self) -> String {
+                format!("`{}`: {}", self.as_str(), self.message())
+            }
+
             /// All of them, for the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
         }
@@ -55,6 +61,7 @@ codes! {
     AuthorizationInvalid "authorization_invalid" FORBIDDEN "You are not authorized to do this";
     // What they ask for
     ResourceNotFound "resource_not_found" NOT_FOUND "Not found";
+    NotOffered "not_offered" NOT_FOUND "This server does not offer that";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "Method not allowed";
     ResourceGone "resource_gone" GONE "Not offered any more";
     RequestMalformed "request_malformed" BAD_REQUEST "The request cannot be read";
@@ -137,7 +144,7 @@ struct Parts {
     long_message: Option<String>,
     meta: Map<String, Value>,
     /// What stands beside the errors, for the browser as a whole.
-    beside: Map<String, Value>,
+    context: Option<api::ErrorContext>,
     cookies: Vec<HeaderValue>,
     retry_after_seconds: Option<u64>,
     /// Told to the log, never to the caller (LOG-03).
@@ -152,7 +159,7 @@ impl ApiError {
             message: None,
             long_message: None,
             meta: Map::new(),
-            beside: Map::new(),
+            context: None,
             cookies: Vec::new(),
             retry_after_seconds: None,
             cause: None,
@@ -202,8 +209,8 @@ impl ApiError {
     /// The client as it is now, so that the browser needs no second request.
     /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Base.ts
     #[must_use]
-    pub fn with_client(mut self, client: Value, cookies: Vec<HeaderValue>) -> Self {
-        self.0.beside.insert("client".to_owned(), client);
+    pub fn with_client(mut self, client: Option<api::BrowserClient>, cookies: Vec<HeaderValue>) -> Self {
+        self.context().client = client;
         self.0.cookies = cookies;
         self
     }
@@ -212,9 +219,13 @@ impl ApiError {
     /// nothing but `client` from there, so it disturbs none.
     /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Base.ts _updateClient
     #[must_use]
-    pub fn with_session_end(mut self, notice: Value) -> Self {
-        self.0.beside.insert("session_end".to_owned(), notice);
+    pub fn with_session_end(mut self, notice: api::SessionEndNotice) -> Self {
+        self.context().session_end = Some(notice);
         self
+    }
+
+    fn context(&mut self) -> &mut api::ErrorContext {
+        self.0.context.get_or_insert(api::ErrorContext { client: None, session_end: None })
     }
 
     /// When to try again.
@@ -235,27 +246,21 @@ impl ApiError {
         (message.to_owned(), self.0.long_message.as_deref().unwrap_or(message).to_owned())
     }
 
-    fn body(&self, trace_id: &str) -> Value {
-        let message = self.0.message.as_deref().unwrap_or(self.0.code.message());
-        let mut body = json!({
-            "errors": [{
-                "code": self.0.code.as_str(),
-                "message": message,
-                "long_message": self.0.long_message.as_deref().unwrap_or(message),
-                "meta": self.0.meta,
-            }],
-            "clerk_trace_id": trace_id,
-        });
-        if !self.0.beside.is_empty() {
-            body["meta"] = self.0.beside.clone().into();
-        }
-        body
+    fn body(&self, trace_id: String) -> api::ErrorAnswer {
+        let (message, long_message) = self.texts();
+        let item = api::ErrorItem {
+            code: self.0.code.as_str().to_owned(),
+            message,
+            long_message,
+            meta: self.0.meta.clone(),
+        };
+        api::ErrorAnswer { errors: vec![item], clerk_trace_id: trace_id, meta: self.0.context.clone() }
     }
 }
 
 impl ApiError {
     /// The body to answer with, told to the log under the same trace id.
-    pub(crate) fn told(&self) -> Value {
+    pub(crate) fn told(&self) -> api::ErrorAnswer {
         let mut bytes = [0; 16];
         // Without randomness there is no trace id; the error is still told.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
@@ -267,7 +272,7 @@ impl ApiError {
         } else {
             tracing::debug!(trace_id, code, "request refused");
         }
-        self.body(&trace_id)
+        self.body(trace_id)
     }
 }
 

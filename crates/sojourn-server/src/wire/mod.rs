@@ -1,10 +1,11 @@
-//! JSON shapes and the error vocabulary that the Frontend and the Backend API
-//! share. Times are milliseconds here; only token claims are in seconds.
+//! Conversions from the core's types to those of `sojourn-api`, and the error
+//! vocabulary that the Frontend and the Backend API share.
 
 mod avatar;
 pub mod client;
 pub mod environment;
 pub mod error;
+mod keys;
 pub mod params;
 pub mod session;
 pub mod session_end;
@@ -14,5 +15,14 @@ mod unread;
 pub mod user;
 
 pub use error::{ApiError, ApiResult, ErrorCode};
+pub use keys::key_set;
 pub use params::Params;
 pub use unread::unread;
+
+use sojourn_api::UnixMillis;
+use sojourn_core::time::Timestamp;
+
+/// A point in time as the API writes it; only token claims are in seconds.
+pub const fn millis(time: Timestamp) -> UnixMillis {
+    UnixMillis(time.as_millis())
+}

@@ -1,16 +1,19 @@
-//! A session on the wire.
+//! Conversions of a session.
 
-use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_core::{
     policy::Policy,
-    session::{Device, Session},
+    session::{ClosedStatus, Device, Session, Verdict, decide},
     time::Timestamp,
     user::User,
 };
 
-use super::user::{Audience, public_user_data, user as user_object};
+use super::{
+    millis,
+    user::{Audience, public_user_data, user as user_object},
+};
 
-/// The session object that browsers get. `token` is its fresh session token:
+/// The session as its user's browsers see it. `token` is its fresh session token:
 /// every signed-in session needs one, because a missing one deletes the
 /// `__session` cookie. Compat: clerk/javascript packages/clerk-js/src/core/clerk.ts updateClient
 pub fn frontend_session(
@@ -19,56 +22,70 @@ pub fn frontend_session(
     session: &Session,
     user: Option<&User>,
     token: Option<&str>,
-) -> Value {
-    let mut object = backend_session(now, policy, session);
-    object["factor_verification_age"] = json!(session.factor_ages(now));
-    object["user"] = user.map_or(Value::Null, |user| user_object(user, now, Audience::Browser));
-    object["public_user_data"] = user.map_or(Value::Null, public_user_data);
-    object["last_active_token"] = token.map_or(Value::Null, token_object);
-    object
+) -> api::BrowserSession {
+    api::BrowserSession {
+        session: backend_session(now, policy, session),
+        factor_verification_age: session.factor_ages(now),
+        user: user.map(|user| user_object(user, now, Audience::Browser)),
+        public_user_data: user.map(public_user_data),
+        last_active_token: token.map(token_object),
+    }
 }
 
-/// The session object that application servers get.
-pub fn backend_session(now: Timestamp, policy: &Policy, session: &Session) -> Value {
-    json!({
-        "object": "session",
-        "id": session.id,
-        "client_id": session.client_id,
-        "user_id": session.user_id,
-        "status": session.status(now, policy),
-        "last_active_at": session.last_active_at,
-        "last_active_organization_id": null,
-        "actor": session.impersonation.as_ref().map(|own| &own.actor),
-        "tasks": null,
-        "latest_activity": activity(session),
-        "expire_at": session.expire_at(policy),
-        "abandon_at": session.abandon_at(policy),
-        "created_at": session.created_at,
-        "updated_at": session.updated_at,
-    })
+/// The session as application servers see it.
+pub fn backend_session(now: Timestamp, policy: &Policy, session: &Session) -> api::Session {
+    api::Session {
+        object: api::Kind::default(),
+        id: session.id.to_string(),
+        client_id: session.client_id.to_string(),
+        user_id: session.user_id.to_string(),
+        status: match decide(now, policy, session) {
+            Verdict::Open { .. } => api::SessionStatus::Active,
+            Verdict::Closed(closing) => closed_status(closing.status),
+        },
+        last_active_at: millis(session.last_active_at),
+        last_active_organization_id: None,
+        actor: session.impersonation.as_ref().map(|own| own.actor.clone()),
+        tasks: None,
+        latest_activity: activity(session),
+        expire_at: millis(session.expire_at(policy)),
+        abandon_at: millis(session.abandon_at(policy)),
+        created_at: millis(session.created_at),
+        updated_at: millis(session.updated_at),
+    }
+}
+
+pub(super) const fn closed_status(status: ClosedStatus) -> api::SessionStatus {
+    match status {
+        ClosedStatus::Ended => api::SessionStatus::Ended,
+        ClosedStatus::Removed => api::SessionStatus::Removed,
+        ClosedStatus::Revoked => api::SessionStatus::Revoked,
+        ClosedStatus::Expired => api::SessionStatus::Expired,
+        ClosedStatus::Abandoned => api::SessionStatus::Abandoned,
+        ClosedStatus::Replaced => api::SessionStatus::Replaced,
+    }
 }
 
 /// A token object; never wrapped. Compat: clerk/javascript
 /// packages/clerk-js/src/core/resources/Token.ts
-pub fn token_object(jwt: &str) -> Value {
-    json!({"object": "token", "jwt": jwt})
+pub fn token_object(jwt: &str) -> api::Token {
+    api::Token { object: api::Kind::default(), jwt: jwt.to_owned() }
 }
 
-/// Where a session is used from.
-pub fn activity(session: &Session) -> Value {
+/// Where a session is used from. What is not known is left out: the public
+/// document has no null here, and Java's SDK refuses one.
+pub fn activity(session: &Session) -> api::SessionActivity {
     let Device { user_agent, ip_address } = &session.device;
     let browser = describe(user_agent);
-    json!({
-        "object": "session_activity",
-        "id": session.id.to_string().replacen("sess_", "sess_activity_", 1),
-        "device_type": browser.system,
-        "is_mobile": browser.is_mobile,
-        "browser_name": browser.name,
-        "browser_version": browser.version,
-        "ip_address": ip_address,
-        "city": null,
-        "country": null,
-    })
+    api::SessionActivity {
+        object: api::Kind::default(),
+        id: session.id.to_string().replacen("sess_", "sess_activity_", 1),
+        is_mobile: browser.is_mobile,
+        device_type: browser.system.map(str::to_owned),
+        browser_name: browser.name.map(str::to_owned),
+        browser_version: browser.version.map(str::to_owned),
+        ip_address: Some(ip_address.clone()).filter(|address| !address.is_empty()),
+    }
 }
 
 /// What a `User-Agent` header says, as far as people need it.

@@ -2,39 +2,70 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use sojourn_api as api;
 use sojourn_core::session::{Closing, EndReason, EndedBy, Session};
 
-use super::session::activity;
+use super::{
+    millis,
+    session::{activity, closed_status},
+};
 
 /// The record of an end, for application servers.
-pub fn record(session: &Session, closing: &Closing) -> Value {
-    json!({
-        "object": "session_end",
-        "session_id": session.id,
-        "user_id": session.user_id,
-        "client_id": session.client_id,
-        "status": closing.status.as_str(),
-        "reason": closing.reason.as_str(),
-        "ended_at": closing.at,
-        "last_active_at": session.last_active_at,
-        "deadline_at": closing.deadline_at,
-        "actor": {"type": closing.by.as_str(), "id": actor_id(session, closing)},
-        "settings_version": closing.settings_version,
-        "activity": activity(session),
-    })
+pub fn record(session: &Session, closing: &Closing) -> api::SessionEnd {
+    api::SessionEnd {
+        object: api::Kind::default(),
+        session_id: session.id.to_string(),
+        user_id: session.user_id.to_string(),
+        client_id: session.client_id.to_string(),
+        status: closed_status(closing.status),
+        reason: reason(closing.reason),
+        ended_at: millis(closing.at),
+        last_active_at: millis(session.last_active_at),
+        deadline_at: millis(closing.deadline_at),
+        actor: api::EndActor { kind: actor_type(closing.by), id: actor_id(session, closing) },
+        settings_version: closing.settings_version,
+        activity: activity(session),
+    }
 }
 
 /// What the browser that held the session is told, with a sentence to show.
-pub fn notice(session: &Session, closing: &Closing) -> Value {
-    json!({
-        "object": "session_end",
-        "session_id": session.id,
-        "status": closing.status.as_str(),
-        "reason": closing.reason.as_str(),
-        "ended_at": closing.at,
-        "message": format!("{SIGNED_OUT}{}", because(session, closing)),
-    })
+pub fn notice(session: &Session, closing: &Closing) -> api::SessionEndNotice {
+    api::SessionEndNotice {
+        object: api::Kind::default(),
+        session_id: session.id.to_string(),
+        status: closed_status(closing.status),
+        reason: reason(closing.reason),
+        ended_at: millis(closing.at),
+        message: format!("{SIGNED_OUT}{}", because(session, closing)),
+    }
+}
+
+const fn reason(reason: EndReason) -> api::EndReason {
+    match reason {
+        EndReason::SignedOut => api::EndReason::SignedOut,
+        EndReason::SignedOutEverywhere => api::EndReason::SignedOutEverywhere,
+        EndReason::RevokedByBackend => api::EndReason::RevokedByBackend,
+        EndReason::RevokedByAdmin => api::EndReason::RevokedByAdmin,
+        EndReason::RevokedByUser => api::EndReason::RevokedByUser,
+        EndReason::InactivityTimeout => api::EndReason::InactivityTimeout,
+        EndReason::MaximumLifetime => api::EndReason::MaximumLifetime,
+        EndReason::Replaced => api::EndReason::Replaced,
+        EndReason::SettingsTightened => api::EndReason::SettingsTightened,
+        EndReason::PasswordChanged => api::EndReason::PasswordChanged,
+        EndReason::UserBanned => api::EndReason::UserBanned,
+        EndReason::UserDeleted => api::EndReason::UserDeleted,
+        EndReason::ImpersonationOver => api::EndReason::ImpersonationOver,
+    }
+}
+
+const fn actor_type(by: EndedBy) -> api::EndActorType {
+    match by {
+        EndedBy::User => api::EndActorType::User,
+        EndedBy::Backend => api::EndActorType::Backend,
+        EndedBy::Admin => api::EndActorType::Admin,
+        EndedBy::System => api::EndActorType::System,
+    }
 }
 
 /// How every sentence about an end begins; the time may follow, then [`because`].
@@ -82,12 +113,12 @@ fn in_words(span: Duration) -> Option<String> {
 
 /// The account of who was signed in, or whoever acted as it: by an end on
 /// another device that is the account itself.
-fn actor_id(session: &Session, closing: &Closing) -> Value {
+fn actor_id(session: &Session, closing: &Closing) -> Option<String> {
     let here = matches!(closing.reason, EndReason::SignedOut | EndReason::SignedOutEverywhere);
     match (closing.by, &session.impersonation) {
-        (EndedBy::User, Some(own)) if here => own.actor.get("sub").cloned().unwrap_or(Value::Null),
-        (EndedBy::User, _) => json!(session.user_id),
-        (EndedBy::Backend | EndedBy::Admin | EndedBy::System, _) => Value::Null,
+        (EndedBy::User, Some(own)) if here => own.actor.get("sub").and_then(Value::as_str).map(str::to_owned),
+        (EndedBy::User, _) => Some(session.user_id.to_string()),
+        (EndedBy::Backend | EndedBy::Admin | EndedBy::System, _) => None,
     }
 }
 
@@ -141,7 +172,7 @@ mod tests {
         let sentences: Vec<String> = words
             .split_whitespace()
             .map(|word| closing(EndReason::from_word(word).unwrap(), EndedBy::System))
-            .map(|closing| notice(&session(), &closing)["message"].as_str().unwrap().to_owned())
+            .map(|closing| notice(&session(), &closing).message)
             .collect();
         insta::assert_snapshot!(sentences.join("\n"), @"
         You were signed out.
@@ -163,13 +194,16 @@ mod tests {
     #[test]
     fn the_actor_is_named_only_for_ends_of_the_actor() {
         let mut session = session();
-        let user = json!(session.user_id);
+        let user = Some(session.user_id.to_string());
         assert_eq!(actor_id(&session, &closing(EndReason::SignedOut, EndedBy::User)), user);
-        let actor = json!({"sub": "user_support"}).as_object().unwrap().clone();
+        let actor = serde_json::json!({"sub": "user_support"}).as_object().unwrap().clone();
         session.impersonation = Some(Impersonation { actor, maximum: minutes(30) });
-        assert_eq!(actor_id(&session, &closing(EndReason::SignedOut, EndedBy::User)), "user_support");
+        assert_eq!(
+            actor_id(&session, &closing(EndReason::SignedOut, EndedBy::User)).as_deref(),
+            Some("user_support")
+        );
         assert_eq!(actor_id(&session, &closing(EndReason::RevokedByUser, EndedBy::User)), user);
-        assert_eq!(actor_id(&session, &closing(EndReason::UserBanned, EndedBy::Backend)), Value::Null);
+        assert_eq!(actor_id(&session, &closing(EndReason::UserBanned, EndedBy::Backend)), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! An attempt to sign in on the wire.
+//! Conversions of an attempt to sign in.
 
-use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_core::{
     email::Email,
     factor::SentCode,
@@ -10,41 +10,44 @@ use sojourn_core::{
     user::User,
 };
 
-use super::user::user_data;
+use super::{millis, user::user_data};
 
 /// The sign-in object; `user` is the account it is for, if it is known.
-pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> Value {
+pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> api::SignIn {
     let factor = sign_in.first_factor.as_ref();
-    json!({
-        "object": "sign_in_attempt",
-        "id": sign_in.id,
-        "status": sign_in.status.as_str(),
-        "supported_identifiers": ["email_address"],
-        "identifier": sign_in.identifier.as_ref().map(Email::as_str),
+    api::SignIn {
+        object: api::Kind::default(),
+        id: sign_in.id.to_string(),
+        status: match sign_in.status {
+            SignInStatus::NeedsIdentifier => api::SignInStatus::NeedsIdentifier,
+            SignInStatus::NeedsFirstFactor => api::SignInStatus::NeedsFirstFactor,
+            SignInStatus::NeedsNewPassword => api::SignInStatus::NeedsNewPassword,
+            SignInStatus::Complete => api::SignInStatus::Complete,
+        },
+        supported_identifiers: vec!["email_address".to_owned()],
+        identifier: sign_in.identifier.as_ref().map(|email| email.as_str().to_owned()),
         // Who knows an address shall not learn whose it is (AUT-14).
-        "user_data": user.filter(|_| sign_in.status == SignInStatus::Complete).map(user_data),
-        "supported_first_factors": match (sign_in.hidden_address, user) {
+        user_data: user.filter(|_| sign_in.status == SignInStatus::Complete).map(user_data),
+        supported_first_factors: match (sign_in.hidden_address, user) {
             (Some(id), _) if sign_in.status != SignInStatus::Complete => Some(hidden_factors(sign_in, id)),
             (_, user) => user.map(|user| first_factors(sign_in, user)),
         },
-        "supported_second_factors": null,
-        "first_factor_verification": factor.map(|factor| {
-            verification(now, factor.strategy.as_str(), factor.verified, factor.code.as_ref())
-        }),
-        "second_factor_verification": null,
-        "created_session_id": sign_in.created_session_id,
-        "abandon_at": sign_in.abandon_at(),
-        "client_trust_state": null,
-        "protect_check": null,
-    })
+        supported_second_factors: None,
+        first_factor_verification: factor
+            .map(|factor| verification(now, factor.strategy, factor.verified, factor.code.as_ref())),
+        second_factor_verification: None,
+        created_session_id: sign_in.created_session_id.map(|id| id.to_string()),
+        abandon_at: millis(sign_in.abandon_at()),
+        client_trust_state: None,
+    }
 }
 
 /// The ways in for an account. The address typed comes first: it is selected
 /// by being equal to `identifier`.
-fn first_factors(sign_in: &SignIn, user: &User) -> Value {
+fn first_factors(sign_in: &SignIn, user: &User) -> Vec<api::SignInFactor> {
     let mut factors = Vec::new();
     if user.password_hash.is_some() {
-        factors.push(json!({"strategy": Strategy::Password.as_str()}));
+        factors.push(factor(Strategy::Password));
     }
     let typed =
         user.identifying_emails().filter(|address| Some(&address.email) == sign_in.identifier.as_ref());
@@ -53,45 +56,74 @@ fn first_factors(sign_in: &SignIn, user: &User) -> Value {
         factors.extend(codes(Some(&address.email), address.id, primary));
     }
     if sign_in.status == SignInStatus::Complete && factors.is_empty() {
-        factors.push(json!({"strategy": Strategy::Ticket.as_str()}));
+        factors.push(factor(Strategy::Ticket));
     }
-    factors.into()
+    factors
 }
 
 /// What any address is offered, whether or not there is an account, and
 /// whatever it has (AUT-13).
-fn hidden_factors(sign_in: &SignIn, id: EmailAddressId) -> Value {
-    let mut factors = vec![json!({"strategy": Strategy::Password.as_str()})];
+fn hidden_factors(sign_in: &SignIn, id: EmailAddressId) -> Vec<api::SignInFactor> {
+    let mut factors = vec![factor(Strategy::Password)];
     factors.extend(codes(sign_in.identifier.as_ref(), id, true));
-    factors.into()
+    factors
+}
+
+fn factor(strategy: Strategy) -> api::SignInFactor {
+    api::SignInFactor {
+        strategy: strategy.as_str().to_owned(),
+        email_address_id: None,
+        safe_identifier: None,
+        primary: None,
+    }
 }
 
 /// Without the reset strategy "Forgot password" leads nowhere.
-fn codes(email: Option<&Email>, id: EmailAddressId, primary: bool) -> impl Iterator<Item = Value> {
+fn codes(
+    email: Option<&Email>,
+    id: EmailAddressId,
+    primary: bool,
+) -> impl Iterator<Item = api::SignInFactor> {
     [Strategy::EmailCode, Strategy::ResetPasswordEmailCode].into_iter().map(move |strategy| {
-        json!({
-            "strategy": strategy.as_str(),
-            "email_address_id": id,
-            "safe_identifier": email.map(Email::as_str),
-            "primary": primary,
-        })
+        api::SignInFactor {
+            email_address_id: Some(id.to_string()),
+            safe_identifier: email.map(|email| email.as_str().to_owned()),
+            primary: Some(primary),
+            ..factor(strategy)
+        }
     })
 }
 
-/// A verification object. Its `error` stays null: anything else makes the
+/// The proof of a factor. It has no `error`: anything but null there makes the
 /// browser think that an OAuth sign-in failed.
-pub fn verification(now: Timestamp, strategy: &str, verified: bool, code: Option<&SentCode>) -> Value {
-    let status = match code {
-        _ if verified => "verified",
-        Some(code) => code.status(now),
-        None => "unverified",
-    };
-    json!({
-        "object": "verification",
-        "status": status,
-        "strategy": strategy,
-        "attempts": code.map_or(u32::from(verified), |code| code.attempts),
-        "expire_at": code.map(|code| code.expires_at),
-        "error": null,
-    })
+pub fn verification(
+    now: Timestamp,
+    strategy: Strategy,
+    verified: bool,
+    code: Option<&SentCode>,
+) -> api::Verification {
+    api::Verification {
+        object: match strategy {
+            Strategy::Password => api::VerificationObject::Password,
+            Strategy::EmailCode | Strategy::ResetPasswordEmailCode => api::VerificationObject::Code,
+            Strategy::Ticket => api::VerificationObject::Ticket,
+        },
+        status: Some(match code {
+            _ if verified => api::VerificationStatus::Verified,
+            Some(code) => code_status(now, code),
+            None => api::VerificationStatus::Unverified,
+        }),
+        strategy: strategy.as_str().to_owned(),
+        attempts: Some(code.map_or(u32::from(verified), |code| code.attempts)),
+        expire_at: code.map(|code| millis(code.expires_at)),
+    }
+}
+
+/// How a code stands that was not answered rightly.
+pub fn code_status(now: Timestamp, code: &SentCode) -> api::VerificationStatus {
+    match code.status(now) {
+        "failed" => api::VerificationStatus::Failed,
+        "expired" => api::VerificationStatus::Expired,
+        _ => api::VerificationStatus::Unverified,
+    }
 }

@@ -1,66 +1,74 @@
-//! An attempt to sign up on the wire.
+//! Conversions of an attempt to sign up.
 
-use serde_json::{Value, json};
-use sojourn_core::{sign_up::SignUp, time::Timestamp};
+use serde_json::Map;
+use sojourn_api as api;
+use sojourn_core::{
+    sign_in::Strategy,
+    sign_up::{SignUp, SignUpStatus},
+    time::Timestamp,
+};
 
-use super::sign_in::verification;
+use super::{millis, sign_in::verification};
 
 /// The sign-up object. `verify_email` is the setting in force.
-pub fn sign_up(now: Timestamp, sign_up: &SignUp, verify_email: bool) -> Value {
+pub fn sign_up(now: Timestamp, sign_up: &SignUp, verify_email: bool) -> api::SignUp {
     let fields = &sign_up.fields;
-    json!({
-        "object": "sign_up_attempt",
-        "id": sign_up.id,
-        "status": sign_up.status(now).as_str(),
-        "required_fields": ["email_address", "password"],
-        "optional_fields": ["first_name", "last_name"],
-        "missing_fields": sign_up.missing_fields(),
-        "unverified_fields": sign_up.unverified_fields(verify_email),
-        "verifications": {
-            "email_address": fields.email.is_some().then(|| email_verification(now, sign_up)),
-            "phone_number": null,
-            "web3_wallet": null,
-            "external_account": null,
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    api::SignUp {
+        object: api::Kind::default(),
+        id: sign_up.id.to_string(),
+        status: match sign_up.status(now) {
+            SignUpStatus::MissingRequirements => api::SignUpStatus::MissingRequirements,
+            SignUpStatus::Abandoned => api::SignUpStatus::Abandoned,
+            SignUpStatus::Complete => api::SignUpStatus::Complete,
         },
-        "username": null,
-        "first_name": fields.first_name,
-        "last_name": fields.last_name,
-        "email_address": fields.email.as_ref().map(sojourn_core::email::Email::as_str),
-        "phone_number": null,
-        "web3_wallet": null,
-        // The spec says the first, the code reads the second.
+        required_fields: words(&["email_address", "password"]),
+        optional_fields: words(&["first_name", "last_name"]),
+        missing_fields: words(&sign_up.missing_fields()),
+        unverified_fields: words(&sign_up.unverified_fields(verify_email)),
+        verifications: api::SignUpVerifications {
+            email_address: fields.email.is_some().then(|| email_verification(now, sign_up)),
+            phone_number: None,
+            web3_wallet: None,
+            external_account: None,
+        },
+        username: None,
+        first_name: fields.first_name.clone(),
+        last_name: fields.last_name.clone(),
+        email_address: fields.email.as_ref().map(|email| email.as_str().to_owned()),
+        phone_number: None,
+        web3_wallet: None,
         // Compat: clerk/javascript packages/clerk-js/src/core/resources/SignUp.ts
-        "password_enabled": fields.password_hash.is_some(),
-        "has_password": fields.password_hash.is_some(),
-        "custom_action": false,
-        "external_id": null,
-        "external_account": null,
-        "external_account_strategy": null,
-        "unsafe_metadata": fields.unsafe_metadata,
-        "public_metadata": {},
-        "created_session_id": sign_up.created_session_id,
-        "created_user_id": sign_up.created_user_id,
-        "abandon_at": sign_up.abandon_at(),
-        "legal_accepted_at": fields.legal_accepted_at,
-        "locale": fields.locale,
-        "protect_check": null,
-    })
+        password_enabled: fields.password_hash.is_some(),
+        has_password: fields.password_hash.is_some(),
+        custom_action: false,
+        external_id: None,
+        external_account: None,
+        external_account_strategy: None,
+        unsafe_metadata: fields.unsafe_metadata.clone(),
+        public_metadata: Map::new(),
+        created_session_id: sign_up.created_session_id.map(|id| id.to_string()),
+        created_user_id: sign_up.created_user_id.map(|id| id.to_string()),
+        abandon_at: millis(sign_up.abandon_at()),
+        legal_accepted_at: fields.legal_accepted_at.map(millis),
+        locale: fields.locale.clone(),
+    }
 }
 
-fn email_verification(now: Timestamp, sign_up: &SignUp) -> Value {
-    let mut object = verification(now, "email_code", sign_up.email_verified, sign_up.code.as_ref());
-    object["next_action"] = match (&sign_up.code, sign_up.email_verified) {
+fn email_verification(now: Timestamp, sign_up: &SignUp) -> api::SignUpVerification {
+    let mut verification =
+        verification(now, Strategy::EmailCode, sign_up.email_verified, sign_up.code.as_ref());
+    let next_action = match (&sign_up.code, sign_up.email_verified) {
         (_, true) => "",
         (Some(code), false) if now < code.expires_at => "needs_attempt",
         _ => {
             // Before a code was sent there is no status: "unverified" means to
             // browsers that one is on its way, and they would never ask for it.
             // Compat: clerk/javascript packages/ui SignUpEmailCodeCard
-            object["status"] = Value::Null;
+            verification.status = None;
             "needs_prepare"
         }
-    }
-    .into();
-    object["supported_strategies"] = json!(["email_code"]);
-    object
+    };
+    let supported_strategies = vec![Strategy::EmailCode.as_str().to_owned()];
+    api::SignUpVerification { verification, next_action: next_action.to_owned(), supported_strategies }
 }

@@ -30,7 +30,7 @@ pub fn unread(status: u16) -> Vec<u8> {
         ),
     };
     let status = error.code().status();
-    let body = error.told().to_string();
+    let body = serde_json::to_string(&error.told()).unwrap_or_default();
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n{retry_after}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()

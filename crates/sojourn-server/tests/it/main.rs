@@ -22,6 +22,7 @@ mod lifetimes;
 mod lost_answers;
 mod malformed;
 mod me;
+mod not_offered;
 mod origins;
 mod pages;
 mod password_hashes;

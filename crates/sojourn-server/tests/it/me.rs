@@ -398,7 +398,7 @@ async fn what_is_not_offered_says_so() {
     picture.assert_refused(422, "form_param_value_invalid");
     assert!(picture.json()["errors"][0]["long_message"].as_str().expect("a text").contains("initials"));
     for path in ["phone_numbers", "external_accounts", "passkeys", "totp", "backup_codes"] {
-        alice.post(&format!("/v1/me/{path}"), &[]).await.assert_refused(404, "resource_not_found");
+        alice.post(&format!("/v1/me/{path}"), &[]).await.assert_refused(404, "not_offered");
     }
 }
 

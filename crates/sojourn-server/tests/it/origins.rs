@@ -349,7 +349,7 @@ async fn d11_a_secret_key_in_a_browser_is_refused() {
 #[tokio::test]
 async fn cor_02_the_backend_api_answers_no_origin() {
     let app = TestApp::new().start().await;
-    for path in ["/v1/users", "/v1/nothing", "/dev/mailbox"] {
+    for path in ["/v1/users", "/v1/sessions/sess_1/nothing", "/dev/mailbox"] {
         for method in ["GET", "OPTIONS"] {
             let answer = app.request(method, path).origin(Some("http://localhost:3000")).send().await;
             assert_eq!(answer.header("access-control-allow-origin"), None, "{answer}");

@@ -13,7 +13,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A private key that is no RSA-2048 key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,17 +123,21 @@ impl Signer {
         pem + "-----END PUBLIC KEY-----\n"
     }
 
-    /// The public key as a JSON Web Key: public members only.
-    pub fn jwk(&self) -> Value {
-        json!({
-            "use": "sig", "kty": "RSA", "alg": "RS256",
-            "kid": self.kid, "n": self.modulus, "e": self.exponent,
-        })
+    /// The id of the key.
+    pub fn key_id(&self) -> &str {
+        &self.kid
+    }
+
+    /// The modulus and the exponent of the public key, as JSON Web Keys write them.
+    pub fn public_key(&self) -> (&str, &str) {
+        (&self.modulus, &self.exponent)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn signer() -> Signer {

@@ -139,7 +139,7 @@ impl World {
                 Ok(()) => {
                     ensure(seen_since.is_empty(), "nobody who was seen is ended for inactivity", || {
                         format!("{seen_since:?}")
-                    })?
+                    })?;
                 }
                 Err(CommitError::Conflict) => return Err(Refused::Conflict),
                 Err(error) => return Err(Refused::Violation(unexpected(error))),

@@ -1,6 +1,7 @@
 //! New accounts.
 
 use axum::{extract::State, response::Response};
+use sojourn_api as api;
 use sojourn_service::users;
 
 use super::{fields, object};
@@ -11,7 +12,20 @@ use crate::{
 };
 
 /// Makes an account. Its addresses are verified: the application vouches for them.
-#[utoipa::path(post, path = "/v1/users", tag = "Users", responses((status = 200, description = "The user"), (status = 422, description = "A field is not accepted")))]
+#[utoipa::path(
+    post,
+    path = "/v1/users",
+    tag = "Users",
+    request_body = api::CreateUser,
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!([
+        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_format_invalid",
+        "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
+        "form_param_unknown", "form_param_value_invalid", "form_password_digest_invalid_code",
+        "form_password_length_too_long", "form_password_length_too_short",
+        "form_password_validation_failed",
+    ]))),
+)]
 pub async fn create_user(
     State(app): State<App>,
     _: ApplicationServer,

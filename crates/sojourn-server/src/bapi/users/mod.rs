@@ -11,7 +11,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use sojourn_api as api;
 use sojourn_core::{email::Email, id::UserId, session::EndReason, time::Timestamp, user::User};
 use sojourn_service::users::{self, UserPatch};
 use sojourn_store::{Engine as _, Span, UserFilter, UserOrder, UserSortKey};
@@ -49,7 +49,16 @@ async fn change(app: &App, id: &str, ends: Option<EndReason>, patch: &UserPatch)
 }
 
 /// Accounts, as a bare array.
-#[utoipa::path(get, path = "/v1/users", tag = "Users", responses((status = 200, description = "Users"), (status = 422, description = "A filter that is not offered")))]
+#[utoipa::path(
+    get,
+    path = "/v1/users",
+    tag = "Users",
+    params(api::ListUsersQuery),
+    responses((status = 200, description = "Accounts", body = Vec<api::User>)),
+    extensions(("x-error-codes" = json!([
+        "form_param_type_invalid", "form_param_unknown", "form_param_value_invalid",
+    ]))),
+)]
 pub async fn list_users(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
     let page = Page::of(&params)?;
     let order = order(&params)?;
@@ -61,12 +70,21 @@ pub async fn list_users(State(app): State<App>, _: ApplicationServer, params: Pa
         None => Vec::new(),
     };
     let now = app.moment().now;
-    let objects: Vec<Value> = users.iter().map(|user| user_object(user, now, Audience::Backend)).collect();
+    let objects: Vec<_> = users.iter().map(|user| user_object(user, now, Audience::Backend)).collect();
     Ok(Json(objects).into_response())
 }
 
 /// How many accounts the same filters find.
-#[utoipa::path(get, path = "/v1/users/count", tag = "Users", responses((status = 200, description = "A number")))]
+#[utoipa::path(
+    get,
+    path = "/v1/users/count",
+    tag = "Users",
+    params(api::ListUsersQuery),
+    responses((status = 200, description = "How many there are", body = api::TotalCount)),
+    extensions(("x-error-codes" = json!([
+        "form_param_type_invalid", "form_param_unknown", "form_param_value_invalid",
+    ]))),
+)]
 pub async fn count_users(
     State(app): State<App>,
     _: ApplicationServer,
@@ -76,7 +94,7 @@ pub async fn count_users(
         Some(filter) => app.store().users(app.instance_id(), filter).await?.1,
         None => 0,
     };
-    Ok(Json(json!({"object": "total_count", "total_count": count})).into_response())
+    Ok(Json(api::TotalCount { object: api::Kind::default(), total_count: count }).into_response())
 }
 
 /// `None` when nobody can match.
@@ -162,7 +180,13 @@ fn order(params: &Params) -> ApiResult<UserOrder> {
 }
 
 /// One account.
-#[utoipa::path(get, path = "/v1/users/{user_id}", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    get,
+    path = "/v1/users/{user_id}",
+    tag = "Users",
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn get_user(
     State(app): State<App>,
     _: ApplicationServer,
@@ -173,7 +197,13 @@ pub async fn get_user(
 }
 
 /// Deletes an account; its sessions end in the same commit.
-#[utoipa::path(delete, path = "/v1/users/{user_id}", tag = "Users", responses((status = 200, description = "It is gone"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    delete,
+    path = "/v1/users/{user_id}",
+    tag = "Users",
+    responses((status = 200, description = "It is gone", body = api::DeletedObject)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn delete_user(
     State(app): State<App>,
     _: ApplicationServer,
@@ -181,8 +211,6 @@ pub async fn delete_user(
 ) -> ApiResult<Response> {
     let user = users::delete(&app, app.moment(), id.parse().ok()).await?;
     let mut answer = deleted("user", &user.id.to_string());
-    if let Some(external_id) = user.external_id {
-        answer["external_id"] = external_id.into();
-    }
+    answer.external_id = user.external_id;
     Ok(Json(answer).into_response())
 }

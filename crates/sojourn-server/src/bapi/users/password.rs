@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use sojourn_api as api;
 use sojourn_core::{password::Password, session::EndReason};
 use sojourn_service::users::{self, UserPatch};
 
@@ -18,7 +18,16 @@ use crate::{
 
 /// Whether a password is the user's. Who holds the secret key is no guesser,
 /// so wrong ones lock nobody out.
-#[utoipa::path(post, path = "/v1/users/{user_id}/verify_password", tag = "Users", responses((status = 200, description = "It is"), (status = 400, description = "There is none"), (status = 404, description = "Unknown"), (status = 422, description = "It is not")))]
+#[utoipa::path(
+    post,
+    path = "/v1/users/{user_id}/verify_password",
+    tag = "Users",
+    request_body = api::VerifyPassword,
+    responses((status = 200, description = "The password is the user's", body = api::PasswordVerified)),
+    extensions(("x-error-codes" = json!([
+        "form_param_missing", "incorrect_password", "no_password_set", "resource_not_found",
+    ]))),
+)]
 pub async fn verify_password(
     State(app): State<App>,
     _: ApplicationServer,
@@ -27,14 +36,21 @@ pub async fn verify_password(
 ) -> ApiResult<Response> {
     let password = Password::present(&params.required("password")?);
     if users::verify_password(&app, id.parse().ok(), password).await? {
-        Ok(Json(json!({"verified": true})).into_response())
+        Ok(Json(api::PasswordVerified { verified: true }).into_response())
     } else {
         Err(ApiError::param(ErrorCode::IncorrectPassword, "password"))
     }
 }
 
 /// Takes the password away. Sessions go on unless the other is asked for.
-#[utoipa::path(post, path = "/v1/users/{user_id}/remove_password", tag = "Users", responses((status = 200, description = "The user"), (status = 400, description = "There is none"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/users/{user_id}/remove_password",
+    tag = "Users",
+    request_body = api::RemoveUserPassword,
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!(["no_password_set", "resource_not_found"]))),
+)]
 pub async fn remove_password(
     State(app): State<App>,
     _: ApplicationServer,

@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::session::EndReason;
 use sojourn_service::users::UserPatch;
 
@@ -11,7 +12,13 @@ use super::change;
 use crate::{app::App, auth::ApplicationServer, wire::ApiResult};
 
 /// Bans: no sign-in, and all sessions end in the same commit.
-#[utoipa::path(post, path = "/v1/users/{user_id}/ban", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/users/{user_id}/ban",
+    tag = "Users",
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn ban_user(
     State(app): State<App>,
     _: ApplicationServer,
@@ -22,7 +29,13 @@ pub async fn ban_user(
 }
 
 /// Lifts a ban. Ended sessions stay ended.
-#[utoipa::path(post, path = "/v1/users/{user_id}/unban", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/users/{user_id}/unban",
+    tag = "Users",
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn unban_user(
     State(app): State<App>,
     _: ApplicationServer,
@@ -33,7 +46,13 @@ pub async fn unban_user(
 }
 
 /// Locks: no sign-in for an hour. Sessions go on.
-#[utoipa::path(post, path = "/v1/users/{user_id}/lock", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/users/{user_id}/lock",
+    tag = "Users",
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn lock_user(
     State(app): State<App>,
     _: ApplicationServer,
@@ -44,7 +63,13 @@ pub async fn lock_user(
 }
 
 /// Lifts a lock and forgets the wrong answers before it.
-#[utoipa::path(post, path = "/v1/users/{user_id}/unlock", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    post,
+    path = "/v1/users/{user_id}/unlock",
+    tag = "Users",
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+)]
 pub async fn unlock_user(
     State(app): State<App>,
     _: ApplicationServer,

@@ -4,6 +4,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::session::EndReason;
 use sojourn_service::users::{self, UserPatch};
 
@@ -15,7 +16,20 @@ use crate::{
 };
 
 /// Changes what is given. Metadata is accepted here in every API version.
-#[utoipa::path(patch, path = "/v1/users/{user_id}", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown"), (status = 422, description = "A field is not accepted")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/users/{user_id}",
+    tag = "Users",
+    request_body = api::UpdateUser,
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!([
+        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_format_invalid",
+        "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
+        "form_param_unknown", "form_param_value_invalid", "form_password_digest_invalid_code",
+        "form_password_length_too_long", "form_password_length_too_short",
+        "form_password_validation_failed", "form_resource_not_found", "resource_not_found",
+    ]))),
+)]
 pub async fn update_user(
     State(app): State<App>,
     _: ApplicationServer,
@@ -37,7 +51,16 @@ pub async fn update_user(
 }
 
 /// Merges metadata: objects deeply, null deletes a key.
-#[utoipa::path(patch, path = "/v1/users/{user_id}/metadata", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/users/{user_id}/metadata",
+    tag = "Users",
+    request_body = api::UserMetadata,
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!([
+        "form_param_exceeds_allowed_size", "form_param_type_invalid", "resource_not_found",
+    ]))),
+)]
 pub async fn merge_user_metadata(
     State(app): State<App>,
     _: ApplicationServer,
@@ -49,7 +72,16 @@ pub async fn merge_user_metadata(
 }
 
 /// Replaces each kind of metadata that is given.
-#[utoipa::path(put, path = "/v1/users/{user_id}/metadata", tag = "Users", responses((status = 200, description = "The user"), (status = 404, description = "Unknown")))]
+#[utoipa::path(
+    put,
+    path = "/v1/users/{user_id}/metadata",
+    tag = "Users",
+    request_body = api::UserMetadata,
+    responses((status = 200, description = "The user", body = api::User)),
+    extensions(("x-error-codes" = json!([
+        "form_param_exceeds_allowed_size", "form_param_type_invalid", "resource_not_found",
+    ]))),
+)]
 pub async fn replace_user_metadata(
     State(app): State<App>,
     _: ApplicationServer,

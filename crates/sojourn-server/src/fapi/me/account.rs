@@ -4,7 +4,7 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use serde_json::json;
+use sojourn_api as api;
 use sojourn_service::{account, users::UserPatch};
 
 use super::{changed, named};
@@ -19,7 +19,14 @@ use crate::{
 };
 
 /// The account.
-#[utoipa::path(get, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user"), (status = 401, description = "Not signed in")))]
+#[utoipa::path(
+    get,
+    path = "/v1/me",
+    tag = "Me",
+    params(api::SessionQuery),
+    responses((status = 200, description = "The user", body = api::WithClient<api::User>)),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn get_me(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -33,7 +40,19 @@ pub async fn get_me(
 
 /// Changes names, unsafe metadata, and which address is the primary one.
 /// Nothing else of an account is the browser's to write (AUZ-05).
-#[utoipa::path(patch, path = "/v1/me", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account, and an address of it would change"), (status = 422, description = "A field is not accepted")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/me",
+    tag = "Me",
+    params(api::SessionQuery),
+    request_body(content = api::UpdateMe, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The user and the client", body = api::WithClient<api::User>)),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "authorization_invalid", "form_param_exceeds_allowed_size",
+        "form_param_max_length_exceeded", "form_param_type_invalid", "form_param_unknown",
+        "form_param_value_invalid", "form_resource_not_found",
+    ]))),
+)]
 pub async fn update_me(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -54,7 +73,17 @@ pub async fn update_me(
 }
 
 /// Merges unsafe metadata: objects deeply, null deletes a key.
-#[utoipa::path(patch, path = "/v1/me/metadata", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 401, description = "Not signed in"), (status = 422, description = "Too much, or no object")))]
+#[utoipa::path(
+    patch,
+    path = "/v1/me/metadata",
+    tag = "Me",
+    params(api::SessionQuery),
+    request_body(content = api::UpdateMyMetadata, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The user and the client", body = api::WithClient<api::User>)),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "form_param_exceeds_allowed_size", "form_param_type_invalid",
+    ]))),
+)]
 pub async fn merge_metadata_of_me(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -69,7 +98,18 @@ pub async fn merge_metadata_of_me(
 
 /// Deletes the account. Its sessions end in the same commit, here and in all
 /// other browsers; other accounts of this browser stay signed in (SES-06).
-#[utoipa::path(delete, path = "/v1/me", tag = "Me", responses((status = 200, description = "It is gone, and the client as it is then"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account")))]
+#[utoipa::path(
+    delete,
+    path = "/v1/me",
+    tag = "Me",
+    params(api::SessionQuery),
+    responses((
+        status = 200,
+        description = "It is gone, and the client as it is then",
+        body = api::WithClient<api::DeletedObject>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid", "authorization_invalid"]))),
+)]
 pub async fn delete_me(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -83,7 +123,12 @@ pub async fn delete_me(
 /// Pictures are not kept here: people are drawn by their initials. The official
 /// components offer the upload whatever the environment says, so it is answered
 /// in words that they show.
-#[utoipa::path(post, path = "/v1/me/profile_image", tag = "Me", responses((status = 422, description = "Pictures are not kept")))]
+#[utoipa::path(
+    post,
+    path = "/v1/me/profile_image",
+    tag = "Me",
+    extensions(("x-error-codes" = json!(["form_param_value_invalid"]))),
+)]
 pub async fn set_profile_image() -> ApiError {
     ApiError::new(ErrorCode::FormParamValueInvalid)
         .message("Profile pictures are not available.")
@@ -92,7 +137,18 @@ pub async fn set_profile_image() -> ApiError {
 
 /// None: nobody signs in by an enterprise here. Compat: clerk/javascript
 /// packages/ui UserProfile AccountPage
-#[utoipa::path(get, path = "/v1/me/enterprise_connections", tag = "Me", responses((status = 200, description = "An empty list"), (status = 401, description = "Not signed in")))]
+#[utoipa::path(
+    get,
+    path = "/v1/me/enterprise_connections",
+    tag = "Me",
+    params(api::SessionQuery),
+    responses((
+        status = 200,
+        description = "An empty list",
+        body = api::WithClient<Vec<api::EnterpriseConnection>>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn list_enterprise_connections(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -100,5 +156,5 @@ pub async fn list_enterprise_connections(
 ) -> ApiResult<Response> {
     let read = account::read(&app, &parts.request, named(query.as_deref())?).await;
     let outcome = read.map_err(|failure| refused(&app, &parts, failure))?;
-    Ok(View::new(&app, &parts, &outcome.shown).read(&json!([])))
+    Ok(View::new(&app, &parts, &outcome.shown).read(&Vec::<api::EnterpriseConnection>::new()))
 }

@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use serde_json::Value;
+use sojourn_api as api;
 use sojourn_core::{id::EmailAddressId, user::EmailRefusal};
 use sojourn_service::account::{self, AccountError, AccountOutcome};
 
@@ -23,7 +23,18 @@ use crate::{
 };
 
 /// The addresses of the account.
-#[utoipa::path(get, path = "/v1/me/email_addresses", tag = "Me", responses((status = 200, description = "E-mail addresses"), (status = 401, description = "Not signed in")))]
+#[utoipa::path(
+    get,
+    path = "/v1/me/email_addresses",
+    tag = "Me",
+    params(api::SessionQuery),
+    responses((
+        status = 200,
+        description = "E-mail addresses",
+        body = api::WithClient<Vec<api::EmailAddress>>,
+    )),
+    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+)]
 pub async fn list_email_addresses(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -32,12 +43,27 @@ pub async fn list_email_addresses(
     let read = account::read(&app, &parts.request, named(query.as_deref())?).await;
     let AccountOutcome { shown, user } = read.map_err(|failure| refused(&app, &parts, failure))?;
     let now = shown.caller.request.now();
-    let objects: Vec<Value> = user.email_addresses.iter().map(|address| object(address, now)).collect();
-    Ok(View::new(&app, &parts, &shown).read(&objects.into()))
+    let objects: Vec<_> = user.email_addresses.iter().map(|address| object(address, now)).collect();
+    Ok(View::new(&app, &parts, &shown).read(&objects))
 }
 
 /// Adds an address. It names nobody until it is proved.
-#[utoipa::path(post, path = "/v1/me/email_addresses", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "The address is not accepted")))]
+#[utoipa::path(
+    post,
+    path = "/v1/me/email_addresses",
+    tag = "Me",
+    params(api::SessionQuery),
+    request_body(content = api::CreateEmailAddress, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The address and the client",
+        body = api::WithClient<api::EmailAddress>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "authorization_invalid", "form_identifier_exists",
+        "form_param_format_invalid", "form_param_missing", "form_param_value_invalid",
+    ]))),
+)]
 pub async fn create_email_address(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -52,7 +78,14 @@ pub async fn create_email_address(
 }
 
 /// One address of the account.
-#[utoipa::path(get, path = "/v1/me/email_addresses/{email_address_id}", tag = "Me", responses((status = 200, description = "The address"), (status = 401, description = "Not signed in"), (status = 404, description = "Not an address of this account")))]
+#[utoipa::path(
+    get,
+    path = "/v1/me/email_addresses/{email_address_id}",
+    tag = "Me",
+    params(api::SessionQuery),
+    responses((status = 200, description = "The address", body = api::WithClient<api::EmailAddress>)),
+    extensions(("x-error-codes" = json!(["authentication_invalid", "resource_not_found"]))),
+)]
 pub async fn get_email_address(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -66,7 +99,17 @@ pub async fn get_email_address(
 }
 
 /// Takes an address away. The primary one stays: another has to take its place first.
-#[utoipa::path(delete, path = "/v1/me/email_addresses/{email_address_id}", tag = "Me", responses((status = 200, description = "It is gone"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 404, description = "Not an address of this account"), (status = 422, description = "It is the primary address")))]
+#[utoipa::path(
+    delete,
+    path = "/v1/me/email_addresses/{email_address_id}",
+    tag = "Me",
+    params(api::SessionQuery),
+    responses((status = 200, description = "It is gone", body = api::WithClient<api::DeletedObject>)),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "authorization_invalid", "identification_deletion_failed",
+        "resource_not_found",
+    ]))),
+)]
 pub async fn delete_email_address(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -80,7 +123,22 @@ pub async fn delete_email_address(
 }
 
 /// Sends a code to an address that is not proved yet.
-#[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/prepare_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "No code can be sent")))]
+#[utoipa::path(
+    post,
+    path = "/v1/me/email_addresses/{email_address_id}/prepare_verification",
+    tag = "Me",
+    params(api::SessionQuery),
+    request_body(content = api::PrepareVerification, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The address and the client",
+        body = api::WithClient<api::EmailAddress>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "authorization_invalid", "form_identifier_exists", "form_param_missing",
+        "form_param_value_invalid", "resource_not_found", "verification_already_verified",
+    ]))),
+)]
 pub async fn prepare_email_address(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -96,7 +154,24 @@ pub async fn prepare_email_address(
 }
 
 /// Takes an answer to the code. Each counts, in a durable write, before it is told.
-#[utoipa::path(post, path = "/v1/me/email_addresses/{email_address_id}/attempt_verification", tag = "Me", responses((status = 200, description = "The address and the client"), (status = 401, description = "Not signed in"), (status = 403, description = "The account is locked, or somebody acts as it"), (status = 422, description = "Not proved")))]
+#[utoipa::path(
+    post,
+    path = "/v1/me/email_addresses/{email_address_id}/attempt_verification",
+    tag = "Me",
+    params(api::SessionQuery),
+    request_body(content = api::AttemptVerification, content_type = "application/x-www-form-urlencoded"),
+    responses((
+        status = 200,
+        description = "The address and the client",
+        body = api::WithClient<api::EmailAddress>,
+    )),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "authorization_invalid", "form_code_incorrect",
+        "form_identifier_exists", "form_param_missing", "form_param_value_invalid", "resource_not_found",
+        "user_locked", "verification_already_verified", "verification_expired", "verification_failed",
+        "verification_missing",
+    ]))),
+)]
 pub async fn attempt_email_address(
     State(app): State<App>,
     parts: BrowserCredentials,

@@ -4,6 +4,7 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
+use sojourn_api as api;
 use sojourn_core::password::Password;
 use sojourn_service::account;
 
@@ -16,7 +17,19 @@ use crate::{
 };
 
 /// Sets a new password; who knows the old one may, within the lockout.
-#[utoipa::path(post, path = "/v1/me/change_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 403, description = "Somebody acts as the account"), (status = 422, description = "A password is not accepted")))]
+#[utoipa::path(
+    post,
+    path = "/v1/me/change_password",
+    tag = "Me",
+    params(api::SessionQuery),
+    request_body(content = api::ChangePassword, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The user and the client", body = api::WithClient<api::User>)),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "authorization_invalid", "form_param_missing",
+        "form_password_incorrect", "form_password_length_too_long", "form_password_length_too_short",
+        "form_password_validation_failed", "user_locked",
+    ]))),
+)]
 pub async fn change_password(
     State(app): State<App>,
     parts: BrowserCredentials,
@@ -33,7 +46,19 @@ pub async fn change_password(
 }
 
 /// Takes the password away, as long as a code by mail still leads into the account.
-#[utoipa::path(post, path = "/v1/me/remove_password", tag = "Me", responses((status = 200, description = "The user and the client"), (status = 403, description = "Somebody acts as the account"), (status = 400, description = "There is none"), (status = 422, description = "The password is wrong, or the only way in")))]
+#[utoipa::path(
+    post,
+    path = "/v1/me/remove_password",
+    tag = "Me",
+    operation_id = "frontend_remove_password",
+    params(api::SessionQuery),
+    request_body(content = api::RemovePassword, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The user and the client", body = api::WithClient<api::User>)),
+    extensions(("x-error-codes" = json!([
+        "authentication_invalid", "authorization_invalid", "form_param_missing",
+        "form_password_incorrect", "no_password_set", "strategy_for_user_invalid", "user_locked",
+    ]))),
+)]
 pub async fn remove_password(
     State(app): State<App>,
     parts: BrowserCredentials,

@@ -3,10 +3,7 @@
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, Type},
-};
+use utoipa::openapi::{ObjectBuilder, Schema, Type};
 
 /// A type with a fixed word in its field `object`.
 pub trait Named {
@@ -22,41 +19,43 @@ macro_rules! named {
 }
 
 /// The word of `T`, and nothing else.
-pub struct Object<T>(PhantomData<fn() -> T>);
+pub struct Kind<T>(PhantomData<fn() -> T>);
 
-impl<T> Default for Object<T> {
+impl<T> Default for Kind<T> {
     fn default() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<T> Clone for Object<T> {
+impl<T> Clone for Kind<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Object<T> {}
+impl<T> Copy for Kind<T> {}
 
-impl<T> PartialEq for Object<T> {
+impl<T> PartialEq for Kind<T> {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl<T: Named> fmt::Debug for Object<T> {
+impl<T> Eq for Kind<T> {}
+
+impl<T: Named> fmt::Debug for Kind<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(T::OBJECT, f)
     }
 }
 
-impl<T: Named> Serialize for Object<T> {
+impl<T: Named> Serialize for Kind<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(T::OBJECT)
     }
 }
 
-impl<'de, T: Named> Deserialize<'de> for Object<T> {
+impl<'de, T: Named> Deserialize<'de> for Kind<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = Cow::<str>::deserialize(deserializer)?;
         if word == T::OBJECT {
@@ -66,13 +65,10 @@ impl<'de, T: Named> Deserialize<'de> for Object<T> {
     }
 }
 
-impl<T: Named> PartialSchema for Object<T> {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some([T::OBJECT])).into()
-    }
+/// The schema of a field `object`: its word.
+pub(crate) fn schema<T: Named>() -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([T::OBJECT])).into()
 }
-
-impl<T: Named> ToSchema for Object<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -84,9 +80,9 @@ mod tests {
 
     #[test]
     fn another_kind_of_object_is_refused() {
-        assert_eq!(serde_json::to_string(&Object::<Lamp>::default()).expect("a word"), "\"lamp\"");
-        assert!(serde_json::from_str::<Object<Lamp>>("\"lamp\"").is_ok());
-        let error = serde_json::from_str::<Object<Lamp>>("\"chair\"").expect_err("another word");
+        assert_eq!(serde_json::to_string(&Kind::<Lamp>::default()).expect("a word"), "\"lamp\"");
+        assert!(serde_json::from_str::<Kind<Lamp>>("\"lamp\"").is_ok());
+        let error = serde_json::from_str::<Kind<Lamp>>("\"chair\"").expect_err("another word");
         assert_eq!(error.to_string(), "object is \"chair\", expected \"lamp\"");
     }
 }

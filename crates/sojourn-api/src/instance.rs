@@ -1,0 +1,113 @@
+//! The instance: its keys, its health, what libraries discover of it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Kind, UnixMillis, named};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Instance {
+    #[schema(schema_with = crate::kind::schema::<Self>)]
+    pub object: Kind<Self>,
+    pub id: String,
+    pub environment_type: EnvironmentType,
+    pub allowed_origins: Vec<String>,
+    pub workspace_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvironmentType {
+    Development,
+    Production,
+}
+
+/// What is given is changed; null leaves alone. A field with only one possible value is refused
+/// with any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateInstance {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_mode: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_origins: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support_email: Option<String>,
+    /// `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hibp: Option<bool>,
+    /// `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookieless_dev: Option<bool>,
+    /// `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url_based_session_syncing: Option<bool>,
+    /// `password`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_sign_in_strategy_when_password_required: Option<String>,
+}
+
+/// A secret key of an application's server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecretKey {
+    #[schema(schema_with = crate::kind::schema::<Self>)]
+    pub object: Kind<Self>,
+    pub id: String,
+    pub name: Option<String>,
+    pub created_at: UnixMillis,
+    /// To within some minutes.
+    pub last_used_at: Option<UnixMillis>,
+    pub revoked_at: Option<UnixMillis>,
+    /// Whether a development server prints it at its start.
+    pub is_printed_at_start: bool,
+    /// The key itself, in the answer that made it only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub secret: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreateSecretKey {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// The public keys that verify tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JsonWebKeySet {
+    pub keys: Vec<JsonWebKey>,
+}
+
+/// An RSA public key (RFC 7517).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JsonWebKey {
+    pub kty: String,
+    pub alg: String,
+    #[serde(rename = "use")]
+    pub usage: String,
+    pub kid: String,
+    pub n: String,
+    pub e: String,
+}
+
+/// What libraries look up that begin with the issuer (OpenID Connect Discovery 1.0).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenIdConfiguration {
+    pub issuer: String,
+    pub jwks_uri: String,
+    pub id_token_signing_alg_values_supported: Vec<String>,
+    pub subject_types_supported: Vec<String>,
+    pub response_types_supported: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    #[schema(schema_with = crate::kind::schema::<Self>)]
+    pub object: Kind<Self>,
+    pub status: String,
+}
+
+named! {
+    Instance = "instance"
+    SecretKey = "secret_key"
+    Health = "health"
+}

@@ -1,0 +1,274 @@
+//! What requests carry: bodies, and the parameters of queries. Browsers send forms, application
+//! servers JSON; both are read with the same names.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+/// Whom to sign in, and perhaps the proof at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreateSignIn {
+    /// An e-mail address.
+    pub identifier: Option<String>,
+    /// `password`, `email_code`, `reset_password_email_code` or `ticket`.
+    pub strategy: Option<String>,
+    pub password: Option<String>,
+    pub ticket: Option<String>,
+    /// Not offered: signing in at another provider.
+    pub transfer: Option<bool>,
+    /// Ignored, as are other fields that the vendor's SDKs send.
+    pub locale: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PrepareFirstFactor {
+    /// `email_code` or `reset_password_email_code`.
+    pub strategy: String,
+    pub email_address_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttemptFirstFactor {
+    /// `password`, `email_code`, `reset_password_email_code` or `ticket`.
+    pub strategy: String,
+    pub password: Option<String>,
+    pub code: Option<String>,
+    pub ticket: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResetPassword {
+    pub password: String,
+    pub sign_out_of_other_sessions: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SignUpFields {
+    pub email_address: Option<String>,
+    pub password: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub unsafe_metadata: Option<Map<String, Value>>,
+    pub legal_accepted: Option<bool>,
+    pub locale: Option<String>,
+    /// `ticket` together with `ticket`.
+    pub strategy: Option<String>,
+    pub ticket: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PrepareVerification {
+    /// `email_code`.
+    pub strategy: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttemptVerification {
+    /// `email_code`.
+    pub strategy: Option<String>,
+    pub code: String,
+}
+
+/// What the tab says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefreshToken {
+    /// `hidden`: the refresh does not count as activity where the settings say so.
+    pub tab_state: Option<String>,
+    /// Empty: organizations are not offered.
+    pub organization_id: Option<String>,
+}
+
+/// What the tab says; the one in front is the one whose session counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TouchSession {
+    /// Empty: organizations are not offered.
+    pub active_organization_id: Option<String>,
+    /// `focus` or `select_session`.
+    pub intent: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateMe {
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub primary_email_address_id: Option<String>,
+    pub unsafe_metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateMyMetadata {
+    pub unsafe_metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreateEmailAddress {
+    pub email_address: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangePassword {
+    pub new_password: String,
+    /// Needed where the account has a password.
+    pub current_password: Option<String>,
+    pub sign_out_of_other_sessions: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovePassword {
+    pub current_password: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CreateUser {
+    /// Verified: the application vouches for them.
+    pub email_address: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_address_identification_status: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_digest: Option<String>,
+    /// `bcrypt`, `argon2id` and others; goes with `password_digest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hasher: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_password_checks: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_password_requirement: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_metadata: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_metadata: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsafe_metadata: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub banned: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<bool>,
+    /// RFC 3339, not in the future.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    /// RFC 3339, not in the future.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_accepted_at: Option<String>,
+}
+
+/// What is given is changed; null clears.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateUser {
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub external_id: Option<String>,
+    pub locale: Option<String>,
+    pub primary_email_address_id: Option<String>,
+    pub password: Option<String>,
+    pub password_digest: Option<String>,
+    pub password_hasher: Option<String>,
+    pub skip_password_checks: Option<bool>,
+    pub sign_out_of_other_sessions: Option<bool>,
+    pub public_metadata: Option<Map<String, Value>>,
+    pub private_metadata: Option<Map<String, Value>>,
+    pub unsafe_metadata: Option<Map<String, Value>>,
+    /// RFC 3339, not in the future.
+    pub created_at: Option<String>,
+    /// RFC 3339, not in the future.
+    pub legal_accepted_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UserMetadata {
+    pub public_metadata: Option<Map<String, Value>>,
+    pub private_metadata: Option<Map<String, Value>>,
+    pub unsafe_metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerifyPassword {
+    pub password: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemoveUserPassword {
+    pub sign_out_of_other_sessions: Option<bool>,
+}
+
+/// Which session of the client a request about the account means.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SessionQuery {
+    /// The client's active session by default.
+    #[serde(rename = "_clerk_session_id")]
+    pub session_id: Option<String>,
+}
+
+/// Where a navigation goes on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RedirectQuery {
+    /// Absolute, on an origin that the instance allows.
+    pub redirect_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HandshakeNonceQuery {
+    /// The value of `__clerk_handshake_nonce`.
+    pub nonce: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListSessionsQuery {
+    pub client_id: Option<String>,
+    pub user_id: Option<String>,
+    /// `active`, `pending`, `ended`, `removed`, `replaced`, `revoked`, `expired` or `abandoned`.
+    pub status: Option<String>,
+    /// Whether the answer is a page instead of a bare list.
+    pub paginated: Option<bool>,
+    /// Whether each session has the record of its `end`.
+    pub include_end: Option<bool>,
+    /// 1 to 500, 10 by default.
+    pub limit: Option<u32>,
+    pub offset: Option<u32>,
+}
+
+/// Each filter narrows the list; several values of one are alternatives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListUsersQuery {
+    pub user_id: Option<Vec<String>>,
+    pub email_address: Option<Vec<String>>,
+    pub external_id: Option<Vec<String>>,
+    /// A part of a name, an address or an id.
+    pub query: Option<String>,
+    pub banned: Option<bool>,
+    /// `created_at`, `updated_at`, `last_sign_in_at` or `last_active_at`, with `+` or `-` before it.
+    pub order_by: Option<String>,
+    /// 1 to 500, 10 by default.
+    pub limit: Option<u32>,
+    pub offset: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListMailsQuery {
+    /// An exact address.
+    pub to: Option<String>,
+    /// 100 by default, at most 500.
+    pub limit: Option<u32>,
+}
+
+/// Whether a change is made, or only described.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DryRunQuery {
+    pub dry_run: Option<bool>,
+}
