@@ -7,8 +7,22 @@ use std::path::{Path, PathBuf};
 mod citations;
 
 /// Made by tools, or fetched; never written by hand.
-const NOT_OURS: &[&str] =
-    &[".git", ".next", ".sojourn", ".state", ".variants", "bundles", "node_modules", "results", "target"];
+const NOT_OURS: &[&str] = &[
+    ".astro",
+    ".git",
+    ".next",
+    ".nuxt",
+    ".output",
+    ".sojourn",
+    ".state",
+    ".svelte-kit",
+    ".variants",
+    "bundles",
+    "dist",
+    "node_modules",
+    "results",
+    "target",
+];
 
 /// Each crate and those of ours it may rest on. An arrow that is not here is a design change:
 /// it belongs into ARCHITECTURE.md and docs/decisions/ first.
