@@ -66,4 +66,12 @@ export const APPLICATIONS = {
     guard: 'proxy',
     prose,
   },
+  rust: {
+    manifest: 'Cargo.lock',
+    prepare: [['cargo', ['build', '--quiet', '--locked', '--target-dir', join(STATE, 'rust')]]],
+    sources: ['src/main.rs'],
+    command: [join(STATE, 'rust/debug/app'), []],
+    guard: 'proxy',
+    prose,
+  },
 }
