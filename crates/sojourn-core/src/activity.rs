@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What somebody asks, as far as it may be a sign that the user is there.
+/// The kind of a request, as far as it may be a sign that the user is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivitySource {
     /// Signing in.

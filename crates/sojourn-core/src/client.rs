@@ -85,7 +85,7 @@ pub struct Predecessor {
 /// were on their way when it rotated (D10).
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// Who presents a client cookie.
+/// Whose secret a request presents in its client cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// The browser itself. `confirms_rotation`: the new secret is seen for the
@@ -102,7 +102,7 @@ pub enum Identity {
         admitted_before: Timestamp,
     },
     /// A secret that was rotated away while answers to it may still be on their
-    /// way: nobody, and never answered with `Set-Cookie`.
+    /// way: it authenticates nothing and is never answered with `Set-Cookie`.
     Superseded,
     /// A predecessor whose time is over: who still has it never got the answer
     /// that rotated it, and begins anew.
@@ -130,7 +130,7 @@ impl Client {
         }
     }
 
-    /// Who presents `secret` at `now`.
+    /// Whose secret `secret` is at `now`.
     pub fn identify(&self, now: Timestamp, secret: &SecretHash) -> Identity {
         if self.secret.matches(secret) {
             let confirms_rotation = self.predecessor.is_some_and(|old| now < old.good_until);
@@ -207,7 +207,7 @@ pub struct NewSession {
     pub user_id: UserId,
     /// The browser, as it describes itself.
     pub device: Device,
-    /// Set when somebody else signs in as the account.
+    /// Set for an impersonation session.
     pub impersonation: Option<Impersonation>,
     /// How the account proved itself: `password`, `email_code`, `ticket` …
     pub strategy: String,
@@ -218,7 +218,7 @@ pub struct NewSession {
 /// Why a second session is not admitted (D7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInRefused {
-    /// Single-session mode, and somebody is signed in.
+    /// Single-session mode, and the client has an open session.
     SessionExists,
     /// This account is signed in here already.
     AlreadySignedIn(SessionId),
@@ -236,7 +236,7 @@ pub enum SignOutScope {
     One(SessionId),
     /// All of them (S9: `signOut()`).
     All,
-    /// Those of one user: a ban, a deletion.
+    /// The sessions of one user: a ban, a deletion.
     User(UserId),
 }
 
@@ -325,7 +325,7 @@ pub fn switch(
 ) -> Result<ClientStep, SessionNotOpen> {
     let mut step = refresh(at, policy, browser, session_id, ActivitySource::Touch)?;
     // Touching the session that is active already writes nothing of the client:
-    // whoever does it all day long must not keep a sign-out from committing.
+    // frequent touches must not make a sign-out fail with conflicts.
     if step.browser.client.last_active_session_id != Some(session_id) {
         step.browser.client.last_active_session_id = Some(session_id);
         step.browser.client.changed(at.now);
@@ -389,7 +389,7 @@ pub fn sign_out(
 }
 
 /// No open session of that id in this browser. The step holds the ends that
-/// were found on the way and have to be committed before the refusal is told.
+/// were found on the way and have to be committed before the refusal is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionNotOpen(pub Box<ClientStep>);
 
@@ -405,8 +405,8 @@ impl ClientWithSessions {
         self.sessions.iter().max_by_key(|session| (session.last_active_at, session.id))
     }
 
-    /// The value of `__client_uat`: seconds of the last change while somebody
-    /// is signed in, else 0. Call it after [`close_overdue`].
+    /// The value of `__client_uat`: seconds of the last change while a session is
+    /// open, else 0. Call it after [`close_overdue`].
     pub fn client_uat(&self) -> i64 {
         if self.sessions.is_empty() { 0 } else { self.client.signed_in_set_changed_at.as_secs() }
     }

@@ -6,7 +6,7 @@ use crate::{
     session::Closing,
 };
 
-/// A fact worth telling.
+/// A fact for the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An account exists.
@@ -15,7 +15,7 @@ pub enum Event {
     UserUpdated(UserId),
     /// An account is gone.
     UserDeleted(UserId),
-    /// Somebody signed in.
+    /// A session began.
     SessionCreated {
         /// The new session.
         session_id: SessionId,

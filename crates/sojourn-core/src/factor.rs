@@ -19,7 +19,7 @@ pub const LOCKOUT_ATTEMPTS: u32 = 10;
 /// How long it then stays locked.
 pub const LOCKOUT: Duration = minutes(60);
 
-/// A keyed hash of a code, so that a stolen database does not tell it.
+/// A keyed hash of a code, so that a stolen database does not reveal it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeHash(pub String);
 

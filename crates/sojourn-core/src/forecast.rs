@@ -14,7 +14,7 @@ use crate::{
 /// How far a forecast looks.
 pub const HORIZON: Duration = minutes(60);
 
-/// Sessions that a change would end. Those that end all the same are not its doing.
+/// Sessions that a change would end. Sessions that end without it do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WouldEnd {
     /// At the moment of the change.
@@ -23,8 +23,8 @@ pub struct WouldEnd {
     pub within_one_hour: u64,
 }
 
-/// Counts, session by session, whom the change to one version would end: as
-/// many sessions as there are pass through it without being held.
+/// Counts the sessions that the change to one version would end, one at a time and
+/// in constant memory.
 #[derive(Clone, Debug)]
 pub struct Forecast {
     now: Timestamp,
@@ -40,8 +40,7 @@ impl Forecast {
         Self { now, policy, changed, would_end: WouldEnd::default() }
     }
 
-    /// Looks at one session. A session that began after `now` is none of those
-    /// that the change is asked about.
+    /// Counts one session. Sessions that began after `now` do not count.
     pub fn see(&mut self, session: &Session) {
         if session.created_at > self.now {
             return;

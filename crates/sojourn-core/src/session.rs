@@ -44,7 +44,7 @@ pub struct Session {
     /// Set when it is somebody else's, who acts as the account under limits of
     /// its own.
     pub impersonation: Option<Impersonation>,
-    /// Set once, when the session is over and somebody noticed.
+    /// Set once: by the first request or sweep that finds the session over.
     pub closed: Option<Closing>,
 }
 
@@ -57,7 +57,7 @@ pub struct Device {
     pub ip_address: String,
 }
 
-/// The limit that ends a session which nobody ends.
+/// The limit that ends a session by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lapse {
     /// The maximum lifetime; counts when both limits fall on one moment (S5).
@@ -182,8 +182,8 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
         return Verdict::Open { until: session.created_at + FAR, ends_as: Lapse::Maximum };
     };
     match ends_all {
-        // Over, also where `now` is earlier than either end: the version is there, and
-        // a clock that is behind another node's does not make it undone.
+        // Over even if `now` is earlier than either end: the version is stored, and the
+        // clock of a node that is behind does not undo it (clock skew).
         Some(version) => {
             // Never before it began, whatever the clocks of two nodes say.
             let at = version.in_force_from.max(session.created_at);
@@ -223,11 +223,11 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
 /// What may happen to one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionInput {
-    /// Somebody asks something, which may be a sign that the user is there (S3).
+    /// A request, which may count as activity (S3).
     Activity(ActivitySource),
     /// The first factor was verified again.
     Reverified,
-    /// Somebody ends it.
+    /// A sign-out or a revocation.
     End(Ending),
 }
 
@@ -235,7 +235,7 @@ pub enum SessionInput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It is over. If `record` is set, the end is not stored yet and has to be
-    /// committed before the refusal is told.
+    /// committed before the refusal is sent.
     AlreadyClosed {
         /// How it ended.
         closing: Closing,
@@ -244,7 +244,7 @@ pub enum Refusal {
     },
 }
 
-/// The new state of a session and what to tell others.
+/// The new state of a session and the events for the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The session afterwards.
@@ -314,8 +314,8 @@ impl Session {
         }
     }
 
-    /// Whether `sign` is activity of this session. Where somebody acts as the
-    /// account that does not depend on the settings, as little as the limits do.
+    /// Whether `source` is activity of this session. For an impersonation session
+    /// neither this nor the limits depend on the settings.
     pub fn counts(&self, policy: &Policy, source: ActivitySource) -> bool {
         let activity = match self.impersonation {
             Some(_) => Activity::default(),
@@ -325,7 +325,7 @@ impl Session {
     }
 
     /// Minutes since the first and the second factor were verified; -1: never.
-    /// Who acts as the account verified none of its factors, so that what an
+    /// An impersonation session verified none of the account's factors, so that what an
     /// application guards by a recent verification stays closed to them.
     pub fn factor_ages(&self, now: Timestamp) -> [i64; 2] {
         let verified_ago = now.since(self.first_factor_verified_at).as_secs() / 60;

@@ -58,7 +58,7 @@ impl TestClock {
         Self { frozen_at: None, offset_ms, ..self }
     }
 
-    /// Showing what the wall shows. Whoever stores this moves everything that is
+    /// Showing what the wall shows. The same commit has to move everything that is
     /// still open back by the same span, so that nothing is revived.
     #[must_use]
     pub const fn reset(self) -> Self {

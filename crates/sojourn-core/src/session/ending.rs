@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
     /// The moment from which the session was over, which may lie before the
-    /// moment somebody noticed.
+    /// moment at which a request or the sweeper found it over.
     pub at: Timestamp,
     /// The status on the wire.
     pub status: ClosedStatus,
@@ -23,15 +23,14 @@ pub struct Closing {
     /// Who ended it.
     pub by: EndedBy,
     /// Where a limit ended it, the deadline by that limit: `at`, or earlier when the
-    /// limit came into force after it had passed (`settings_tightened`). Where somebody
-    /// ended it, when it would have been over without further activity.
+    /// limit came into force after it had passed (`settings_tightened`). For a sign-out or
+    /// a revocation: when it would have been over without further activity.
     pub deadline_at: Timestamp,
     /// The version of the session settings by which it was judged.
     pub settings_version: u64,
 }
 
-/// How long after an end the browser that held the session is told of it on its
-/// own account: later it is no news.
+/// How long after an end the browser that held the session gets a notice of it.
 const NEWS_FOR: Duration = days(1);
 
 impl Closing {
@@ -59,17 +58,17 @@ impl Closing {
 /// Who ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
-    /// Who was signed in, from this browser or another device.
+    /// The account's user, from this browser or another device.
     User,
     /// The application's server.
     Backend,
-    /// Somebody who runs the server.
+    /// An operator of the server.
     Admin,
     /// The server itself: a limit, or a change of the settings.
     System,
 }
 
-/// That somebody ends a session, and how it is told.
+/// A sign-out or a revocation, as the record of the end will show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
     /// The status on the wire.
@@ -90,7 +89,7 @@ impl Ending {
     pub const SIGNED_OUT_EVERYWHERE: Self =
         Self { reason: EndReason::SignedOutEverywhere, ..Self::SIGNED_OUT };
 
-    /// Somebody ends it from outside its browser.
+    /// A revocation: the end comes from outside the session's browser.
     pub const fn revoked(reason: EndReason, by: EndedBy) -> Self {
         Self { status: ClosedStatus::Revoked, reason, by }
     }
@@ -132,7 +131,7 @@ pub enum ClosedStatus {
     Replaced,
 }
 
-/// Why a session ended: a closed set, told to operators and users.
+/// Why a session ended: a closed set, shown to operators and users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
@@ -142,7 +141,7 @@ pub enum EndReason {
     SignedOutEverywhere,
     /// The application's server revoked it.
     RevokedByBackend,
-    /// Somebody who runs the server revoked it.
+    /// An operator of the server revoked it.
     RevokedByAdmin,
     /// The user revoked it from another device.
     RevokedByUser,
@@ -160,7 +159,7 @@ pub enum EndReason {
     UserBanned,
     /// The account was deleted.
     UserDeleted,
-    /// The time of somebody who acted as the account is over.
+    /// The limits of an impersonation session are over.
     ImpersonationOver,
 }
 

@@ -52,7 +52,7 @@ pub struct ReferenceSession {
     limits: Limits,
     /// The smallest maximum lifetime of all that were in force so far, and whose it is.
     hard: Option<(i64, u64)>,
-    /// Somebody else acts as the account: the settings do not matter.
+    /// An impersonation session: the settings do not matter.
     is_impersonation: bool,
     over: Option<End>,
 }
@@ -87,7 +87,7 @@ pub fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(EVER)
 }
 
-/// The settings up to those that sign out whoever began under `under`, and those.
+/// The settings up to the version that signs out sessions begun under `under`, and that version.
 fn until_signed_out(under: u64, settings: &[Limits]) -> (&[Limits], Option<Limits>) {
     let signs_out = |limits: &Limits| limits.ends_all && limits.version > under;
     match settings.iter().position(signs_out) {
@@ -100,13 +100,13 @@ fn until_signed_out(under: u64, settings: &[Limits]) -> (&[Limits], Option<Limit
 const EVER: i64 = i64::MAX / 4;
 
 impl ReferenceSession {
-    /// Somebody signs in at `now`, under limits that are in force.
+    /// A sign-in at `now`, under limits that are in force.
     pub fn begin(now: i64, limits: Limits) -> Self {
         let (under, hard) = (limits.version, limits.longest.map(|longest| (longest, limits.version)));
         Self { created: now, under, active: now, now, limits, hard, is_impersonation: false, over: None }
     }
 
-    /// Somebody signs in as somebody else, under limits that never change, while
+    /// The beginning of an impersonation session, under limits that never change, while
     /// `settings` are in force.
     pub fn begin_impersonation(now: i64, idle: i64, longest: i64, settings: Limits) -> Self {
         let own = Limits { idle: Some(idle), longest: Some(longest), ends_all: false, ..settings };
@@ -133,7 +133,7 @@ impl ReferenceSession {
         life.over.expect("nothing lives for ever")
     }
 
-    /// As [`Self::predicted_end`], of somebody who acts as somebody else.
+    /// As [`Self::predicted_end`], of an impersonation session.
     pub fn predicted_end_of_impersonation(
         (created, active, under): (i64, i64, u64),
         idle: i64,
@@ -159,7 +159,7 @@ impl ReferenceSession {
         }
     }
 
-    /// The user is there at `now`; whether that counts, because it is not over.
+    /// Activity at `now`; whether it counts, because the session is not over.
     pub fn activity(&mut self, now: i64) -> bool {
         self.pass(now);
         if self.over.is_none() {
@@ -209,7 +209,7 @@ impl ReferenceSession {
         }
     }
 
-    /// Somebody ends it at `now`; whether it was open.
+    /// A sign-out or a revocation at `now`; whether the session was open.
     pub fn end(
         &mut self,
         now: i64,
@@ -275,7 +275,7 @@ impl ReferenceSession {
         self.created
     }
 
-    /// When the user was last there.
+    /// The newest activity.
     pub const fn active(&self) -> i64 {
         self.active
     }
