@@ -163,6 +163,11 @@ fn settings_simulate_works_with_and_without_a_server() {
     let private: Value = serde_json::from_str(&stdout(&private)).expect("JSON");
     assert_eq!(private["sign_ins"][1]["cause"], "private_window_closed");
     assert_eq!(private["sign_ins"][1]["over_since_seconds"], 20 * 3600 + 60);
+    let safari = ["--inactivity", "off", "--maximum", "30d", "--safari", "--visits", "mon 9:00-9:10"];
+    let safari = run(&[&safari[..], &["--days", "8", "--json"]].concat());
+    let safari: Value = serde_json::from_str(&stdout(&safari)).expect("JSON");
+    assert_eq!(safari["sign_ins"][1]["cause"], "safari_cookie_expired");
+    assert_eq!(safari["sign_ins"][1]["over_since_seconds"], 7 * 86_400 + 9 * 3600);
     assert_eq!(run(&["--visits", "sometimes"]).status.code(), Some(2));
     assert_eq!(run(&["--maximum", "7d"]).status.code(), Some(6), "the other one has to be asked for");
 
