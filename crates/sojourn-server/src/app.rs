@@ -3,7 +3,7 @@
 use std::{future::Future, ops::Deref, sync::Arc};
 
 use sojourn_core::cookie::CookieNames;
-use sojourn_service::{MaybeConflict, Service, StartError, keys};
+use sojourn_service::{Failure, MaybeConflict, Service, StartError, keys};
 use sojourn_store::{CommitError, StoreError};
 
 use crate::{
@@ -156,6 +156,15 @@ impl From<CommitError> for AttemptError {
 impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         Self::Refused(error.into())
+    }
+}
+
+impl<R: Into<ApiError>> From<Failure<R>> for AttemptError {
+    fn from(failure: Failure<R>) -> Self {
+        match failure {
+            Failure::Refused(reason, _) => Self::Refused(reason.into()),
+            Failure::Storage(error) => error.into(),
+        }
     }
 }
 

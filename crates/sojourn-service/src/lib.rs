@@ -12,6 +12,7 @@ mod cut_claims;
 mod error;
 pub mod factors;
 mod first_instance;
+pub mod idempotency;
 mod instance;
 pub mod jobs;
 pub mod keys;

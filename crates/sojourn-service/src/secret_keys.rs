@@ -8,6 +8,7 @@ use sojourn_core::{
 use sojourn_store::{Engine as _, SecretKey, StoreError, Write};
 
 use crate::{
+    idempotency::CreationSecrets,
     instance::Service,
     keys::{self, SecretKeyKind, sha256},
     outcome::{Failure, Reason},
@@ -36,11 +37,15 @@ pub async fn list(service: &Service) -> Result<Vec<SecretKey>, StoreError> {
     Ok(keys)
 }
 
-/// A key that is not stored yet, and what it reads.
-pub fn new_key(service: &Service, at: Moment, name: Option<String>) -> (SecretKey, String) {
+/// What a key reads that is made of `secrets`.
+pub fn text_of(service: &Service, mut secrets: CreationSecrets<'_>) -> String {
     let kind = if service.is_development() { SecretKeyKind::Test } else { SecretKeyKind::Live };
-    let secret = keys::secret_key(kind, service.random().array());
-    (SecretKey::new(sha256(secret.as_bytes()), name, at.wall), secret)
+    keys::secret_key(kind, secrets.array())
+}
+
+/// A key that is not stored yet, by what it reads.
+pub fn new_key(at: Moment, name: Option<String>, text: &str) -> SecretKey {
+    SecretKey::new(sha256(text.as_bytes()), name, at.wall)
 }
 
 /// Whether the server itself knows the key: the one of a development instance.

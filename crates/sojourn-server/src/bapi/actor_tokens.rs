@@ -3,6 +3,7 @@
 
 use axum::{
     extract::{Path, State},
+    http::HeaderMap,
     response::Response,
 };
 use sojourn_api as api;
@@ -13,7 +14,7 @@ use sojourn_core::{
 };
 use sojourn_service::tickets::NewTicket;
 
-use super::tickets;
+use super::{creation::creation, tickets};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -34,16 +35,19 @@ const MAXIMUM: &str = "session_max_duration_in_seconds";
     post,
     path = "/v1/actor_tokens",
     tag = "Actor tokens",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
     request_body = api::CreateActorToken,
     responses((status = 200, description = "The actor token with its secret", body = api::ActorToken)),
     extensions(("x-error-codes" = json!([
         "form_param_exceeds_allowed_size", "form_param_format_invalid", "form_param_missing",
         "form_param_unknown", "form_param_value_invalid", "form_resource_not_found",
+        "idempotency_key_reused", "malformed_request_parameters",
     ]))),
 )]
 pub async fn create_actor_token(
     State(app): State<App>,
     _: ApplicationServer,
+    headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
     let missing = || {
@@ -53,11 +57,12 @@ pub async fn create_actor_token(
     let user_id = tickets::user_id(&params, missing)?;
     let impersonation = impersonation(&params)?;
     let good_for = tickets::seconds_of(&params, "expires_in_seconds", DEFAULT_SECONDS, 1..=MOST_SECONDS)?;
+    let creation = creation(&headers, "POST /v1/actor_tokens", &params)?;
     let at = app.moment();
     let id = ActorTokenId::generate(at.now, &mut app.random()).into();
     let impersonation = Some(impersonation);
     let order = NewTicket { id, user_id, impersonation, good_for: seconds(good_for) };
-    tickets::create(&app, at, order, missing).await
+    tickets::create(&app, at, order, creation.as_ref(), missing).await
 }
 
 fn impersonation(params: &Params) -> ApiResult<Impersonation> {

@@ -5,6 +5,7 @@
 mod actor_tokens;
 mod clients;
 mod config;
+mod creation;
 mod handshake;
 mod instance;
 mod jwks;

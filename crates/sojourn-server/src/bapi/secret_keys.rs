@@ -4,12 +4,14 @@
 use axum::{
     Json,
     extract::{Path, State},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
-use sojourn_service::secret_keys;
+use sojourn_service::{idempotency::CreationSecrets, secret_keys};
 use sojourn_store::{SecretKey, Write};
 
+use super::creation::{create_once, creation};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -50,15 +52,18 @@ pub async fn list_secret_keys(State(app): State<App>, _: ApplicationServer) -> A
     post,
     path = "/v1/instance/secret_keys",
     tag = "Secret keys",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
     request_body = api::CreateSecretKey,
     responses((status = 200, description = "The key with its `secret`", body = api::SecretKey)),
     extensions(("x-error-codes" = json!([
         "form_param_max_length_exceeded", "form_param_type_invalid", "form_param_unknown",
+        "idempotency_key_reused", "malformed_request_parameters",
     ]))),
 )]
 pub async fn create_secret_key(
     State(app): State<App>,
     _: ApplicationServer,
+    headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
     params.only(&["name"])?;
@@ -68,12 +73,23 @@ pub async fn create_secret_key(
         return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, "name")
             .why(format!("A name may have {MAX_NAME_CHARS} characters.")));
     }
+    let creation = creation(&headers, "POST /v1/instance/secret_keys", &params)?;
     let at = app.moment();
-    let (key, secret) = secret_keys::new_key(&app, at, name.map(str::to_owned));
-    app.commit(app.changes(at).write(Write::InsertSecretKey(key.clone()))).await?;
-    tracing::info!(key_id = %key.id(), "a secret key was made");
-    let mut answer = object(&app, &key);
-    answer.secret = Some(secret);
+    let name = name.map(str::to_owned);
+    let made = create_once(&app, creation.as_ref(), |nonce| {
+        let (app, name) = (&app, name.clone());
+        async move {
+            let text = secret_keys::text_of(app, CreationSecrets::new(app, &nonce));
+            let key = secret_keys::new_key(at, name, &text);
+            let changes = app.changes(at).write(Write::InsertSecretKey(key.clone()));
+            Ok((changes, object(app, &key)))
+        }
+    });
+    let first = made.await?;
+    let secret = secret_keys::text_of(&app, first.secrets(&app));
+    let mut answer = first.answer;
+    tracing::info!(key_id = %answer["id"], "a secret key was handed out");
+    answer["secret"] = secret.into();
     Ok(Json(answer).into_response())
 }
 

@@ -13,17 +13,18 @@ use sojourn_core::{
     session::{ClosedStatus, EndReason, EndedBy, Ending, Session},
     time::{Moment, Timestamp},
 };
-use sojourn_service::{
-    Failure,
-    sessions::{
-        backend::{self, BackendError},
-        record_ends::{find, overdue, record_ends},
-        revoke,
-    },
+use sojourn_service::sessions::{
+    backend::{self, BackendError},
+    list::{StatusFilter, list},
+    record_ends::find,
+    revoke,
 };
-use sojourn_store::{Engine as _, SessionFilter, StoredStatus};
+use sojourn_store::{Engine as _, SessionFilter};
 
-use super::page::Page;
+use super::{
+    creation::{create_once, creation},
+    page::Page,
+};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -59,7 +60,7 @@ pub async fn list_sessions(
     let filter = Filter {
         client_id: client_id.as_deref().map(str::parse).transpose().ok(),
         user_id: user_id.as_deref().map(str::parse).transpose().ok(),
-        status: params.text("status")?.as_deref().map(Status::parse).transpose()?,
+        status: params.text("status")?.as_deref().map(status).transpose()?,
     };
     let at = app.moment();
     let now = at.now;
@@ -73,7 +74,7 @@ pub async fn list_sessions(
                 offset: page.offset,
                 ..SessionFilter::default()
             };
-            load(&app, at, &policy, filter, status).await?
+            list(&app, at, &policy, filter, status).await?
         }
         // An id that cannot be one names no sessions.
         _ => (Vec::new(), 0),
@@ -111,62 +112,18 @@ fn wants_bare_lists(headers: &HeaderMap) -> bool {
 struct Filter {
     client_id: Option<Option<ClientId>>,
     user_id: Option<Option<UserId>>,
-    status: Option<Status>,
+    status: Option<StatusFilter>,
 }
 
-#[derive(Clone, Copy)]
-enum Status {
-    Active,
-    /// Of a sign-in with tasks left, which this server has none of.
-    Pending,
-    Closed(ClosedStatus),
-}
-
-impl Status {
-    fn parse(word: &str) -> ApiResult<Self> {
-        match (word, ClosedStatus::from_word(word)) {
-            ("active", _) => Ok(Self::Active),
-            ("pending", _) => Ok(Self::Pending),
-            (_, Some(status)) => Ok(Self::Closed(status)),
-            (_, None) => Err(ApiError::param(ErrorCode::FormParamValueInvalid, "status").why(
-                "status has to be active, pending, ended, removed, replaced, revoked, expired or abandoned.",
-            )),
-        }
+fn status(word: &str) -> ApiResult<StatusFilter> {
+    match (word, ClosedStatus::from_word(word)) {
+        ("active", _) => Ok(StatusFilter::Active),
+        ("pending", _) => Ok(StatusFilter::Pending),
+        (_, Some(status)) => Ok(StatusFilter::Closed(status)),
+        (_, None) => Err(ApiError::param(ErrorCode::FormParamValueInvalid, "status").why(
+            "status has to be active, pending, ended, removed, replaced, revoked, expired or abandoned.",
+        )),
     }
-
-    /// Whether sessions that are over, but stored as open, belong elsewhere
-    /// than the table says.
-    const fn depends_on_time(self) -> bool {
-        matches!(self, Self::Active | Self::Closed(ClosedStatus::Expired | ClosedStatus::Abandoned))
-    }
-}
-
-async fn load(
-    app: &App,
-    at: Moment,
-    policy: &Policy,
-    mut filter: SessionFilter,
-    status: Option<Status>,
-) -> ApiResult<(Vec<Session>, u64)> {
-    let list = |filter: &SessionFilter| app.store().sessions(app.instance_id(), filter.clone());
-    if status.is_some_and(Status::depends_on_time) {
-        let open = StoredStatus::Open;
-        let all = SessionFilter { stored: Some(open), limit: u32::MAX, offset: 0, ..filter.clone() };
-        record_ends(app, at, overdue(at.now, policy, &list(&all).await?.0)).await?;
-    }
-    filter.stored = match status {
-        None => None,
-        Some(Status::Active) => Some(StoredStatus::Open),
-        Some(Status::Closed(status)) => Some(StoredStatus::Closed(status)),
-        Some(Status::Pending) => return Ok((Vec::new(), 0)),
-    };
-    let found = list(&filter).await?;
-    let over = overdue(at.now, policy, &found.0);
-    if over.is_empty() {
-        return Ok(found);
-    }
-    record_ends(app, at, over).await?;
-    Ok(list(&filter).await?)
 }
 
 /// A session as it is now, and the policy by which.
@@ -243,16 +200,19 @@ pub async fn revoke_session(
     post,
     path = "/v1/sessions",
     tag = "Sessions",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
     request_body = api::CreateSession,
     responses((status = 200, description = "The session", body = api::Session)),
     extensions(("x-error-codes" = json!([
-        "form_param_missing", "form_param_unknown", "request_invalid_for_environment",
-        "resource_not_found", "user_banned",
+        "form_param_missing", "form_param_unknown", "idempotency_key_reused",
+        "malformed_request_parameters", "request_invalid_for_environment", "resource_not_found",
+        "user_banned",
     ]))),
 )]
 pub async fn create_session(
     State(app): State<App>,
     _: ApplicationServer,
+    headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
     if !app.is_development() {
@@ -262,12 +222,11 @@ pub async fn create_session(
     }
     params.refuse_not_offered(&["active_organization_id"])?;
     let user_id = params.required("user_id")?.parse().ok();
+    let creation = creation(&headers, "POST /v1/sessions", &params)?;
     let at = app.moment();
-    let made = app.service().retry_on_conflict(|| async {
+    let made = create_once(&app, creation.as_ref(), |_| async {
         let (changes, session, policy) = backend::new_session(&app, at, user_id).await?;
-        app.commit(changes).await?;
-        Ok::<_, Failure<BackendError>>((session, policy))
+        Ok((changes, wire::session::backend_session(at.now, &policy, &session)))
     });
-    let (session, policy) = made.await?;
-    Ok(object(at.now, &policy, &session))
+    Ok(Json(made.await?.answer).into_response())
 }

@@ -2,13 +2,14 @@
 
 use axum::{
     extract::{Path, State},
+    http::HeaderMap,
     response::Response,
 };
 use sojourn_api as api;
 use sojourn_core::{id::SignInTokenId, time::seconds};
 use sojourn_service::tickets::NewTicket;
 
-use super::tickets;
+use super::{creation::creation, tickets};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -25,25 +26,29 @@ const MOST_SECONDS: u64 = 315_360_000;
     post,
     path = "/v1/sign_in_tokens",
     tag = "Sign-in tokens",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
     request_body = api::CreateSignInToken,
     responses((status = 200, description = "The sign-in token with its secret", body = api::SignInToken)),
     extensions(("x-error-codes" = json!([
-        "form_param_missing", "form_param_unknown", "form_param_value_invalid", "resource_not_found",
+        "form_param_missing", "form_param_unknown", "form_param_value_invalid",
+        "idempotency_key_reused", "malformed_request_parameters", "resource_not_found",
     ]))),
 )]
 pub async fn create_sign_in_token(
     State(app): State<App>,
     _: ApplicationServer,
+    headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
     params.refuse_not_offered(&["org_id"])?;
     let missing = || ApiError::not_found("user");
     let user_id = tickets::user_id(&params, missing)?;
     let good_for = tickets::seconds_of(&params, "expires_in_seconds", DEFAULT_SECONDS, 1..=MOST_SECONDS)?;
+    let creation = creation(&headers, "POST /v1/sign_in_tokens", &params)?;
     let at = app.moment();
     let id = SignInTokenId::generate(at.now, &mut app.random()).into();
     let order = NewTicket { id, user_id, impersonation: None, good_for: seconds(good_for) };
-    tickets::create(&app, at, order, missing).await
+    tickets::create(&app, at, order, creation.as_ref(), missing).await
 }
 
 /// Takes a ticket back that was not used.

@@ -7,6 +7,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 use sojourn_api as api;
 use sojourn_core::{
     id::{TicketId, UserId},
@@ -14,18 +15,20 @@ use sojourn_core::{
 };
 use sojourn_service::{
     Failure,
+    idempotency::{Creation, CreationSecrets},
     keys::random_secret,
     tickets::{self, NewTicket, TicketError},
 };
 use sojourn_store::{Ticket, TicketStatus};
 
+use super::creation::create_once;
 use crate::{
     app::App,
     wire::{ApiError, ApiResult, ErrorCode, Params, millis},
 };
 
-/// Makes a ticket, and gives its wire object back with the secret, which is told
-/// now and never again; `url` opens the portal with it.
+/// Makes a ticket, and gives its wire object back with the secret, which only the repeats
+/// of the same request are told again; `url` opens the portal with it.
 ///
 /// # Errors
 /// `missing` when there is no such user.
@@ -33,17 +36,22 @@ pub async fn create(
     app: &App,
     at: Moment,
     order: NewTicket,
+    creation: Option<&Creation>,
     missing: impl Fn() -> ApiError,
 ) -> ApiResult<Response> {
-    let token = random_secret(&mut app.random());
-    let ticket = order.ticket(at, &token);
-    let made = app.service().retry_on_conflict(|| async {
-        let changes = tickets::insert(app, app.changes(at), &ticket).await?;
-        Ok::<_, Failure<TicketError>>(app.commit(changes).await?)
+    let (order, missing) = (&order, &missing);
+    let made = create_once(app, creation, |nonce| async move {
+        let ticket = order.ticket(at, &random_secret(&mut CreationSecrets::new(app, &nonce)));
+        let inserted = tickets::insert(app, app.changes(at), &ticket).await;
+        let changes = inserted.map_err(|failure| refused(failure, missing, ErrorCode::InternalError))?;
+        Ok((changes, answer(&ticket)))
     });
-    made.await.map_err(|failure| refused(failure, &missing, ErrorCode::InternalError))?;
-    let url = format!("{}/sign-in?__clerk_ticket={token}", app.own_origin());
-    Ok(answer(&ticket, Some(token), Some(url)))
+    let first = made.await?;
+    let token = random_secret(&mut first.secrets(app));
+    let mut answer = first.answer;
+    answer["url"] = format!("{}/sign-in?__clerk_ticket={token}", app.own_origin()).into();
+    answer["token"] = token.into();
+    Ok(Json(answer).into_response())
 }
 
 /// Takes a ticket back that nobody used.
@@ -57,7 +65,7 @@ where
 {
     let revoked = tickets::revoke(app, id.parse::<Id>().ok().map(Into::into)).await;
     let ticket = revoked.map_err(|failure| refused(failure, || ApiError::not_found(what), used))?;
-    Ok(answer(&ticket, None, None))
+    Ok(Json(answer(&ticket)).into_response())
 }
 
 fn refused(failure: Failure<TicketError>, missing: impl Fn() -> ApiError, used: ErrorCode) -> ApiError {
@@ -93,7 +101,8 @@ pub fn seconds_of(params: &Params, name: &str, default: u64, bounds: RangeInclus
         .why(format!("{name} has to be from {least} to {most}.")))
 }
 
-fn answer(ticket: &Ticket, token: Option<String>, url: Option<String>) -> Response {
+/// The ticket without its secret.
+fn answer(ticket: &Ticket) -> TicketAnswer {
     let status = match ticket.status {
         TicketStatus::Pending => api::TicketStatus::Pending,
         TicketStatus::Accepted => api::TicketStatus::Accepted,
@@ -101,16 +110,34 @@ fn answer(ticket: &Ticket, token: Option<String>, url: Option<String>) -> Respon
     };
     let (user_id, id) = (ticket.user_id.to_string(), ticket.id.to_string());
     let (created_at, updated_at) = (millis(ticket.created_at), millis(ticket.updated_at));
+    let (token, url) = (None, None);
     match &ticket.impersonation {
         None => {
             let object = api::Kind::default();
-            Json(api::SignInToken { object, id, user_id, status, token, url, created_at, updated_at })
-                .into_response()
+            let answer = api::SignInToken { object, id, user_id, status, token, url, created_at, updated_at };
+            TicketAnswer::SignIn(answer)
         }
         Some(own) => {
             let (object, actor) = (api::Kind::default(), own.actor.clone());
-            Json(api::ActorToken { object, id, user_id, actor, status, token, url, created_at, updated_at })
-                .into_response()
+            TicketAnswer::Actor(api::ActorToken {
+                object,
+                id,
+                user_id,
+                actor,
+                status,
+                token,
+                url,
+                created_at,
+                updated_at,
+            })
         }
     }
+}
+
+/// Either of the two.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TicketAnswer {
+    SignIn(api::SignInToken),
+    Actor(api::ActorToken),
 }

@@ -76,6 +76,7 @@ codes! {
     RedirectUrlInvalid "redirect_url_invalid" UNPROCESSABLE_ENTITY "The redirect address is not allowed";
     HandshakeCannotReturn "handshake_cookies_not_shared" UNPROCESSABLE_ENTITY "The browser cannot carry the answer back";
     TooManyRequests "too_many_requests" TOO_MANY_REQUESTS "Too many requests";
+    IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The Idempotency-Key was used for another request";
     Conflict "conflict" CONFLICT "The resource has changed in the meantime";
     // Forms
     FormParamMissing "form_param_missing" UNPROCESSABLE_ENTITY "is missing";

@@ -17,6 +17,7 @@ mod ends;
 mod enumeration;
 mod fuzz;
 mod histories;
+mod idempotency;
 mod impersonation;
 mod lifetimes;
 mod lost_answers;

@@ -3,6 +3,7 @@
 pub mod backend;
 mod client;
 mod handshake;
+pub mod list;
 mod of_user;
 mod one;
 pub mod record_ends;

@@ -1,14 +1,23 @@
 //! New accounts.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use sojourn_api as api;
 use sojourn_service::users;
 
-use super::{fields, object};
+use super::fields;
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult, ErrorCode, Params},
+    bapi::creation::{create_once, creation},
+    wire::{
+        ApiError, ApiResult, ErrorCode, Params,
+        user::{Audience, user as user_object},
+    },
 };
 
 /// Makes an account. Its addresses are verified: the application vouches for them.
@@ -16,6 +25,7 @@ use crate::{
     post,
     path = "/v1/users",
     tag = "Users",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
     request_body = api::CreateUser,
     responses((status = 200, description = "The user", body = api::User)),
     extensions(("x-error-codes" = json!([
@@ -23,15 +33,18 @@ use crate::{
         "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
         "form_param_unknown", "form_param_value_invalid", "form_password_digest_invalid_code",
         "form_password_length_too_long", "form_password_length_too_short",
-        "form_password_validation_failed",
+        "form_password_validation_failed", "idempotency_key_reused",
+        "malformed_request_parameters",
     ]))),
 )]
 pub async fn create_user(
     State(app): State<App>,
     _: ApplicationServer,
+    headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
     fields::refuse_unknown(&params)?;
+    let creation = creation(&headers, "POST /v1/users", &params)?;
     let at = app.moment();
     let emails = fields::addresses(&params)?;
     let mut patch = fields::patch(&params, at.now)?;
@@ -44,6 +57,9 @@ pub async fn create_user(
         ));
     }
     let user = users::new_user(&app, at, emails, &patch)?;
-    app.commit(users::created(app.changes(at), &user)).await?;
-    Ok(object(&user, at.now))
+    let made = create_once(&app, creation.as_ref(), |_| async {
+        let answer = user_object(&user, at.now, Audience::Backend);
+        Ok((users::created(app.changes(at), &user), answer))
+    });
+    Ok(Json(made.await?.answer).into_response())
 }

@@ -1,0 +1,141 @@
+//! Creations that may be asked for again with an `Idempotency-Key`: the first answer is
+//! committed together with what it tells of, so that a repeat creates nothing twice
+//! (decision 40).
+
+use std::future::Future;
+
+use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sojourn_core::id::Randomness;
+use sojourn_store::{ChangeSet, CommitError, Engine as _, IdempotencyKey, StoreError, Write};
+
+use crate::{
+    error::MaybeConflict,
+    instance::Service,
+    keys::{random_hex, sha256},
+};
+
+/// A creation that was asked for with a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Creation {
+    key_hash: [u8; 32],
+    request_hash: [u8; 32],
+}
+
+/// The key was used for another request.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyReused;
+
+/// The first answer to a creation, without its secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FirstAnswer {
+    pub answer: Value,
+    /// What the secret was made of; see [`FirstAnswer::secrets`].
+    nonce: String,
+}
+
+impl Creation {
+    /// The creation of `operation` and `request` under `key`.
+    pub fn new(key: &str, operation: &str, request: &Value) -> Self {
+        Self {
+            key_hash: sha256(key.as_bytes()),
+            request_hash: sha256(format!("{operation} {request}").as_bytes()),
+        }
+    }
+
+    async fn first_answer<E>(&self, service: &Service) -> Result<Option<FirstAnswer>, E>
+    where
+        E: MaybeConflict + From<KeyReused>,
+    {
+        let store = |error: StoreError| E::from(CommitError::from(error));
+        let found = service.store().idempotency_key(service.instance_id(), self.key_hash).await;
+        match found.map_err(store)? {
+            None => Ok(None),
+            Some(found) if found.request_hash != self.request_hash => Err(KeyReused.into()),
+            Some(found) => serde_json::from_value(found.answer).map(Some).map_err(|error| {
+                store(StoreError::Corrupt { table: "idempotency_keys", reason: error.to_string() })
+            }),
+        }
+    }
+}
+
+impl FirstAnswer {
+    /// Where the secrets of the creation come from: the same ones for each repeat.
+    pub const fn secrets<'a>(&'a self, service: &'a Service) -> CreationSecrets<'a> {
+        CreationSecrets { service, nonce: self.nonce.as_str(), block: 0 }
+    }
+}
+
+/// Secrets that a repeat shows again although they are not stored: they are made of a
+/// nonce that is, and of a key that is not in the database.
+#[derive(Clone, Copy, Debug)]
+pub struct CreationSecrets<'a> {
+    service: &'a Service,
+    nonce: &'a str,
+    block: u32,
+}
+
+impl<'a> CreationSecrets<'a> {
+    /// The secrets of a creation that is under way.
+    pub const fn new(service: &'a Service, nonce: &'a str) -> Self {
+        Self { service, nonce, block: 0 }
+    }
+}
+
+impl Randomness for CreationSecrets<'_> {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.service.code_key());
+        for chunk in bytes.chunks_mut(32) {
+            // Codes are hashed with the same key, over texts that begin with an attempt's id.
+            let tag = hmac::sign(&key, format!("creation {} {}", self.nonce, self.block).as_bytes());
+            chunk.copy_from_slice(&tag.as_ref()[..chunk.len()]);
+            self.block += 1;
+        }
+    }
+}
+
+/// Creates something, or gives back the first answer when that was done before under the
+/// same key. `attempt` gets the nonce of its secrets, and gives the changes and the answer
+/// without secrets.
+///
+/// # Errors
+/// [`KeyReused`], and what `attempt` and the store fail with.
+pub async fn create_once<E, F>(
+    service: &Service,
+    creation: Option<&Creation>,
+    attempt: impl Fn(String) -> F,
+) -> Result<FirstAnswer, E>
+where
+    E: MaybeConflict + From<KeyReused>,
+    F: Future<Output = Result<(ChangeSet, Value), E>>,
+{
+    service
+        .retry_on_conflict(|| async {
+            if let Some(creation) = creation
+                && let Some(first) = creation.first_answer::<E>(service).await?
+            {
+                return Ok(first);
+            }
+            let nonce = random_hex(&mut service.random(), 16);
+            let (changes, answer) = attempt(nonce.clone()).await?;
+            let first = FirstAnswer { answer, nonce };
+            match (service.commit(record(changes, creation, &first)).await, creation) {
+                (Ok(()), _) => Ok(first),
+                // By the same request, which came first.
+                (Err(CommitError::Taken(name)), Some(creation)) => {
+                    let earlier = creation.first_answer::<E>(service).await?;
+                    earlier.ok_or_else(|| E::from(CommitError::Taken(name)))
+                }
+                (Err(error), _) => Err(error.into()),
+            }
+        })
+        .await
+}
+
+fn record(changes: ChangeSet, creation: Option<&Creation>, first: &FirstAnswer) -> ChangeSet {
+    let Some(Creation { key_hash, request_hash }) = creation.copied() else { return changes };
+    let answer = serde_json::to_value(first).unwrap_or_default();
+    let created_at = changes.at.wall;
+    changes.write(Write::IdempotencyKey(IdempotencyKey { key_hash, request_hash, answer, created_at }))
+}
