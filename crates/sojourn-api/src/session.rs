@@ -100,6 +100,10 @@ pub struct SessionActivity {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub ip_address: Option<String>,
+    /// Where the address is, in words; for browsers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub city: Option<String>,
 }
 
 /// A session token.

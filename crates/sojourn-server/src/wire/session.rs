@@ -1,5 +1,7 @@
 //! Conversions of a session.
 
+use std::net::IpAddr;
+
 use sojourn_api as api;
 use sojourn_core::{
     policy::Policy,
@@ -24,7 +26,7 @@ pub fn frontend_session(
     token: Option<&str>,
 ) -> api::BrowserSession {
     api::BrowserSession {
-        session: backend_session(now, policy, session),
+        session: with_place(backend_session(now, policy, session)),
         factor_verification_age: session.factor_ages(now),
         user: user.map(|user| user_object(user, now, Audience::Browser)),
         public_user_data: user.map(public_user_data),
@@ -85,6 +87,27 @@ pub fn activity(session: &Session) -> api::SessionActivity {
         browser_name: browser.name.map(str::to_owned),
         browser_version: browser.version.map(str::to_owned),
         ip_address: Some(ip_address.clone()).filter(|address| !address.is_empty()),
+        city: None,
+    }
+}
+
+/// Says where the address is, because the device list puts the place in parentheses also
+/// where there is none: `::1 ()`.
+// Compat: clerk/javascript packages/ui/src/components/UserProfile/ActiveDevicesSection.tsx
+pub fn with_place(mut session: api::Session) -> api::Session {
+    let activity = &mut session.latest_activity;
+    activity.city = Some(place(activity.ip_address.as_deref().unwrap_or_default()).to_owned());
+    session
+}
+
+fn place(address: &str) -> &'static str {
+    match address.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(address) if address.is_loopback() => "this computer",
+        Ok(IpAddr::V4(address)) if address.is_private() || address.is_link_local() => "local network",
+        Ok(IpAddr::V6(address)) if address.is_unique_local() || address.is_unicast_link_local() => {
+            "local network"
+        }
+        _ => "location unknown",
     }
 }
 
@@ -122,5 +145,26 @@ fn describe(user_agent: &str) -> Browser<'_> {
         version: found.map(|(_, rest)| rest.split([' ', ';', ')']).next().unwrap_or("")),
         system,
         is_mobile: user_agent.contains("Mobile"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn each_address_is_somewhere() {
+        let rows = [
+            ("::1", "this computer"),
+            ("127.0.0.1", "this computer"),
+            ("::ffff:127.0.0.1", "this computer"),
+            ("192.168.1.7", "local network"),
+            ("fd00::7", "local network"),
+            ("203.0.113.7", "location unknown"),
+            ("", "location unknown"),
+        ];
+        for (address, expected) in rows {
+            assert_eq!(place(address), expected, "{address}");
+        }
     }
 }

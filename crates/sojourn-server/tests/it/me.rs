@@ -418,3 +418,15 @@ async fn the_account_page_is_closed_to_who_is_signed_out() {
         answer.assert_refused(401, "authentication_invalid");
     }
 }
+
+#[tokio::test]
+async fn the_device_list_names_a_place_and_the_backend_none() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let devices = alice.get("/v1/me/sessions/active").await.json();
+    assert_eq!(devices[0]["latest_activity"]["city"], "location unknown");
+    let client = alice.client().await.response();
+    assert_eq!(client["sessions"][0]["latest_activity"]["city"], "location unknown");
+    let session = app.backend().get(&format!("/v1/sessions/{}", alice.session())).await.json();
+    assert_eq!(session["latest_activity"].get("city"), None);
+}

@@ -60,7 +60,9 @@ pub async fn list_active_sessions(
     let listed = account::list_sessions(&app, &parts.request, named(query.as_deref())?).await;
     let (outcome, sessions) = listed.map_err(|failure| refused(&app, &parts, failure))?;
     let request = &outcome.shown.caller.request;
-    let object = |session| wire::session::backend_session(request.now(), &request.policy, session);
+    let object = |session| {
+        wire::session::with_place(wire::session::backend_session(request.now(), &request.policy, session))
+    };
     Ok(Json(sessions.iter().map(object).collect::<Vec<_>>()).into_response())
 }
 
