@@ -13,7 +13,10 @@ use sojourn_core::settings::{Change, Claims, registry};
 use sojourn_service::settings::Changed;
 use sojourn_store::Engine as _;
 
-use super::settings_request::SettingsRequest;
+use super::{
+    settings_request::SettingsRequest,
+    settings_schema::{Configuration, ConfigurationChanged},
+};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -21,7 +24,7 @@ use crate::{
 };
 
 /// The configuration in force, or those of its keys that `keys` names.
-#[utoipa::path(get, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), responses((status = 200, description = "The configuration and its config_version"), (status = 404, description = "Another instance")))]
+#[utoipa::path(get, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), responses((status = 200, description = "The configuration and its config_version", body = Configuration), (status = 404, description = "Another instance")))]
 pub async fn get_config(
     State(app): State<App>,
     _: ApplicationServer,
@@ -56,7 +59,7 @@ pub async fn get_config_schema(
 /// Changes what is given and leaves the rest, as one version. Null puts a value
 /// back to its default, with `destructive=true`. `dry_run=true` changes nothing
 /// and counts whom it would sign out; `If-Match` names the `config_version`.
-#[utoipa::path(patch, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), responses((status = 200, description = "Before and after"), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "Neither limit would be on, or a value is not accepted")))]
+#[utoipa::path(patch, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), request_body = Configuration, responses((status = 200, description = "Before and after", body = ConfigurationChanged), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "Neither limit would be on, or a value is not accepted")))]
 pub async fn update_config(
     State(app): State<App>,
     _: ApplicationServer,
@@ -75,7 +78,7 @@ pub async fn update_config(
 
 /// Replaces the whole configuration, as one version; all keys have to be there.
 /// Otherwise as PATCH.
-#[utoipa::path(put, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), responses((status = 200, description = "Before and after"), (status = 400, description = "Keys are missing"), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "Neither limit would be on, or a value is not accepted")))]
+#[utoipa::path(put, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), request_body = Configuration, responses((status = 200, description = "Before and after", body = ConfigurationChanged), (status = 400, description = "Keys are missing"), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "Neither limit would be on, or a value is not accepted")))]
 pub async fn replace_config(
     State(app): State<App>,
     _: ApplicationServer,

@@ -16,6 +16,7 @@ mod sessions;
 mod settings;
 mod settings_history;
 mod settings_request;
+mod settings_schema;
 mod sign_in_tokens;
 mod testing_tokens;
 mod tickets;

@@ -16,7 +16,13 @@ use sojourn_core::{
 use sojourn_service::settings::Changed;
 use sojourn_store::Engine as _;
 
-use super::settings_request::{SettingsRequest, settings_error};
+use super::{
+    settings_request::{SettingsRequest, settings_error},
+    settings_schema::{
+        InstanceSettingsAnswer, InstanceSettingsChange, SessionSettingsAnswer, SessionSettingsChange,
+        SessionTokenAnswer, SessionTokenChange,
+    },
+};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -42,7 +48,7 @@ const ADVISED_BYTES: usize = 1200;
     get,
     path = "/v1/instance/session_settings",
     tag = "Settings",
-    responses((status = 200, description = "The session settings")),
+    responses((status = 200, description = "The session settings", body = SessionSettingsAnswer)),
 )]
 pub async fn get_session_settings(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     get(&app, &SESSION).await
@@ -55,8 +61,9 @@ pub async fn get_session_settings(State(app): State<App>, _: ApplicationServer) 
     patch,
     path = "/v1/instance/session_settings",
     tag = "Settings",
+    request_body = SessionSettingsChange,
     responses(
-        (status = 200, description = "The settings, or the dry run"),
+        (status = 200, description = "The settings, or the dry run", body = SessionSettingsAnswer),
         (status = 409, description = "Another version is in force, or a value is pinned"),
         (status = 422, description = "Neither limit would be on, or a value is not accepted"),
     ),
@@ -83,7 +90,7 @@ pub async fn update_session_settings(
     get,
     path = "/v1/instance/session_token",
     tag = "Settings",
-    responses((status = 200, description = "The session token's settings")),
+    responses((status = 200, description = "The session token's settings", body = SessionTokenAnswer)),
 )]
 pub async fn get_session_token(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;
@@ -99,8 +106,9 @@ pub async fn get_session_token(State(app): State<App>, _: ApplicationServer) -> 
     patch,
     path = "/v1/instance/session_token",
     tag = "Settings",
+    request_body = SessionTokenChange,
     responses(
-        (status = 200, description = "The settings, or the dry run"),
+        (status = 200, description = "The settings, or the dry run", body = SessionTokenAnswer),
         (status = 400, description = "A reserved claim"),
         (status = 409, description = "Another version is in force, or a value is pinned"),
         (status = 422, description = "A value is not accepted"),
@@ -135,7 +143,7 @@ pub async fn update_session_token(
     get,
     path = "/v1/instance/settings",
     tag = "Settings",
-    responses((status = 200, description = "The settings")),
+    responses((status = 200, description = "The settings", body = InstanceSettingsAnswer)),
 )]
 pub async fn get_instance_settings(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
     get(&app, &REST).await
@@ -146,8 +154,9 @@ pub async fn get_instance_settings(State(app): State<App>, _: ApplicationServer)
     patch,
     path = "/v1/instance/settings",
     tag = "Settings",
+    request_body = InstanceSettingsChange,
     responses(
-        (status = 200, description = "The settings, or the dry run"),
+        (status = 200, description = "The settings, or the dry run", body = InstanceSettingsAnswer),
         (status = 409, description = "Another version is in force, or a value is pinned"),
         (status = 422, description = "A value is not accepted"),
     ),
