@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use sojourn_core::environment::Environment;
-use sojourn_core::lifetime::Lifetime;
+use sojourn_core::lifetime::{Lifetime, LifetimeError};
 use sojourn_core::settings::{Change, RefusalReason, Settings, format_duration, parse_duration};
 use sojourn_core::simulation::{Cause, Habit, HabitError, Scenario, SignIn, simulate as play, visits};
 use sojourn_core::time::{Timestamp, days};
@@ -125,12 +125,14 @@ async fn settings(arguments: &SimulateArguments) -> Result<Settings, Failure> {
     let changed = Change::read("session_settings", &session)
         .and_then(|change| settings.with(&change, Environment::Development));
     changed.map_err(|refusal| {
-        let code = match refusal.why {
-            RefusalReason::NeitherLimit => "session_lifetime_required",
-            _ => "form_param_value_invalid",
+        let (code, why) = match refusal.why {
+            RefusalReason::NeitherLimit => {
+                ("session_lifetime_required", LifetimeError::NeitherEnabled.to_string())
+            }
+            _ => ("form_param_value_invalid", refusal.to_string()),
         };
         Failure::new(Exit::Rejected, code, "these limits cannot be in force")
-            .because(refusal.to_string())
+            .because(why)
             .next("sojourn settings simulate --inactivity 30m --maximum 7d")
     })
 }
