@@ -117,6 +117,7 @@ impl Service {
         let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
         let development = instance.environment == Environment::Development;
         let test_clock = store.test_clock(instance.id).await?;
+        let rate_clock = Arc::clone(&clock);
         let clocks = Clocks::new(clock, wall, test_clock);
         let at = Moment::real(wall);
         let secret_key = match development {
@@ -130,7 +131,7 @@ impl Service {
             publishable_key: keys::publishable_key(&instance.host),
             code_key: master_key.derive("codes"),
             passwords: Passwords::new(),
-            rate_limits: RateLimits::new(options.rate_limits || !development),
+            rate_limits: RateLimits::new(options.rate_limits || !development, rate_clock),
             mailer: Mailer::new(base_url.clone()),
             exposed: options.exposed,
             pins: options.pins,

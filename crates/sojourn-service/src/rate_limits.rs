@@ -2,10 +2,15 @@
 //! 10 s and address, answers and sent codes 3 per 10 s and address, mails 5 per
 //! 10 minutes and recipient. JWKS is never limited.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
-use governor::{DefaultKeyedRateLimiter, Quota, clock::Clock as _};
+use governor::{
+    Quota, RateLimiter, clock::Clock as _, middleware::NoOpMiddleware, nanos::Nanos,
+    state::keyed::DefaultKeyedStateStore,
+};
 use sojourn_core::email::Email;
+
+use crate::clock::Clock;
 
 /// Too many requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,42 +24,64 @@ pub struct RateLimited {
 #[derive(Debug)]
 pub struct RateLimits(Option<Counters>);
 
+type Counter = RateLimiter<String, DefaultKeyedStateStore<String>, Wall, NoOpMiddleware<Nanos>>;
+
 #[derive(Debug)]
 struct Counters {
-    creations: DefaultKeyedRateLimiter<String>,
-    attempts: DefaultKeyedRateLimiter<String>,
-    mails: DefaultKeyedRateLimiter<String>,
-    backend: DefaultKeyedRateLimiter<String>,
+    creations: Counter,
+    attempts: Counter,
+    mails: Counter,
+    backend: Counter,
 }
 
-fn counter(count: u32, period: Duration) -> DefaultKeyedRateLimiter<String> {
+/// The wall clock of the instance, so that tests of the limits need no real time.
+#[derive(Clone)]
+struct Wall(Arc<dyn Clock>);
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wall")
+    }
+}
+
+impl governor::clock::Clock for Wall {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let millis = u64::try_from(self.0.now().as_millis()).unwrap_or(0);
+        Duration::from_millis(millis).into()
+    }
+}
+
+fn counter(clock: &Wall, count: u32, period: Duration) -> Counter {
     let count = NonZeroU32::new(count).expect("a limit of nothing is no limit");
     let quota = Quota::with_period(period / count.get()).expect("the period is not zero");
-    DefaultKeyedRateLimiter::keyed(quota.allow_burst(count))
+    RateLimiter::new(quota.allow_burst(count), DefaultKeyedStateStore::default(), clock.clone())
 }
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
-fn check(counter: &DefaultKeyedRateLimiter<String>, key: &str) -> Result<(), RateLimited> {
+fn check(counter: &Counter, key: &str) -> Result<(), RateLimited> {
     // Forgetting those who waited long enough keeps the table small.
     if counter.len() > 10_000 {
         counter.retain_recent();
     }
     counter.check_key(&key.to_owned()).map_err(|not_until| {
-        let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
+        let wait = not_until.wait_time_from(counter.clock().now());
         RateLimited { retry_after_seconds: wait.as_secs() + 1 }
     })
 }
 
 impl RateLimits {
     /// Counters, or none.
-    pub fn new(enabled: bool) -> Self {
+    pub fn new(enabled: bool, clock: Arc<dyn Clock>) -> Self {
+        let clock = Wall(clock);
         Self(enabled.then(|| Counters {
-            creations: counter(5, TEN_SECONDS),
-            attempts: counter(3, TEN_SECONDS),
-            mails: counter(5, TEN_MINUTES),
-            backend: counter(1000, TEN_SECONDS),
+            creations: counter(&clock, 5, TEN_SECONDS),
+            attempts: counter(&clock, 3, TEN_SECONDS),
+            mails: counter(&clock, 5, TEN_MINUTES),
+            backend: counter(&clock, 1000, TEN_SECONDS),
         }))
     }
 
@@ -93,16 +120,33 @@ impl RateLimits {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use sojourn_core::time::Timestamp;
+
     use super::*;
+
+    struct Hand(AtomicI64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+        }
+    }
 
     #[test]
     fn the_sixth_sign_in_within_ten_seconds_is_limited() {
-        let limits = RateLimits::new(true);
+        let clock = Arc::new(Hand(AtomicI64::new(1_700_000_000_000)));
+        let limits = RateLimits::new(true, clock.clone());
         for _ in 0..5 {
             limits.creation("192.0.2.1").expect("within the limit");
         }
         let limited = limits.creation("192.0.2.1").expect_err("refused");
-        assert!((1..=2).contains(&limited.retry_after_seconds), "{limited}");
+        assert_eq!(limited.retry_after_seconds, 3, "{limited}");
         limits.creation("192.0.2.2").expect("another address");
+        clock.0.fetch_add(1_999, Ordering::Relaxed);
+        limits.creation("192.0.2.1").expect_err("a fifth of ten seconds is not over");
+        clock.0.fetch_add(1, Ordering::Relaxed);
+        limits.creation("192.0.2.1").expect("one of five is free again");
     }
 }
