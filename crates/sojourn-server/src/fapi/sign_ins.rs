@@ -76,7 +76,7 @@ pub async fn create_sign_in(
     path = "/v1/client/sign_ins/{sign_in_id}",
     tag = "Sign-ins",
     responses((status = 200, description = "The attempt", body = api::WithClient<api::SignIn>)),
-    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+    extensions(("x-error-codes" = json!(["authentication_invalid", "resource_not_found"]))),
 )]
 pub async fn get_sign_in(
     State(app): State<App>,

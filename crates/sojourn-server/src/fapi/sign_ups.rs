@@ -57,7 +57,7 @@ pub async fn create_sign_up(
     path = "/v1/client/sign_ups/{sign_up_id}",
     tag = "Sign-ups",
     responses((status = 200, description = "The attempt", body = api::WithClient<api::SignUp>)),
-    extensions(("x-error-codes" = json!(["resource_not_found"]))),
+    extensions(("x-error-codes" = json!(["authentication_invalid", "resource_not_found"]))),
 )]
 pub async fn get_sign_up(
     State(app): State<App>,
