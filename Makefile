@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint generate build example e2e sdks bundles tools chromium postgresql bench simulate
+.PHONY: help run check test lint generate build example e2e sdks bundles tools chromium postgresql bench simulate
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
@@ -15,6 +15,15 @@ help: ## List the targets
 run: tools bundles ## Build and run the server; ARGS="--port 4100" passes flags on
 	@cargo build --locked --package sojourn
 	@exec $(BINARY) serve $(ARGS)
+
+# Whole workspace, or cargo would build dependencies anew with other features. Left out: tests that
+# start PostgreSQL or processes, the browser, and the bundles where they were never fetched.
+CHECKED := --lib --bins --test lifetime --test impersonation --test histories --test it --test openapi --test tidy
+check: ## In a minute, while you work: formatting, clippy, unit tests, the core, the stories in memory
+	@cargo fmt --all --check
+	@mkdir -p web/bundles
+	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@cargo test --workspace --locked --quiet $(CHECKED) -- --skip postgres::tests --skip postgres::migrate $(if $(wildcard web/bundles/.stamp),,--skip bundle)
 
 test: tools bundles chromium postgresql e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
 	cargo test --workspace --locked

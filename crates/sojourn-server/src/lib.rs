@@ -9,22 +9,22 @@
 pub mod app;
 pub mod auth;
 pub mod bapi;
-mod bodies;
+mod connection_error;
 mod dev;
 mod error;
 pub mod fapi;
-mod layers;
+mod middleware;
 mod not_offered;
 mod openapi;
 pub mod portal;
-mod refusal_page;
+mod request_id;
 pub mod wire;
 
 pub use app::{App, Options, run_jobs};
-pub use bodies::RequestTimeouts;
+pub use connection_error::connection_error_response;
+pub use middleware::RequestTimeouts;
 
-use axum::{Router, middleware};
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
 fn documented() -> OpenApiRouter<App> {
@@ -48,15 +48,6 @@ pub fn router(app: &App) -> Router {
 /// As [`router`], with other timeouts.
 pub fn router_with_timeouts(app: &App, timeouts: RequestTimeouts) -> Router {
     let (api, _) = documented().split_for_parts();
-    let routes = api
-        .merge(portal::router())
-        .merge(portal::static_routes())
-        .fallback(layers::answer_unknown)
-        .method_not_allowed_fallback(layers::answer_wrong_method)
-        .layer(CatchPanicLayer::custom(layers::answer_panic))
-        .with_state(app.clone());
-    // As a fallback of an outer router, so that it runs before routing: it
-    // rewrites the path and the method that routes are chosen by.
-    let before_routing = middleware::from_fn_with_state((app.clone(), timeouts), layers::admit);
-    Router::new().fallback_service(tower::Layer::layer(&before_routing, routes))
+    let routes = api.merge(portal::router()).merge(portal::static_routes());
+    middleware::wrap(routes, app, timeouts)
 }

@@ -131,7 +131,13 @@ impl Client {
         if status.is_success() && !body.is_null() {
             return Ok(body);
         }
-        Err(Refused { exit: exit_of(status), status: status.as_u16(), body, connection: None })
+        Err(Refused {
+            exit: exit_of(status),
+            status: status.as_u16(),
+            path: path.to_owned(),
+            body,
+            connection: None,
+        })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Refused {
@@ -139,6 +145,7 @@ impl Client {
         Refused {
             exit: Exit::Unreachable,
             status: 0,
+            path: String::new(),
             body: Value::Null,
             connection: Some(
                 Failure::new(Exit::Unreachable, "server_unreachable", format!("no answer from {base_url}"))
@@ -165,6 +172,7 @@ fn labels() -> reqwest::header::HeaderMap {
 pub struct Refused {
     exit: Exit,
     status: u16,
+    path: String,
     body: Value,
     connection: Option<Failure>,
 }
@@ -184,7 +192,7 @@ impl Refused {
         let code = first["code"].as_str().unwrap_or("unknown");
         let why: Vec<String> = errors.iter().map(reason).collect();
         let failure = Failure::new(self.exit, code, what).because(why.join("\n"));
-        match next_for(code, self.exit) {
+        match next_for(code, self.exit, &self.path) {
             Some(next) => failure.next(next),
             None => failure,
         }
@@ -202,7 +210,7 @@ fn reason(error: &Value) -> String {
     }
 }
 
-fn next_for(code: &str, exit: Exit) -> Option<&'static str> {
+fn next_for(code: &str, exit: Exit, path: &str) -> Option<&'static str> {
     match (code, exit) {
         ("session_lifetime_required", _) => Some(
             "sojourn settings set session_settings.inactivity_timeout=30d \
@@ -215,9 +223,23 @@ fn next_for(code: &str, exit: Exit) -> Option<&'static str> {
         (_, Exit::NotAuthorised) => {
             Some("give the server's own --secret-key (sojourn env --for json shows it)")
         }
-        (_, Exit::NotFound) => Some("check the id: sojourn sessions list"),
+        (_, Exit::NotFound) => Some(where_ids_are_listed(path)),
         (_, Exit::Rejected) => Some("correct the value and run the command again"),
         _ => None,
+    }
+}
+
+/// The command that shows what could have been meant by an id under `path`.
+fn where_ids_are_listed(path: &str) -> &'static str {
+    let path = path.trim_start_matches("/v1/");
+    match path.split('/').next() {
+        Some("sessions") => "check the id: sojourn sessions list",
+        Some("users" | "actor_tokens") => {
+            "check the id (sojourn sessions list shows those of users), or give the e-mail address"
+        }
+        Some("instance") if path.starts_with("instance/secret_keys") => "check the id: sojourn keys list",
+        Some("instance") if path.contains("/history") => "check the version: sojourn settings history",
+        _ => "check that the server is of this version, and in development: sojourn version",
     }
 }
 

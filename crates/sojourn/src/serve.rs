@@ -1,4 +1,4 @@
-//! The seam to the HTTP application, and the life of a serving process.
+//! Starts the HTTP application and stops it: the life of a serving process.
 
 use std::sync::Arc;
 
@@ -9,24 +9,22 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::banner::Banner;
-use crate::census::{self, Caps};
 use crate::clock::{Stopwatch, SystemClock};
 use crate::config::{self, Config};
-use crate::connections::{self, Terms};
 use crate::data_folder::DataFolder;
 use crate::database::{self, Opened, shown};
 use crate::env_lines::Access;
 use crate::failure::{Exit, Failure};
-use crate::listen::{self, Busy};
+use crate::net::{self, ConnectionLimits, ListenerConfig, PortConflict};
 use crate::output;
 use crate::server_file::ServerFile;
 use crate::shutdown::DRAIN;
 
 /// What differs between `serve` and `test-server`.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
-    pub older: MigrationMode,
-    pub busy: Busy,
+pub struct ServeOptions {
+    pub migration: MigrationMode,
+    pub port_conflict: PortConflict,
     pub rate_limits: bool,
     pub announce: fn(&Banner) -> String,
 }
@@ -35,11 +33,11 @@ pub struct Manner {
 pub async fn run(
     config: &Config,
     folder: DataFolder,
-    manner: Manner,
+    serve_options: ServeOptions,
     stop: watch::Receiver<bool>,
     since: Stopwatch,
 ) -> Result<(), Failure> {
-    let bound = listen::bind(config.port.value, manner.busy).await?;
+    let bound = net::bind(config.port.value, serve_options.port_conflict).await?;
     if let Some(port) = bound.busy_port {
         output::note(&format!("port {port} is in use: listening on port {} instead", bound.port));
     }
@@ -51,9 +49,9 @@ pub async fn run(
         Some(server) => Database::Server(server.value.clone()),
         None => Database::File(folder.database()),
     };
-    let opened = database::open(database, config, &folder, manner.older).await?;
+    let opened = database::open(database, config, &folder, serve_options.migration).await?;
     let failed = |error: StartError| start_failed(&opened, &error);
-    let options = options(config, &opened, manner, base_url.clone());
+    let options = options(config, &opened, serve_options, base_url.clone());
     let app = sojourn_server::App::open(options).await.map_err(failed)?;
     let access = Access {
         base_url: base_url.origin().ascii_serialization(),
@@ -62,8 +60,9 @@ pub async fn run(
         jwt_key: app.public_key_pem(),
     };
     let router = sojourn_server::router(&app);
-    let terms = Terms::new(caps(config), sojourn_server::wire::unread, DRAIN);
-    let serving = tokio::spawn(connections::serve(bound.listeners, router, terms, stop));
+    let listener =
+        ListenerConfig::new(connection_limits(config), sojourn_server::connection_error_response, DRAIN);
+    let serving = tokio::spawn(net::serve(bound.listeners, router, listener, stop));
 
     let jobs = tokio::spawn(sojourn_server::run_jobs(app.clone()));
 
@@ -98,7 +97,7 @@ pub async fn run(
         missing_bundles: sojourn_server::portal::bundles::missing(),
         exposed,
     };
-    output::line(&(manner.announce)(&banner))?;
+    output::line(&(serve_options.announce)(&banner))?;
 
     let drained = serving.await.unwrap_or(false);
     jobs.abort();
@@ -141,7 +140,12 @@ fn start_failed(opened: &Opened, error: &StartError) -> Failure {
     }
 }
 
-fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> sojourn_server::Options {
+fn options(
+    config: &Config,
+    opened: &Opened,
+    serve_options: ServeOptions,
+    base_url: Url,
+) -> sojourn_server::Options {
     let pin = |pin: &config::Pin| Pin {
         setting: pin.setting,
         value: pin.value.clone(),
@@ -155,7 +159,7 @@ fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> s
             rng: sojourn_service::Rng::System,
             base_url,
             exposed: *config.expose_development,
-            rate_limits: manner.rate_limits,
+            rate_limits: serve_options.rate_limits,
             pins: Pins(config.pins.iter().map(pin).collect()),
         },
         allowed_origins: config.allowed_origins.value.clone(),
@@ -163,11 +167,11 @@ fn options(config: &Config, opened: &Opened, manner: Manner, base_url: Url) -> s
     }
 }
 
-fn caps(config: &Config) -> Caps {
+fn connection_limits(config: &Config) -> ConnectionLimits {
     let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    Caps {
-        // Beyond that no file could be opened either, whatever the configuration says.
-        total: count(*config.connections_total).min(census::affordable()),
+    ConnectionLimits {
+        // Above the limit of the system no connection could be accepted anyway.
+        total: count(*config.connections_total).min(net::open_file_limit()),
         per_address: count(*config.connections_per_address),
         on_loopback: false,
     }

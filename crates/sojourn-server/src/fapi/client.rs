@@ -2,7 +2,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
@@ -12,7 +12,6 @@ use super::answer::{View, refused};
 use crate::{
     app::App,
     auth::{BrowserCredentials, origin},
-    refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -122,22 +121,17 @@ pub async fn delete_client_sessions(
 )]
 pub async fn touch_client(
     State(app): State<App>,
-    headers: HeaderMap,
     parts: BrowserCredentials,
     params: Params,
-) -> Response {
-    renew_cookie(&app, parts, params).await.unwrap_or_else(|error| refuse(error, &headers))
-}
-
-async fn renew_cookie(app: &App, parts: BrowserCredentials, params: Params) -> ApiResult<Response> {
+) -> ApiResult<Response> {
     let target = params.rejoined("redirect_url")?;
     let target =
-        origin::redirect_target(app, &parts.request.settings, &target).ok_or_else(redirect_refused)?;
-    let shown = sessions::read_client(app, &parts.request).await?;
+        origin::redirect_target(&app, &parts.request.settings, &target).ok_or_else(redirect_refused)?;
+    let shown = sessions::read_client(&app, &parts.request).await?;
     let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
     let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for cookie in parts.cookies(app, &shown) {
+    for cookie in parts.cookies(&app, &shown) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -20,7 +20,6 @@ use super::client::redirect_refused;
 use crate::{
     app::App,
     auth::{BrowserCredentials, host, origin},
-    refusal_page::refuse,
     wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
 };
 
@@ -40,14 +39,10 @@ use crate::{
 )]
 pub async fn perform_handshake(
     State(app): State<App>,
-    headers: HeaderMap,
     parts: BrowserCredentials,
     params: Params,
-) -> Response {
-    send_back(&app, parts, params).await.unwrap_or_else(|error| refuse(error, &headers))
-}
-
-async fn send_back(app: &App, parts: BrowserCredentials, params: Params) -> ApiResult<Response> {
+) -> ApiResult<Response> {
+    let app = &app;
     let target = params.rejoined("redirect_url")?;
     let target =
         origin::redirect_target(app, &parts.request.settings, &target).ok_or_else(redirect_refused)?;

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::negotiation::matches_etag;
 
-const MARK: &str = include_str!("../../../../web/portal/mark.svg");
-const STYLE: &str = include_str!("../../../../web/portal/portal.css");
+pub const MARK: &str = include_str!("../../../../web/portal/mark.svg");
+pub const STYLE: &str = include_str!("../../../../web/portal/portal.css");
 const PORTAL_SCRIPT: &str = include_str!("../../../../web/portal/portal.js");
 const MAILBOX_SCRIPT: &str = include_str!("../../../../web/portal/mailbox.js");
 

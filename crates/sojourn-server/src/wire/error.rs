@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 use sojourn_api as api;
 use sojourn_store::{CommitError, StoreError};
 
+use crate::request_id::RequestId;
+
 /// What handlers return.
 pub type ApiResult<T> = Result<T, ApiError>;
 
@@ -152,6 +154,16 @@ struct Parts {
     cause: Option<String>,
 }
 
+/// What a person may read of an error.
+#[derive(Clone, Debug)]
+pub struct ErrorTexts {
+    pub code: &'static str,
+    pub message: String,
+    /// Why, and what to do next.
+    pub reason: String,
+    pub trace_id: String,
+}
+
 impl ApiError {
     /// An error with the table's texts.
     pub fn new(code: ErrorCode) -> Self {
@@ -241,45 +253,39 @@ impl ApiError {
         self.0.code
     }
 
-    /// What happened, and why with what to do next.
-    pub fn texts(&self) -> (String, String) {
-        let message = self.0.message.as_deref().unwrap_or(self.0.code.message());
-        (message.to_owned(), self.0.long_message.as_deref().unwrap_or(message).to_owned())
-    }
-
-    fn body(&self, trace_id: String) -> api::ErrorAnswer {
-        let (message, long_message) = self.texts();
-        let item = api::ErrorItem {
-            code: self.0.code.as_str().to_owned(),
-            message,
-            long_message,
-            meta: self.0.meta.clone(),
-        };
-        api::ErrorAnswer { errors: vec![item], clerk_trace_id: trace_id, meta: self.0.context.clone() }
-    }
-}
-
-impl ApiError {
-    /// The body to answer with, told to the log under the same trace id.
-    pub(crate) fn told(&self) -> api::ErrorAnswer {
-        let mut bytes = [0; 16];
-        // Without randomness there is no trace id; the error is still told.
-        let _ = aws_lc_rs::rand::fill(&mut bytes);
-        let trace_id = hex::encode(bytes);
+    /// Logs the error under the id of its request, and returns what a person may read of it.
+    pub(crate) fn log(&self) -> ErrorTexts {
         let code = self.0.code.as_str();
+        let trace_id = RequestId::current().to_string();
         if self.0.code.status().is_server_error() {
             let cause = self.0.cause.as_deref().unwrap_or("unknown");
             tracing::error!(trace_id, code, cause, "request failed");
         } else {
             tracing::debug!(trace_id, code, "request refused");
         }
-        self.body(trace_id)
+        let message = self.0.message.as_deref().unwrap_or(self.0.code.message()).to_owned();
+        let reason = self.0.long_message.clone().unwrap_or_else(|| message.clone());
+        ErrorTexts { code, message, reason, trace_id }
+    }
+
+    pub(crate) fn body(&self, texts: &ErrorTexts) -> api::ErrorAnswer {
+        let item = api::ErrorItem {
+            code: texts.code.to_owned(),
+            message: texts.message.clone(),
+            long_message: texts.reason.clone(),
+            meta: self.0.meta.clone(),
+        };
+        let trace_id = texts.trace_id.clone();
+        api::ErrorAnswer { errors: vec![item], clerk_trace_id: trace_id, meta: self.0.context.clone() }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.0.code.status(), Json(self.told())).into_response();
+        let texts = self.log();
+        let mut response = (self.0.code.status(), Json(self.body(&texts))).into_response();
+        // For the page that a navigating browser gets instead.
+        response.extensions_mut().insert(texts);
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.0.retry_after_seconds {

@@ -11,13 +11,11 @@ pub mod session;
 pub mod session_end;
 pub mod sign_in;
 pub mod sign_up;
-mod unread;
 pub mod user;
 
-pub use error::{ApiError, ApiResult, ErrorCode};
+pub use error::{ApiError, ApiResult, ErrorCode, ErrorTexts};
 pub use keys::key_set;
 pub use params::Params;
-pub use unread::unread;
 
 use sojourn_api::UnixMillis;
 use sojourn_core::time::Timestamp;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use sojourn_service::users::MAX_METADATA_BYTES;
 
 use super::{ApiError, ApiResult, ErrorCode};
-use crate::bodies::MAX_BODY_BYTES;
+use crate::middleware::MAX_BODY_BYTES;
 
 /// Longest text of a single field.
 pub const MAX_TEXT_BYTES: usize = 4096;

@@ -1,5 +1,8 @@
 //! The headers of pages (WEB-01, WEB-02), and what no cache may keep (COK-07).
 
+use std::time::Duration;
+
+use sojourn_server::{RequestTimeouts, router_with_timeouts};
 use sojourn_testkit::{Answer, TestApp};
 
 async fn page(app: &TestApp, path: &str) -> Answer {
@@ -51,7 +54,7 @@ async fn log_03_a_refusal_on_a_page_tells_its_code_and_trace_id() {
     let (path, _) = PAGES[7];
     let refused = page(&app, path).await;
     assert!(refused.text().contains("redirect_url_invalid"), "{refused}");
-    let trace = refused.text().split("Trace id: <code>").nth(1).and_then(|rest| rest.split('<').next());
+    let trace = refused.text().split("trace id: <code>").nth(1).and_then(|rest| rest.split('<').next());
     assert!(trace.is_some_and(|trace| trace.len() == 32), "{refused}");
 }
 
@@ -82,5 +85,64 @@ async fn cok_07_what_is_personal_is_kept_by_no_cache() {
     ] {
         assert_eq!(answer.assert_ok().header("cache-control"), Some("no-store"), "{answer}");
         assert_eq!(answer.header("etag"), None, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_navigation_that_fails_gets_a_page() {
+    let app = TestApp::new().rate_limits().start().await;
+    let long = format!("/{}", "x".repeat(17 * 1024));
+    for (method, path, status, code) in [
+        ("GET", "/nowhere", 404, "resource_not_found"),
+        ("GET", "/v1/client/nowhere", 404, "resource_not_found"),
+        ("GET", "/v1/users", 401, "authentication_invalid"),
+        ("POST", "/sign-in", 405, "method_not_allowed"),
+        ("GET", "/portal/nothing.js", 404, "resource_not_found"),
+        ("GET", "/%2e%2e/", 404, "resource_not_found"),
+        ("GET", &long, 414, "request_uri_too_long"),
+    ] {
+        let answer = app.request(method, path).header("sec-fetch-mode", "navigate").send().await;
+        assert_page(&answer, status, code);
+        let lists_pages = answer.text().contains("href=\"/sign-in\"");
+        assert_eq!(lists_pages, status != 414, "{answer}");
+        let json = app.request(method, path).header("sec-fetch-mode", "cors").send().await;
+        json.assert_refused(status, code);
+    }
+    let large = app.request("POST", "/sign-in").header("sec-fetch-mode", "navigate");
+    assert_page(
+        &large.body("text/plain", vec![b'a'; 1024 * 1024 + 1]).send().await,
+        413,
+        "request_body_too_large",
+    );
+    let host = app.request("GET", "/").header("sec-fetch-mode", "navigate").header("host", "evil.example");
+    assert_page(&host.send().await, 421, "host_invalid");
+    let none = RequestTimeouts { handler: Duration::ZERO, ..RequestTimeouts::default() };
+    let slow = app.request("POST", "/v1/client/sign_ups").header("sec-fetch-mode", "navigate");
+    let fields = [("email_address", "alice@example.com"), ("password", "correct-horse-battery")];
+    let slow = slow.origin(Some("http://localhost:3000")).form(&fields);
+    let slow = slow.send_to(router_with_timeouts(app.server(), none)).await;
+    assert_page(&slow, 503, "service_unavailable");
+    assert_eq!(slow.header("retry-after"), Some("1"));
+}
+
+/// A page in itself: no request beside it, so that it also shows where none is answered.
+#[track_caller]
+fn assert_page(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status(), status, "{answer}");
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{answer}");
+    assert!(answer.text().starts_with("<!doctype html>") && answer.text().contains(code), "{answer}");
+    let policy = answer.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("'self'"), "{policy}");
+    for loading in ["<script", "<link rel=\"stylesheet\"", "src=\"/", "src=\"http", "url("] {
+        assert!(!answer.text().contains(loading), "{loading} in {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_page_lists_development_pages_only_in_development() {
+    for (app, listed) in [(TestApp::new(), true), (TestApp::new().exposed(), false)] {
+        let app = app.start().await;
+        let answer = page(&app, "/nowhere").await;
+        assert_eq!(answer.text().contains("/mailbox"), listed, "{answer}");
     }
 }

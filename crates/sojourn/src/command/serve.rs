@@ -9,8 +9,8 @@ use crate::clock::Stopwatch;
 use crate::config::{Config, Flag, LogFormat, Sources};
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
-use crate::listen::Busy;
-use crate::serve::{self, Manner};
+use crate::net::PortConflict;
+use crate::serve::{self, ServeOptions};
 use crate::shutdown::{self, Signals};
 use crate::telemetry;
 
@@ -93,16 +93,16 @@ pub fn serve(arguments: &ServeArguments, since: Stopwatch) -> Result<(), Failure
         Some(_) => DataFolder::share(&config.data)?,
         None => DataFolder::open(&config.data)?,
     };
-    let manner = Manner {
-        older: if arguments.no_migrate { MigrationMode::Refuse } else { MigrationMode::Migrate },
-        busy: Busy::TakeNext,
+    let options = ServeOptions {
+        migration: if arguments.no_migrate { MigrationMode::Refuse } else { MigrationMode::Migrate },
+        port_conflict: PortConflict::TakeNext,
         rate_limits: *config.rate_limits_enabled,
         announce: match config.log_format.value {
             LogFormat::Text => |banner| banner.text(),
             LogFormat::Json => |banner| banner.json().to_string(),
         },
     };
-    until_stopped(&config, folder, manner, false, since)
+    until_stopped(&config, folder, options, false, since)
 }
 
 pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<(), Failure> {
@@ -124,10 +124,10 @@ pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<
         Some(_) => DataFolder::open(&config.data)?,
         None => DataFolder::temporary()?,
     };
-    let manner = Manner {
-        older: MigrationMode::Migrate,
+    let options = ServeOptions {
+        migration: MigrationMode::Migrate,
         // A test that asked for a port will look there and nowhere else.
-        busy: Busy::Refuse,
+        port_conflict: PortConflict::Refuse,
         rate_limits: config.rate_limits_enabled.is_pinned() && *config.rate_limits_enabled
             || *config.expose_development,
         announce: if arguments.json {
@@ -136,19 +136,19 @@ pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<
             |banner| banner.text()
         },
     };
-    until_stopped(&config, folder, manner, true, since)
+    until_stopped(&config, folder, options, true, since)
 }
 
 fn until_stopped(
     config: &Config,
     folder: DataFolder,
-    manner: Manner,
+    options: ServeOptions,
     with_parent: bool,
     since: Stopwatch,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
     runtime.block_on(async {
         let stop = shutdown::watch(Signals::listen()?, with_parent);
-        serve::run(config, folder, manner, stop, since).await
+        serve::run(config, folder, options, stop, since).await
     })
 }

@@ -71,7 +71,19 @@ async fn log_01_the_log_tells_who_did_what_and_no_secret() {
         assert!(!log.contains(secret.as_str()) && !rest.contains(secret.as_str()), "{secret} in {log}");
     }
     assert!(!log.contains(&format!("\"{code}\"")), "{log}");
-    for line in log.lines().filter(|line| line.starts_with('{')) {
-        serde_json::from_str::<Value>(line).expect("LOG-02: one JSON object a line");
+    let lines: Vec<Value> = log
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).expect("LOG-02: one JSON object a line"))
+        .collect();
+    let answered = lines.iter().filter(|line| line["fields"]["message"] == "request answered");
+    let routes: Vec<&Value> = answered.map(|line| &line["fields"]["route"]).collect();
+    for route in ["/v1/client/sign_ups", "/v1/client/sessions/{session_id}/tokens", "/v1/users"] {
+        assert!(routes.iter().any(|found| *found == route), "{route} in {routes:?}");
     }
+    let signed_up =
+        lines.iter().find(|line| line["fields"]["route"] == "/v1/client/sign_ups").expect("logged");
+    assert_eq!(signed_up["fields"]["status"], 200, "{signed_up}");
+    assert_eq!(signed_up["span"]["method"], "POST", "{signed_up}");
+    assert_eq!(signed_up["span"]["id"].as_str().map(str::len), Some(32), "{signed_up}");
 }

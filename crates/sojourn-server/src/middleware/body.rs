@@ -1,11 +1,20 @@
-//! Reads a request's body before anything is asked of a handler: who sends
-//! slowly waits alone, and a handler's time is its own (INP-02).
+//! Timeouts of a request. The body is read before the handler starts: a client that sends slowly
+//! uses up its own time and no handler's (INP-02).
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
 
-use crate::wire::{ApiError, ApiResult, ErrorCode};
+use super::request_limits::close_connection;
+use crate::{
+    fapi,
+    wire::{ApiError, ApiResult, ErrorCode},
+};
 
 /// Largest body of a request (INP-01).
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -33,6 +42,39 @@ impl Default for RequestTimeouts {
             bytes_per_second: 1024,
             handler: Duration::from_secs(15),
         }
+    }
+}
+
+/// Hands the whole body to what follows.
+pub async fn read_whole(
+    State(timeouts): State<RequestTimeouts>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let body = std::mem::take(request.body_mut());
+    let whole = match request.uri().path() {
+        fapi::IMAGES => discard_image(body, &timeouts).await,
+        _ => read(body, &timeouts).await,
+    };
+    match whole {
+        Ok(body) => *request.body_mut() = body.into(),
+        Err(error) => return close_connection(error.into_response()),
+    }
+    next.run(request).await
+}
+
+/// Gives up on a handler that takes too long.
+pub async fn limit_handler(
+    State(timeouts): State<RequestTimeouts>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match tokio::time::timeout(timeouts.handler, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(ErrorCode::ServiceUnavailable)
+            .why("The answer took too long. Try again.")
+            .retry_after(1)
+            .into_response(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the server listens: both loopback addresses, on one port.
+//! Binds both loopback addresses to one port.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,35 +7,35 @@ use tokio::net::TcpListener;
 
 use crate::failure::{Exit, Failure};
 
-/// How far to look for a free port.
-const TRIES: u16 = 100;
+/// How many ports to try.
+const MAX_TRIES: u16 = 100;
 
 #[derive(Debug)]
 pub struct Listeners {
     pub port: u16,
     pub listeners: Vec<TcpListener>,
-    /// The wanted port, if it was taken.
+    /// The wanted port, if another program listens on it.
     pub busy_port: Option<u16>,
 }
 
-/// What to do about a port that somebody else has.
+/// What to do when another program listens on the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Busy {
+pub enum PortConflict {
     TakeNext,
     Refuse,
 }
 
 /// Browsers reach `localhost` over either family, so both addresses belong to the port.
-pub async fn bind(wanted: u16, busy: Busy) -> Result<Listeners, Failure> {
-    let last = if wanted == 0 { 0 } else { wanted.saturating_add(TRIES) };
+pub async fn bind(wanted: u16, conflict: PortConflict) -> Result<Listeners, Failure> {
+    let last = if wanted == 0 { 0 } else { wanted.saturating_add(MAX_TRIES) };
     for port in wanted..=last {
-        match both(port).await {
+        match bind_both(port).await {
             Ok((port, listeners)) => {
                 let busy_port = (wanted != 0 && port != wanted).then_some(wanted);
                 return Ok(Listeners { port, listeners, busy_port });
             }
-            Err(error) if error.kind() == ErrorKind::AddrInUse && busy == Busy::TakeNext => {}
-            Err(error) => return Err(refused(port, &error)),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && conflict == PortConflict::TakeNext => {}
+            Err(error) => return Err(bind_failed(port, &error)),
         }
     }
     Err(Failure::new(Exit::Other, "port_in_use", format!("ports {wanted} to {last} are all in use"))
@@ -43,15 +43,17 @@ pub async fn bind(wanted: u16, busy: Busy) -> Result<Listeners, Failure> {
         .next("sojourn serve --port 0 takes any free port"))
 }
 
-async fn both(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
+async fn bind_both(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
     let mut tries = 0;
     loop {
         let v4 = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
         let chosen = v4.local_addr()?.port();
         match TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, chosen))).await {
             Ok(v6) => return Ok((chosen, vec![v4, v6])),
-            // "Any free port" was free on one family only: draw again.
-            Err(error) if error.kind() == ErrorKind::AddrInUse && port == 0 && tries < TRIES => tries += 1,
+            // "Any free port" was free on one family only: try another.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && port == 0 && tries < MAX_TRIES => {
+                tries += 1;
+            }
             Err(error) if error.kind() == ErrorKind::AddrInUse => return Err(error),
             // A machine without IPv6.
             Err(_) => return Ok((chosen, vec![v4])),
@@ -59,7 +61,7 @@ async fn both(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
     }
 }
 
-fn refused(port: u16, error: &io::Error) -> Failure {
+fn bind_failed(port: u16, error: &io::Error) -> Failure {
     let failure = Failure::new(Exit::Other, "port_unusable", format!("cannot listen on port {port}"))
         .because(error.to_string());
     match error.kind() {
@@ -76,8 +78,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn both_loopback_addresses_answer_on_one_port() {
-        let bound = bind(0, Busy::Refuse).await.expect("a free port");
+    async fn bind_both_loopback_addresses_answer_on_one_port() {
+        let bound = bind(0, PortConflict::Refuse).await.expect("a free port");
         let ports: Vec<u16> =
             bound.listeners.iter().map(|listener| listener.local_addr().expect("address").port()).collect();
         assert!(ports.iter().all(|port| *port == bound.port), "{ports:?}");
@@ -86,8 +88,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_port_gives_way_to_the_next_free_one() {
-        let first = bind(4620, Busy::TakeNext).await.expect("a free port");
-        let second = bind(first.port, Busy::TakeNext).await.expect("the next one");
+        let first = bind(4620, PortConflict::TakeNext).await.expect("a free port");
+        let second = bind(first.port, PortConflict::TakeNext).await.expect("the next one");
         assert!(second.port > first.port);
         assert_eq!(second.busy_port, Some(first.port));
     }
@@ -96,7 +98,7 @@ mod tests {
     async fn a_port_that_is_busy_on_ipv6_only_counts_as_busy() {
         let Ok(v6) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
         let port = v6.local_addr().expect("address").port();
-        let failure = bind(port, Busy::Refuse).await.expect_err("half taken");
+        let failure = bind(port, PortConflict::Refuse).await.expect_err("half taken");
         assert_eq!(failure.code, "port_unusable");
     }
 }

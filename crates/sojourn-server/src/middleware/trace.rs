@@ -1,0 +1,59 @@
+//! A span and one log event for each request: id, method, route, status, duration.
+//!
+//! Never the address itself, headers or bodies: they hold tickets, tokens, codes and addresses of
+//! people (LOG-01).
+
+use std::time::Duration;
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::Method,
+    middleware::Next,
+    response::Response,
+};
+use tracing::{Instrument as _, Span, field::Empty};
+
+use crate::request_id::RequestId;
+
+/// Outermost, so that it sees every answer.
+pub async fn trace(request: Request, next: Next) -> Response {
+    let id = RequestId::random();
+    let method = method_label(request.method());
+    let span = tracing::info_span!("request", %id, method, route = Empty, status = Empty);
+    let started = tokio::time::Instant::now();
+    let response = id.scope(next.run(request)).instrument(span.clone()).await;
+    record_request(&span, method, &response, started.elapsed());
+    response
+}
+
+/// The one place that knows method, route, status and duration of every request: metrics hook in
+/// here.
+fn record_request(span: &Span, method: &'static str, response: &Response, duration: Duration) {
+    let route = response.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    span.record("status", status);
+    let duration_us = duration.as_micros();
+    tracing::debug!(parent: span, method, route, status, duration_us, "request answered");
+}
+
+/// Around each route: names it for the span while the handler runs, and for [`trace`] afterwards.
+pub async fn label_route(route: MatchedPath, request: Request, next: Next) -> Response {
+    Span::current().record("route", route.as_str());
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(route);
+    response
+}
+
+/// A fixed set: clients may invent methods, and a label must not grow with what they invent.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,36 @@
+//! The id of the request that is being answered: in every log line about it, and in its error.
+
+use std::fmt;
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+/// 128 random bits. Names nobody and opens nothing.
+#[derive(Clone, Copy)]
+pub struct RequestId([u8; 16]);
+
+impl RequestId {
+    pub fn random() -> Self {
+        let mut bytes = [0; 16];
+        // Without randomness ids repeat, and requests are still answered.
+        let _ = aws_lc_rs::rand::fill(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The id of the request that this task answers, or a new one outside of requests.
+    pub fn current() -> Self {
+        CURRENT.try_with(|id| *id).unwrap_or_else(|_| Self::random())
+    }
+
+    /// Runs `answer` as the answer to the request with this id.
+    pub async fn scope<T>(self, answer: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, answer).await
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}

@@ -1,0 +1,19 @@
+//! Listening, accepting, and the limits of a connection before a request exists.
+
+mod bind;
+mod connection_limit;
+mod header_timeout;
+mod listener;
+mod parser_error;
+
+pub use bind::{PortConflict, bind};
+pub use connection_limit::{ConnectionLimits, open_file_limit};
+pub use listener::{ListenerConfig, serve};
+
+/// The bytes that answer a client without a request having been parsed: by status, and by whether
+/// a person navigated here with a browser.
+pub type RenderRejection = fn(status: u16, is_navigation: bool) -> Vec<u8>;
+
+/// How long a connection is read after it was closed in the middle of a request: without that the
+/// kernel answers the client's next bytes with a reset, and the client loses the answer.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
