@@ -1,12 +1,15 @@
 //! Password hashes: Argon2id in a small pool of its own, so that a storm of
 //! sign-ins leaves the token refreshes alone (AUT-03): one hash costs as
 //! much CPU time as some 65 refreshes.
+//!
+//! Each worker's memory is allocated once and reused. Allocated per hash, its
+//! 19 MiB stayed with the allocator, once for each thread that ever hashed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{
-    Algorithm, Argon2, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash as Phc},
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
 };
 use sojourn_core::{password::Password, user::PasswordHash};
 use tokio::sync::Semaphore;
@@ -48,6 +51,7 @@ const QUEUE: usize = 64;
 pub struct Passwords {
     working: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    arenas: Arc<Arenas>,
 }
 
 impl Default for Passwords {
@@ -64,6 +68,7 @@ impl Passwords {
         Self {
             working: Arc::new(Semaphore::new(workers)),
             admitted: Arc::new(Semaphore::new(workers + QUEUE)),
+            arenas: Arc::default(),
         }
     }
 
@@ -72,11 +77,7 @@ impl Passwords {
     /// # Errors
     /// [`PasswordsError::Busy`] when the queue is full.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordsError> {
-        self.run(move || {
-            let hash = hasher().hash_password(password.as_bytes()).map_err(broken)?;
-            Ok(PasswordHash(hash.to_string()))
-        })
-        .await
+        self.run(move |arena| new_hash(&password, arena)).await
     }
 
     /// Whether `password` is the one behind `hash`. Without a hash the same
@@ -90,29 +91,99 @@ impl Passwords {
         password: Password,
         hash: Option<PasswordHash>,
     ) -> Result<bool, PasswordsError> {
-        self.run(move || match hash {
-            Some(hash) => {
-                let parsed = Phc::new(&hash.0).map_err(broken)?;
-                Ok(hasher().verify_password(password.as_bytes(), &parsed).is_ok())
-            }
-            None => hasher().hash_password(password.as_bytes()).map(|_| false).map_err(broken),
+        self.run(move |arena| match hash {
+            Some(hash) => matches(&password, &hash, arena),
+            None => new_hash(&password, arena).map(|_| false),
         })
         .await
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, PasswordsError> + Send + 'static,
+        work: impl FnOnce(&mut Arena) -> Result<T, PasswordsError> + Send + 'static,
     ) -> Result<T, PasswordsError> {
         let _place = self.admitted.clone().try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
         let worker = self.working.clone().acquire_owned().await.map_err(broken)?;
         // The permit goes along: a request that was given up still occupies its worker.
+        let arenas = self.arenas.clone();
         let done = tokio::task::spawn_blocking(move || {
             let _worker = worker;
-            work()
+            arenas.lend(work)
         });
         done.await.map_err(broken)?
     }
+}
+
+/// The memory of one hash.
+#[derive(Debug, Default)]
+struct Arena(Vec<Block>);
+
+impl Arena {
+    fn fill(
+        &mut self,
+        hasher: &Argon2<'_>,
+        password: &Password,
+        salt: &[u8],
+        out: &mut [u8],
+    ) -> argon2::Result<()> {
+        let wanted = hasher.params().block_count();
+        let own = block_count();
+        if wanted > own {
+            // An imported hash of another strength: rare, and its memory is not kept.
+            let mut once = vec![Block::new(); wanted];
+            return hasher.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut once);
+        }
+        self.0.resize(own, Block::new());
+        let filled = hasher.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut self.0);
+        // What a password was mixed into does not stay in memory.
+        self.0.fill(Block::new());
+        filled
+    }
+}
+
+/// The arenas that no worker uses right now: never more than there are workers.
+#[derive(Debug, Default)]
+struct Arenas(Mutex<Vec<Arena>>);
+
+impl Arenas {
+    fn lend<T>(&self, work: impl FnOnce(&mut Arena) -> T) -> T {
+        let mut arena = self.idle().pop().unwrap_or_default();
+        let done = work(&mut arena);
+        self.idle().push(arena);
+        done
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Arena>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn new_hash(password: &Password, arena: &mut Arena) -> Result<PasswordHash, PasswordsError> {
+    let (hasher, salt) = (hasher(), Salt::generate());
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    arena.fill(&hasher, password, salt.as_ref(), &mut out).map_err(broken)?;
+    let hash = Phc {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(hasher.params()).map_err(broken)?,
+        salt: Some(salt),
+        hash: Some(Output::new(&out).map_err(broken)?),
+    };
+    Ok(PasswordHash(hash.to_string()))
+}
+
+fn matches(password: &Password, hash: &PasswordHash, arena: &mut Arena) -> Result<bool, PasswordsError> {
+    let parsed = Phc::new(&hash.0).map_err(broken)?;
+    let (Some(salt), Some(expected)) = (&parsed.salt, &parsed.hash) else {
+        return Err(PasswordsError::Broken("a stored hash is incomplete".to_owned()));
+    };
+    let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(broken)?;
+    let version = Version::try_from(parsed.version.unwrap_or(Version::V0x13.into())).map_err(broken)?;
+    let hasher = Argon2::new(algorithm, version, Params::try_from(&parsed).map_err(broken)?);
+    let mut out = vec![0; expected.len()];
+    arena.fill(&hasher, password, salt.as_ref(), &mut out).map_err(broken)?;
+    // A constant-time comparison: that is what `Output` defines equality as.
+    Ok(Output::new(&out).map_err(broken)? == *expected)
 }
 
 /// A hash that was made elsewhere. Only Argon2id, and none that would cost
@@ -126,7 +197,7 @@ pub fn imported(digest: &str, hasher: &str) -> Result<PasswordHash, ImportRefuse
     }
     let bad = || ImportRefused::Digest;
     let parsed = Phc::new(digest).map_err(|_| bad())?;
-    let params = argon2::Params::try_from(&parsed).map_err(|_| bad())?;
+    let params = Params::try_from(&parsed).map_err(|_| bad())?;
     let affordable = params.m_cost() <= 262_144 && params.t_cost() <= 10 && params.p_cost() <= 8;
     let is_argon2id = parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(19);
     let is_whole = parsed.salt.is_some() && parsed.hash.is_some();
@@ -136,7 +207,7 @@ pub fn imported(digest: &str, hasher: &str) -> Result<PasswordHash, ImportRefuse
 /// Whether a hash is made as ours are today.
 pub fn is_ours(hash: &PasswordHash) -> bool {
     let Ok(parsed) = Phc::new(&hash.0) else { return false };
-    let Ok(params) = argon2::Params::try_from(&parsed) else { return false };
+    let Ok(params) = Params::try_from(&parsed) else { return false };
     let cost = (params.m_cost(), params.t_cost(), params.p_cost());
     parsed.algorithm.as_str() == "argon2id"
         && parsed.version == Some(Version::V0x13 as u32)
@@ -146,12 +217,21 @@ pub fn is_ours(hash: &PasswordHash) -> bool {
 }
 
 fn hasher() -> Argon2<'static> {
-    let params = argon2::Params::new(MEMORY_KIB, PASSES, 1, None).expect("OWASP's parameters are valid");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params())
+}
+
+fn params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, 1, None).expect("OWASP's parameters are valid")
+}
+
+fn block_count() -> usize {
+    params().block_count()
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::PasswordHasher as _;
+
     use super::*;
 
     #[tokio::test]
@@ -165,6 +245,42 @@ mod tests {
         );
         assert!(!passwords.verify(Password::present("battery staple"), Some(hash)).await.expect("checked"));
         assert!(!passwords.verify(Password::present("anything"), None).await.expect("checked"));
+    }
+
+    #[tokio::test]
+    async fn hashes_of_other_strength_are_checked_too() {
+        let passwords = Passwords::new();
+        for (memory, passes, lanes) in [(8, 1, 1), (MEMORY_KIB, 3, 1), (2 * MEMORY_KIB, 1, 2)] {
+            let params = Params::new(memory, passes, lanes, None).expect("parameters");
+            let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let hash = hasher.hash_password_with_salt(b"correct horse", b"somesaltsomesalt").expect("hashed");
+            let hash = PasswordHash(hash.to_string());
+            let right = passwords.verify(Password::present("correct horse"), Some(hash.clone())).await;
+            assert!(right.expect("checked"), "{}", hash.0);
+            let wrong = passwords.verify(Password::present("battery staple"), Some(hash)).await;
+            assert!(!wrong.expect("checked"));
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_is_one_arena_per_worker_and_holds_no_trace() {
+        let passwords = Passwords::new();
+        let workers = passwords.working.available_permits();
+        let hashes: Vec<_> = (0..3 * workers + 2)
+            .map(|n| {
+                let passwords = passwords.clone();
+                tokio::spawn(async move { passwords.hash(Password::present(&format!("password {n}"))).await })
+            })
+            .collect();
+        for hash in hashes {
+            hash.await.expect("no panic").expect("hashed");
+        }
+        let arenas = passwords.arenas.idle();
+        assert!((1..=workers).contains(&arenas.len()), "{} for {workers}", arenas.len());
+        for arena in &*arenas {
+            assert_eq!(arena.0.len(), block_count());
+            assert!(arena.0.iter().all(|block| block.as_ref().iter().all(|word| *word == 0)));
+        }
     }
 
     #[test]
