@@ -3,9 +3,9 @@
 .PHONY: help run check test lint generate build example e2e sdks bundles tools chromium postgresql bench simulate
 MAKEFLAGS += --no-print-directory
 
-# The dev profile, also for `make run`: dependencies are optimised in it (Cargo.toml), our own
-# crates compile in seconds, and `make test` uses the same artefacts. The release profile would
-# compile everything a second time, with link-time optimisation, before the first sign-in.
+# The dev profile, also for `make run`: it optimises only what a server waits for (Cargo.toml), and
+# `make test` uses the same artefacts. The release profile would compile everything a second time,
+# with link-time optimisation, before the first sign-in.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(abspath $(TARGET)/debug/sojourn)
 
