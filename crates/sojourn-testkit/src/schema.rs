@@ -75,13 +75,14 @@ pub fn check(asked: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) 
     }
 }
 
-/// Browsers send `POST …?_method=DELETE` for a DELETE.
+/// Browsers send `POST …?_method=DELETE` for a DELETE. The last name counts; others than these are no
+/// method and leave the POST as it is (`middleware::override_method`).
 fn overriding_method(method: &str, target: &str) -> String {
-    let named = target.split(['?', '&']).find_map(|pair| pair.strip_prefix("_method="));
-    match (method, named) {
-        ("POST", Some(named)) if target.starts_with("/v1/client") || target.starts_with("/v1/me") => {
-            named.to_ascii_uppercase()
-        }
+    let named = target.split(['?', '&']).filter_map(|pair| pair.strip_prefix("_method=")).next_back();
+    let named = named.map(str::to_ascii_uppercase).unwrap_or_default();
+    let is_ours = target.starts_with("/v1/client") || target.starts_with("/v1/me");
+    match (method, named.as_str()) {
+        ("POST", "PATCH" | "PUT" | "DELETE") if is_ours => named,
         _ => method.to_owned(),
     }
 }
