@@ -22,12 +22,16 @@ statements! { "users";
     // The spelling that was asked for first: rows from before addresses were compared
     // by their domains' ASCII form may hold each spelling for another account.
     USER_BY_EMAIL = both "
-            SELECT u.document
-            FROM identifiers i
-            JOIN users u ON u.instance_id = i.instance_id AND u.id = i.user_id
-            WHERE i.instance_id = $1 AND i.kind = 'email_address' AND i.value IN ($2, $3, $4)
-            ORDER BY CASE WHEN i.value = $2 THEN 0 ELSE 1 END
-            LIMIT 1";
+            SELECT document
+            FROM users
+            WHERE instance_id = $1 AND id = COALESCE(
+                (SELECT user_id FROM identifiers
+                    WHERE instance_id = $1 AND kind = 'email_address' AND value = $2),
+                (SELECT user_id FROM identifiers
+                    WHERE instance_id = $1 AND kind = 'email_address' AND value = $3),
+                (SELECT user_id FROM identifiers
+                    WHERE instance_id = $1 AND kind = 'email_address' AND value = $4)
+            )";
     // Whether no other user has this spelling, or this one had its own before.
     SPELLING_IS_FREE = both "
             SELECT 1
