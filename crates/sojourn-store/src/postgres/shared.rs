@@ -40,6 +40,8 @@ use crate::{
 
 /// How often a set is tried while others are in the way.
 const TRIES: u32 = 8;
+/// How long to wait before asking again whether a commit was done.
+const RETRY_UNKNOWN: Duration = Duration::from_millis(50);
 /// Most activity that is written between two looks at the clock.
 const ACTIVITY_BATCH: usize = 512;
 /// Most activity of one transaction: bounds how long its rows are held.
@@ -190,7 +192,9 @@ impl Shared {
                 }
                 // Committed or not: the commit id says so, to the same set sent again.
                 Err(Failed::By(Failure::Lost(_))) if !lost => lost = true,
-                Err(Failed::By(_)) if commit.may_be_durable() => return Err(outcome_unknown(changes)),
+                // Only the database knows whether it was done. A restart takes less time than
+                // QUERY_TIMEOUT, so ask until that has passed.
+                Err(Failed::By(_)) if commit.may_be_durable() => sleep(RETRY_UNKNOWN).await,
                 Err(Failed::By(failure)) => return Err(failure.into()),
                 Err(Failed::Refused(refusal)) => return Err(refusal),
                 Ok(()) => break,
