@@ -1,46 +1,43 @@
-//! What counts as activity of a session (S3): the one place that says so.
+//! The only definition of what counts as activity of a session (S3).
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of a request, as far as it may be a sign that the user is present.
+/// The kind of a request, as far as it shows that the user is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActivitySource {
-    /// Signing in.
     SignIn,
-    /// A browser asks for a fresh session token, about every 43 s while the
-    /// application is open.
+    /// A browser requests a new session token, about every 43 s while the application is open.
     Token {
-        /// The tab says of itself that nobody can see it.
-        /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Session.ts `tab_state`
+        /// The tab reports that it is hidden. Compat: clerk/javascript
+        /// packages/clerk-js/src/core/resources/Session.ts `tab_state`
         hidden: bool,
     },
-    /// The tab came to the front, or the user switched to this account.
+    /// The tab became visible, or the user switched to this account.
     Touch,
-    /// A navigation to the application that came here for a fresh token.
+    /// A navigation to the application that was redirected here for a new token.
     Handshake,
-    /// A page load, which asks for the client: of the session that it gets as
-    /// the active one.
+    /// A page load, which requests the client. It counts for the active session.
     PageLoad,
-    /// Any other read of a browser.
+    /// Any other read by a browser.
     Read,
-    /// Anything the application's server asks.
+    /// A request by the application's backend.
     Backend,
 }
 
-/// The setting: whether tabs in the background keep a session alive.
+/// The setting that decides whether hidden tabs keep a session alive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
-    /// Every refresh of the token counts, as with the vendor: a session is
-    /// inactive when the application is closed.
+    /// Every token refresh counts, as with the vendor: a session becomes inactive when the
+    /// application is closed.
     #[default]
     Token,
-    /// A refresh by a tab that says it is hidden does not count.
+    /// A token refresh by a hidden tab does not count.
     Visible,
 }
 
 impl Activity {
-    /// Whether `source` moves the session's last activity.
+    /// Whether `source` updates the session's last activity.
     pub const fn counts(self, source: ActivitySource) -> bool {
         match (source, self) {
             (ActivitySource::Token { hidden: true }, Self::Visible)

@@ -1,5 +1,5 @@
-//! What a session token says, version 2 of the claims, and the tokens of
-//! handshakes: the payload only. Signing is the shell's business.
+//! The payloads of session tokens (version 2 of the claims) and of handshake tokens.
+//! `sojourn-service` signs them.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ use crate::{
     user::User,
 };
 
-/// JOSE header `cat` of session tokens: kinds of token cannot pass for each
-/// other (JWT-04). Compat: clerk/javascript packages/backend/src/tokens/jwtCategories.ts
+/// The JOSE header `cat` of session tokens. It stops a token of one kind from being accepted as
+/// another (JWT-04). Compat: clerk/javascript packages/backend/src/tokens/jwtCategories.ts
 pub const SESSION_CATEGORY: &str = "cl_B7d4PD111AAA";
 
 /// The payload of a session token.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SessionClaims {
-    /// Claims of one's own first: a reserved name can then never be shadowed.
+    // First, so that a reserved claim with the same name would follow it and win.
     #[serde(flatten)]
     custom: Map<String, Value>,
-    /// Whether claims of one's own were left out, see [`Self::is_cut`].
+    /// Whether the custom claims were left out, see [`Self::is_cut`].
     #[serde(skip)]
     is_cut: bool,
-    /// Who really acts, where somebody acts as the account.
+    /// The actor, for an impersonation session.
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<Map<String, Value>>,
-    /// The origin that asked, if it said so.
+    /// The origin of the request, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     azp: Option<String>,
     exp: i64,
@@ -48,31 +48,29 @@ pub struct SessionClaims {
     v: u8,
 }
 
-/// What a token is minted from, beside the session.
+/// The input of a token besides the session.
 #[derive(Clone, Debug)]
 pub struct TokenRequest<'a> {
-    /// The session clock: limits are judged by it.
+    /// The session clock, for the session limits.
     pub now: Timestamp,
-    /// The wall clock: `iat`, `nbf` and `exp` are told by it. The same as
-    /// `now` but for the test clock.
+    /// The wall clock, for `iat`, `nbf` and `exp`. It equals `now` without a test clock.
     pub wall: Timestamp,
     /// `https://` and the host of the publishable key.
     pub issuer: &'a str,
-    /// The origin of the request.
     pub origin: Option<&'a str>,
-    /// Unique to the token.
+    /// Unique per token.
     pub jti: String,
-    /// Seconds it shall live, instead of the setting's.
+    /// The token lifetime in seconds; `None` uses the setting.
     pub lifetime_seconds: Option<u32>,
 }
 
-/// No token is minted any more: the session is over, or lives for less than
-/// the second in which a token is told (D5).
+/// No token is issued: the session is over, or less than the second that a token's times can
+/// express is left (D5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLate;
 
-/// How long the session lives on without activity, if that is long enough for
-/// a token: at least the second in which one is told.
+/// The remaining lifetime of the session without further activity, if a token can be issued. A
+/// token needs at least one second, the resolution of its times.
 pub fn time_left(now: Timestamp, policy: &Policy, session: &Session) -> Option<Duration> {
     match decide(now, policy, session) {
         Verdict::Open { until, .. } => Some(until.since(now)).filter(|left| left.as_secs() >= 1),
@@ -80,13 +78,13 @@ pub fn time_left(now: Timestamp, policy: &Policy, session: &Session) -> Option<D
     }
 }
 
-/// The claims of a token for `session`. It never outlives the session: `exp`
-/// is cut at the session's deadline, in whole seconds.
+/// The claims of a token for `session`. The token never outlives the session: `exp` is at most the
+/// session's deadline, in whole seconds.
 ///
-/// `user` is needed only where `settings` has claims of one's own.
+/// `user` is needed only if `settings` has custom claims.
 ///
 /// # Errors
-/// [`TooLate`] when less than a second of the session is left.
+/// [`TooLate`] if less than a second of the session is left.
 pub fn issue_token(
     request: TokenRequest<'_>,
     policy: &Policy,
@@ -109,14 +107,15 @@ pub fn issue_token(
         }
         _ => Map::new(),
     };
-    // A cookie above 4 KB is dropped by browsers, and nobody is signed in then. As
-    // base64url, with the other claims and a signature, so much fits into one.
+    // Browsers drop a cookie above 4 KB, which would sign the user out. 9/16 of it are 2,304 bytes,
+    // or 3,072 as base64url: 1,024 remain for the header, the other claims and the signature.
     let most = (template::MAX_BYTES * 9 / 16).saturating_sub(own.map_or(0, Impersonation::bytes));
     let is_cut = serde_json::to_string(&custom).is_ok_and(|text| text.len() > most);
     Ok(SessionClaims {
         custom: if is_cut { Map::new() } else { custom },
         is_cut,
         act: own.map(|own| own.actor.clone()),
+        // Sandboxed frames and file: pages send "null", which identifies no origin.
         azp: request.origin.filter(|origin| *origin != "null").map(str::to_owned),
         exp,
         fva: session.factor_ages(request.now),
@@ -132,18 +131,18 @@ pub fn issue_token(
 }
 
 impl SessionClaims {
-    /// Whether this user's claims of one's own were too large for a cookie and
-    /// were left out (TPL-02, COK-04): worth telling the operator.
+    /// Whether this user's custom claims were too large for a cookie and were left out (TPL-02,
+    /// COK-04). The caller logs a warning.
     pub const fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Seconds since the epoch at which the token is over.
+    /// `exp`, in seconds since the epoch.
     pub const fn expires_at(&self) -> i64 {
         self.exp
     }
 
-    /// Seconds since the epoch at which the claims were assembled.
+    /// `iat`, in seconds since the epoch.
     pub const fn issued_at(&self) -> i64 {
         self.iat
     }

@@ -1,5 +1,5 @@
-//! One browser: the sessions it holds, the secret that proves it is the same
-//! one, and the rules of admitting, switching and signing out.
+//! One browser: its sessions, the client secret that authenticates it, and the rules for admitting,
+//! switching and signing out.
 
 mod repeat;
 
@@ -39,80 +39,78 @@ impl SecretHash {
     }
 }
 
-/// The stored facts of a browser.
+/// The stored facts of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Kept across sign-out.
+    /// The same after every sign-out.
     pub id: ClientId,
-    /// Counts every stored change: two changes decided on one version cannot both commit.
+    /// Incremented by every stored change: of two changes that were decided on the same version,
+    /// only one can commit.
     pub version: u64,
-    /// When the browser was first seen.
     pub created_at: Timestamp,
-    /// Grows strictly with every change that the browser can see.
+    /// Strictly increasing: every change that the browser can see gets a later time.
     pub updated_at: Timestamp,
-    /// When the set of signed-in sessions last changed, on the wall clock: feeds
+    /// When the set of signed-in sessions last changed, on the wall clock. The source of
     /// `__client_uat` (D15).
     pub signed_in_set_changed_at: Timestamp,
-    /// The secret that the cookie carries now.
+    /// The secret in the current client cookie.
     pub secret: SecretHash,
-    /// The secret before it.
+    /// The secret before the last rotation.
     pub predecessor: Option<Predecessor>,
-    /// The session that a page load gets when it names none.
+    /// The session of a page load that names no session.
     pub last_active_session_id: Option<SessionId>,
-    /// How the newest sign-in proved itself.
+    /// The strategy of the most recent sign-in.
     pub last_authentication_strategy: Option<String>,
-    /// The unfinished attempt to sign in.
+    /// The unfinished sign-in attempt.
     pub sign_in_id: Option<SignInId>,
-    /// The unfinished attempt to sign up.
+    /// The unfinished sign-up attempt.
     pub sign_up_id: Option<SignUpId>,
-    /// The application origin this browser last called from.
+    /// The origin of the application that last used this client.
     pub last_origin: Option<String>,
 }
 
-/// A client secret that was rotated away.
+/// The client secret before a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Predecessor {
-    /// Its hash.
     pub secret: SecretHash,
-    /// Sessions created at this moment or later are not its business.
+    /// Sessions created at this time or later are hidden from the old secret.
     pub rotated_at: Timestamp,
-    /// Good until this moment: [`GRACE`] after the rotation, or when the new
-    /// secret was first seen.
+    /// The end of the grace: [`GRACE`] after the rotation, or the first request with the new secret
+    /// if that is earlier.
     pub good_until: Timestamp,
 }
 
-/// How long a rotated secret may still read and refresh, at most: answers that
-/// were on their way when it rotated (D10).
+/// The maximum grace after a rotation. During it the old secret may read and refresh, for requests
+/// that were under way when the secret rotated (D10).
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// Whose secret a request presents in its client cookie.
+/// What a client secret authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// The browser itself. `confirms_rotation`: the new secret is seen for the
-    /// first time, so the predecessor has to be retired.
+    /// The current secret. `confirms_rotation`: this is the first request with the new secret, so
+    /// the caller must retire the predecessor.
     Current {
-        /// Whether [`Client::retire_predecessor`] is due.
+        /// Whether the caller must call [`Client::retire_predecessor`].
         confirms_rotation: bool,
     },
-    /// A request that left before the rotation: may read and refresh the
-    /// sessions admitted before it, and nothing else. Never answer it with
-    /// `Set-Cookie`, which would overwrite the new cookie.
+    /// The secret before the last rotation, within its grace. It may read and refresh the sessions
+    /// admitted before the rotation, and nothing else. The response must not have `Set-Cookie`: it
+    /// would overwrite the new cookie.
     Predecessor {
-        /// Sessions created at or after this moment are hidden from it.
+        /// Sessions created at this time or later are hidden.
         admitted_before: Timestamp,
     },
-    /// A secret that was rotated away while answers to it may still be on their
-    /// way: it authenticates nothing and is never answered with `Set-Cookie`.
+    /// A rotated secret, while responses with its successor may still be under way. It
+    /// authenticates nothing, and the response must not have `Set-Cookie`.
     Superseded,
-    /// A predecessor whose time is over: who still has it never got the answer
-    /// that rotated it, and begins anew.
+    /// A predecessor after its grace. The browser never received the response with the new secret
+    /// and starts without sessions.
     Retired,
-    /// Anybody.
+    /// An unknown secret.
     Stranger,
 }
 
 impl Client {
-    /// A browser that was not seen before.
     pub const fn new(id: ClientId, secret: SecretHash, at: Moment) -> Self {
         Self {
             id,
@@ -130,7 +128,7 @@ impl Client {
         }
     }
 
-    /// Whose secret `secret` is at `now`.
+    /// What `secret` authenticates at `now`.
     pub fn identify(&self, now: Timestamp, secret: &SecretHash) -> Identity {
         if self.secret.matches(secret) {
             let confirms_rotation = self.predecessor.is_some_and(|old| now < old.good_until);
@@ -141,7 +139,8 @@ impl Client {
         if is_predecessor && now < old.good_until {
             Identity::Predecessor { admitted_before: old.rotated_at }
         } else if now < old.rotated_at + GRACE {
-            // Also for a secret of two rotations ago, whose hash is gone.
+            // A secret of two rotations ago also ends here: its hash is not stored any more, so it
+            // looks like an unknown one.
             Identity::Superseded
         } else if is_predecessor {
             Identity::Retired
@@ -150,21 +149,21 @@ impl Client {
         }
     }
 
-    /// The new secret was seen: the old one is good for nothing any more.
+    /// Ends the grace of the old secret after a request presented the new one.
     pub fn retire_predecessor(&mut self, now: Timestamp) {
         if let Some(old) = &mut self.predecessor {
             old.good_until = old.good_until.min(now);
         }
     }
 
-    /// Replaces the secret, keeping the old one for the requests under way (SES-01).
+    /// Replaces the secret. The old one stays valid for requests that are under way (SES-01).
     fn rotate(&mut self, now: Timestamp, secret: SecretHash) {
         self.predecessor =
             Some(Predecessor { secret: self.secret, rotated_at: now, good_until: now + GRACE });
         self.secret = secret;
     }
 
-    /// Notes a change that the browser can see.
+    /// Updates `updated_at` after a change that the browser can see.
     pub fn changed(&mut self, now: Timestamp) {
         self.updated_at = after(self.updated_at, now);
     }
@@ -173,74 +172,68 @@ impl Client {
 /// A client with its sessions that are not stored as closed, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientWithSessions {
-    /// The browser.
     pub client: Client,
-    /// Its sessions; some may turn out to be over.
+    /// Some of them may be overdue.
     pub sessions: Vec<Session>,
 }
 
-/// A browser after a decision, and what has to be written of it.
+/// The client after a decision, and the changes to commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientStep {
     /// The client and the sessions that are still open.
     pub browser: ClientWithSessions,
-    /// The session that was admitted, touched or ended by request.
+    /// The session that the request admitted, touched or ended.
     pub subject: Option<Session>,
-    /// A session that did not exist before.
+    /// The new session, if one was admitted.
     pub admitted: Option<SessionId>,
-    /// The session whose last activity moved: to be noted once the step is durable.
+    /// The session with a new `last_active_at`. The caller records it after the commit.
     pub seen: Option<SessionId>,
     /// Sessions that this step closed.
     pub closed: Vec<Session>,
     /// Whether the client row changed.
     pub client_changed: bool,
-    /// For the outbox.
     pub events: Vec<Event>,
 }
 
 /// A session to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSession {
-    /// The id of the session to be.
     pub session_id: SessionId,
-    /// The account.
     pub user_id: UserId,
-    /// The browser, as it describes itself.
     pub device: Device,
     /// Set for an impersonation session.
     pub impersonation: Option<Impersonation>,
-    /// How the account proved itself: `password`, `email_code`, `ticket` …
+    /// How the user verified the account: `password`, `email_code`, `ticket` …
     pub strategy: String,
-    /// The secret that the cookie carries from now on.
+    /// The new client secret.
     pub secret: SecretHash,
 }
 
-/// Why a second session is not admitted (D7).
+/// Why a session is not admitted (D7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInRefused {
     /// Single-session mode, and the client has an open session.
     SessionExists,
-    /// This account is signed in here already.
+    /// The account is already signed in on this client.
     AlreadySignedIn(SessionId),
-    /// The browser holds [`MAX_SESSIONS`] accounts.
+    /// The client already has [`MAX_SESSIONS`] open sessions.
     TooManySessions,
 }
 
-/// Accounts that one browser may hold at once (SES-15).
+/// The maximum number of accounts signed in on one client (SES-15).
 pub const MAX_SESSIONS: usize = 20;
 
 /// Which sessions a sign-out ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignOutScope {
-    /// One of them.
     One(SessionId),
-    /// All of them (S9: `signOut()`).
+    /// All sessions of the client (S9: `signOut()`).
     All,
-    /// The sessions of one user: a ban, a deletion.
+    /// The sessions of one user, after a ban or a deletion.
     User(UserId),
 }
 
-/// Closes the sessions that are over at `now`; the others remain.
+/// Closes the overdue sessions; the others stay open.
 pub fn close_overdue(at: Moment, policy: &Policy, browser: &ClientWithSessions) -> ClientStep {
     let mut step = ClientStep {
         browser: ClientWithSessions { client: browser.client.clone(), sessions: Vec::new() },
@@ -262,10 +255,10 @@ pub fn close_overdue(at: Moment, policy: &Policy, browser: &ClientWithSessions) 
     step
 }
 
-/// Lets an account in and rotates the secret (S8, SES-01).
+/// Adds a session to the client and rotates the client secret (S8, SES-01).
 ///
 /// # Errors
-/// [`SignInRefused`] says why not; `close_overdue` still has to be committed then.
+/// [`SignInRefused`]; the caller must still commit the result of `close_overdue`.
 pub fn admit(
     at: Moment,
     policy: &Policy,
@@ -313,10 +306,10 @@ pub fn admit(
     Ok(step)
 }
 
-/// Makes `session_id` the active one and counts as its activity (S8, S3).
+/// Makes `session_id` the active session and records activity (S8, S3).
 ///
 /// # Errors
-/// [`SessionNotOpen`] when the browser holds no such open session.
+/// [`SessionNotOpen`] if the client has no open session with this id.
 pub fn switch(
     at: Moment,
     policy: &Policy,
@@ -324,8 +317,8 @@ pub fn switch(
     session_id: SessionId,
 ) -> Result<ClientStep, SessionNotOpen> {
     let mut step = refresh(at, policy, browser, session_id, ActivitySource::Touch)?;
-    // Touching the session that is active already writes nothing of the client:
-    // frequent touches must not make a sign-out fail with conflicts.
+    // A touch of the active session does not write the client row: frequent touches must not cause
+    // conflicts with a sign-out.
     if step.browser.client.last_active_session_id != Some(session_id) {
         step.browser.client.last_active_session_id = Some(session_id);
         step.browser.client.changed(at.now);
@@ -334,11 +327,11 @@ pub fn switch(
     Ok(step)
 }
 
-/// Counts as activity of one session, if `source` does by the settings, without
-/// making it the active one (S3).
+/// Records activity of one session, if `source` counts by the settings. The active session stays
+/// the same (S3).
 ///
 /// # Errors
-/// [`SessionNotOpen`] when the browser holds no such open session.
+/// [`SessionNotOpen`] if the client has no open session with this id.
 pub fn refresh(
     at: Moment,
     policy: &Policy,
@@ -356,9 +349,9 @@ pub fn refresh(
     }
 }
 
-/// Ends one session, one user's or all, and rotates the secret when the
-/// browser itself asked (SES-02). A session that is over already stays as it
-/// ended; ending nothing is no error.
+/// Ends one session, the sessions of one user, or all. `secret` rotates the client secret if the
+/// browser itself signed out (SES-02). An overdue session keeps the end that its limit caused.
+/// Ending no session is not an error.
 pub fn sign_out(
     at: Moment,
     policy: &Policy,
@@ -376,7 +369,7 @@ pub fn sign_out(
     let (leaving, staying): (Vec<_>, Vec<_>) = step.browser.sessions.drain(..).partition(goes);
     step.browser.sessions = staying;
     for session in &leaving {
-        // `close_overdue` left open sessions only.
+        // `close_overdue` returned open sessions only, so `close` succeeds.
         let Ok(closing) = ending.close(at.now, policy, session) else { continue };
         step.close(at, session, closing);
         step.subject = step.closed.last().cloned();
@@ -388,14 +381,14 @@ pub fn sign_out(
     step
 }
 
-/// No open session of that id in this browser. The step holds the ends that
-/// were found on the way and have to be committed before the refusal is sent.
+/// The client has no open session with this id. The step contains the overdue sessions that were
+/// found; the caller must commit it before it responds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionNotOpen(pub Box<ClientStep>);
 
 impl ClientWithSessions {
-    /// The session that a request gets which names none: the last active one,
-    /// else the most recently active. Call it after [`close_overdue`].
+    /// The session of a request that names none: the last active one, else the one with the most
+    /// recent activity. Call it after [`close_overdue`].
     pub fn active_session(&self) -> Option<&Session> {
         let last = self.client.last_active_session_id;
         self.sessions.iter().find(|session| Some(session.id) == last).or_else(|| self.most_recent())
@@ -405,8 +398,8 @@ impl ClientWithSessions {
         self.sessions.iter().max_by_key(|session| (session.last_active_at, session.id))
     }
 
-    /// The value of `__client_uat`: seconds of the last change while a session is
-    /// open, else 0. Call it after [`close_overdue`].
+    /// The value of `__client_uat`: the time of the last change in seconds, or 0 without an open
+    /// session. Call it after [`close_overdue`].
     pub fn client_uat(&self) -> i64 {
         if self.sessions.is_empty() { 0 } else { self.client.signed_in_set_changed_at.as_secs() }
     }
@@ -420,7 +413,7 @@ impl ClientStep {
         self.set_changed(at);
     }
 
-    /// Where the last active session is over, the most recently active one is next.
+    /// If the last active session was closed, selects the one with the most recent activity.
     fn reselect(&mut self) {
         let last = self.browser.client.last_active_session_id;
         if last.is_some() && self.closed.iter().any(|closed| Some(closed.id) == last) {
@@ -430,6 +423,8 @@ impl ClientStep {
 
     fn set_changed(&mut self, at: Moment) {
         let client = &mut self.browser.client;
+        // Never decreases, even if the wall clock goes back: the SDKs compare `__client_uat` with
+        // the `iat` of the session token (D15).
         client.signed_in_set_changed_at = client.signed_in_set_changed_at.max(at.wall);
         client.changed(at.now);
         self.client_changed = true;

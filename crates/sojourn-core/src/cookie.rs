@@ -1,28 +1,28 @@
-//! Cookies with their attributes, as data: decided here, written by the shell.
+//! Cookies with their attributes, as data. `sojourn-server` writes them to responses.
 
 use std::{fmt, time::Duration};
 
 use crate::lifetime::{BROWSER_LIMIT, WEBKIT_FETCH_LIMIT};
 
-/// One `Set-Cookie` line.
+/// One `Set-Cookie` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cookie {
-    /// The name, suffix included.
+    /// The full name, including the suffix.
     pub name: String,
-    /// Letters, digits, `-`, `_` and `.` only: SDKs split lines on `;` and `=`.
+    /// Letters, digits, `-`, `_` and `.` only: the SDKs split cookie lines at `;` and `=`.
     pub value: String,
-    /// Which hosts get it; host-only when absent.
+    /// `Domain`; `None` makes a host-only cookie.
     pub domain: Option<String>,
-    /// How long the browser keeps it; zero removes it. At most 400 days (S7).
+    /// `Max-Age`. Zero removes the cookie. At most 400 days (S7).
     pub max_age: Duration,
     /// Hidden from scripts.
     pub http_only: bool,
-    /// Only over https. Set exactly when the page is https.
+    /// Sent over https only. Set if and only if the page uses https.
     pub secure: bool,
 }
 
 impl Cookie {
-    /// A cookie kept as long as browsers allow (COK-03).
+    /// A cookie with the maximum age that browsers allow (COK-03).
     pub fn lasting(name: impl Into<String>, value: impl Into<String>, secure: bool) -> Self {
         Self {
             name: name.into(),
@@ -34,26 +34,26 @@ impl Cookie {
         }
     }
 
-    /// The removal of a cookie: the same attributes, no value, no age.
+    /// Removes a cookie: same attributes, empty value, `Max-Age=0`.
     pub fn removal(name: impl Into<String>, secure: bool) -> Self {
         Self { max_age: Duration::ZERO, ..Self::lasting(name, "", secure) }
     }
 
-    /// The same, hidden from scripts.
+    /// Adds `HttpOnly`.
     #[must_use]
     pub fn hidden(mut self) -> Self {
         self.http_only = true;
         self
     }
 
-    /// The same, kept for `max_age` or as long as browsers allow.
+    /// Sets `Max-Age`, at most the maximum that browsers allow.
     #[must_use]
     pub fn for_at_most(mut self, max_age: Duration) -> Self {
         self.max_age = max_age.min(BROWSER_LIMIT);
         self
     }
 
-    /// The same for `domain` and everything below it.
+    /// Sets `Domain`: the cookie is sent to `domain` and its subdomains.
     #[must_use]
     pub fn on_domain(mut self, domain: Option<&str>) -> Self {
         self.domain = domain.map(str::to_owned);
@@ -62,8 +62,8 @@ impl Cookie {
 }
 
 impl fmt::Display for Cookie {
-    /// The value of a `Set-Cookie` header. `SameSite=Lax` always: a cookie of
-    /// ours never travels with another site's requests.
+    /// The value of a `Set-Cookie` header. Always `SameSite=Lax`, so that other sites cannot send
+    /// our cookies with their requests.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}; Path=/", self.name, self.value)?;
         if let Some(domain) = &self.domain {
@@ -80,14 +80,14 @@ impl fmt::Display for Cookie {
     }
 }
 
-/// How long a browser surely keeps a cookie that an answer sets (S7). `across_hosts`:
-/// the answer is to a `fetch` from a page on another host, not to a navigation.
+/// How long a browser certainly keeps a cookie that a response sets (S7). `across_hosts`: the
+/// response belongs to a `fetch` from a page on another host, not to a navigation.
 pub fn kept_for(user_agent: &str, across_hosts: bool) -> Duration {
     if across_hosts && is_webkit(user_agent) { WEBKIT_FETCH_LIMIT } else { BROWSER_LIMIT }
 }
 
-/// Whether the engine is WebKit: Safari, and every browser on iOS. Blink names WebKit
-/// as well, and itself after it.
+/// Whether the engine is WebKit: Safari, and every browser on iOS. Blink's user agent also contains
+/// `AppleWebKit/`, but followed by `Chrome/`.
 fn is_webkit(user_agent: &str) -> bool {
     let has = |engine| user_agent.contains(engine);
     has("AppleWebKit/") && !has("Chrome/") && !has("Chromium/")
@@ -96,32 +96,33 @@ fn is_webkit(user_agent: &str) -> bool {
 /// The names of an instance's cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieNames {
-    /// The client secret. Suffixed in development, because cookies ignore
-    /// ports and projects on one laptop would wipe each other's (D10).
+    /// The cookie with the client secret. In development it has a suffix, because cookies ignore
+    /// ports: several projects on one machine would overwrite each other's cookies (D10).
     pub client: String,
     /// First 8 characters of base64url(SHA-1(publishable key)).
     /// Compat: clerk/javascript packages/shared/src/keys.ts getCookieSuffix
     pub suffix: String,
 }
 
-/// The cookie that carries the session token.
+/// The cookie with the session token.
 pub const SESSION: &str = "__session";
-/// The cookie that carries the time of the last change of the signed-in set.
+/// The cookie with the time of the last change of the signed-in set.
 pub const CLIENT_UAT: &str = "__client_uat";
-/// The cookie that carries the nonce of a handshake.
+/// The cookie with the nonce of a handshake.
 pub const HANDSHAKE_NONCE: &str = "__clerk_handshake_nonce";
-/// The cookie that would carry a handshake token.
+/// The cookie with a handshake token. Sojourn only removes it.
 pub const HANDSHAKE: &str = "__clerk_handshake";
 
 impl CookieNames {
-    /// The names for a publishable key's suffix.
+    /// The names for the suffix of a publishable key.
     pub fn new(suffix: impl Into<String>, development: bool) -> Self {
         let suffix = suffix.into();
         let client = if development { format!("__client_{suffix}") } else { "__client".to_owned() };
         Self { client, suffix }
     }
 
-    /// `name` as SDKs read it: plain and suffixed, with equal values.
+    /// The two names under which the SDKs read a cookie: plain and with the suffix. Both have the
+    /// same value.
     pub fn both(&self, name: &str) -> [String; 2] {
         [name.to_owned(), format!("{name}_{}", self.suffix)]
     }

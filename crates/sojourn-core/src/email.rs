@@ -1,22 +1,22 @@
-//! E-mail addresses: normalised first, then checked (AUT-16).
+//! E-mail addresses, normalised and then checked (AUT-16).
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
-/// A normalised address: NFKC, lower case, exactly one `@`, nothing that could
-/// end a header line.
+/// A normalised address: NFKC, lower case, exactly one `@`, no character that could end a mail
+/// header.
 ///
-/// It shows as it was typed and compares by the ASCII form of its domain (UTS 46):
-/// `ada@bücher.example` and `ada@xn--bcher-kva.example` are one address.
+/// `Display` shows the address as the user typed it; comparisons use the ASCII form of its domain
+/// (UTS 46): `ada@bücher.example` and `ada@xn--bcher-kva.example` are the same address.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Email {
     text: String,
-    /// The address with the ASCII form of its domain, where that differs.
+    /// The address with the ASCII form of its domain, if it differs from `text`.
     ascii: Option<String>,
 }
 
-/// A text that is no e-mail address.
+/// The text is not an e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not an e-mail address")]
 pub struct InvalidEmail;
@@ -25,13 +25,14 @@ impl Email {
     /// Normalises and checks `text`.
     ///
     /// # Errors
-    /// [`InvalidEmail`] for anything a mail server would not take as one address.
+    /// [`InvalidEmail`] for every text that a mail server would not accept as one address.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let normal = text.trim().nfkc().collect::<String>().to_lowercase();
-        // Lower-casing can leave a text that is not NFKC any more.
+        // Lower case can break NFKC, so normalise again.
         let normal: String = normal.nfkc().collect();
         let (local, domain) = normal.split_once('@').ok_or(InvalidEmail)?;
         let plain = |c: char| !c.is_control() && !c.is_whitespace() && !"@,;:<>()[]\\\"".contains(c);
+        // Lengths: RFC 5321 4.5.3.1 (local part 64 bytes, address 254), RFC 1035 2.3.4 (label 63).
         let well_formed = !local.is_empty()
             && local.len() <= 64
             && normal.len() <= 254
@@ -50,23 +51,23 @@ impl Email {
         if !well_formed {
             return Err(InvalidEmail);
         }
-        // A domain that has no ASCII form is compared as it is: nothing is delivered there.
+        // A domain without an ASCII form is compared unchanged: no mail can be delivered there.
         let ascii = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::URL).ok();
         let ascii = ascii.filter(|ascii| ascii != domain).map(|ascii| format!("{local}@{ascii}"));
         Ok(Self { text: normal, ascii })
     }
 
-    /// The address as it was typed.
+    /// The normalised address, with the domain as the user typed it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The one text by which addresses compare.
+    /// The form that comparisons and unique indexes use.
     pub fn key(&self) -> &str {
         self.ascii.as_deref().unwrap_or(&self.text)
     }
 
-    /// The other texts that are the same address, sorted.
+    /// All other spellings of the same address, sorted.
     pub fn other_spellings(&self) -> Vec<String> {
         let (local, domain) = self.key().split_once('@').unwrap_or_default();
         let unicode = format!("{local}@{}", idna::domain_to_unicode(domain).0);
@@ -77,16 +78,15 @@ impl Email {
         others
     }
 
-    /// The address as people see it who have not proved to be its owner:
-    /// `a***@example.com` (AUT-14).
+    /// The address for people who have not verified it: `a***@example.com` (AUT-14).
     pub fn masked(&self) -> String {
         let (local, domain) = self.text.split_once('@').unwrap_or((&self.text, ""));
         let first: String = local.chars().take(1).collect();
         format!("{first}***@{domain}")
     }
 
-    /// Whether this is a test address (`name+clerk_test@…`), whose code is
-    /// always 424242 in test mode and which gets no mail.
+    /// Whether this is a test address (`name+clerk_test@…`). In test mode its code is always
+    /// 424242, and it gets no mail.
     pub fn is_test(&self) -> bool {
         self.text.split_once('@').is_some_and(|(local, _)| local.ends_with("+clerk_test"))
     }
@@ -125,7 +125,7 @@ impl std::fmt::Display for Email {
 }
 
 impl std::fmt::Debug for Email {
-    /// Masked: debug output ends up in logs (LOG-01).
+    /// Masked, because debug output goes to logs (LOG-01).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.masked())
     }
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn an_address_is_normalised_before_it_is_checked() {
         assert_eq!(Email::parse(" Ada@Example.COM ").expect("valid").as_str(), "ada@example.com");
-        // A full-width commercial at becomes an ordinary one, so there are two.
+        // NFKC replaces a full-width at sign by an ordinary one, so the text has two.
         assert_eq!(Email::parse("ada＠evil.com@example.com"), Err(InvalidEmail));
         assert_eq!(Email::parse("ada＠example.com").expect("valid").as_str(), "ada@example.com");
     }
@@ -185,7 +185,7 @@ mod tests {
             .map(|text| Email::parse(text).expect("an address"));
         assert_eq!(unicode, ascii);
         assert_eq!(unicode.key(), "ada@xn--bcher-kva.example");
-        // Each shows as it was typed, and names the other.
+        // Each displays the spelling that was typed, and lists the other spelling.
         assert_eq!((unicode.as_str(), ascii.as_str()), ("ada@bücher.example", "ada@xn--bcher-kva.example"));
         assert_eq!(unicode.other_spellings(), [ascii.as_str()]);
         assert_eq!(ascii.other_spellings(), [unicode.as_str()]);
@@ -193,9 +193,10 @@ mod tests {
         assert_eq!(stored, "ada@bücher.example");
         let plain = Email::parse("ada@example.com").expect("an address");
         assert!(plain.other_spellings().is_empty());
-        // What is before the at sign is the recipient's own matter.
+        // Only the recipient's server interprets the part before the at sign, so it must match
+        // exactly.
         assert_ne!(Email::parse("bücher@example.com"), Email::parse("xn--bcher-kva@example.com"));
-        // No ASCII form: compared as it is.
+        // No ASCII form: compared unchanged.
         let broken = Email::parse("ada@xn--a.example").expect("an address");
         assert_eq!(broken.key(), "ada@xn--a.example");
     }

@@ -1,19 +1,19 @@
-//! Whether an instance is for development or for production.
+//! The environment of an instance: development or production.
 
 use serde::{Deserialize, Serialize};
 
-/// Development or production: a property of the instance, not of its keys.
+/// A property of the instance, not of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Environment {
-    /// Test codes, mailbox, seconds as durations; loopback only.
+    /// Test codes, a mailbox, and durations of seconds; loopback addresses only.
     Development,
-    /// None of that.
+    /// Without these features.
     Production,
 }
 
 impl Environment {
-    /// The word in the database and in configuration.
+    /// The value in the database and in configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Development => "development",

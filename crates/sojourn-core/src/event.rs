@@ -1,49 +1,37 @@
-//! What happened, for the outbox: webhooks, the audit log and reasoned ends
-//! read from there. Written in the same commit as the change itself.
+//! Events for the outbox, from which webhooks, the audit log and notices of session ends are
+//! produced. An event is written in the same commit as the change.
 
 use crate::{
     id::{ClientId, SessionId, UserId},
     session::Closing,
 };
 
-/// A fact for the outbox.
+/// A recorded change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// An account exists.
     UserCreated(UserId),
-    /// An account changed.
     UserUpdated(UserId),
-    /// An account is gone.
     UserDeleted(UserId),
-    /// A session began.
     SessionCreated {
-        /// The new session.
         session_id: SessionId,
-        /// Whose.
         user_id: UserId,
-        /// Where.
         client_id: ClientId,
-        /// The `sub` of who really acts, when it is not the account itself.
+        /// The `sub` of the actor, for an impersonation session.
         actor: Option<String>,
     },
-    /// A session is over.
     SessionClosed {
-        /// The session.
         session_id: SessionId,
-        /// Whose.
         user_id: UserId,
-        /// How it ended.
         closing: Closing,
     },
-    /// The session settings changed.
     SessionSettingsChanged {
-        /// The version that is now in force.
+        /// The version that is in force now.
         version: u64,
     },
 }
 
 impl Event {
-    /// The name as webhooks know it where they do (`session.ended`), ours otherwise.
+    /// The name of the event. It is the vendor's webhook name where one exists (`session.ended`).
     pub const fn name(&self) -> &'static str {
         use crate::session::ClosedStatus::{Abandoned, Ended, Expired, Removed, Replaced, Revoked};
         match self {

@@ -1,4 +1,4 @@
-//! Proofs: codes that were sent, and how many wrong answers are too many.
+//! Verification of a first factor by codes sent by mail, and the lockout after too many failures.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::{
     time::{Timestamp, minutes},
 };
 
-/// How long a code is good (AUT-08).
+/// How long a code is valid (AUT-08).
 pub const CODE_LIFETIME: Duration = minutes(10);
-/// How many answers a code takes.
+/// The number of answers that a code accepts.
 pub const CODE_ATTEMPTS: u32 = 5;
-/// Wrong answers after which an account is locked (AUT-04).
+/// The number of failures after which an account is locked (AUT-04).
 pub const LOCKOUT_ATTEMPTS: u32 = 10;
-/// How long it then stays locked.
+/// How long an account stays locked.
 pub const LOCKOUT: Duration = minutes(60);
 
-/// A keyed hash of a code, so that a stolen database does not reveal it.
+/// A keyed hash of a code: a stolen database does not reveal the code.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeHash(pub String);
 
@@ -29,36 +29,35 @@ impl std::fmt::Debug for CodeHash {
     }
 }
 
-/// A code that was sent to an address, for one attempt of one browser.
+/// A code that was sent to an address, for one attempt of one client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentCode {
-    /// Where it went.
+    /// The recipient.
     pub email: Email,
-    /// The identification it proves, where there is one already.
+    /// The e-mail address that the code verifies, if it already exists.
     pub email_address_id: Option<EmailAddressId>,
-    /// What the answer must hash to.
     pub hash: CodeHash,
-    /// Over [`CODE_LIFETIME`] after sending.
+    /// [`CODE_LIFETIME`] after sending.
     pub expires_at: Timestamp,
-    /// Answers given so far, the right one included.
+    /// The number of answers so far, including the correct one.
     pub attempts: u32,
-    /// Set when it was answered rightly; a code counts once.
+    /// Whether the code was answered correctly. A code is accepted once.
     pub consumed: bool,
 }
 
-/// Why an answer is not accepted.
+/// Why a code is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeRefusal {
-    /// Too late, or no code was sent.
+    /// The code has expired, or none was sent.
     Expired,
-    /// Answered too often or already used.
+    /// The code was used, or too many answers were given.
     Spent,
-    /// Wrong; may be tried again.
+    /// The answer is wrong; the user may try again.
     Incorrect,
 }
 
 impl SentCode {
-    /// A fresh code for `email`.
+    /// A new code for `email`.
     pub const fn new(
         now: Timestamp,
         email: Email,
@@ -69,13 +68,13 @@ impl SentCode {
         Self { email, email_address_id, hash, expires_at, attempts: 0, consumed: false }
     }
 
-    /// As a code that was sent, and answered by nothing: for an address that
-    /// gets none, where that must not show (AUT-13).
+    /// A code that no answer matches: for an address that gets no mail, if the response must not
+    /// reveal that (AUT-13).
     pub const fn unanswerable(now: Timestamp, email: Email) -> Self {
         Self::new(now, email, None, CodeHash(String::new()))
     }
 
-    /// How it stands, in the words of the wire, while what it proves is not proved.
+    /// The verification status on the wire, for a factor that is not verified yet.
     pub fn status(&self, now: Timestamp) -> &'static str {
         if self.attempts >= CODE_ATTEMPTS {
             "failed"
@@ -86,10 +85,10 @@ impl SentCode {
         }
     }
 
-    /// Takes one answer, which counts whether right or wrong.
+    /// Checks one answer. Every answer counts, correct or wrong.
     ///
     /// # Errors
-    /// [`CodeRefusal`]; the changed code has to be stored then as well.
+    /// [`CodeRefusal`]; the caller stores the code in this case too.
     pub fn answer(&mut self, now: Timestamp, answer: &CodeHash) -> Result<(), CodeRefusal> {
         if self.consumed {
             return Err(CodeRefusal::Spent);
@@ -99,10 +98,10 @@ impl SentCode {
         Ok(())
     }
 
-    /// Takes the right answer once more, which counts as any other.
+    /// Checks the correct answer again. It counts as another answer.
     ///
     /// # Errors
-    /// As [`Self::answer`]; [`CodeRefusal::Spent`] where it was never right.
+    /// As [`Self::answer`]; [`CodeRefusal::Spent`] if the code was not answered correctly before.
     pub fn repeat(&mut self, now: Timestamp, answer: &CodeHash) -> Result<(), CodeRefusal> {
         if !self.consumed {
             return Err(CodeRefusal::Spent);
@@ -118,7 +117,8 @@ impl SentCode {
             return Err(CodeRefusal::Expired);
         }
         self.attempts += 1;
-        // Both sides are keyed hashes: how far they agree tells nothing. An empty one is no hash.
+        // Both sides are keyed hashes, so the duration of the comparison reveals nothing useful.
+        // The empty hash belongs to an unanswerable code and never matches.
         if self.hash != *answer || answer.0.is_empty() {
             return Err(CodeRefusal::Incorrect);
         }
@@ -126,31 +126,31 @@ impl SentCode {
     }
 }
 
-/// Wrong answers of an account, over all factors.
+/// The failed verifications of an account, over all factors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lockout {
-    /// Wrong answers since the last right one.
+    /// Failures since the last successful sign-in.
     pub failures: u32,
-    /// Locked until then.
     pub locked_until: Option<Timestamp>,
 }
 
 impl Lockout {
-    /// Whether the account may not try now.
+    /// Whether the account is locked at `now`.
     pub fn is_locked(&self, now: Timestamp) -> bool {
         self.locked_until.is_some_and(|until| now < until)
     }
 
-    /// Books an attempt before it is judged, so that parallel guesses cannot
-    /// slip through (AUT-04).
+    /// Counts an attempt before it is verified, so that parallel guesses cannot exceed the limit
+    /// (AUT-04).
     ///
     /// # Errors
-    /// The account is locked: the attempt must not be judged at all.
+    /// The end of the lock: the caller must not verify the attempt.
     pub fn book(&mut self, now: Timestamp) -> Result<(), Timestamp> {
         if let Some(until) = self.locked_until {
             if now < until {
                 return Err(until);
             }
+            // The lock is over: the user gets all attempts again.
             *self = Self::default();
         }
         self.failures += 1;
@@ -160,12 +160,12 @@ impl Lockout {
         Ok(())
     }
 
-    /// Locks the account as if the last attempt had been taken.
+    /// Locks the account as if all attempts had failed.
     pub fn lock(&mut self, now: Timestamp) {
         *self = Self { failures: LOCKOUT_ATTEMPTS, locked_until: Some(now + LOCKOUT) };
     }
 
-    /// Attempts left before the account is locked.
+    /// Attempts before the account is locked.
     pub const fn remaining(&self) -> u32 {
         LOCKOUT_ATTEMPTS.saturating_sub(self.failures)
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_over_after_ten_minutes_sharp() {
+    fn a_code_expires_after_exactly_ten_minutes() {
         let deadline = Timestamp::from_millis(0) + CODE_LIFETIME;
         assert_eq!(sent().answer(deadline, &hash("right")), Err(CodeRefusal::Expired));
         assert_eq!(sent().answer(deadline - Duration::from_millis(1), &hash("right")), Ok(()));

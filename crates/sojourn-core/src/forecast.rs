@@ -1,5 +1,5 @@
-//! What a change of the session settings would do to the sessions that live
-//! now: the change is judged by the same rule, on paper.
+//! The forecast of a settings change: how many open sessions the change would end. It uses the same
+//! rule as the sessions themselves and changes nothing.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use crate::{
     time::{Timestamp, minutes},
 };
 
-/// How far a forecast looks.
+/// The period that a forecast covers.
 pub const HORIZON: Duration = minutes(60);
 
-/// Sessions that a change would end. Sessions that end without it do not count.
+/// The number of sessions that a change would end. Sessions that end without the change do not
+/// count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WouldEnd {
-    /// At the moment of the change.
+    /// Ended at the time of the change.
     pub now: u64,
-    /// Beyond those, within an hour without further activity.
+    /// Additional sessions that end within an hour without further activity.
     pub within_one_hour: u64,
 }
 
-/// Counts the sessions that the change to one version would end, one at a time and
-/// in constant memory.
+/// Counts the sessions that one change would end. Sessions are added one at a time, so memory use
+/// is constant.
 #[derive(Clone, Debug)]
 pub struct Forecast {
     now: Timestamp,
@@ -34,13 +35,13 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Of the version `next`, in force from `now`.
+    /// The forecast for the version `next`, in force from `now`.
     pub fn new(now: Timestamp, policy: Policy, next: PolicyVersion) -> Self {
         let changed = policy.clone().then(next);
         Self { now, policy, changed, would_end: WouldEnd::default() }
     }
 
-    /// Counts one session. Sessions that began after `now` do not count.
+    /// Adds one session. Sessions created after `now` do not count.
     pub fn see(&mut self, session: &Session) {
         if session.created_at > self.now {
             return;
@@ -54,7 +55,7 @@ impl Forecast {
         }
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub const fn would_end(&self) -> WouldEnd {
         self.would_end
     }
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_who_acts_as_an_account_is_no_matter_of_the_settings() {
+    fn the_forecast_ignores_impersonation_sessions() {
         let start = Timestamp::from_secs(1_700_000_000);
         let policy = Policy::new(version(1, start, Lifetime::Maximum(days(7))));
         let next =

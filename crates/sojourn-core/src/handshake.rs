@@ -1,8 +1,8 @@
-//! The handshake: a browser arrives at the application with a stale or missing
-//! token, is sent here, and goes back with what it may carry.
+//! The handshake: a browser opens the application with an expired or missing session token, is
+//! redirected to this server, and returns with a nonce that the application redeems for cookies.
 //!
-//! A nonce stores *who*, and the token is minted only when the application
-//! redeems it, so a session that ends in between gets none (D5).
+//! The nonce identifies the client and the session. The token is issued only when the application
+//! redeems the nonce, so a session that ended in between gets none (D5).
 
 use std::time::Duration;
 
@@ -14,25 +14,24 @@ use crate::{
     time::{Timestamp, seconds},
 };
 
-/// How long a nonce may be redeemed (COK-08).
+/// How long a nonce can be redeemed (COK-08).
 pub const NONCE_LIFETIME: Duration = seconds(60);
 
-/// What a nonce stands for. The nonce itself is stored as a hash.
+/// The data behind a nonce. The nonce itself is stored as a hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handshake {
-    /// The browser, if it is known.
+    /// The client, if the browser had a valid client cookie.
     pub client_id: Option<ClientId>,
-    /// The session it gets, if one is open.
+    /// The session of the token, if one is open.
     pub session_id: Option<SessionId>,
-    /// The origin it goes back to: `azp` of the token, and whether cookies are `Secure`.
+    /// The origin of the application: `azp` of the token, and whether the cookies are `Secure`.
     pub origin: String,
-    /// No longer redeemable from then on.
     pub expires_at: Timestamp,
 }
 
-/// The cookies that the application sets for a browser that comes back:
-/// removals first, values last, because SDKs take the last `__session*` line.
-/// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
+/// The cookies that the application sets after the handshake. Removals come first and values last,
+/// because the SDKs use the last `__session*` line. Compat: clerk/javascript
+/// packages/backend/src/tokens/handshake.ts
 pub fn directives(
     names: &CookieNames,
     token: Option<&str>,
@@ -44,8 +43,8 @@ pub fn directives(
         .map(|name| Cookie::removal(name, secure).on_domain(uat_domain))
         .into_iter()
         .collect();
-    // No token, no sign of one either: a uat above zero without a session
-    // token means another handshake on every page.
+    // Without a token `__client_uat` must be 0: a positive value without a session token makes the
+    // SDKs start another handshake on every page.
     let uat = if token.is_some() { client_uat } else { 0 };
     for name in names.both(CLIENT_UAT) {
         cookies.push(Cookie::lasting(name, uat.to_string(), secure).on_domain(uat_domain));

@@ -1,8 +1,7 @@
-//! Identifiers: typed, prefixed, `Copy`, made from `(now, randomness)`.
+//! Identifiers: typed, with a prefix, `Copy`, generated from `(now, randomness)`.
 //!
-//! The body has the KSUID layout that the wire shows: four bytes of seconds
-//! since 2014-05-13 and sixteen random bytes, written as 27 base62 characters,
-//! so that ids of one kind sort by the time they were made.
+//! The body has the KSUID layout: four bytes of seconds since 2014-05-13 and sixteen random bytes,
+//! encoded as 27 base62 characters. Ids of one kind therefore sort by creation time.
 
 use std::{fmt, str::FromStr};
 
@@ -10,13 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::time::Timestamp;
 
-/// A source of random bytes: the operating system's in the server, a seeded
-/// one in tests.
+/// A source of random bytes: the operating system in the server, a seeded generator in tests.
 pub trait Randomness {
     /// Fills `bytes` with unpredictable bytes.
     fn fill(&mut self, bytes: &mut [u8]);
 
-    /// An array of `N` unpredictable bytes.
+    /// Returns `N` unpredictable bytes.
     fn array<const N: usize>(&mut self) -> [u8; N]
     where
         Self: Sized,
@@ -27,23 +25,22 @@ pub trait Randomness {
     }
 }
 
-/// A text that is not an id of the kind asked for.
+/// The text is not an id of the expected kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of the form {prefix}_ followed by 27 letters and digits")]
 pub struct InvalidId {
-    /// The prefix that was expected.
     pub prefix: &'static str,
 }
 
-/// KSUID counts seconds from this moment (2014-05-13T16:53:20Z).
+/// The KSUID epoch (2014-05-13T16:53:20Z), in Unix seconds.
 const EPOCH_SECS: i64 = 1_400_000_000;
 const BODY_LEN: usize = 27;
-/// So many digits are one number below 2³².
+/// The number of base62 digits whose value is below 2³².
 const DIGITS: usize = 5;
 const DIGITS_BASE: u64 = 62_u64.pow(DIGITS as u32);
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The 20 bytes behind every id.
+/// The 20 bytes of an id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(test, derive(Debug))]
 struct Body([u8; 20]);
@@ -51,13 +48,15 @@ struct Body([u8; 20]);
 impl Body {
     fn generate(now: Timestamp, random: &mut dyn Randomness) -> Self {
         let mut bytes = [0; 20];
+        // Saturates: a clock outside the KSUID range (2014 to 2150) must not stop the server. Ids
+        // stay unique, because 16 bytes are random; they only sort wrongly.
         let secs = u32::try_from((now.as_secs() - EPOCH_SECS).max(0)).unwrap_or(u32::MAX);
         bytes[..4].copy_from_slice(&secs.to_be_bytes());
         random.fill(&mut bytes[4..]);
         Self(bytes)
     }
 
-    /// Several digits with each division: ids are written many times per request.
+    // Five digits per division, because each request encodes several ids.
     fn encode(self) -> [u8; BODY_LEN] {
         let mut digits = [b'0'; BODY_LEN];
         let mut limbs = self.limbs();
@@ -89,7 +88,7 @@ impl Body {
             return None;
         }
         let mut limbs = [0_u32; 5];
-        // The first group is the short one, as in writing.
+        // The first group is shorter, because 27 is not a multiple of five.
         let (first, groups) = text.split_at(BODY_LEN % DIGITS);
         for group in std::iter::once(first).chain(groups.chunks(DIGITS)) {
             let mut carry = 0_u64;
@@ -131,10 +130,10 @@ macro_rules! ids {
         pub struct $name(Body);
 
         impl $name {
-            /// What stands before the underscore.
+            /// The part before the underscore.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id; never the same twice for honest randomness.
+            /// A new id. Unique if `random` is unpredictable.
             pub fn generate(now: Timestamp, random: &mut dyn Randomness) -> Self {
                 Self(Body::generate(now, random))
             }
@@ -181,37 +180,29 @@ macro_rules! ids {
 }
 
 ids! {
-    /// One tenant: settings, keys and users of its own.
+    /// A tenant with its own settings, keys and users.
     InstanceId "ins";
-    /// One browser.
     ClientId "client";
-    /// One account signed in on one client.
     SessionId "sess";
-    /// One account.
     UserId "user";
-    /// One identification of a user, an e-mail address.
+    /// An e-mail address of a user.
     EmailAddressId "idn";
-    /// One attempt to sign in.
     SignInId "sia";
-    /// One attempt to sign up.
     SignUpId "sua";
-    /// A ticket made by the application's server that signs one user in.
+    /// A ticket by the application's backend that signs a user in.
     SignInTokenId "sit";
-    /// A ticket made by the application's server that lets somebody else act as
-    /// one user.
+    /// A ticket by the application's backend for an impersonation.
     ActorTokenId "act";
-    /// One mail in the development mailbox.
+    /// A mail in the development mailbox.
     MailId "mail";
-    /// One recorded event.
     EventId "evt";
-    /// One secret key of the application's server.
     SecretKeyId "key";
-    /// One commit, so that a lost answer to COMMIT can be settled.
+    /// A commit. A node uses it to find out whether a commit with a lost response succeeded.
     CommitId "cmt";
 }
 
 impl SecretKeyId {
-    /// A key is known by its hash only, and so is its id.
+    /// The id of a secret key, derived from the key's hash: the key itself is not stored.
     pub fn of_hash(hash: &[u8; 32]) -> Self {
         let mut bytes = [0; 20];
         bytes.copy_from_slice(&hash[..20]);
@@ -219,12 +210,10 @@ impl SecretKeyId {
     }
 }
 
-/// One ticket, whichever kind: its prefix says what it lets people do.
+/// The id of a ticket of either kind. The prefix tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TicketId {
-    /// Signs the user in.
     SignIn(SignInTokenId),
-    /// Lets somebody else act as the user.
     Actor(ActorTokenId),
 }
 
@@ -276,7 +265,7 @@ mod tests {
     use crate::testing::SeededRng;
 
     #[test]
-    fn a_ticket_is_told_by_its_prefix_and_by_nothing_else() {
+    fn the_prefix_alone_identifies_the_kind_of_a_ticket() {
         let mut rng = SeededRng::new(3);
         let id = ActorTokenId::generate(Timestamp::from_secs(1_700_000_000), &mut rng);
         assert_eq!(id.to_string().parse::<TicketId>(), Ok(TicketId::Actor(id)));
@@ -323,12 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn a_known_ksuid_is_read_as_its_authors_read_it() {
-        // The pair that the KSUID specification prints.
+    fn a_published_ksuid_decodes_to_its_published_bytes() {
+        // The pair in the KSUID specification.
         let body = Body::decode(b"0ujtsYcgvSTl8PAuAdqWYSMnLOv").expect("27 characters");
         assert_eq!(u32::from_be_bytes(body.0[..4].try_into().expect("four")), 107_608_047);
         assert_eq!(&body.encode(), b"0ujtsYcgvSTl8PAuAdqWYSMnLOv");
-        // The least and the greatest, and one more than that.
+        // The smallest value, the largest value, and one above it.
         assert_eq!(&Body([0; 20]).encode(), b"000000000000000000000000000");
         assert_eq!(&Body([0xff; 20]).encode(), b"aWgEPTl1tmebfsQzFP4bxwgy80V");
         assert_eq!(Body::decode(b"aWgEPTl1tmebfsQzFP4bxwgy80V"), Some(Body([0xff; 20])));

@@ -1,6 +1,5 @@
-//! Somebody of the application's staff signed in as an account: a session that
-//! says who really acts, lives under short limits of its own, and may not touch
-//! what only the account's owner may (SES-21).
+//! Impersonation: a staff member signs in as a user. The session names the staff member, has its
+//! own short limits, and cannot use operations that are reserved for the account owner (SES-21).
 
 use std::time::Duration;
 
@@ -11,54 +10,54 @@ use crate::{
     time::{days, minutes},
 };
 
-/// Who acts as the account, and for how long at most.
+/// The actor of an impersonation session and its maximum lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Impersonation {
-    /// The claim `act` of the session's tokens: who really acts. `sub` names
-    /// them, the rest is the application's own.
+    /// The `act` claim of the session's tokens. `sub` identifies the staff member; the application
+    /// defines the other members.
     pub actor: Map<String, Value>,
-    /// The longest that the session lives, whatever the settings of the instance.
+    /// The maximum lifetime of the session, independent of the settings.
     pub maximum: Duration,
 }
 
-/// Longest time without activity. Source: clerk-docs guides/users/impersonation.mdx
+/// The inactivity timeout of an impersonation session. Source: clerk-docs
+/// guides/users/impersonation.mdx
 pub const INACTIVITY: Duration = minutes(10);
 
-/// The longest that it lives where nothing else is asked for.
-/// Source: bapi-2026-05-12.yml, /actor_tokens `session_max_duration_in_seconds`
+/// The maximum lifetime if the request gives none. Source: bapi-2026-05-12.yml, /actor_tokens
+/// `session_max_duration_in_seconds`
 pub const DEFAULT_MAXIMUM: Duration = minutes(30);
 
-/// The longest that may be asked for: a slip of digits must not make a session
-/// that outlives the case it was opened for by years.
+/// The upper bound of the maximum lifetime. It stops a typing error from creating a session that
+/// lasts for years.
 pub const LONGEST_MAXIMUM: Duration = days(30);
 
-/// Bytes that the actor may have as JSON: it is in every token of the session,
-/// and browsers drop a cookie above 4 KB (COK-04).
+/// The maximum size of the actor as JSON, in bytes. Every token of the session contains the actor,
+/// and browsers drop cookies above 4 KB (COK-04).
 pub const MAX_ACTOR_BYTES: usize = 1024;
 
-/// Why somebody cannot act as an account in the way that was asked for.
+/// Why an impersonation is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImpersonationError {
-    /// The actor says not who they are.
+    /// The actor has no `sub`.
     #[error("the actor has no sub")]
     Nobody,
-    /// The actor's `sub` is no text, or none that can be logged and shown.
+    /// `sub` is not a string, or has control characters and cannot be logged safely.
     #[error("the actor's sub is not a text of letters, digits and marks")]
     SubInvalid,
     /// The actor is larger than [`MAX_ACTOR_BYTES`].
     #[error("the actor has {0} bytes, {MAX_ACTOR_BYTES} are allowed")]
     ActorTooLarge(usize),
-    /// The session would live for less than a second, or for longer than
-    /// [`LONGEST_MAXIMUM`].
+    /// The maximum lifetime is less than a second or more than [`LONGEST_MAXIMUM`].
     #[error("the longest time is not from a second to 30 days")]
     MaximumOutOfBounds,
 }
 
 impl Impersonation {
-    /// Checks what the application's server asks for.
+    /// Checks the actor and the maximum lifetime.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first rule that the arguments break.
     pub fn new(actor: Map<String, Value>, maximum: Duration) -> Result<Self, ImpersonationError> {
         match actor.get("sub") {
             None | Some(Value::Null) => return Err(ImpersonationError::Nobody),
@@ -76,17 +75,17 @@ impl Impersonation {
         Ok(Self { actor, maximum })
     }
 
-    /// Who really acts.
+    /// The staff member's id.
     pub fn sub(&self) -> &str {
         self.actor.get("sub").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What the actor takes of a token.
+    /// The size of the actor in a token.
     pub(crate) fn bytes(&self) -> usize {
         bytes(&self.actor)
     }
 
-    /// The limits of the session, independent of the settings.
+    /// The limits of the session. They do not depend on the settings.
     pub const fn lifetime(&self) -> Lifetime {
         Lifetime::Both { inactivity: INACTIVITY, maximum: self.maximum }
     }
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn ses_21_nobody_acts_as_an_account_without_saying_who_they_are() {
+    fn ses_21_an_impersonation_without_an_actor_is_refused() {
         for nobody in [json!({}), json!({"sub": null}), json!({"sub": " "}), json!({"name": "Sam"})] {
             assert_eq!(refused(nobody), ImpersonationError::Nobody);
         }

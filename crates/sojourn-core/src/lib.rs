@@ -1,9 +1,9 @@
-//! The rules of Sojourn: when a session is alive, what a browser may hold,
-//! what a token says. Pure: `now` and randomness are arguments, facts are
-//! stored and conclusions derived, and nothing here knows HTTP, SQL or files.
+//! The rules of Sojourn: session lifetime, the sessions of a client, and token claims. The crate is
+//! pure: `now` and randomness are arguments, facts are stored, conclusions are derived, and nothing
+//! here depends on HTTP, SQL or files.
 //!
-//! Start with [`session::decide`], the rule of session lifetime, and
-//! [`client`], the rules of one browser with one or many accounts.
+//! Start with [`session::decide`], the rule of session lifetime, and [`client`], the rules for one
+//! browser with one or several accounts.
 
 pub mod activity;
 pub mod claims;

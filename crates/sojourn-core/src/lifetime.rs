@@ -1,53 +1,47 @@
-//! How long a session may live: one limit or two, never none.
+//! The session limits: an inactivity timeout, a maximum lifetime, or both, never neither.
 
 use std::time::Duration;
 
 use crate::time::days;
 
-/// The limits in force for sessions. "Neither limit" cannot be written (S2).
+/// The session limits in force. The type has no value for "neither limit" (S2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// End after this long without activity.
+    /// The session ends after this long without activity.
     Inactivity(Duration),
-    /// End this long after sign-in, whatever the activity.
+    /// The session ends this long after sign-in, whatever the activity.
     Maximum(Duration),
-    /// End at the earlier of the two.
-    Both {
-        /// Longest time without activity.
-        inactivity: Duration,
-        /// Longest time since sign-in.
-        maximum: Duration,
-    },
+    /// The session ends at the earlier of the two.
+    Both { inactivity: Duration, maximum: Duration },
 }
 
-/// Why a pair of limits is no [`Lifetime`].
+/// Why a pair of limits is not a [`Lifetime`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LifetimeError {
-    /// Both limits are off.
     #[error("at least one of inactivity timeout and maximum lifetime must be on")]
     NeitherEnabled,
 }
 
-/// A limit that is off shows on the wire as this long after sign-in, because
-/// SDKs want a number (D12).
+/// The value on the wire for a limit that is off: this long after sign-in, because the SDKs require
+/// a number (D12).
 pub const FAR: Duration = days(3650);
 
-/// Browsers keep no cookie longer than this (RFC 6265bis 5.5).
+/// The maximum cookie age in browsers (RFC 6265bis 5.5).
 pub const BROWSER_LIMIT: Duration = days(400);
 
-/// WebKit may keep a cookie no longer than this when the answer to a `fetch` sets it
-/// and its host has another network address than the page
-/// (webkit.org/tracking-prevention, "7-Day Cap on All Script-Writeable Storage").
+/// The maximum cookie age that WebKit may apply to a cookie that the response to a `fetch` sets, if
+/// the server has another network address than the page (webkit.org/tracking-prevention, "7-Day Cap
+/// on All Script-Writeable Storage").
 pub const WEBKIT_FETCH_LIMIT: Duration = days(7);
 
 impl Lifetime {
-    /// The default of a new instance: seven days at most, no inactivity timeout (S1).
+    /// The default of a new instance: a maximum of seven days and no inactivity timeout (S1).
     pub const DEFAULT: Self = Self::Maximum(days(7));
 
-    /// The lifetime made of an optional inactivity timeout and an optional maximum.
+    /// A lifetime from two optional limits.
     ///
     /// # Errors
-    /// [`LifetimeError::NeitherEnabled`] when both are absent.
+    /// [`LifetimeError::NeitherEnabled`] if both are `None`.
     pub fn new(inactivity: Option<Duration>, maximum: Option<Duration>) -> Result<Self, LifetimeError> {
         match (inactivity, maximum) {
             (Some(inactivity), Some(maximum)) => Ok(Self::Both { inactivity, maximum }),
@@ -57,7 +51,6 @@ impl Lifetime {
         }
     }
 
-    /// The inactivity timeout, if on.
     pub const fn inactivity(self) -> Option<Duration> {
         match self {
             Self::Inactivity(inactivity) | Self::Both { inactivity, .. } => Some(inactivity),
@@ -65,7 +58,6 @@ impl Lifetime {
         }
     }
 
-    /// The maximum lifetime, if on.
     pub const fn maximum(self) -> Option<Duration> {
         match self {
             Self::Maximum(maximum) | Self::Both { maximum, .. } => Some(maximum),
@@ -79,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s2_neither_limit_cannot_be_made() {
+    fn s2_a_lifetime_without_a_limit_cannot_be_created() {
         assert_eq!(Lifetime::new(None, None), Err(LifetimeError::NeitherEnabled));
     }
 

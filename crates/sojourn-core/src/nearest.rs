@@ -1,9 +1,9 @@
-//! The name that somebody who mistyped one probably meant.
+//! Suggestions for misspelt names.
 
-/// The name closest to a mistyped one, if any is close enough to be meant.
+/// The name that is most similar to a misspelt one, if one is similar enough.
 ///
-/// A misspelt table (`sesion_settings`) is answered with the table, a misspelt leaf with the
-/// whole path, and a leaf without its table (`verify_at_sign_up`) with its full path.
+/// A misspelt table (`sesion_settings`) returns the table, a misspelt leaf the whole path, and a
+/// leaf without its table (`verify_at_sign_up`) its full path.
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = names.into_iter().collect();
     if let Some(whole) = names.iter().find(|name| name.ends_with(&format!(".{wrong}"))) {

@@ -1,33 +1,32 @@
-//! What a password has to be. Hashing is the shell's business.
+//! The rules for passwords. `sojourn-service` hashes them.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Fewest characters of a password.
+/// Minimum length in characters.
 pub const MIN_CHARS: usize = 8;
-/// Most characters. The SDKs clamp what they announce to 72.
-/// Compat: clerk/javascript packages/clerk-js/src/core/resources/UserSettings.ts
+/// Maximum length in characters. The SDKs reduce a larger announced maximum to 72. Compat:
+/// clerk/javascript packages/clerk-js/src/core/resources/UserSettings.ts
 pub const MAX_CHARS: usize = 72;
 
-/// A password that may be hashed: normalised (NFC), within bounds. Prints as `***`.
+/// A password that meets the rules: normalised (NFC) and within the length bounds. `Debug` prints
+/// `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
-/// Why a text is no password.
+/// Why a password is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordRefusal {
-    /// Fewer than [`MIN_CHARS`] characters.
     TooShort,
-    /// More than [`MAX_CHARS`] characters.
     TooLong,
-    /// Contains NUL or another control character, which only a mistake puts there.
+    /// It contains NUL or another control character, which users do not type on purpose.
     ControlCharacter,
 }
 
 impl Password {
-    /// A password chosen by a user.
+    /// Checks a new password.
     ///
     /// # Errors
-    /// [`PasswordRefusal`] when it breaks a rule.
+    /// [`PasswordRefusal`] for the first rule that it breaks.
     pub fn choose(text: &str) -> Result<Self, PasswordRefusal> {
         let password = Self::present(text);
         let chars = password.0.chars().count();
@@ -42,12 +41,12 @@ impl Password {
         }
     }
 
-    /// A password typed at sign-in: normalised as at choosing, never judged.
+    /// A password entered at sign-in: normalised in the same way, but not checked.
     pub fn present(text: &str) -> Self {
         Self(text.nfc().collect())
     }
 
-    /// The bytes to hash: all of them.
+    /// The complete normalised password, for hashing.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

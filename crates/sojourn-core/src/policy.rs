@@ -1,29 +1,27 @@
-//! The session settings in force, with the times from which they were.
+//! The session limits of all settings versions, with the time at which each came into force.
 
 use crate::{activity::Activity, lifetime::Lifetime, time::Timestamp};
 
-/// What one version of the session settings says.
+/// The session settings of one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyVersion {
-    /// Counts up from 1 with every change.
+    /// Starts at 1; every change adds 1.
     pub version: u64,
-    /// In force from this moment until the next version's.
+    /// In force from this time until the next version.
     pub in_force_from: Timestamp,
-    /// The limits.
     pub lifetime: Lifetime,
-    /// Whether a browser may hold several accounts (S8).
+    /// Whether one browser may have several accounts signed in (S8).
     pub multi_session: bool,
-    /// What keeps a session from being inactive (S3).
+    /// Which requests count as activity (S3).
     pub activity: Activity,
-    /// Whether everybody was signed out the moment it came into force (SES-17).
+    /// Whether this version ended all sessions that began before it (SES-17).
     pub ends_all: bool,
 }
 
-/// All versions of the session settings that may matter, oldest first.
+/// All settings versions that can affect sessions, oldest first.
 ///
-/// Sessions are judged by the settings in force as time passes (D4), so the past
-/// versions belong to the policy. There is always at least one, and `in_force_from`
-/// never decreases.
+/// A session is judged by the settings in force as time passes (D4), so the policy includes past
+/// versions. There is always at least one version, and `in_force_from` never decreases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     past: Vec<PolicyVersion>,
@@ -31,13 +29,13 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy that was never changed.
+    /// A policy with one version.
     pub const fn new(first: PolicyVersion) -> Self {
         Self { past: Vec::new(), current: first }
     }
 
-    /// The policy with one more version. A version that claims an earlier
-    /// beginning than its predecessor (a clock stepped back) begins with it.
+    /// Adds a version. If its `in_force_from` is earlier than that of its predecessor (a clock went
+    /// back), it gets the predecessor's.
     #[must_use]
     pub fn then(mut self, mut next: PolicyVersion) -> Self {
         next.in_force_from = next.in_force_from.max(self.current.in_force_from);
@@ -46,18 +44,17 @@ impl Policy {
         self
     }
 
-    /// The version in force now.
     pub const fn current(&self) -> &PolicyVersion {
         &self.current
     }
 
-    /// Each version with the moment its successor took over (`None` for the
-    /// current one), oldest first.
+    /// Each version with the time at which the next one replaced it (`None` for the current one),
+    /// oldest first.
     pub fn spans(&self) -> impl Iterator<Item = (&PolicyVersion, Option<Timestamp>)> {
         self.spans_up_to(self.current.version)
     }
 
-    /// The versions as they were when `last` was the newest.
+    /// [`Self::spans`] as it was when `last` was the newest version.
     pub fn spans_up_to(&self, last: u64) -> impl Iterator<Item = (&PolicyVersion, Option<Timestamp>)> {
         let ends = self.past.iter().skip(1).chain([&self.current]).map(|next| Some(next.in_force_from));
         self.versions()
@@ -66,12 +63,12 @@ impl Policy {
             .map(move |(version, until)| (version, until.filter(|_| version.version < last)))
     }
 
-    /// The first version after `version` that signed out everybody.
+    /// The first version after `version` that ended all sessions.
     pub fn ends_all_since(&self, version: u64) -> Option<&PolicyVersion> {
         self.versions().find(|later| later.ends_all && later.version > version)
     }
 
-    /// The version in force at `at` by its time; the first one before there was any.
+    /// The version in force at `at`; the first version if `at` is earlier than all.
     pub fn version_at(&self, at: Timestamp) -> u64 {
         let begun = self.versions().take_while(|version| version.in_force_from <= at).last();
         begun.or(self.versions().next()).unwrap_or(&self.current).version

@@ -1,8 +1,8 @@
-//! One account signed in on one browser, and when that is over.
+//! A session: one user signed in on one client, and the rule for its end.
 //!
-//! [`decide`] is the rule of session lifetime: nothing else in the project
-//! says whether a session is alive. Facts are stored (created, last active,
-//! closed); the verdict is derived from them, the policy and `now`.
+//! [`decide`] is the rule of session lifetime; no other code decides whether a session is alive.
+//! The stored facts are the creation, the last activity and the closing; the verdict is derived
+//! from them, from the policy and from `now`.
 
 mod ending;
 
@@ -24,59 +24,57 @@ use crate::{
 pub struct Session {
     /// Never reused.
     pub id: SessionId,
-    /// The browser that holds it.
     pub client_id: ClientId,
-    /// The account that is signed in.
     pub user_id: UserId,
-    /// Sign-in; the maximum lifetime counts from here (S4).
+    /// The sign-in. The maximum lifetime starts here (S4).
     pub created_at: Timestamp,
-    /// Grows strictly with every change that a browser can see.
+    /// Strictly increasing: every change that a browser can see gets a later time.
     pub updated_at: Timestamp,
-    /// The version of the settings under which it began: only later versions change
-    /// its limits or sign it out with everybody. 0 in rows from before migration 0003.
+    /// The settings version at sign-in. Only later versions can change the limits of the session or
+    /// end it by "sign everybody out". 0 in rows from before migration 0003.
     pub settings_version: u64,
-    /// The newest activity (S3); the inactivity timeout counts from here.
+    /// The last activity (S3). The inactivity timeout starts here.
     pub last_active_at: Timestamp,
-    /// When the first factor was last verified: feeds the `fva` claim.
+    /// When the first factor was last verified: the source of the `fva` claim.
     pub first_factor_verified_at: Timestamp,
-    /// The browser as it described itself at sign-in.
+    /// The browser's description of itself at sign-in.
     pub device: Device,
-    /// Set when it is somebody else's, who acts as the account under limits of
-    /// its own.
+    /// Set if a staff member acts as the user. Such a session has its own limits.
     pub impersonation: Option<Impersonation>,
-    /// Set once: by the first request or sweep that finds the session over.
+    /// Set once, by the request or the sweep that closes the session.
     pub closed: Option<Closing>,
 }
 
-/// What is known of the browser behind a session.
+/// What the server knows about the browser of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
-    /// The `User-Agent` header at sign-in, cut at 512 bytes.
+    /// The `User-Agent` header at sign-in, cut to 512 bytes.
     pub user_agent: String,
-    /// The address of the browser as far as it can be trusted.
+    /// The IP address of the browser, as far as the server can trust it.
     pub ip_address: String,
 }
 
-/// The limit that ends a session by itself.
+/// A limit that ends a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lapse {
-    /// The maximum lifetime; counts when both limits fall on one moment (S5).
+    /// The maximum lifetime. It is the reason if both limits end at the same time (S5).
     Maximum,
     /// The inactivity timeout.
     Inactivity,
 }
 
-/// What [`decide`] finds.
+/// The result of [`decide`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Alive now, and until `until` if nothing happens.
+    /// The session is alive. Without further activity it ends at `until`.
     Open {
-        /// The first moment at which the session is over.
+        /// The first time at which the session is over.
         until: Timestamp,
-        /// The limit that will end it then.
+        /// The limit that will end it.
         ends_as: Lapse,
     },
-    /// Over. Derived when [`Session::closed`] is still empty: commit it before answering.
+    /// The session is over. If [`Session::closed`] is empty, the caller must commit this closing
+    /// before it responds.
     Closed(Closing),
 }
 
@@ -87,18 +85,19 @@ impl Verdict {
     }
 }
 
-/// The end that the limits alone bring about, and by which limit.
+/// The earliest end by a limit.
 struct Due {
     at: Timestamp,
-    /// Where the limit lay: before `at` when the setting came into force after it.
+    /// The deadline by the limit. It is before `at` if the setting came into force after the
+    /// deadline.
     deadline: Timestamp,
     lapse: Lapse,
-    /// The change of settings itself ended it, not the passing of time.
+    /// The change of the settings ended the session, not the passing of time.
     tightened: bool,
     settings_version: u64,
 }
 
-/// Limits that were in force while a session lived: from when, and until when.
+/// Limits, and the time during which they were in force for a session.
 struct Span {
     settings_version: u64,
     lifetime: Lifetime,
@@ -106,12 +105,12 @@ struct Span {
     until: Option<Timestamp>,
 }
 
-/// The limits under which a session lives, up to the version `last`. An
-/// impersonation session's are fixed at sign-in and do not depend on the settings.
+/// The limits that apply to a session, up to the settings version `last`. The limits of an
+/// impersonation session are fixed at sign-in and do not depend on the settings.
 ///
-/// The order of the versions decides which of them were in force during the session,
-/// not their times: with a test clock that stands still, or two nodes whose clocks
-/// differ, a sign-in and several changes share one millisecond.
+/// The order of the versions, not their times, decides which of them were in force during the
+/// session: with a frozen test clock, or with two nodes whose clocks differ, a sign-in and several
+/// changes can have the same millisecond.
 fn spans(policy: &Policy, last: u64, session: &Session) -> impl Iterator<Item = Span> {
     let own = session.impersonation.as_ref().map(|impersonation| Span {
         settings_version: last,
@@ -137,12 +136,11 @@ fn spans(policy: &Policy, last: u64, session: &Session) -> impl Iterator<Item = 
 
 /// The earliest end over all settings that were in force during the session.
 ///
-/// A maximum lifetime binds from the moment it is in force until the end of
-/// time: loosening it gives nothing back. An inactivity timeout binds only
-/// while it is in force, the millisecond of its replacement included: it was in
-/// force when that millisecond began. Both act at the earliest when they come
-/// into force, and of several ends at one moment the oldest version's is the
-/// one that happened; within a version the maximum counts (S5).
+/// A maximum lifetime applies from the time it comes into force, for ever: a later, longer maximum
+/// does not extend the session. An inactivity timeout applies only while it is in force, including
+/// the millisecond in which it is replaced, because it was in force when that millisecond began.
+/// Neither ends a session before it comes into force. If several ends have the same time, the
+/// oldest version counts; within one version the maximum counts (S5).
 fn due(policy: &Policy, last: u64, session: &Session) -> Option<Due> {
     spans(policy, last, session)
         .flat_map(|span| {
@@ -166,26 +164,27 @@ fn due(policy: &Policy, last: u64, session: &Session) -> Option<Due> {
         .min_by_key(|due| due.at)
 }
 
-/// Whether the session is alive at `now`, until when, or how it ended.
+/// Whether the session is alive at `now` and until when, or how it ended.
 ///
-/// Intervals are half-open: at `now == deadline` the session is over (S5).
-/// The policy always holds a limit, so there is always a deadline.
+/// Intervals are half-open: at `now == deadline` the session is over (S5). The policy always has at
+/// least one limit, so there is always a deadline.
 pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
     if let Some(closing) = session.closed {
         return Verdict::Closed(closing);
     }
-    // No later version applies to a session that ended with everybody's.
+    // Versions after "sign everybody out" do not apply to a session that it ended.
     let ends_all = policy.ends_all_since(session.settings_version);
     let last = ends_all.unwrap_or(policy.current()).version;
     let Some(due) = due(policy, last, session) else {
-        // The policy always has a version with a limit, so nothing gets here: kept total.
+        // Unreachable: the policy always has a version with a limit. The function stays total
+        // instead of panicking.
         return Verdict::Open { until: session.created_at + FAR, ends_as: Lapse::Maximum };
     };
     match ends_all {
-        // Over even if `now` is earlier than either end: the version is stored, and the
-        // clock of a node that is behind does not undo it (clock skew).
+        // Over even if `now` is earlier than both ends: the version is stored, and a node whose
+        // clock is behind must not undo it (clock skew).
         Some(version) => {
-            // Never before it began, whatever the clocks of two nodes say.
+            // Never before the session began, even if the clocks of two nodes differ.
             let at = version.in_force_from.max(session.created_at);
             if at < due.at {
                 return Verdict::Closed(Closing {
@@ -220,34 +219,32 @@ pub fn decide(now: Timestamp, policy: &Policy, session: &Session) -> Verdict {
     })
 }
 
-/// What may happen to one session.
+/// An event that can change a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionInput {
-    /// A request, which may count as activity (S3).
+    /// A request that may count as activity (S3).
     Activity(ActivitySource),
-    /// The first factor was verified again.
+    /// The user verified the first factor again.
     Reverified,
     /// A sign-out or a revocation.
     End(Ending),
 }
 
-/// Why a session cannot do what was asked.
+/// Why a session rejects an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is over. If `record` is set, the end is not stored yet and has to be
-    /// committed before the refusal is sent.
+    /// The session is over. If `record` is set, the closing is not stored yet; the caller must
+    /// commit it before it responds.
     AlreadyClosed {
-        /// How it ended.
         closing: Closing,
-        /// The closed session to commit, when the end was found just now.
+        /// Whether the closing must be committed.
         record: bool,
     },
 }
 
-/// The new state of a session and the events for the outbox.
+/// The session after an input, and the events of the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
-    /// The session afterwards.
     pub session: Session,
     /// For the outbox.
     pub events: Vec<Event>,
@@ -256,7 +253,7 @@ pub struct Transition {
 /// Applies `input` to the session at `now`.
 ///
 /// # Errors
-/// [`Refusal::AlreadyClosed`] when the session is over, whoever ended it.
+/// [`Refusal::AlreadyClosed`] if the session is over, whatever ended it.
 pub fn transition(
     now: Timestamp,
     policy: &Policy,
@@ -289,8 +286,8 @@ pub fn transition(
     Ok(Transition { session, events })
 }
 
-/// Stores `closing` in an open session and says so. The moment a user sees
-/// (`updated_at`) is when it was noticed, not when it was due.
+/// Stores `closing` in an open session and returns the event. `updated_at`, which clients see, is
+/// the time at which the end was found, not the time at which the session ended.
 pub fn close(session: &mut Session, now: Timestamp, closing: Closing) -> Event {
     debug_assert!(session.closed.is_none(), "a closed session is never closed again");
     session.closed = Some(closing);
@@ -298,15 +295,15 @@ pub fn close(session: &mut Session, now: Timestamp, closing: Closing) -> Event {
     Event::SessionClosed { session_id: session.id, user_id: session.user_id, closing }
 }
 
-/// `now`, or just after `previous` where the clock has not moved: browsers
-/// re-render only when `updated_at` grows strictly.
+/// `now`, or `previous` plus 1 ms if the clock has not advanced: the SDKs render again only if
+/// `updated_at` increases strictly.
 /// Compat: clerk/javascript packages/clerk-js/src/utils/memoizeStateListenerCallback.ts
 pub fn after(previous: Timestamp, now: Timestamp) -> Timestamp {
     now.max(Timestamp::from_millis(previous.as_millis() + 1))
 }
 
 impl Session {
-    /// The version of the settings under which it began.
+    /// The settings version at sign-in.
     fn first_version(&self, policy: &Policy) -> u64 {
         match self.settings_version {
             0 => policy.version_at(self.created_at),
@@ -314,8 +311,8 @@ impl Session {
         }
     }
 
-    /// Whether `source` is activity of this session. For an impersonation session
-    /// neither this nor the limits depend on the settings.
+    /// Whether `source` counts as activity of this session. For an impersonation session this does
+    /// not depend on the settings.
     pub fn counts(&self, policy: &Policy, source: ActivitySource) -> bool {
         let activity = match self.impersonation {
             Some(_) => Activity::default(),
@@ -324,9 +321,9 @@ impl Session {
         activity.counts(source)
     }
 
-    /// Minutes since the first and the second factor were verified; -1: never.
-    /// An impersonation session verified none of the account's factors, so that what an
-    /// application guards by a recent verification stays closed to them.
+    /// Minutes since the first and the second factor were verified; -1: never. An impersonation
+    /// session verified no factor of the user, so the actor cannot use what an application protects
+    /// by a recent verification.
     pub fn factor_ages(&self, now: Timestamp) -> [i64; 2] {
         let verified_ago = now.since(self.first_factor_verified_at).as_secs() / 60;
         match self.impersonation {
@@ -335,8 +332,8 @@ impl Session {
         }
     }
 
-    /// The hard end by the maximum lifetimes in force since sign-in, for the
-    /// wire; ten years after sign-in where there was none (D12).
+    /// The earliest end by a maximum lifetime that was in force since sign-in, for the wire; ten
+    /// years after sign-in if there was none (D12).
     pub fn expire_at(&self, policy: &Policy) -> Timestamp {
         spans(policy, policy.current().version, self)
             .filter_map(|span| Some((self.created_at + span.lifetime.maximum()?).max(span.from)))
@@ -344,8 +341,8 @@ impl Session {
             .unwrap_or(self.created_at + FAR)
     }
 
-    /// The end of the current inactivity window, for the wire; ten years after
-    /// sign-in where the timeout is off.
+    /// The end of the current inactivity timeout, for the wire; ten years after sign-in if the
+    /// timeout is off.
     pub fn abandon_at(&self, policy: &Policy) -> Timestamp {
         let own = self.impersonation.as_ref().map(Impersonation::lifetime);
         match own.unwrap_or(policy.current().lifetime).inactivity() {

@@ -1,5 +1,5 @@
-//! The settings of an instance: what is stored of them, the registry of all there are, how a
-//! change is checked, and the warnings that an accepted change carries.
+//! The settings of an instance: the stored document, the registry of all settings, the check of a
+//! change, and the warnings about accepted settings.
 
 mod change;
 mod config;
@@ -33,33 +33,33 @@ use crate::{
 /// One stored version of all settings of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Counts up from 1.
+    /// Starts at 1; every change adds 1.
     pub version: u64,
-    /// In force from then on, on the session clock: sessions are judged by it.
+    /// In force from this time on the session clock.
     pub in_force_from: Timestamp,
-    /// When it was made, on the wall clock; absent in what was stored before
-    /// there was a test clock, when both were one.
+    /// When the version was stored, on the wall clock. `None` in versions that were stored before
+    /// the test clock existed; both clocks were the same then.
     #[serde(default)]
     pub saved_at: Option<Timestamp>,
-    /// Who made it: `system`, `backend`, `cli:…`, `file:…`, `env:…`.
+    /// The author of the change: `system`, `backend`, `cli:…`, `file:…`, `env:…`.
     pub author: String,
-    /// The earlier version whose content this one brought back.
+    /// The earlier version whose content this version restores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<u64>,
-    /// Whether everybody was signed out with this version. Of the version itself, and
-    /// no setting: the next one does not have it.
+    /// Whether this version ended all earlier sessions. It describes the version and is not a
+    /// setting, so the next version does not inherit it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ends_all_sessions: bool,
-    /// How long sessions live and how many a browser holds.
+    /// Session limits and the number of accounts per browser.
     pub session: SessionSettings,
     /// The session token.
     pub token: TokenSettings,
-    /// Everything else.
+    /// All other settings.
     pub instance: InstanceSettings,
 }
 
 impl Settings {
-    /// What a new instance starts with (S1, S8).
+    /// The settings of a new instance (S1, S8).
     pub fn initial(now: Timestamp) -> Self {
         Self {
             version: 1,
@@ -74,8 +74,8 @@ impl Settings {
         }
     }
 
-    /// The version after this one, with the content of `next`. It is in force
-    /// from now on, but never from before its predecessor.
+    /// The next version, with the content of `next`. It is in force from `at`, but not earlier than
+    /// its predecessor.
     #[must_use]
     pub fn succeeded_by(&self, next: Self, at: Moment, author: impl Into<String>) -> Self {
         Self {
@@ -89,12 +89,12 @@ impl Settings {
         }
     }
 
-    /// Whether both say the same, whoever said it when.
+    /// Whether both have the same content; version, author and times are ignored.
     pub fn says_the_same(&self, other: &Self) -> bool {
         (self.session, &self.token, &self.instance) == (other.session, &other.token, &other.instance)
     }
 
-    /// The part of it that judges sessions.
+    /// The settings that [`crate::session::decide`] uses.
     pub fn policy_version(&self) -> PolicyVersion {
         PolicyVersion {
             version: self.version,
@@ -107,14 +107,14 @@ impl Settings {
     }
 }
 
-/// The session token's settings.
+/// The settings of the session token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenSettings {
-    /// Claims of one's own, as a template (S12).
+    /// Custom claims, as a template (S12).
     pub claims: Map<String, Value>,
-    /// Seconds a token is good for.
+    /// Token lifetime in seconds.
     pub lifetime: u32,
-    /// Seconds by which `nbf` lies before `iat`.
+    /// Seconds between `nbf` and `iat`, so that a verifier whose clock is behind accepts the token.
     pub allowed_clock_skew: u32,
 }
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_off_remembers_its_length() {
+    fn a_limit_that_is_off_keeps_its_duration() {
         let longer = json!({"session_settings": {"inactivity_timeout": {"duration_seconds": 900}}});
         let settings = changed(&initial(), longer).expect("max is on");
         let expected = LimitDocument { enabled: false, duration_seconds: 900 };
@@ -163,11 +163,11 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_switched_on_only_with_a_length_that_can_be() {
+    fn a_limit_is_switched_on_only_with_a_valid_duration() {
         let path = "session_settings.inactivity_timeout.duration_seconds";
         let short = json!({"session_settings": {"inactivity_timeout": {"duration_seconds": 60}}});
         assert_eq!(changed(&initial(), short).expect_err("refused").path, path);
-        // As a development instance stored it.
+        // The format that early development instances stored.
         let mut stored = initial();
         let mut document = *stored.session;
         document.inactivity_timeout.duration_seconds = 60;

@@ -1,4 +1,4 @@
-//! One attempt to sign in: which step it is at, and what may come next.
+//! A sign-in attempt: its status and the steps that each status allows.
 
 use std::time::Duration;
 
@@ -12,53 +12,47 @@ use crate::{
     user::User,
 };
 
-/// How long an attempt may take.
+/// Time from the start of an attempt until it is abandoned.
 pub const ATTEMPT_LIFETIME: Duration = minutes(60);
 
-/// The stored facts of an attempt. It belongs to the browser that began it
-/// and to no other.
+/// The stored facts of an attempt. An attempt belongs to the client that started it; no other
+/// client can continue it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignIn {
-    /// Its id.
     pub id: SignInId,
     /// Counts every stored change; see [`crate::client::Client::version`].
     pub version: u64,
-    /// The browser.
     pub client_id: ClientId,
-    /// When it began.
     pub created_at: Timestamp,
-    /// Where it is.
     pub status: SignInStatus,
-    /// Who it is for.
+    /// The address that the user typed.
     pub identifier: Option<Email>,
-    /// The account behind the identifier.
+    /// The account that has this address.
     pub user_id: Option<UserId>,
-    /// Set where the attempt must not tell whether there is one (AUT-13): it
-    /// looks then as it would for any address, which is known by this id.
+    /// Set if the response must not reveal whether an account has the address (AUT-13). The
+    /// response then looks the same for every address and shows this id as the id of the address.
     #[serde(default, rename = "veil")]
     pub hidden_address: Option<EmailAddressId>,
-    /// The first factor that is being proved or was.
+    /// The first factor, verified or in progress.
     pub first_factor: Option<FirstFactor>,
-    /// The session it led to.
     pub created_session_id: Option<SessionId>,
 }
 
-/// Where an attempt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignInStatus {
-    /// Nobody is named yet.
+    /// The user has not typed an address yet.
     NeedsIdentifier,
-    /// Somebody is named, nothing is proved.
+    /// The address is known; no factor is verified yet.
     NeedsFirstFactor,
-    /// Proved by a reset code; a new password has to be set before anything else.
+    /// A reset code is verified; the user must set a new password before a session can start.
     NeedsNewPassword,
-    /// A session exists.
+    /// The session exists.
     Complete,
 }
 
 impl SignInStatus {
-    /// The word on the wire.
+    /// The value on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NeedsIdentifier => "needs_identifier",
@@ -69,22 +63,21 @@ impl SignInStatus {
     }
 }
 
-/// The ways to prove the first factor.
+/// How the user verifies the first factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// A password.
     Password,
     /// A code sent by mail.
     EmailCode,
-    /// A code sent by mail that leads to a new password.
+    /// A code sent by mail; after it the user sets a new password.
     ResetPasswordEmailCode,
-    /// A token made by the application's server.
+    /// A sign-in token that the application's backend created.
     Ticket,
 }
 
 impl Strategy {
-    /// The word on the wire.
+    /// The value on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -94,7 +87,7 @@ impl Strategy {
         }
     }
 
-    /// The strategy behind a word.
+    /// Parses the value on the wire.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Password, Self::EmailCode, Self::ResetPasswordEmailCode, Self::Ticket]
             .into_iter()
@@ -102,28 +95,25 @@ impl Strategy {
     }
 }
 
-/// A first factor under way.
+/// The first factor of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FirstFactor {
-    /// How it is proved.
     pub strategy: Strategy,
-    /// Whether it was.
     pub verified: bool,
-    /// The code that was sent, for the strategies with one.
+    /// The code that was sent, for strategies that use one.
     pub code: Option<SentCode>,
 }
 
-/// Why a step cannot be taken.
+/// Why an attempt rejects a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepRefusal {
-    /// The attempt is not at this step.
+    /// The status of the attempt does not allow this step.
     OutOfOrder,
-    /// The code's answer is not accepted.
+    /// The code is rejected.
     Code(CodeRefusal),
 }
 
 impl SignIn {
-    /// A new attempt of a browser.
     pub const fn new(id: SignInId, client_id: ClientId, now: Timestamp) -> Self {
         Self {
             id,
@@ -139,17 +129,17 @@ impl SignIn {
         }
     }
 
-    /// When it is given up.
+    /// The time at which the attempt is abandoned.
     pub fn abandon_at(&self) -> Timestamp {
         self.created_at + ATTEMPT_LIFETIME
     }
 
-    /// Whether it can still be continued.
+    /// Whether the attempt can be continued.
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.status != SignInStatus::Complete && now < self.abandon_at()
     }
 
-    /// Names who it is for.
+    /// Sets the address and the account that has it.
     pub fn identify(&mut self, email: Email, user_id: UserId) {
         self.status = SignInStatus::NeedsFirstFactor;
         self.identifier = Some(email);
@@ -157,7 +147,8 @@ impl SignIn {
         self.first_factor = None;
     }
 
-    /// Names an address, and hides behind the id `shown_as` whose it is, if anybody's.
+    /// Sets the address with enumeration protection: the response shows the id `shown_as` whether
+    /// or not an account has the address.
     pub fn identify_hidden(&mut self, email: Email, user_id: Option<UserId>, shown_as: EmailAddressId) {
         self.status = SignInStatus::NeedsFirstFactor;
         self.identifier = Some(email);
@@ -166,26 +157,27 @@ impl SignIn {
         self.first_factor = None;
     }
 
-    /// A code is on its way; a code sent before is void (AUT-08).
+    /// Stores a code that is being sent. The previous code becomes invalid (AUT-08).
     ///
     /// # Errors
-    /// [`StepRefusal::OutOfOrder`] when nobody is named or all is done.
+    /// [`StepRefusal::OutOfOrder`] before an address is set and after completion.
     pub fn send_code(&mut self, strategy: Strategy, code: SentCode) -> Result<(), StepRefusal> {
         if !matches!(self.status, SignInStatus::NeedsFirstFactor | SignInStatus::NeedsNewPassword) {
             return Err(StepRefusal::OutOfOrder);
         }
-        // Asking for another code takes a proof back: a reset never slides into a sign-in.
+        // A new code resets the verification: a verified reset code must not allow a sign-in by an
+        // ordinary code without a new password.
         self.status = SignInStatus::NeedsFirstFactor;
         self.first_factor = Some(FirstFactor { strategy, verified: false, code: Some(code) });
         Ok(())
     }
 
-    /// Takes an answer to the code that was sent for `strategy`. A reset code
-    /// leads to [`SignInStatus::NeedsNewPassword`]; the caller admits otherwise.
+    /// Verifies the code that was sent for `strategy`. A reset code leads to
+    /// [`SignInStatus::NeedsNewPassword`]; after any other code the caller starts the session.
     ///
     /// # Errors
-    /// [`StepRefusal`]; the attempt has to be stored even then, because the
-    /// answer counts.
+    /// [`StepRefusal`]; the caller stores the attempt in this case too, because a wrong code
+    /// counts.
     pub fn answer_code(
         &mut self,
         now: Timestamp,
@@ -206,7 +198,7 @@ impl SignIn {
         Ok(())
     }
 
-    /// Takes the right answer again: the answer to it may never have arrived.
+    /// Verifies the same correct code again: the client may have lost the first response.
     ///
     /// # Errors
     /// As [`Self::answer_code`].
@@ -221,20 +213,20 @@ impl SignIn {
         code.repeat(now, answer).map_err(StepRefusal::Code)
     }
 
-    /// The address whose code proved the attempt, if one did.
+    /// The address that received the code, if the code is verified.
     pub fn proved_address(&self) -> Option<EmailAddressId> {
         let factor = self.first_factor.as_ref().filter(|factor| factor.verified)?;
         factor.code.as_ref()?.email_address_id
     }
 
-    /// Whether the code that was sent went to an address that still names the
-    /// account: one that was given up in between opens nothing any more.
+    /// Whether the address that received the code still identifies `user`. A code sent to a removed
+    /// address is not valid any more.
     pub fn speaks_for(&self, user: &User) -> bool {
         let code = self.first_factor.as_ref().and_then(|factor| factor.code.as_ref());
         code.and_then(|code| code.email_address_id).is_none_or(|id| user.is_identified_by(id))
     }
 
-    /// The account proved itself and was admitted.
+    /// Completes the attempt after the session was started.
     pub fn complete(&mut self, strategy: Strategy, session_id: SessionId) {
         let code = self.first_factor.take().and_then(|factor| factor.code);
         self.first_factor = Some(FirstFactor { strategy, verified: true, code });
@@ -268,7 +260,7 @@ mod tests {
         let strategy = Strategy::ResetPasswordEmailCode;
         sign_in.send_code(strategy, code("c")).expect("in order");
         let now = Timestamp::from_millis(1);
-        // The same code does not pass as a code to sign in with.
+        // A reset code is not accepted as a sign-in code.
         let as_sign_in = sign_in.answer_code(now, Strategy::EmailCode, &CodeHash("c".to_owned()));
         assert_eq!(as_sign_in, Err(StepRefusal::OutOfOrder));
         sign_in.answer_code(now, strategy, &CodeHash("c".to_owned())).expect("right");

@@ -1,4 +1,4 @@
-//! One attempt to sign up: what it has, what it still needs.
+//! A sign-up attempt: the fields it has and the fields that are missing.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -15,58 +15,48 @@ use crate::{
 /// The stored facts of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignUp {
-    /// Its id.
     pub id: SignUpId,
     /// Counts every stored change; see [`crate::client::Client::version`].
     pub version: u64,
-    /// The browser.
     pub client_id: ClientId,
-    /// When it began.
     pub created_at: Timestamp,
-    /// What was given so far.
     pub fields: SignUpFields,
     /// The code that was sent to the address.
     pub code: Option<SentCode>,
-    /// Set when the address was proved.
     pub email_verified: bool,
-    /// The session it led to.
     pub created_session_id: Option<SessionId>,
-    /// The account it led to.
     pub created_user_id: Option<UserId>,
 }
 
-/// What a sign-up is made of.
+/// The fields of the account to create.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignUpFields {
     /// Required.
     pub email: Option<Email>,
     /// Required.
     pub password_hash: Option<PasswordHash>,
-    /// Optional.
     pub first_name: Option<String>,
-    /// Optional.
     pub last_name: Option<String>,
-    /// Optional; the browser's to write.
+    /// The browser may write it.
     pub unsafe_metadata: Map<String, Value>,
-    /// When the terms were accepted, if they were.
+    /// When the user accepted the terms of service.
     pub legal_accepted_at: Option<Timestamp>,
-    /// Optional.
     pub locale: Option<String>,
 }
 
-/// Where an attempt is, in the words of the wire.
+/// The status of an attempt on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignUpStatus {
-    /// Fields are missing or unverified.
+    /// A required field is missing or unverified.
     MissingRequirements,
-    /// An account and a session exist.
+    /// The account and its session exist.
     Complete,
-    /// Given up.
+    /// The attempt took longer than [`ATTEMPT_LIFETIME`].
     Abandoned,
 }
 
 impl SignUpStatus {
-    /// The word on the wire.
+    /// The value on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MissingRequirements => "missing_requirements",
@@ -77,7 +67,6 @@ impl SignUpStatus {
 }
 
 impl SignUp {
-    /// A new attempt of a browser.
     pub fn new(id: SignUpId, client_id: ClientId, now: Timestamp) -> Self {
         Self {
             id,
@@ -92,12 +81,11 @@ impl SignUp {
         }
     }
 
-    /// When it is given up.
+    /// The time at which the attempt is abandoned.
     pub fn abandon_at(&self) -> Timestamp {
         self.created_at + ATTEMPT_LIFETIME
     }
 
-    /// Where it is.
     pub fn status(&self, now: Timestamp) -> SignUpStatus {
         if self.created_user_id.is_some() {
             SignUpStatus::Complete
@@ -108,8 +96,8 @@ impl SignUp {
         }
     }
 
-    /// Takes what is given and keeps the rest. Another address has to be
-    /// proved again.
+    /// Replaces the given fields and leaves the others unchanged. A new address must be verified
+    /// again.
     pub fn update(&mut self, fields: SignUpFields) {
         if fields.email.is_some() && fields.email != self.fields.email {
             self.email_verified = false;
@@ -128,7 +116,7 @@ impl SignUp {
         }
     }
 
-    /// The required fields that were not given.
+    /// The names of required fields without a value.
     pub fn missing_fields(&self) -> Vec<&'static str> {
         let given = [
             ("email_address", self.fields.email.is_some()),
@@ -137,23 +125,24 @@ impl SignUp {
         given.into_iter().filter(|(_, given)| !given).map(|(name, _)| name).collect()
     }
 
-    /// The fields that were given and have to be proved.
+    /// The names of fields that must be verified before completion.
     pub fn unverified_fields(&self, verify_email: bool) -> Vec<&'static str> {
         let unproved = verify_email && self.fields.email.is_some() && !self.email_verified;
         if unproved { vec!["email_address"] } else { Vec::new() }
     }
 
-    /// Whether an account may be made of it.
+    /// Whether the account can be created.
     pub fn is_ready(&self, now: Timestamp, verify_email: bool) -> bool {
         self.status(now) == SignUpStatus::MissingRequirements
             && self.missing_fields().is_empty()
             && self.unverified_fields(verify_email).is_empty()
     }
 
-    /// Takes an answer to the code.
+    /// Verifies the code.
     ///
     /// # Errors
-    /// [`CodeRefusal`]; the attempt has to be stored even then.
+    /// [`CodeRefusal`]; the caller stores the attempt in this case too, because a wrong code
+    /// counts.
     pub fn answer_code(&mut self, now: Timestamp, answer: &CodeHash) -> Result<(), CodeRefusal> {
         let code = self.code.as_mut().ok_or(CodeRefusal::Expired)?;
         code.answer(now, answer)?;
@@ -161,7 +150,7 @@ impl SignUp {
         Ok(())
     }
 
-    /// Takes the right answer again: the answer to it may never have arrived.
+    /// Verifies the same correct code again: the client may have lost the first response.
     ///
     /// # Errors
     /// As [`Self::answer_code`].
@@ -169,7 +158,7 @@ impl SignUp {
         self.code.as_mut().ok_or(CodeRefusal::Expired)?.repeat(now, answer)
     }
 
-    /// The account made of it, and the attempt as it is then.
+    /// Creates the account and completes the attempt.
     pub fn complete(
         &mut self,
         now: Timestamp,

@@ -1,5 +1,5 @@
-//! When a user would have to sign in again, and why: a pattern of use, judged by
-//! the same rule that judges sessions, plus what browsers do to cookies.
+//! Simulates a pattern of use and reports when and why a user has to sign in again. It uses the
+//! same rule as real sessions, plus the cookie limits of browsers.
 
 mod habit;
 
@@ -15,49 +15,46 @@ use crate::{
     time::{Timestamp, days, seconds},
 };
 
-/// How often a browser in use gets its client cookie anew, for as long as it keeps it.
+/// The server renews the client cookie of an active browser at this interval.
 const COOKIE_RENEWED_AFTER: Duration = days(1);
 
-/// A time in which the application is open and in view.
+/// A period in which the application is open and visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UsagePeriod {
-    /// It is opened.
     pub from: Timestamp,
-    /// It is closed, or the machine sleeps.
+    /// The application is closed, or the machine sleeps.
     pub until: Timestamp,
 }
 
-/// Who uses the application when, under which settings.
+/// A pattern of use under certain settings.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The limits.
     pub lifetime: Lifetime,
-    /// How long a session token is good: that often an open application asks for
-    /// a new one, which is activity. More than zero.
+    /// Session token lifetime, greater than zero. An open application requests a new token at this
+    /// interval, which is activity.
     pub token_lifetime: Duration,
-    /// In order and apart from each other, as [`visits`] makes them.
+    /// Sorted and without overlaps, as [`visits`] returns them.
     pub visits: Vec<UsagePeriod>,
-    /// When the user clears the browser's cookies.
+    /// The times at which the user clears the browser's cookies.
     pub cleared: Vec<Timestamp>,
-    /// Whether each visit is in a private window, which forgets its cookies.
+    /// Whether each visit uses a private window, which deletes its cookies when it is closed.
     pub private: bool,
-    /// Whether the browser is Safari, on a page of another host than the server's, and
-    /// no navigation to the server follows a sign-in.
+    /// Whether the browser is Safari, the page has another host than the server, and no navigation
+    /// to the server follows a sign-in.
     pub safari: bool,
 }
 
-/// Why a user has to sign in.
+/// Why the user has to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// Nobody was signed in yet.
     FirstVisit,
-    /// The maximum lifetime was over (S4).
+    /// The maximum lifetime was reached (S4).
     MaximumLifetime,
-    /// The inactivity timeout was over (S3).
+    /// The inactivity timeout was reached (S3).
     InactivityTimeout,
-    /// The browser kept the cookie for 400 days, and no longer (S7).
+    /// The cookie reached the browsers' maximum age of 400 days (S7).
     CookieExpired,
-    /// Safari kept the cookie for 7 days, and no longer (S7).
+    /// The cookie reached Safari's maximum age of 7 days (S7).
     SafariCookieExpired,
     /// The user cleared the cookies (S7).
     CookiesCleared,
@@ -66,7 +63,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// A stable name.
+    /// A stable identifier.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FirstVisit => "first_visit",
@@ -94,20 +91,19 @@ impl fmt::Display for Cause {
     }
 }
 
-/// One time that the user has to sign in.
+/// A sign-in that the user has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignIn {
-    /// When the user finds out, and signs in.
+    /// When the user opens the application and has to sign in.
     pub at: Timestamp,
-    /// Why.
     pub cause: Cause,
-    /// Since when it was so.
+    /// When the cause took effect.
     pub since: Timestamp,
-    /// The last activity of the user before; none at the first visit.
+    /// The user's last activity before; `None` at the first visit.
     pub last_active_at: Option<Timestamp>,
 }
 
-/// Plays the scenario and tells each time that the user has to sign in.
+/// Simulates the scenario and returns every sign-in.
 pub fn simulate(scenario: &Scenario) -> Vec<SignIn> {
     let mut sign_ins = Vec::new();
     let Some(first) = scenario.visits.first() else { return sign_ins };
@@ -119,7 +115,7 @@ pub fn simulate(scenario: &Scenario) -> Vec<SignIn> {
         activity: Activity::default(),
         ends_all: false,
     });
-    // A token of no length would be asked for without end.
+    // With a lifetime of zero the loop below would not end.
     let step = scenario.token_lifetime.max(seconds(1));
     let mut browser: Option<Browser> = None;
     for visit in &scenario.visits {
@@ -153,7 +149,7 @@ pub fn simulate(scenario: &Scenario) -> Vec<SignIn> {
     sign_ins
 }
 
-/// A browser that holds a session, as far as it still holds the cookie to it.
+/// A browser with a session and, as long as it keeps it, the cookie.
 struct Browser {
     session: Session,
     cookie_set_at: Timestamp,
@@ -178,7 +174,7 @@ impl Browser {
         Self { session, cookie_set_at: now, window_closed_at: None }
     }
 
-    /// Asks the server something; says since when and why it is not signed in any more.
+    /// Sends a request. Returns when and why the browser lost its session, if it did.
     fn ask(
         &mut self,
         now: Timestamp,
@@ -199,7 +195,7 @@ impl Browser {
                 },
             )),
         };
-        // A cookie that is gone does not reach the server, however open the session is.
+        // Without a cookie the request does not reach the session, even if the session is open.
         let cleared = scenario.cleared.iter().filter(|at| **at >= self.cookie_set_at).min();
         let (kept_for, cookie_lost) = match scenario.safari {
             true => (WEBKIT_FETCH_LIMIT, Cause::SafariCookieExpired),
@@ -219,7 +215,7 @@ impl Browser {
     }
 }
 
-/// No randomness: the ids of a simulation are nobody's.
+/// Constant bytes: the ids of a simulation identify nothing.
 struct Nothing;
 
 impl Randomness for Nothing {
@@ -233,7 +229,7 @@ mod tests {
     use super::*;
     use crate::time::minutes;
 
-    /// A Monday, midnight.
+    /// Midnight before a Monday.
     const MONDAY: Timestamp = Timestamp::from_secs(1_767_571_200);
 
     fn scenario(lifetime: Lifetime, habits: &[&str], length: Duration) -> Scenario {
@@ -248,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Hours after the first Monday's midnight, and why.
+    /// Hours after midnight of the first Monday, and the cause.
     fn told(scenario: &Scenario) -> Vec<(f64, Cause)> {
         let hours = |at: Timestamp| at.since(MONDAY).as_secs_f64() / 3600.0;
         simulate(scenario).iter().map(|one| (hours(one.at), one.cause)).collect()
@@ -332,7 +328,7 @@ mod tests {
     fn s7_safari_forgets_after_a_week_away_and_not_while_in_use() {
         let in_use =
             Scenario { safari: true, ..scenario(Lifetime::Maximum(days(90)), &["mon 9:00-9:10"], days(29)) };
-        // From Monday to Monday it is not kept; from day to day it is.
+        // The cookie expires from Monday to Monday, but not from day to day.
         let mondays = [177.0, 345.0, 513.0, 681.0].map(|at| (at, Cause::SafariCookieExpired));
         assert_eq!(told(&in_use)[1..], mondays);
         let daily = scenario(Lifetime::Maximum(days(90)), &["mon-fri 9:00-9:10"], days(29));

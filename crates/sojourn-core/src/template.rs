@@ -1,21 +1,21 @@
-//! The template language of custom claims: a JSON object in whose strings
-//! `{{ user.first_name || 'friend' }}` stands for a value.
+//! The template language of custom claims: a JSON object whose strings can contain shortcodes such
+//! as `{{ user.first_name || 'friend' }}`.
 //!
-//! It substitutes listed paths and nothing else: no recursion, no evaluation,
-//! no private metadata (TPL-02). Grammar and vectors: the public guide
-//! "JWT templates" of the vendor, clerk-docs guides/sessions/jwt-templates.
+//! A template can only insert values at listed paths: no recursion, no evaluation, no private
+//! metadata (TPL-02). Grammar and test vectors: the vendor's public guide "JWT templates",
+//! clerk-docs guides/sessions/jwt-templates.
 
 use serde_json::{Map, Number, Value, json};
 
 use crate::{nearest::nearest, policy::Policy, session::Session, time::Timestamp, user::User};
 
-/// Bytes that a template may have as JSON, and its rendering too.
+/// The maximum size of a template as JSON in bytes, before and after rendering.
 pub const MAX_BYTES: usize = 4096;
-/// How deep a template may nest.
+/// The maximum nesting depth of a template.
 pub const MAX_DEPTH: usize = 32;
 
-/// Names that the session token sets itself (TPL-01). `handshake` is refused
-/// because a token with that claim could pass as a handshake.
+/// Claims that the session token sets itself (TPL-01). `handshake` is reserved because a token with
+/// this claim could be accepted as a handshake token.
 pub const RESERVED: [&str; 17] = [
     "act",
     "azp",
@@ -36,35 +36,32 @@ pub const RESERVED: [&str; 17] = [
     "v",
 ];
 
-/// Why a JSON object is no template.
+/// Why a JSON object is not a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// The name belongs to the token itself.
+    /// The session token sets this claim itself.
     #[error("the claim {0} is reserved")]
     Reserved(String),
-    /// More than [`MAX_BYTES`].
     #[error("the template has {0} bytes, {MAX_BYTES} are allowed")]
     TooLarge(usize),
-    /// Nested deeper than [`MAX_DEPTH`].
     #[error("the template nests deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// A `{{…}}` that is not understood.
+    /// A syntax error in a `{{…}}`.
     #[error(
         "cannot read {{{{{0}}}}}: a path like user.first_name, a 'text', a number, true or false is expected, joined by ||"
     )]
     Syntax(String),
-    /// A `{{` without `}}`.
     #[error("a {{{{ has no }}}}")]
     Unclosed,
 }
 
-/// What the paths of a template stand for.
+/// The values that the paths of a template refer to.
 #[derive(Clone, Debug)]
 pub struct Scope {
     root: Value,
 }
 
-/// The shortcodes that there are: what [`Scope`] has values for.
+/// All shortcodes for which [`Scope`] has a value.
 pub const SHORTCODES: [&str; 22] = [
     "session.abandon_at",
     "session.actor",
@@ -90,10 +87,10 @@ pub const SHORTCODES: [&str; 22] = [
     "user.username",
 ];
 
-/// Shortcodes below which any path may lead to a value.
+/// Shortcodes with members that the application defines: every path below them is valid.
 const OPEN: [&str; 3] = ["session.actor", "user.public_metadata", "user.unsafe_metadata"];
 
-/// Shortcodes of the vendor for what Sojourn does not have: they are null in every token.
+/// The vendor's shortcodes for features that Sojourn does not have: null in every token.
 /// Compat: clerk-docs guides/sessions/jwt-templates.mdx
 const WITHOUT_VALUE: [&str; 7] = [
     "org",
@@ -138,7 +135,7 @@ impl Scope {
         }
     }
 
-    /// As [`Self::of_user`], in a session of theirs.
+    /// The values of [`Self::of_user`] and those of the user's session.
     pub fn of_session(user: &User, session: &Session, policy: &Policy) -> Self {
         let mut scope = Self::of_user(user);
         scope.root["session"] = json!({
@@ -151,17 +148,17 @@ impl Scope {
         scope
     }
 
-    /// The value at a dotted path; null where there is none. Arrays have no paths.
+    /// The value at a dotted path; null if there is none. A path cannot index an array.
     fn lookup(&self, path: &str) -> Value {
         let value = path.split('.').try_fold(&self.root, |value, name| value.as_object()?.get(name));
         value.cloned().unwrap_or(Value::Null)
     }
 }
 
-/// Checks that `claims` is a template.
+/// Checks a template.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first rule that the template breaks.
 pub fn check(claims: &Map<String, Value>) -> Result<(), TemplateError> {
     if let Some(name) = claims.keys().find(|name| is_reserved(name)) {
         return Err(TemplateError::Reserved(name.clone()));
@@ -193,11 +190,11 @@ fn check_value(value: &Value, depth: usize) -> Result<(), TemplateError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownShortcode {
     pub path: String,
-    /// The shortcode that was probably meant.
+    /// The most similar valid shortcode.
     pub nearest: Option<String>,
 }
 
-/// The shortcodes of a template that stand for nothing, each once.
+/// The unknown shortcodes of a template, without duplicates.
 pub fn unknown_shortcodes(template: &Map<String, Value>) -> Vec<UnknownShortcode> {
     let leads_below = |path: &str, table: &str| {
         path.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -213,14 +210,14 @@ pub fn unknown_shortcodes(template: &Map<String, Value>) -> Vec<UnknownShortcode
         let beyond = SHORTCODES.into_iter().find(|shortcode| leads_below(&path, shortcode));
         let meant = beyond.map(str::to_owned).or_else(|| nearest(&path, SHORTCODES));
         let meant = meant.filter(|_| !has_no_value);
-        // A table alone, such as `user`, is no better shortcode.
+        // A table alone, such as `user`, is not a valid shortcode.
         let meant = meant.filter(|meant| SHORTCODES.contains(&meant.as_str()));
         unknown.push(UnknownShortcode { path, nearest: meant });
     }
     unknown
 }
 
-/// The paths that the strings of a template name.
+/// All paths in the strings of a template.
 fn paths(template: &Map<String, Value>) -> Vec<String> {
     fn collect(value: &Value, found: &mut Vec<String>) {
         match value {
@@ -243,8 +240,7 @@ fn paths(template: &Map<String, Value>) -> Vec<String> {
     found
 }
 
-/// The claims that `template` gives in `scope`. A template that was checked
-/// renders always; paths that lead nowhere give null.
+/// Renders the claims. A checked template always renders; an unknown path gives null.
 pub fn render(template: &Map<String, Value>, scope: &Scope) -> Map<String, Value> {
     template.iter().map(|(name, value)| (name.clone(), render_value(value, scope))).collect()
 }
@@ -273,7 +269,7 @@ enum Operand<'a> {
 }
 
 fn parse(text: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
-    // Vector: surrounding blanks are dropped when anything is substituted.
+    // The guide's test vectors: surrounding whitespace is removed if anything is substituted.
     let mut rest = if text.contains("{{") { text.trim() } else { text };
     let mut pieces = Vec::new();
     while let Some(start) = rest.find("{{") {
@@ -298,7 +294,7 @@ fn parse_expression(text: &str) -> Result<Vec<Operand<'_>>, TemplateError> {
         .collect()
 }
 
-/// Splits at `||` outside of quotes.
+/// Splits at `||` outside quotes.
 fn split_alternatives(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut quoted) = (Vec::new(), 0, false);
     let bytes = text.as_bytes();
@@ -355,7 +351,7 @@ fn render_text(pieces: &[Piece<'_>], scope: &Scope) -> Value {
     }
 }
 
-/// The first operand that is neither null nor false, else the last one.
+/// The first operand that is neither null nor false, otherwise the last one.
 fn evaluate(operands: &[Operand<'_>], scope: &Scope) -> Value {
     let mut last = Value::Null;
     for operand in operands {

@@ -1,5 +1,5 @@
-//! The test clock (decision 7): lets days pass for sessions, deadlines and codes
-//! without waiting. Development instances only; forward only.
+//! The test clock (decision 7): it advances sessions, deadlines and codes without waiting.
+//! Development instances only; it never goes back except by a reset.
 
 use std::time::Duration;
 
@@ -7,77 +7,79 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::{Moment, Timestamp, days};
 
-/// How the session clock differs from the one on the wall. Stored, so that all
-/// nodes and restarts agree.
+/// The difference between the session clock and the wall clock. It is stored, so that all nodes use
+/// the same clock, also after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestClock {
-    /// Counts every stored change: two changes decided on one version cannot both commit.
+    /// Incremented by every stored change: of two changes that were decided on the same version,
+    /// only one can commit.
     pub version: u64,
-    /// Milliseconds by which it is ahead of the wall; negative after it stood still.
+    /// Milliseconds that the session clock is ahead of the wall clock; negative after the clock was
+    /// frozen.
     pub offset_ms: i64,
-    /// Where it stands still, if it does.
+    /// The time at which the clock is frozen.
     pub frozen_at: Option<Timestamp>,
-    /// Counts resets: what a node remembers from before one is of another time.
+    /// The number of resets. A node uses it to discard cached times from before a reset.
     pub resets: u64,
 }
 
-/// Farthest that the clock may be ahead: a lifetime has at most ten years.
+/// The maximum time that the clock may be ahead of the wall clock. It exceeds the longest session
+/// lifetime of ten years.
 pub const FARTHEST: Duration = days(36_500);
 
-/// Why the clock is not moved.
+/// Why the clock is not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockRefusal {
-    /// It would go backwards.
     Backwards,
-    /// It would be more than [`FARTHEST`] ahead.
+    /// The clock would be more than [`FARTHEST`] ahead.
     TooFar,
 }
 
 impl TestClock {
-    /// Both clocks, when the one on the wall shows `wall`.
+    /// Both clocks when the wall clock shows `wall`.
     pub fn read(&self, wall: Timestamp) -> Moment {
         let ahead = Timestamp::from_millis(wall.as_millis().saturating_add(self.offset_ms));
         Moment { now: self.frozen_at.unwrap_or(ahead), wall }
     }
 
-    /// Whether it shows what the wall shows.
+    /// Whether the session clock equals the wall clock.
     pub const fn is_real(&self) -> bool {
         self.offset_ms == 0 && self.frozen_at.is_none()
     }
 
-    /// Standing still from now on.
+    /// Freezes the clock.
     #[must_use]
     pub fn freeze(self, wall: Timestamp) -> Self {
         Self { frozen_at: Some(self.read(wall).now), ..self }
     }
 
-    /// Going on from where it stands.
+    /// Lets a frozen clock run again, from the time at which it was frozen.
     #[must_use]
     pub fn resume(self, wall: Timestamp) -> Self {
         let offset_ms = self.read(wall).now.as_millis() - wall.as_millis();
         Self { frozen_at: None, offset_ms, ..self }
     }
 
-    /// Showing what the wall shows. The same commit has to move everything that is
-    /// still open back by the same span, so that nothing is revived.
+    /// Sets the clock to the wall clock. The same commit must move the times of all open sessions
+    /// and attempts back by the same span, so that an ended session does not become open again.
     #[must_use]
     pub const fn reset(self) -> Self {
         Self { version: self.version, offset_ms: 0, frozen_at: None, resets: self.resets + 1 }
     }
 
-    /// After `span` has passed; a clock that stands still stands still again.
+    /// Advances the clock by `span`. A frozen clock stays frozen.
     ///
     /// # Errors
-    /// It would be too far ahead.
+    /// [`ClockRefusal::TooFar`].
     pub fn advance(self, wall: Timestamp, span: Duration) -> Result<Self, ClockRefusal> {
         let to = self.read(wall).now + span;
         self.set(wall, to)
     }
 
-    /// Showing `to`.
+    /// Sets the clock to `to`. A frozen clock stays frozen.
     ///
     /// # Errors
-    /// It would go backwards, or be too far ahead.
+    /// [`ClockRefusal`].
     pub fn set(self, wall: Timestamp, to: Timestamp) -> Result<Self, ClockRefusal> {
         if to < self.read(wall).now {
             return Err(ClockRefusal::Backwards);
@@ -100,7 +102,7 @@ mod tests {
     const WALL: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     #[test]
-    fn a_clock_that_was_never_moved_shows_the_wall() {
+    fn an_unchanged_test_clock_equals_the_wall_clock() {
         assert_eq!(TestClock::default().read(WALL), Moment::real(WALL));
     }
 
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stands_still_and_goes_on_without_a_jump() {
+    fn a_frozen_clock_resumes_without_a_jump() {
         let still = TestClock::default().freeze(WALL);
         let later = WALL + seconds(60);
         assert_eq!(still.read(later).now, WALL);
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_goes_backwards_nor_beyond_all_bounds() {
+    fn the_clock_never_goes_back_and_has_an_upper_bound() {
         let clock = TestClock::default().advance(WALL, days(1)).expect("forward");
         assert_eq!(clock.set(WALL, WALL), Err(ClockRefusal::Backwards));
         assert_eq!(clock.advance(WALL, Duration::MAX), Err(ClockRefusal::TooFar));

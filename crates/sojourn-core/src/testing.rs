@@ -1,21 +1,21 @@
-//! A seeded generator for tests: the same seed gives the same bytes.
+//! A seeded random generator for tests, the reference model of session lifetime, and sample values
+//! for settings.
 
 pub mod oracle;
 pub mod settings;
 
 use crate::id::Randomness;
 
-/// A SplitMix64 sequence. Predictable on purpose; never use it for secrets.
+/// A SplitMix64 generator. It is predictable; never use it for secrets.
 #[derive(Clone, Debug)]
 pub struct SeededRng(u64);
 
 impl SeededRng {
-    /// A generator that gives the same numbers for the same seed.
+    /// Equal seeds give equal sequences.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits.
     pub const fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -24,7 +24,7 @@ impl SeededRng {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`.
+    /// A number less than `bound`.
     pub const fn below(&mut self, bound: u64) -> u64 {
         self.roll() % bound
     }

@@ -1,4 +1,4 @@
-//! Points in time. Milliseconds since the Unix epoch, handed in by the caller.
+//! Points in time, in milliseconds since the Unix epoch. The caller supplies the current time.
 
 use std::{fmt, ops, time::Duration};
 
@@ -6,47 +6,45 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time in milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// The core never reads a clock: every function that needs the time takes a
-/// `now`. Negative values are possible in arithmetic and mean "before 1970".
+/// The core never reads a clock: every function that needs the current time takes `now` as an
+/// argument. Negative values mean "before 1970" and occur only in arithmetic.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The point `millis` milliseconds after the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// The point `seconds` seconds after the epoch.
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// Milliseconds since the epoch: the unit of all resource JSON.
+    /// Milliseconds since the epoch, the unit of times in JSON resources.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down: the unit of token claims
-    /// and of `__client_uat`.
+    /// Seconds since the epoch, rounded down: the unit of token claims and of `__client_uat`.
     pub const fn as_secs(self) -> i64 {
+        // `/` rounds towards zero, which would round times before 1970 up.
         self.0.div_euclid(1000)
     }
 
-    /// The span from `earlier` to `self`; zero when `earlier` is later.
+    /// The duration from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// One reading of both clocks, taken once per request. They are the same but for
-/// the test clock (decision 7), which moves `now` and leaves `wall` alone.
+/// One reading of both clocks, taken once per request. They differ only with a test clock (decision
+/// 7), which changes `now` and not `wall`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// The session clock: deadlines, codes and sweeps are judged by it.
+    /// The session clock, for deadlines, codes and sweeps.
     pub now: Timestamp,
-    /// The clock on the wall: tokens, cookies and `__client_uat` are told by it.
+    /// The wall clock, for tokens, cookies and `__client_uat`.
     pub wall: Timestamp,
 }
 
@@ -64,7 +62,7 @@ fn whole_millis(span: Duration) -> i64 {
 impl ops::Add<Duration> for Timestamp {
     type Output = Self;
 
-    /// Saturates at the end of time instead of wrapping into the past.
+    // Saturates: a far deadline must not overflow into the past.
     fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(whole_millis(span)))
     }
@@ -84,17 +82,15 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// `n` seconds, for tests and defaults that read like the specification.
 pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// `n` minutes.
 pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * 60)
 }
 
-/// `n` days of 24 hours.
+/// Days of 24 hours.
 pub const fn days(n: u64) -> Duration {
     Duration::from_secs(n * 86_400)
 }

@@ -1,4 +1,4 @@
-//! An account.
+//! A user account.
 
 mod addresses;
 
@@ -22,52 +22,48 @@ pub struct User {
     pub id: UserId,
     /// Counts every stored change; see [`crate::client::Client::version`].
     pub version: u64,
-    /// When the account was made.
     pub created_at: Timestamp,
-    /// Grows strictly with every change.
+    /// Strictly increasing: every change gets a later time.
     pub updated_at: Timestamp,
-    /// The application's own id for it.
+    /// The id that the application gave this account.
     pub external_id: Option<String>,
-    /// Given name.
     pub first_name: Option<String>,
-    /// Family name.
     pub last_name: Option<String>,
-    /// Its addresses, in the order they came.
+    /// In the order in which they were added.
     pub email_addresses: Vec<EmailAddress>,
-    /// The address it is reached by.
     pub primary_email_address_id: Option<EmailAddressId>,
-    /// The password's hash in PHC form; absent when it has none.
+    /// The password hash in PHC format; `None` if the account has no password.
     pub password_hash: Option<PasswordHash>,
-    /// When the password was last set or taken away. Grows strictly, so that
-    /// equal times mean one and the same password, however it is hashed.
+    /// When the password was last set or removed. Strictly increasing: equal times mean the same
+    /// password, even if it was rehashed.
     pub password_updated_at: Option<Timestamp>,
-    /// Readable by the browser, written by the application's server.
+    /// The browser can read it; only the application's backend can write it.
     pub public_metadata: Map<String, Value>,
-    /// Never leaves the server side.
+    /// Only the application's backend can read it.
     pub private_metadata: Map<String, Value>,
-    /// Readable and writable by the browser.
+    /// The browser can read and write it.
     pub unsafe_metadata: Map<String, Value>,
-    /// May not sign in, and has no sessions.
+    /// A banned user cannot sign in and has no sessions.
     pub banned: bool,
-    /// Whether its owner may delete it.
+    /// Whether the user may delete the account.
     #[serde(default = "yes")]
     pub delete_self_enabled: bool,
-    /// Wrong answers at sign-in.
+    /// Failed verifications over all factors.
     pub lockout: Lockout,
-    /// The newest completed sign-in.
+    /// The most recent completed sign-in.
     pub last_sign_in_at: Option<Timestamp>,
-    /// When the terms were accepted.
+    /// When the user accepted the terms of service.
     pub legal_accepted_at: Option<Timestamp>,
-    /// The language it signed up in.
+    /// The language at sign-up.
     pub locale: Option<String>,
 }
 
-/// For users that were stored before the field was.
+/// The default for users that were stored before this field existed.
 const fn yes() -> bool {
     true
 }
 
-/// A password hash in PHC string form. Prints as `***`.
+/// A password hash in PHC string format. `Debug` prints `***`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(pub String);
@@ -78,25 +74,22 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
-/// One address of an account.
+/// An e-mail address of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailAddress {
-    /// Its id.
     pub id: EmailAddressId,
-    /// The address.
     pub email: Email,
-    /// How it was proved: `email_code`, `ticket`, or `admin` when the
-    /// application's server vouched for it; absent when it was not.
+    /// How the address was verified: `email_code`, `ticket`, or `admin` if the application's
+    /// backend confirmed it. `None`: it is not verified.
     pub verified_by: Option<String>,
-    /// When it was added.
     pub created_at: Timestamp,
-    /// The code that is to prove it, while one is under way.
+    /// The code that was sent to verify the address.
     #[serde(default)]
     pub code: Option<SentCode>,
 }
 
 impl User {
-    /// An account with nothing in it yet.
+    /// An account without addresses and password.
     pub fn new(id: UserId, now: Timestamp) -> Self {
         Self {
             id,
@@ -122,25 +115,23 @@ impl User {
         }
     }
 
-    /// Adds an address; the first one is the primary one.
+    /// Adds an address. The first address becomes the primary one.
     pub fn add_email(&mut self, id: EmailAddressId, email: Email, verified_by: Option<&str>, now: Timestamp) {
         let verified_by = verified_by.map(str::to_owned);
         self.email_addresses.push(EmailAddress { id, email, verified_by, created_at: now, code: None });
         self.primary_email_address_id.get_or_insert(id);
     }
 
-    /// The address it is reached by.
     pub fn primary_email(&self) -> Option<&EmailAddress> {
         let primary = self.primary_email_address_id;
         self.email_addresses.iter().find(|address| Some(address.id) == primary)
     }
 
-    /// The address with that id.
     pub fn email(&self, id: EmailAddressId) -> Option<&EmailAddress> {
         self.email_addresses.iter().find(|address| address.id == id)
     }
 
-    /// Both names, or the one there is.
+    /// First and last name, or the one that is set.
     pub fn full_name(&self) -> Option<String> {
         match (self.first_name.as_deref(), self.last_name.as_deref()) {
             (Some(first), Some(last)) => Some(format!("{first} {last}")),
@@ -149,30 +140,28 @@ impl User {
         }
     }
 
-    /// Notes a change that others can see.
+    /// Updates `updated_at` after a change that clients can see.
     pub fn changed(&mut self, now: Timestamp) {
         self.updated_at = after(self.updated_at, now);
     }
 
-    /// Sets a new password.
     pub fn set_password(&mut self, hash: PasswordHash, now: Timestamp) {
         self.password_hash = Some(hash);
         self.password_changed(now);
     }
 
-    /// Takes another hash of the same password. That is nothing that others can
-    /// see, so it counts as no change of the account.
+    /// Replaces the hash of the same password. Clients cannot see this change, so `updated_at`
+    /// stays.
     pub fn renew_hash(&mut self, hash: PasswordHash) {
         self.password_hash = Some(hash);
     }
 
-    /// Whether the password is still the one that the account had `before`.
+    /// Whether the password is the same as in `before`.
     pub fn has_password_of(&self, before: &Self) -> bool {
         self.password_hash.is_some() == before.password_hash.is_some()
             && self.password_updated_at == before.password_updated_at
     }
 
-    /// Takes the password away.
     pub fn remove_password(&mut self, now: Timestamp) {
         self.password_hash = None;
         self.password_changed(now);
@@ -183,7 +172,7 @@ impl User {
         self.changed(now);
     }
 
-    /// Notes a completed sign-in: the right answer forgives the wrong ones.
+    /// Records a completed sign-in and resets the count of failed verifications.
     pub fn signed_in(&mut self, now: Timestamp) {
         self.last_sign_in_at = Some(now);
         self.lockout = Lockout::default();

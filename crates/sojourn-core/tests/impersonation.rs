@@ -183,7 +183,7 @@ fn ses_21_its_tokens_name_who_acts_and_claim_no_verified_factor() {
 }
 
 #[test]
-fn claims_of_ones_own_leave_room_for_the_actor() {
+fn custom_claims_leave_room_for_the_actor() {
     let mut session = acted_by_sam(minutes(30));
     let user = User::new(session.user_id, START);
     let large = object(json!({"sub": "user_sam", "note": "x".repeat(900)}));

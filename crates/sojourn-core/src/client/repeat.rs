@@ -1,8 +1,8 @@
-//! A sign-in whose answer never arrived: the browser still holds the secret from
-//! before, and whoever proves the same account again gets in.
+//! Repeats a sign-in whose response was lost: the browser still has the client secret from before
+//! the rotation, and the user verifies the same account again.
 //!
-//! The old secret alone gives nothing: the session that was opened for nobody ends
-//! only for its own account, and only a proof opens another.
+//! The old secret alone authenticates nothing. A new verification ends only the session that the
+//! lost response created for the same account.
 
 use super::{
     Client, ClientStep, ClientWithSessions, GRACE, NewSession, Predecessor, SecretHash, SignInRefused, admit,
@@ -15,21 +15,21 @@ use crate::{
     time::Moment,
 };
 
-/// Another session of the same account takes its place.
+/// The end of a session that a repeated sign-in replaces.
 const REPLACED: Ending =
     Ending { status: ClosedStatus::Replaced, reason: EndReason::Replaced, by: EndedBy::User };
 
 impl Client {
-    /// The newest rotation, if `presented` is the secret from before it and nobody
-    /// has shown the new one yet.
+    /// The last rotation, if `presented` is the secret from before it and no request has presented
+    /// the new secret yet.
     pub fn unanswered_rotation(&self, presented: &SecretHash) -> Option<Predecessor> {
         let unseen = |old: &Predecessor| old.good_until == old.rotated_at + GRACE;
         self.predecessor.filter(|old| old.secret.matches(presented) && unseen(old))
     }
 }
 
-/// The open sessions that the holder of the secret from before `rotation` knows
-/// nothing of.
+/// The open sessions that were created by `rotation` or later. A client that still has the old
+/// secret does not know them.
 pub fn unanswered_sessions(
     at: Moment,
     policy: &Policy,
@@ -41,7 +41,7 @@ pub fn unanswered_sessions(
     open
 }
 
-/// Ends those of [`unanswered_sessions`] that are `user_id`'s.
+/// Closes the sessions of `user_id` among [`unanswered_sessions`].
 pub fn end_unanswered(
     at: Moment,
     policy: &Policy,
@@ -54,7 +54,7 @@ pub fn end_unanswered(
     let (ended, open): (Vec<_>, Vec<_>) = step.browser.sessions.drain(..).partition(goes);
     step.browser.sessions = open;
     for session in &ended {
-        // Open a moment ago, so it can be ended.
+        // `close_overdue` returned open sessions only, so `close` succeeds.
         let Ok(closing) = REPLACED.close(at.now, policy, session) else { continue };
         step.close(at, session, closing);
     }
@@ -62,11 +62,11 @@ pub fn end_unanswered(
     step
 }
 
-/// Lets an account in again that proved itself with the secret from before
-/// `rotation`: what the rotation opened for it ends in the same step.
+/// Starts a new session for a user who verified the account again with the secret from before
+/// `rotation`. The session that the lost response created ends in the same step.
 ///
 /// # Errors
-/// As [`admit`]: also when what the rotation opened is another account's.
+/// As [`admit`], also if the session from the lost response belongs to another account.
 pub fn readmit(
     at: Moment,
     policy: &Policy,
@@ -78,8 +78,8 @@ pub fn readmit(
     let mut step = admit(at, policy, &ended.browser, new_session)?;
     step.closed.splice(0..0, ended.closed);
     step.events.splice(0..0, ended.events);
-    // Nobody has the secret that was never answered. The one that was presented stays
-    // the predecessor, because this answer may be lost as well.
+    // No client has the secret of the lost response. The presented secret stays the predecessor,
+    // because this response may be lost too.
     if let Some(predecessor) = &mut step.browser.client.predecessor {
         predecessor.secret = rotation.secret;
     }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_proof_replaces_the_session_nobody_heard_of() {
+    fn a_repeated_sign_in_replaces_the_session_of_a_lost_answer() {
         let mut rng = SeededRng::new(1);
         let policy = Policy::new(Settings::initial(START).policy_version());
         let user_id = UserId::generate(START, &mut rng);
@@ -122,7 +122,7 @@ mod tests {
         let first =
             admit(Moment::real(START), &policy, &empty, new_session(&mut rng, user_id, 1)).expect("in");
         let mut browser = first.browser;
-        // Two answers in a row are lost; the third arrives.
+        // Two responses in a row are lost; the third arrives.
         for (turn, secret) in [(1, 2), (2, 3)] {
             let at = Moment::real(START + seconds(turn));
             let rotation =
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn another_account_ends_nothing_and_gets_in_nowhere() {
+    fn a_repeat_by_another_account_ends_nothing_and_is_refused() {
         let mut rng = SeededRng::new(1);
         let policy = Policy::new(Settings::initial(START).policy_version());
         let [ada, eve] = [(); 2].map(|()| UserId::generate(START, &mut rng));

@@ -1,4 +1,4 @@
-//! How a session ended, why and by whom: the record that every end leaves.
+//! The record of a session's end: time, status, reason and initiator.
 
 use std::time::Duration;
 
@@ -13,29 +13,25 @@ use crate::{
 /// How a session ended. Final: a closed session never opens again (D5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// The moment from which the session was over, which may lie before the
-    /// moment at which a request or the sweeper found it over.
+    /// The first time at which the session was over. A request or the sweeper may find it later.
     pub at: Timestamp,
-    /// The status on the wire.
     pub status: ClosedStatus,
-    /// Why, more exactly.
     pub reason: EndReason,
-    /// Who ended it.
     pub by: EndedBy,
-    /// Where a limit ended it, the deadline by that limit: `at`, or earlier when the
-    /// limit came into force after it had passed (`settings_tightened`). For a sign-out or
-    /// a revocation: when it would have been over without further activity.
+    /// For an end by a limit: the deadline of the limit. It equals `at`, or is earlier if the limit
+    /// came into force after the deadline (`settings_tightened`). For a sign-out or a revocation:
+    /// the time at which a limit would have ended the session without further activity.
     pub deadline_at: Timestamp,
-    /// The version of the session settings by which it was judged.
+    /// The settings version that applied.
     pub settings_version: u64,
 }
 
-/// How long after an end the browser that held the session gets a notice of it.
+/// How long after the end the browser shows a notice.
 const NEWS_FOR: Duration = days(1);
 
 impl Closing {
-    /// Whether the person at the browser may wonder at `now` why they are signed
-    /// out: not when they did it themselves, nor a day later.
+    /// Whether the browser shows a notice about this end at `now`: not after a sign-out by the
+    /// user, and not after more than a day.
     pub fn is_news(&self, now: Timestamp) -> bool {
         let asked_for = match self.reason {
             EndReason::SignedOut | EndReason::SignedOutEverywhere => true,
@@ -55,35 +51,32 @@ impl Closing {
     }
 }
 
-/// Who ended a session.
+/// The initiator of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
-    /// The account's user, from this browser or another device.
+    /// The user, in this browser or on another device.
     User,
-    /// The application's server.
+    /// The application's backend.
     Backend,
-    /// An operator of the server.
+    /// An administrator of the server.
     Admin,
-    /// The server itself: a limit, or a change of the settings.
+    /// The server itself, because of a limit or a change of the settings.
     System,
 }
 
-/// A sign-out or a revocation, as the record of the end will show it.
+/// A sign-out or a revocation, before it is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// The status on the wire.
     pub status: ClosedStatus,
-    /// Why.
     pub reason: EndReason,
-    /// Who.
     pub by: EndedBy,
 }
 
 impl Ending {
-    /// The user signs out of this session, which leaves the client.
+    /// The user signs out of this session; the client does not list it any more.
     pub const SIGNED_OUT: Self =
         Self { status: ClosedStatus::Removed, reason: EndReason::SignedOut, by: EndedBy::User };
-    /// The user signs out of this session, which stays known as ended.
+    /// The user signs out of this session; the client still lists it as ended.
     pub const ENDED: Self = Self { status: ClosedStatus::Ended, ..Self::SIGNED_OUT };
     /// The user signs out of all accounts of the browser.
     pub const SIGNED_OUT_EVERYWHERE: Self =
@@ -94,10 +87,10 @@ impl Ending {
         Self { status: ClosedStatus::Revoked, reason, by }
     }
 
-    /// How `session` ends when this ends it at `now`.
+    /// The closing of `session` if it is ended at `now`.
     ///
     /// # Errors
-    /// The closing of a session that was over before.
+    /// The closing of a session that was already over.
     pub fn close(self, now: Timestamp, policy: &Policy, session: &Session) -> Result<Closing, Closing> {
         match decide(now, policy, session) {
             Verdict::Open { until, .. } => Ok(Closing {
@@ -117,61 +110,56 @@ impl Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClosedStatus {
-    /// The user signed out of it; it stays listed in the client.
+    /// The user signed out; the client still lists the session.
     Ended,
-    /// The user signed out of it; it left the client.
+    /// The user signed out; the client does not list the session any more.
     Removed,
-    /// The application, an administrator or another device ended it.
+    /// The application's backend, an administrator or another device ended the session.
     Revoked,
     /// The maximum lifetime was reached.
     Expired,
     /// The inactivity timeout was reached.
     Abandoned,
-    /// Another session took its place.
+    /// Another session replaced it.
     Replaced,
 }
 
-/// Why a session ended: a closed set, shown to operators and users.
+/// Why a session ended. Operators and users see this value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// The user signed out of this session.
     SignedOut,
     /// The user signed out of all accounts of the browser.
     SignedOutEverywhere,
-    /// The application's server revoked it.
+    /// The application's backend revoked the session.
     RevokedByBackend,
-    /// An operator of the server revoked it.
+    /// An administrator of the server revoked the session.
     RevokedByAdmin,
-    /// The user revoked it from another device.
+    /// The user revoked the session from another device.
     RevokedByUser,
-    /// Too long without activity.
     InactivityTimeout,
-    /// The maximum lifetime was reached.
     MaximumLifetime,
-    /// Another session took its place.
+    /// Another session replaced it.
     Replaced,
-    /// A stricter setting ended it (D4).
+    /// A stricter setting ended the session (D4).
     SettingsTightened,
-    /// The password changed and the other sessions were asked to go.
+    /// The user changed the password and chose to sign out the other sessions.
     PasswordChanged,
-    /// The account was banned.
     UserBanned,
-    /// The account was deleted.
     UserDeleted,
-    /// The limits of an impersonation session are over.
+    /// The session reached a limit of impersonation.
     ImpersonationOver,
 }
 
 macro_rules! words {
     ($name:ident { $($variant:ident => $word:literal,)* }) => {
         impl $name {
-            /// The word on the wire and in the database.
+            /// The value on the wire and in the database.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
 
-            /// The value behind a word, if it is one of the closed set.
+            /// Parses the value.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)* _ => None }
             }
@@ -221,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_news_for_a_day_to_whom_it_happened() {
+    fn an_end_is_shown_for_a_day_if_the_user_did_not_cause_it() {
         let lapsed = closing(EndReason::InactivityTimeout, EndedBy::System);
         assert!(lapsed.is_news(lapsed.at));
         assert!(lapsed.is_news(lapsed.at + days(1) - Duration::from_millis(1)));
@@ -229,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_no_news_to_who_did_it() {
+    fn an_end_that_the_user_caused_is_not_shown() {
         for reason in [EndReason::SignedOut, EndReason::SignedOutEverywhere, EndReason::UserDeleted] {
             let own = closing(reason, EndedBy::User);
             assert!(!own.is_news(own.at), "{reason:?}");

@@ -1,4 +1,4 @@
-//! A change of the settings: values by their paths, checked by the registry, merged into the
+//! A change of the settings: values by path, checked against the registry and merged into the
 //! settings in force.
 
 use serde_json::{Map, Value};
@@ -16,41 +16,41 @@ pub struct Change {
     values: Vec<(&'static Setting, Value)>,
 }
 
-/// What becomes of the claims in force where a configuration is merged.
+/// How a configuration changes the existing claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claims {
-    /// Those that are given are added to them, and null takes one away.
+    /// The given claims are added to the existing ones; null removes a claim.
     Merged,
     Replaced,
 }
 
-/// Why a change is refused: where, and for what reason.
+/// A rejected change: the path and the reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
-    /// The path of the setting or table; empty where it is about several.
+    /// The path of the setting or table; empty if several are involved.
     pub path: String,
     pub why: RefusalReason,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum RefusalReason {
-    /// No such setting; these are known there.
+    /// There is no such setting. The field lists the known names.
     Unknown(Vec<&'static str>),
-    /// The path is a table, and the value is none.
+    /// The path is a table, but the value is not an object.
     NotATable { is_null: bool },
-    /// The setting cannot have this value.
+    /// The value does not match the setting's type or bounds.
     Value { value: Value, mismatch: Box<Mismatch> },
-    /// Null would take away what is set, and that was not asked for.
+    /// Null would delete a value, and the request did not set `destructive`.
     TakesAway,
-    /// Both limits of sessions would be off (S2).
+    /// Both session limits would be off (S2).
     NeitherLimit,
 }
 
 impl Change {
-    /// Reads a document, or a part of one: the object that lies at the table `table`.
+    /// Reads a document, or the part of a document below `table`.
     ///
     /// # Errors
-    /// An unknown name, or a table that is none.
+    /// [`RefusalReason::Unknown`] or [`RefusalReason::NotATable`].
     pub fn read(table: &str, document: &Map<String, Value>) -> Result<Self, Refusal> {
         let mut change = Self::default();
         change.collect(table, document, &mut |path, value| {
@@ -59,12 +59,14 @@ impl Change {
         Ok(change)
     }
 
-    /// Reads a configuration, where null puts a setting or a whole table back to its default, and
-    /// the claims may be merged into those of `settings`. What is in force already may be said
-    /// again, also where it could not be set anew: a whole configuration has to be.
+    /// Reads a configuration. Null resets a setting or a whole table to its default, and claims can
+    /// be merged into those of `settings`. A value that equals the one in force is always accepted,
+    /// even if it could not be set anew: otherwise a complete configuration could not be written
+    /// back.
     ///
     /// # Errors
-    /// As [`Self::read`]; a null that would take something away, unless `destructive`.
+    /// As [`Self::read`]; [`RefusalReason::TakesAway`] if null would delete a value, unless
+    /// `destructive` is set.
     pub fn merge(
         document: &Map<String, Value>,
         settings: &Settings,
@@ -98,29 +100,29 @@ impl Change {
             }
         }
         change.values.append(&mut reset);
+        // Values that are in force already need no check and must not count as a change.
         change.values.retain(|(setting, value)| value_at(&config, setting.path) != value);
         Ok(change)
     }
 
-    /// One setting.
+    /// A change of one setting.
     pub fn of(setting: &'static Setting, value: Value) -> Self {
         Self { values: vec![(setting, value)] }
     }
 
-    /// One setting more.
+    /// Adds one setting.
     #[must_use]
     pub fn and(mut self, setting: &'static Setting, value: Value) -> Self {
         self.values.push((setting, value));
         self
     }
 
-    /// The settings with their new values.
+    /// The changed settings with their new values.
     pub fn values(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
         self.values.iter().map(|(setting, value)| (*setting, value))
     }
 
-    /// The settings that a configuration says nothing about; a table that is left out stands for
-    /// all in it.
+    /// The settings that a configuration omits. An omitted table stands for all its settings.
     pub fn missing(document: &Map<String, Value>) -> Vec<String> {
         fn collect(place: &str, given: &Map<String, Value>, found: &mut Vec<String>) {
             for name in registry::names_in(place) {
@@ -194,14 +196,14 @@ fn allow(path: &str, destructive: bool, takes_away: bool) -> Result<(), Refusal>
     Err(Refusal { path: path.to_owned(), why: RefusalReason::TakesAway })
 }
 
-/// The two limits of which one has to be on.
+/// At least one of these two limits must be on.
 const LIMITS: [&str; 2] = ["session_settings.inactivity_timeout", "session_settings.maximum_lifetime"];
 
 impl Settings {
-    /// The settings after a change.
+    /// Applies a change.
     ///
     /// # Errors
-    /// The first value that cannot be, or that neither limit of sessions would be on (S2).
+    /// The first value that is not valid, or [`RefusalReason::NeitherLimit`] (S2).
     pub fn with(&self, change: &Change, environment: Environment) -> Result<Self, Refusal> {
         let before = self.config();
         let mut config = before.clone();
@@ -214,7 +216,8 @@ impl Settings {
         for (setting, value) in &change.values {
             insert_at(&mut config, setting.path, check(setting, value)?);
         }
-        // A length that was good while its limit was off, in development, may not be so now.
+        // A duration may have been accepted in development while its limit was off; check it again
+        // when the limit is switched on.
         for limit in LIMITS {
             let (is, was) = (value_at(&config, limit), value_at(&before, limit));
             if is["enabled"] == true && is != was {
@@ -239,13 +242,13 @@ impl Settings {
     }
 }
 
-/// What the registry accepts is what the structs take: its tests try every setting.
+/// The registry accepts only values that the structs can read; the tests try every setting.
 fn stored<T: serde::de::DeserializeOwned>(checked: Value) -> T {
     serde_json::from_value(checked).expect("a document that the registry accepted")
 }
 
 impl std::fmt::Display for Refusal {
-    /// Why, and what to do next. In an answer to a part of the document the path begins there.
+    /// The reason and the next step. For a part of the document the path is relative to that part.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { path, why } = self;
         match why {
@@ -278,7 +281,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// A value in an error text: enough of it to be recognised.
+/// The first characters of a value, for an error text.
 fn shortened(value: &Value) -> String {
     const MOST: usize = 80;
     let text = value.to_string();

@@ -1,4 +1,4 @@
-//! All settings as one document, and what differs between two of them.
+//! All settings as one document, and the differences between two documents.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -8,17 +8,17 @@ use super::Settings;
 /// One value that differs between two documents.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The way to it, as a TOML key: `session_settings.inactivity_timeout.enabled`.
+    /// The path as a TOML key: `session_settings.inactivity_timeout.enabled`.
     pub path: String,
-    /// What it was; null where there was nothing.
+    /// Null if the first document has no such value.
     pub before: Value,
-    /// What it is; null where there is nothing any more.
+    /// Null if the second document has no such value.
     pub after: Value,
 }
 
 impl Settings {
-    /// The whole of the settings under the names that configuration uses:
-    /// `session_settings`, `session` (the token), and the rest beside them.
+    /// All settings under the names of the configuration file: `session_settings`, `session` (the
+    /// token), and the other settings at the top level.
     pub fn config(&self) -> Map<String, Value> {
         let mut config = object(json!(self.instance));
         config.insert("session_settings".to_owned(), json!(self.session));
@@ -34,7 +34,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// What differs, in the order of the paths. Objects are looked into, lists are not.
+/// The differences, sorted by path. Objects are compared by member, arrays as a whole.
 pub fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Difference> {
     let mut found = Vec::new();
     collect("", before, after, &mut found);
@@ -61,7 +61,7 @@ fn collect(
     }
 }
 
-/// A name as TOML writes it: claims may have dots in theirs.
+/// A name as a TOML key; it is quoted if needed, because names of claims may contain dots.
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     match !name.is_empty() && name.chars().all(bare) {

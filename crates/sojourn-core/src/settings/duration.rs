@@ -1,12 +1,13 @@
-//! Durations as people write them: `90`, `90s`, `30m`, `1h30m`, `7d`.
+//! Durations in text form: `90`, `90s`, `30m`, `1h30m`, `7d`.
 
-/// Unit and length in seconds, longest first.
+/// Unit and its length in seconds, longest first.
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// Reads whole seconds from a number of them, or from parts with units, longest first.
+/// Parses a number of seconds, or a sequence of numbers with units, longest unit first. Returns
+/// whole seconds.
 ///
 /// # Errors
-/// Why the text is no duration.
+/// A sentence that says why the text is not a duration.
 pub fn parse_duration(text: &str) -> Result<u64, String> {
     let not_a_duration = || format!("\"{text}\" is not a duration");
     let too_long = || format!("\"{text}\" is longer than any clock can count");
@@ -22,7 +23,8 @@ pub fn parse_duration(text: &str) -> Result<u64, String> {
         let count: u64 = count.parse().map_err(|_| too_long())?;
         let mut letters = after.chars();
         let length = match letters.next() {
-            // A bare number is a whole text, not the end of one: `1h30` could mean either unit.
+            // A number without a unit must be the whole text: in `1h30` it could mean minutes or
+            // seconds.
             None if rest.len() == text.len() => 1,
             None => return Err(not_a_duration()),
             Some(letter) => {
@@ -38,7 +40,7 @@ pub fn parse_duration(text: &str) -> Result<u64, String> {
             break;
         }
     }
-    // Milliseconds of it must fit the 64-bit times of the core.
+    // The core counts milliseconds in an `i64`, so the seconds times 1,000 must fit into one.
     if total > i64::MAX as u64 / 1_000 { Err(too_long()) } else { Ok(total) }
 }
 

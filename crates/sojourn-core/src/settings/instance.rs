@@ -5,21 +5,20 @@ use serde::{Deserialize, Serialize};
 /// The settings that concern neither sessions nor tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceSettings {
-    /// How the application calls itself, on the portal and in mail.
+    /// The name of the application on the portal and in mail.
     pub application_name: String,
-    /// Where users write to for help.
+    /// The address that users can contact for help.
     #[serde(default)]
     pub support_email: Option<String>,
-    /// E-mail addresses.
     pub auth_email: EmailSettings,
-    /// What strangers may find out.
+    /// Protection against attackers who probe for accounts.
     #[serde(default)]
     pub auth_attack_protection: AttackProtectionSettings,
-    /// Where people are sent.
+    /// Addresses to which the portal redirects.
     pub paths: PathSettings,
-    /// Whether test addresses and their code work; development instances only.
+    /// Whether test addresses and their fixed code work. Development instances only.
     pub test_mode: bool,
-    /// Origins that may call the Frontend API, beside those of the configuration.
+    /// Origins that may call the Frontend API, in addition to those of the configuration.
     pub allowed_origins: Vec<String>,
 }
 
@@ -38,14 +37,13 @@ impl Default for InstanceSettings {
 }
 
 impl InstanceSettings {
-    /// Whether nobody may learn which accounts exist.
+    /// Whether responses hide which accounts exist.
     pub fn hides_accounts(&self) -> bool {
         self.auth_attack_protection.enumeration_protection == EnumerationProtection::Strict
     }
 
-    /// Whether a sign-up has to prove its address. Where accounts are hidden it
-    /// has to in any case: one that is complete at once tells that the address
-    /// was free.
+    /// Whether a sign-up must verify its address. With enumeration protection it always must: a
+    /// sign-up that completes immediately would reveal that no account has the address.
     pub fn verifies_at_sign_up(&self) -> bool {
         self.auth_email.verify_at_sign_up || self.hides_accounts()
     }
@@ -54,31 +52,30 @@ impl InstanceSettings {
 /// The settings of e-mail addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailSettings {
-    /// Whether a sign-up has to prove its address before it is complete.
+    /// Whether a sign-up must verify its address before it is complete.
     pub verify_at_sign_up: bool,
 }
 
-/// The settings that keep strangers from finding things out.
+/// Protection against attackers who probe for accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttackProtectionSettings {
-    /// Whether signing in and up tells which accounts exist.
     pub enumeration_protection: EnumerationProtection,
 }
 
-/// Whether signing in and up tells which accounts exist (AUT-13).
+/// Whether sign-in and sign-up reveal which accounts exist (AUT-13).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnumerationProtection {
-    /// It does: people learn that they mistyped their address.
+    /// They reveal it: users learn that they mistyped their address.
     #[default]
     Off,
-    /// It does not: whoever has proved nothing learns nothing.
+    /// They do not: a client without a verified factor cannot learn whether an account exists.
     Strict,
 }
 
-/// The settings of paths.
+/// Addresses to which the portal redirects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathSettings {
-    /// Where the portal sends people who came from nowhere.
+    /// The target after sign-in if the request names none.
     pub home_url: Option<String>,
 }

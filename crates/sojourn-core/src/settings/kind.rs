@@ -1,4 +1,4 @@
-//! What a value has to be: its type, its bounds, and the words that say so.
+//! The types of settings: bounds, the check of a value, and the description for errors.
 
 use serde_json::{Value, json};
 use url::Url;
@@ -9,13 +9,13 @@ use crate::{
     template::{self, TemplateError},
 };
 
-/// The type and the bounds of a value.
+/// The type of a setting, with its bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Flag,
-    /// A flag that production does not switch on.
+    /// A flag that cannot be switched on in production.
     DevelopmentFlag,
-    /// One of these.
+    /// One of the listed words.
     Word(&'static [&'static str]),
     Seconds {
         least: u64,
@@ -26,31 +26,32 @@ pub enum Kind {
         least: u64,
         most: u64,
     },
-    /// Any text.
+    /// Any string.
     Text,
-    /// One line of text: it stands in subjects of mails and in titles.
+    /// A single line. It is used in mail subjects and page titles, where a line break would break
+    /// the header.
     Line {
         most: usize,
     },
-    /// An absolute http or https address, or a path on this server, or null.
+    /// An absolute http or https URL, a path on this server, or null.
     Address,
     /// An e-mail address, or null.
     EmailAddress,
-    /// A list of origins as browsers send them: scheme, host, port, nothing else.
+    /// A list of origins in the form that browsers send: scheme, host and port only.
     Origins {
         most: usize,
     },
-    /// A template of claims.
+    /// A claims template.
     Claims,
 }
 
-/// Why a value cannot be: the reason, and what it has to be instead.
+/// Why a value is rejected, and what is expected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mismatch {
     pub reason: Reason,
     /// For the sentence "… has to be {expected}".
     pub expected: String,
-    /// The smallest and the largest number, where there are such.
+    /// The minimum and the maximum, if the setting has them.
     pub bounds: Option<(u64, u64)>,
 }
 
@@ -65,15 +66,15 @@ pub enum Reason {
 }
 
 impl Kind {
-    /// The durations of sessions: 300 seconds to ten years in production, and from one second
-    /// in development, so that tests can show an end.
+    /// Session durations: 300 seconds to ten years in production. In development from one second,
+    /// so that a test can show how a session ends.
     pub const SESSION_SECONDS: Self =
         Self::Seconds { least: 1, least_in_production: 300, most: 3650 * 86_400 };
 
-    /// The value as it is stored: texts trimmed, addresses written the one way.
+    /// Checks a value and returns it in its stored form: strings trimmed, URLs normalised.
     ///
     /// # Errors
-    /// It cannot be such a value in that environment.
+    /// The value is not valid in that environment.
     pub fn check(self, value: &Value, environment: Environment) -> Result<Value, Mismatch> {
         let refuse = |reason| Mismatch {
             reason,
@@ -130,7 +131,7 @@ impl Kind {
         }
     }
 
-    /// What a value has to be, for the sentence "… has to be …".
+    /// The expected values, for the sentence "… has to be …".
     pub fn expected(self, environment: Environment) -> String {
         match self {
             Self::Flag | Self::DevelopmentFlag => "true or false".to_owned(),
@@ -186,7 +187,7 @@ impl Kind {
 }
 
 fn address(text: &str) -> Option<String> {
-    // "//host" and "/\host" are other hosts to a browser, not paths.
+    // Browsers resolve "//host" and "/\host" to another host, not to a path.
     if let Some(path) = text.strip_prefix('/') {
         let path = !path.starts_with(['/', '\\']) && !text.chars().any(char::is_control);
         return path.then(|| text.to_owned());

@@ -1,6 +1,6 @@
-//! Every setting of an instance, in one table. The file, the environment, the command line, the
-//! settings API, its JSON Schema, pins and `settings pull` all read it: a row here and a field
-//! with its default in one of the structs make a setting.
+//! The table of all settings. The configuration file, the environment, the command line, the
+//! settings API, its JSON Schema, pins and `settings pull` read it: a new setting needs one row
+//! here and one field with a default in a struct.
 
 use serde_json::{Map, Value, json};
 
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{environment::Environment, time::Timestamp};
 
-/// One setting.
+/// A row of the registry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Setting {
-    /// The way to its value in [`Settings::config`], as a TOML key.
+    /// The path of the value in [`Settings::config`], as a TOML key.
     pub path: &'static str,
     pub kind: Kind,
-    /// Whether `sojourn.toml`, the environment and flags may give it, which pins it.
+    /// Whether `sojourn.toml`, the environment and flags can set it, which pins it.
     pub can_be_pinned: bool,
     pub description: &'static str,
 }
@@ -25,12 +25,12 @@ const fn setting(path: &'static str, kind: Kind, description: &'static str) -> S
     Setting { path, kind, can_be_pinned: true, description }
 }
 
-/// Only the settings API and the commands that use it may change it.
+/// A setting that only the settings API and its commands can change.
 const fn by_api_only(path: &'static str, kind: Kind, description: &'static str) -> Setting {
     Setting { can_be_pinned: false, ..setting(path, kind, description) }
 }
 
-/// All settings, in the order in which they are listed.
+/// All settings, in listing order.
 pub const SETTINGS: &[Setting] = &[
     setting("session_settings.inactivity_timeout.enabled", Kind::Flag, "Whether it is on."),
     setting(
@@ -107,7 +107,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// What the tables on the way to the settings are about.
+/// The descriptions of the tables that contain the settings.
 const TABLES: &[(&str, &str)] = &[
     ("auth_email", "E-mail addresses."),
     ("auth_attack_protection", "Protection against guessing."),
@@ -124,17 +124,16 @@ const TABLES: &[(&str, &str)] = &[
     ("session", "The session token, not the session."),
 ];
 
-/// The setting at a path.
 pub fn find(path: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.path == path)
 }
 
-/// The settings whose path begins with the table `path`.
+/// The settings inside the table `path`.
 pub fn below(path: &str) -> impl Iterator<Item = &'static Setting> {
     SETTINGS.iter().filter(move |setting| is_below(setting.path, path))
 }
 
-/// Whether `path` is inside the table `table`; everything is inside the one without a name.
+/// Whether `path` is inside `table`. The table with the empty name contains everything.
 pub fn is_below(path: &str, table: &str) -> bool {
     table.is_empty() || path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
 }
@@ -153,14 +152,14 @@ pub fn defaults() -> Map<String, Value> {
     Settings::initial(Timestamp::from_millis(0)).config()
 }
 
-/// The value at `path` of a document; null where there is none.
+/// The value at `path` in a document; null if there is none.
 pub fn value_at<'a>(document: &'a Map<String, Value>, path: &str) -> &'a Value {
     let mut names = path.split('.');
     let first = names.next().and_then(|name| document.get(name));
     names.fold(first.unwrap_or(&Value::Null), |value, name| &value[name])
 }
 
-/// Puts a value at `path` of a document, and makes the tables on the way.
+/// Sets the value at `path` in a document and creates missing tables.
 pub fn insert_at(document: &mut Map<String, Value>, path: &str, value: Value) {
     let Some((name, rest)) = path.split_once('.') else {
         document.insert(path.to_owned(), value);
@@ -175,7 +174,8 @@ pub fn insert_at(document: &mut Map<String, Value>, path: &str, value: Value) {
     }
 }
 
-/// The JSON Schema of all settings, or of those in one table: names, meanings, defaults, bounds.
+/// The JSON Schema of all settings, or of those in one table: names, descriptions, defaults and
+/// bounds.
 pub fn schema(table: &str, environment: Environment) -> Value {
     let mut schema = table_schema(table, &defaults(), environment);
     if table.is_empty() {
@@ -209,10 +209,10 @@ fn table_schema(table: &str, defaults: &Map<String, Value>, environment: Environ
 }
 
 impl Setting {
-    /// The value as it is stored.
+    /// Checks a value and returns it in its stored form.
     ///
     /// # Errors
-    /// It cannot be the setting's value in that environment.
+    /// The value is not valid in that environment.
     pub fn check(&self, value: &Value, environment: Environment) -> Result<Value, kind::Mismatch> {
         self.kind.check(value, environment)
     }
@@ -222,7 +222,7 @@ impl Setting {
 mod tests {
     use super::*;
 
-    /// The paths of all values of a document, but for those inside of settings.
+    /// The paths of all values in a document; values inside a setting are excluded.
     fn leaves(place: &str, document: &Map<String, Value>, found: &mut Vec<String>) {
         for (name, value) in document {
             let path = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
@@ -249,7 +249,7 @@ mod tests {
             let default = value_at(&defaults, setting.path);
             let checked = setting.check(default, Environment::Development).expect(setting.path);
             assert_eq!(checked, *default, "{}", setting.path);
-            // Test mode is stored as on everywhere, and has no effect in production.
+            // Test mode is stored as on in every environment, and has no effect in production.
             if setting.kind != Kind::DevelopmentFlag {
                 assert_eq!(setting.check(default, Environment::Production), Ok(checked), "{}", setting.path);
             }

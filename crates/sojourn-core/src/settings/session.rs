@@ -1,4 +1,4 @@
-//! The settings of sessions: how long they live, and how many a browser holds.
+//! The session settings: limits and the number of accounts per browser.
 
 use std::{ops::Deref, time::Duration};
 
@@ -10,24 +10,24 @@ use crate::{
     time::days,
 };
 
-/// How long ended sessions are kept where nothing else is set.
+/// Default retention of ended sessions.
 const KEPT_BY_DEFAULT: Duration = days(90);
 
-/// One limit as configuration and the wire write it.
+/// One limit in configuration and on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitDocument {
     pub enabled: bool,
-    /// Its length; kept while it is off, for the next time.
+    /// Stored while the limit is off too, so that switching it on again restores it.
     pub duration_seconds: u64,
 }
 
-/// The session settings as configuration and the wire write them.
+/// The session settings in configuration and on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSettingsDocument {
     pub inactivity_timeout: LimitDocument,
     pub maximum_lifetime: LimitDocument,
     pub multi_session_enabled: bool,
-    // What is younger than the first stored settings has a default for them.
+    // These settings are younger than the first stored documents, so they have a default.
     #[serde(default)]
     pub activity: Activity,
     #[serde(default = "kept_by_default")]
@@ -38,7 +38,7 @@ const fn kept_by_default() -> u64 {
     KEPT_BY_DEFAULT.as_secs()
 }
 
-/// The session settings with at least one limit on: only a checked document becomes one.
+/// Session settings with at least one limit on. Created only from a checked document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "SessionSettingsDocument", into = "SessionSettingsDocument")]
 pub struct SessionSettings {
@@ -52,14 +52,14 @@ impl SessionSettings {
         self.lifetime
     }
 
-    /// How long ended sessions and the records of their ends are kept.
+    /// Retention of ended sessions and their end records.
     pub const fn ended_sessions_kept(&self) -> Duration {
         Duration::from_secs(self.document.ended_sessions_kept_seconds)
     }
 }
 
 impl Default for SessionSettings {
-    /// Seven days at most, no inactivity timeout (S1), one account per browser (S8).
+    /// A maximum of seven days, no inactivity timeout (S1), one account per browser (S8).
     fn default() -> Self {
         let document = SessionSettingsDocument {
             inactivity_timeout: LimitDocument { enabled: false, duration_seconds: 1800 },

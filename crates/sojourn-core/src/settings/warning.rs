@@ -1,4 +1,4 @@
-//! What an operator should think about in settings that were accepted.
+//! Warnings about settings that are valid but may surprise the operator.
 
 use std::time::Duration;
 
@@ -12,27 +12,26 @@ const MAXIMUM: &str = "session_settings.maximum_lifetime";
 const CLAIMS: &str = "session.claims";
 const TOKEN_LIFETIME: &str = "session.lifetime";
 
-/// Something to think about in settings that were accepted.
+/// A warning about accepted settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Warning {
-    /// A stable name.
+    /// A stable identifier.
     pub code: &'static str,
-    /// What it means, for people.
+    /// The explanation for the operator.
     pub message: String,
-    /// The settings or tables that it is about.
+    /// The settings or tables that cause the warning.
     #[serde(skip)]
     about: &'static [&'static str],
 }
 
 impl Warning {
-    /// Whether it is about a setting, or about one of those in a table.
+    /// Whether the warning concerns a setting, or a setting inside a table.
     pub fn is_about(&self, path: &str) -> bool {
         self.about.iter().any(|about| *about == path || is_below(path, about) || is_below(about, path))
     }
 }
 
 impl Settings {
-    /// What an operator should know about these settings.
     pub fn warnings(&self) -> Vec<Warning> {
         let lifetime = self.session.lifetime();
         let mut warnings = Vec::new();

@@ -1,15 +1,15 @@
-//! When somebody uses an application, as people say it: `mon-fri 9:00-17:00`.
+//! Patterns of use in text form: `mon-fri 9:00-17:00`.
 
 use std::{str::FromStr, time::Duration};
 
 use super::UsagePeriod;
 use crate::time::{Timestamp, days, minutes};
 
-/// How long a visit lasts of which only the beginning is said.
+/// The length of a visit for which only the start is given.
 const BRIEF: Duration = minutes(1);
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// A habit that repeats.
+/// A repeating pattern of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
     /// At the same time on some days of the week.
@@ -18,14 +18,14 @@ pub enum Habit {
         days: [bool; 7],
         /// Since midnight.
         from: Duration,
-        /// Since midnight of the same day; more than 24 hours reach into the next.
+        /// Since midnight of the same day; more than 24 hours extend into the next day.
         until: Duration,
     },
-    /// Briefly, again and again, from the beginning on.
+    /// A short visit at this interval.
     Every(Duration),
 }
 
-/// A text that is no habit.
+/// The text is not a pattern of use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a pattern such as \"mon-fri 9:00-17:00\", \"sat,sun 20:00\" or \"daily 22:00-2:00\"")]
 pub struct HabitError(pub String);
@@ -33,8 +33,8 @@ pub struct HabitError(pub String);
 impl FromStr for Habit {
     type Err = HabitError;
 
-    /// Days, a space, a time or two: `mon-fri 9:00-17:00`, `sat,sun 20:00`.
-    /// A visit that ends before it begins ends on the next day.
+    /// Parses days, a space, and one time or two: `mon-fri 9:00-17:00`, `sat,sun 20:00`. A visit
+    /// whose end is before its start ends on the next day.
     fn from_str(text: &str) -> Result<Self, HabitError> {
         let error = || HabitError(text.to_owned());
         let lower = text.trim().to_ascii_lowercase();
@@ -53,7 +53,7 @@ impl FromStr for Habit {
     }
 }
 
-/// `daily`, `mon`, `mon-fri`, `fri-mon`, and several of them with commas.
+/// Parses `daily`, `mon`, `mon-fri`, `fri-mon`, or several of them separated by commas.
 fn days_of(text: &str) -> Option<[bool; 7]> {
     let mut found = [text == "daily"; 7];
     if text == "daily" {
@@ -69,7 +69,7 @@ fn days_of(text: &str) -> Option<[bool; 7]> {
     Some(found)
 }
 
-/// `9`, `9:30`, `24:00`.
+/// Parses `9`, `9:30` or `24:00`.
 fn time(text: &str) -> Option<Duration> {
     let (hours, rest) = text.trim().split_once(':').unwrap_or((text.trim(), "0"));
     let (hours, rest): (u64, u64) = (hours.parse().ok()?, rest.parse().ok()?);
@@ -77,14 +77,14 @@ fn time(text: &str) -> Option<Duration> {
     (rest < 60 && total <= 24 * 60).then(|| minutes(total))
 }
 
-/// The visits that the habits make from `start`, the midnight before a Monday,
-/// to `end`: in order, and joined where they overlap.
+/// The visits from `start`, which must be midnight before a Monday, to `end`: sorted, and merged if
+/// they overlap.
 pub fn visits(habits: &[Habit], start: Timestamp, end: Timestamp) -> Vec<UsagePeriod> {
     let mut all = Vec::new();
     for habit in habits {
         match *habit {
             Habit::Every(span) => {
-                // Without a length it would never come to its end.
+                // With an interval of zero the loop would not end.
                 let span = span.max(BRIEF);
                 let mut from = start;
                 while from < end {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn again_and_again_begins_at_once() {
+    fn a_repeating_habit_starts_immediately() {
         let visits = visits(&[Habit::Every(minutes(720))], MONDAY, MONDAY + days(1));
         assert_eq!(
             visits.iter().map(|visit| visit.from).collect::<Vec<_>>(),

@@ -1,58 +1,53 @@
-//! The rules of session lifetime once more, as naively as they can be put: a
-//! machine that lives through time, event by event, and knows nothing but
-//! numbers and words. Tests hold [`crate::session::decide`] against it, which
-//! derives the same from what is stored.
+//! A second, independent implementation of the session lifetime rules, as simple as possible: a
+//! state machine that processes events in order of time and uses only numbers and strings. Tests
+//! compare [`crate::session::decide`], which derives the same result from stored facts, with it.
 //!
-//! All numbers are milliseconds.
+//! All times are in milliseconds.
 
 use std::time::Duration;
 
 use crate::{policy::PolicyVersion, session::Closing};
 
-/// One version of the settings, as far as it ends sessions.
+/// One settings version, reduced to what ends sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The number of the version.
     pub version: u64,
-    /// In force from then on.
+    /// In force from this time.
     pub from: i64,
-    /// The inactivity timeout, if it is on.
+    /// The inactivity timeout, if on.
     pub idle: Option<i64>,
-    /// The maximum lifetime, if it is on.
+    /// The maximum lifetime, if on.
     pub longest: Option<i64>,
-    /// Everybody is signed out when it comes into force.
+    /// Ends all earlier sessions when it comes into force.
     pub ends_all: bool,
 }
 
-/// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
-    /// From then on.
+    /// The first time at which the session is over.
     pub at: i64,
-    /// The status on the wire.
     pub status: &'static str,
-    /// The reason in the record of the end.
+    /// The reason in the end record.
     pub reason: &'static str,
-    /// Who ended it.
     pub by: &'static str,
-    /// When a limit would have ended it.
+    /// The time at which a limit would have ended it.
     pub deadline: i64,
-    /// By which version of the settings.
+    /// The settings version that applied.
     pub version: u64,
 }
 
-/// A session that lives through time.
+/// A session as a state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReferenceSession {
     created: i64,
-    /// The version of the settings under which it began.
+    /// The settings version at sign-in.
     under: u64,
     active: i64,
     now: i64,
     limits: Limits,
-    /// The smallest maximum lifetime of all that were in force so far, and whose it is.
+    /// The shortest maximum lifetime that was in force so far, and its settings version.
     hard: Option<(i64, u64)>,
-    /// An impersonation session: the settings do not matter.
+    /// Whether the settings do not apply.
     is_impersonation: bool,
     over: Option<End>,
 }
@@ -87,7 +82,8 @@ pub fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(EVER)
 }
 
-/// The settings up to the version that signs out sessions begun under `under`, and that version.
+/// The settings up to and including the first version that ends sessions of version `under` by
+/// "sign everybody out", and that version.
 fn until_signed_out(under: u64, settings: &[Limits]) -> (&[Limits], Option<Limits>) {
     let signs_out = |limits: &Limits| limits.ends_all && limits.version > under;
     match settings.iter().position(signs_out) {
@@ -96,30 +92,28 @@ fn until_signed_out(under: u64, settings: &[Limits]) -> (&[Limits], Option<Limit
     }
 }
 
-/// Longer than anything lives.
+/// Later than every deadline, but without overflow in additions.
 const EVER: i64 = i64::MAX / 4;
 
 impl ReferenceSession {
-    /// A sign-in at `now`, under limits that are in force.
+    /// A sign-in at `now` under the limits in force.
     pub fn begin(now: i64, limits: Limits) -> Self {
         let (under, hard) = (limits.version, limits.longest.map(|longest| (longest, limits.version)));
         Self { created: now, under, active: now, now, limits, hard, is_impersonation: false, over: None }
     }
 
-    /// The beginning of an impersonation session, under limits that never change, while
-    /// `settings` are in force.
+    /// The start of an impersonation session with fixed limits, while `settings` are in force.
     pub fn begin_impersonation(now: i64, idle: i64, longest: i64, settings: Limits) -> Self {
         let own = Limits { idle: Some(idle), longest: Some(longest), ends_all: false, ..settings };
         Self { is_impersonation: true, ..Self::begin(now, own) }
     }
 
-    /// The whole life of a session that began under the version `under`, was last
-    /// active at `active`, and at which nothing happens any more but what `settings`
-    /// say, oldest first.
+    /// The end of a session with the sign-in settings version `under` and the last activity at
+    /// `active`, if only changes of the settings follow. `settings` are sorted, oldest first.
     pub fn predicted_end(created: i64, active: i64, under: u64, settings: &[Limits]) -> End {
         let (settings, signs_out) = until_signed_out(under, settings);
         let by_number = settings.iter().position(|limits| limits.version == under);
-        // A row from before migration 0003 does not know the number.
+        // Rows from before migration 0003 have no version number.
         let first = by_number.or_else(|| settings.iter().rposition(|limits| limits.from <= created));
         let first = first.unwrap_or(0);
         let mut life = Self { active, under, ..Self::begin(created, settings[first]) };
@@ -133,7 +127,7 @@ impl ReferenceSession {
         life.over.expect("nothing lives for ever")
     }
 
-    /// As [`Self::predicted_end`], of an impersonation session.
+    /// As [`Self::predicted_end`], for an impersonation session.
     pub fn predicted_end_of_impersonation(
         (created, active, under): (i64, i64, u64),
         idle: i64,
@@ -150,7 +144,7 @@ impl ReferenceSession {
         life.over.expect("nothing lives for ever")
     }
 
-    /// Time passes up to `now`, which may end it.
+    /// Advances time to `now`, which may end the session.
     pub fn pass(&mut self, now: i64) {
         self.now = self.now.max(now);
         let due = self.due();
@@ -159,7 +153,7 @@ impl ReferenceSession {
         }
     }
 
-    /// Activity at `now`; whether it counts, because the session is not over.
+    /// Activity at `now`. Returns whether it counts, which it does if the session is open.
     pub fn activity(&mut self, now: i64) -> bool {
         self.pass(now);
         if self.over.is_none() {
@@ -168,7 +162,7 @@ impl ReferenceSession {
         self.over.is_none()
     }
 
-    /// Other settings are in force, from `limits.from` on.
+    /// Applies settings that are in force from `limits.from`.
     pub fn change(&mut self, limits: Limits) {
         self.take(limits);
         self.sign_out_by(limits);
@@ -189,7 +183,7 @@ impl ReferenceSession {
             self.pass(limits.from);
             return;
         }
-        // The old limits are in force up to the change, its millisecond included.
+        // The old limits are in force up to and including the millisecond of the change.
         let from = limits.from.max(self.created);
         self.pass(from);
         if self.over.is_some() {
@@ -201,7 +195,8 @@ impl ReferenceSession {
         {
             self.hard = Some((longest, limits.version));
         }
-        // Both at once: the maximum counts, however long ago each was passed.
+        // If both limits are exceeded, the maximum counts, even if the inactivity deadline was
+        // earlier.
         let due = self.hard_due().filter(|hard| hard.at <= from).or(self.soft_due());
         if let Some(due) = due.filter(|due| due.at <= from) {
             let reason = if due.at < from { "settings_tightened" } else { due.reason };
@@ -209,7 +204,7 @@ impl ReferenceSession {
         }
     }
 
-    /// A sign-out or a revocation at `now`; whether the session was open.
+    /// A sign-out or a revocation at `now`. Returns whether the session was open.
     pub fn end(
         &mut self,
         now: i64,
@@ -226,7 +221,7 @@ impl ReferenceSession {
         true
     }
 
-    /// The clock is set: all that is not recorded as ended moves along.
+    /// A reset of the test clock moves all times of the session by `by`.
     pub fn shift(&mut self, by: i64) {
         self.created += by;
         self.active += by;
@@ -238,12 +233,12 @@ impl ReferenceSession {
         }
     }
 
-    /// How it ended, if it did by now.
+    /// How the session ended, if it is over.
     pub const fn over(&self) -> Option<End> {
         self.over
     }
 
-    /// How it ends if nothing happens any more.
+    /// The end if nothing else happens.
     pub fn due(&self) -> End {
         match (self.hard_due(), self.soft_due()) {
             (Some(hard), Some(soft)) if soft.at < hard.at => soft,
@@ -270,12 +265,11 @@ impl ReferenceSession {
         End { at, status, reason, by: "system", deadline: at, version }
     }
 
-    /// When it began.
     pub const fn created(&self) -> i64 {
         self.created
     }
 
-    /// The newest activity.
+    /// The last activity.
     pub const fn active(&self) -> i64 {
         self.active
     }

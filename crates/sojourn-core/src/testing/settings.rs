@@ -1,17 +1,18 @@
-//! Values of every kind of setting, for tests that each way in accepts and refuses the same.
+//! Sample values for each type of setting: tests check that every interface accepts and rejects the
+//! same ones.
 
 use serde_json::{Value, json};
 
 use crate::settings::Kind;
 
-/// Values that a setting of a development instance can and cannot have.
+/// Values that a setting of a development instance accepts and rejects.
 #[derive(Debug)]
 pub struct Samples {
     pub good: Vec<Value>,
     pub bad: Vec<Value>,
 }
 
-/// Samples for a kind of setting, at its bounds and beyond them.
+/// Samples for a type of setting, at and outside its bounds.
 pub fn samples(kind: Kind) -> Samples {
     let (good, bad) = match kind {
         Kind::Flag | Kind::DevelopmentFlag => {

@@ -1,5 +1,5 @@
-//! The e-mail addresses of an account: which of them name it, and how they
-//! come and go.
+//! The e-mail addresses of an account: which of them identify it, and how they are added, verified
+//! and removed.
 
 use super::{EmailAddress, User};
 use crate::{
@@ -9,32 +9,32 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many addresses an account may have.
+/// The maximum number of addresses per account.
 pub const MAX_EMAIL_ADDRESSES: usize = 10;
 
-/// Why the addresses of an account stay as they are.
+/// Why a change of the addresses is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailRefusal {
-    /// The account has no address of this id.
+    /// The account has no address with this id.
     Unknown,
-    /// The account has this address already.
+    /// The account already has this address.
     Present,
-    /// It has [`MAX_EMAIL_ADDRESSES`].
+    /// The account already has [`MAX_EMAIL_ADDRESSES`].
     TooMany,
-    /// Nobody proved it yet.
+    /// The address is not verified.
     Unverified,
-    /// It was proved before.
+    /// The address is already verified.
     Verified,
-    /// The account is reached by it.
+    /// The primary address cannot be removed.
     Primary,
-    /// The code's answer is not accepted. `None`: there is no code.
+    /// The code is rejected. `None`: no code was sent.
     Code(Option<CodeRefusal>),
 }
 
 impl User {
-    /// The addresses that name this account and no other: proved ones, and the
-    /// primary one. Anybody can add an address that is not theirs, so one that
-    /// is only added names nobody, and keeps nobody from proving it.
+    /// The addresses that identify this account and no other: verified ones and the primary one.
+    /// Anybody can add an address that belongs to somebody else, so an unverified address
+    /// identifies nobody and does not stop its owner from verifying it.
     pub fn identifying_emails(&self) -> impl Iterator<Item = &EmailAddress> {
         let primary = self.primary_email_address_id;
         let names =
@@ -42,17 +42,17 @@ impl User {
         self.email_addresses.iter().filter(names)
     }
 
-    /// Whether a code that went to this address speaks for the account.
+    /// Whether a code sent to this address identifies the account.
     pub fn is_identified_by(&self, id: EmailAddressId) -> bool {
         self.identifying_emails().any(|address| address.id == id)
     }
 
-    /// Whether a code by mail leads into the account, so that it needs no password.
+    /// Whether the user can sign in by a code sent by mail, without a password.
     pub fn has_verified_email(&self) -> bool {
         self.email_addresses.iter().any(|address| address.verified_by.is_some())
     }
 
-    /// Adds an address that is to be proved.
+    /// Adds an address that is not verified yet.
     ///
     /// # Errors
     /// [`EmailRefusal::Present`], [`EmailRefusal::TooMany`].
@@ -68,13 +68,13 @@ impl User {
         if self.email_addresses.len() >= MAX_EMAIL_ADDRESSES {
             return Err(EmailRefusal::TooMany);
         }
-        // Not the primary one, even if it is the first: that would claim it.
+        // Not the primary one, even if it is the first: a primary address identifies the account.
         self.email_addresses.push(EmailAddress { id, email, verified_by: None, created_at: now, code: None });
         self.changed(now);
         Ok(())
     }
 
-    /// A code for an address is on its way; a code sent before is void (AUT-08).
+    /// Stores a code that is being sent. The previous code becomes invalid (AUT-08).
     ///
     /// # Errors
     /// [`EmailRefusal::Unknown`], [`EmailRefusal::Verified`].
@@ -83,12 +83,12 @@ impl User {
         Ok(())
     }
 
-    /// Takes an answer to the code of an address; the right one proves it.
-    /// Wrong ones count for the account as well.
+    /// Verifies the code of an address. A wrong code also counts towards the lockout of the
+    /// account.
     ///
     /// # Errors
-    /// [`EmailRefusal`]; the account has to be stored even then, because the
-    /// answer counts.
+    /// [`EmailRefusal`]; the caller stores the account in this case too, because a wrong code
+    /// counts.
     pub fn answer_email_code(
         &mut self,
         now: Timestamp,
@@ -107,7 +107,7 @@ impl User {
             }
             Err(refusal) => {
                 if refusal == CodeRefusal::Incorrect {
-                    // Whoever is locked out is not asked at all, so there is room for one more.
+                    // The caller rejects a locked account before this point, so `book` cannot fail.
                     let _ = self.lockout.book(now);
                 }
                 Err(EmailRefusal::Code(Some(refusal)))
@@ -115,8 +115,8 @@ impl User {
         }
     }
 
-    /// Somebody answered a code that went to an address which names the account:
-    /// that proves the address as well. Whether that is news.
+    /// Marks an identifying address as verified after its user entered a code that was sent to it.
+    /// Returns whether this changed the account.
     pub fn prove_email(&mut self, id: EmailAddressId) -> bool {
         if !self.is_identified_by(id) {
             return false;
@@ -133,7 +133,7 @@ impl User {
         if address.verified_by.is_some() { Err(EmailRefusal::Verified) } else { Ok(address) }
     }
 
-    /// Makes an address the one that the account is reached by.
+    /// Makes a verified address the primary one.
     ///
     /// # Errors
     /// [`EmailRefusal::Unknown`], [`EmailRefusal::Unverified`].
@@ -146,8 +146,7 @@ impl User {
         Ok(())
     }
 
-    /// Takes an address away. The one that the account is reached by stays, and
-    /// so does the last one.
+    /// Removes an address. The primary address and the last address cannot be removed.
     ///
     /// # Errors
     /// [`EmailRefusal::Unknown`], [`EmailRefusal::Primary`].
@@ -177,7 +176,7 @@ mod tests {
         Email::parse(text).expect("an address")
     }
 
-    /// Ada, reached by a proved address, who adds another one.
+    /// Ada, with a verified primary address and a second, unverified one.
     fn ada() -> (User, EmailAddressId, EmailAddressId) {
         let mut rng = SeededRng::new(1);
         let mut ada = User::new(UserId::generate(NOW, &mut rng), NOW);
@@ -231,7 +230,7 @@ mod tests {
             assert_eq!(answer(&mut ada, new, "wrong"), incorrect);
         }
         assert_eq!(answer(&mut ada, new, "right"), Err(EmailRefusal::Code(Some(CodeRefusal::Spent))));
-        // A new code is a new chance, but not without end.
+        // A new code allows new attempts, up to the lockout of the account.
         send(&mut ada, new);
         for _ in CODE_ATTEMPTS..LOCKOUT_ATTEMPTS {
             assert!(!ada.lockout.is_locked(NOW));

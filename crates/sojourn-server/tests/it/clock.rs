@@ -20,7 +20,7 @@ fn effect(kind: &str, session: &str, at: i64) -> Value {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_never_moved_shows_the_wall() {
+async fn an_unchanged_test_clock_equals_the_wall_clock() {
     let app = TestApp::new().start().await;
     let shown = app.backend().get("/dev/clock").await.json();
     let now = app.clock.now().as_millis();
