@@ -19,6 +19,7 @@ pub mod id;
 pub mod impersonation;
 pub mod lifetime;
 pub mod nearest;
+pub mod outgoing_mail;
 pub mod password;
 pub mod policy;
 pub mod session;

@@ -5,6 +5,7 @@ use sojourn_core::{
     event::Event,
     handshake::Handshake,
     id::{CommitId, InstanceId, MailId, Randomness, TicketId, UserId},
+    outgoing_mail::OutgoingMail,
     session::Session,
     settings::Settings,
     sign_in::SignIn,
@@ -87,8 +88,10 @@ pub enum Write {
     RevokeTicket(TicketId),
     /// What a creation answered; its key must be free.
     IdempotencyKey(IdempotencyKey),
-    /// A mail for the mailbox.
+    /// A mail for the mailbox of a development instance.
     Mail(Mail),
+    /// Versioned. A mail on its way out.
+    OutgoingMail(OutgoingMail),
     /// Removes one mail.
     DeleteMail(MailId),
     /// Removes all mails.

@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -95,6 +96,13 @@ macro_rules! with_every_call {
 
                 /// Mails, newest first; to one address (normalised) or all; at most `limit`.
                 fn mails(instance: InstanceId, to: Option<&'a str>, limit: u32) -> Result<Vec<Mail>, StoreError>;
+                /// One mail on its way out, or one that was.
+                fn outgoing_mail(instance: InstanceId, id: MailId) -> Result<Option<OutgoingMail>, StoreError>;
+                /// Mails about which something is to be done at `wall`, the longest due first.
+                fn due_mails(instance: InstanceId, wall: Timestamp, limit: u32) -> Result<Vec<OutgoingMail>, StoreError>;
+                /// Mails on their way out and those that were, newest first, of one status or all, and
+                /// how many there are without `limit` and `offset`.
+                fn outgoing_mails(instance: InstanceId, status: Option<MailStatus>, limit: u32, offset: u32) -> Result<(Vec<OutgoingMail>, u64), StoreError>;
                 /// Events behind the place `after`, or from the first, oldest first.
                 fn outbox(instance: InstanceId, after: Option<u64>, limit: u32) -> Result<Vec<OutboxEntry>, StoreError>;
                 /// Notes that a reader is done with the events up to the place `seq`; it never goes back.

@@ -27,7 +27,8 @@ use std::{
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -55,8 +56,8 @@ use crate::{
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        attempts, clock, idempotency, instances, journal, mails, purge, sessions, statement::Dialect,
-        tickets, users,
+        attempts, clock, idempotency, instances, journal, mails, outgoing_mails, purge, sessions,
+        statement::Dialect, tickets, users,
     },
 };
 
@@ -318,6 +319,33 @@ impl Engine for PostgresEngine {
             None => self.shared.all(&mails::all(instance, limit)).await,
             Some(to) => self.shared.all(&mails::to(instance, to, limit)).await,
         }
+    }
+
+    async fn outgoing_mail(
+        &self,
+        instance: InstanceId,
+        id: MailId,
+    ) -> Result<Option<OutgoingMail>, StoreError> {
+        self.shared.first(&outgoing_mails::get(instance, id)).await
+    }
+
+    async fn due_mails(
+        &self,
+        instance: InstanceId,
+        wall: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutgoingMail>, StoreError> {
+        self.shared.all(&outgoing_mails::due(instance, wall, limit)).await
+    }
+
+    async fn outgoing_mails(
+        &self,
+        instance: InstanceId,
+        status: Option<MailStatus>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<(Vec<OutgoingMail>, u64), StoreError> {
+        self.shared.page(&outgoing_mails::list(instance, status, limit, offset)).await
     }
 
     async fn outbox(

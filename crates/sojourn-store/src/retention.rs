@@ -14,5 +14,7 @@ pub const IDEMPOTENCY_KEYS: Duration = days(1);
 pub const EVENTS: Duration = days(7);
 /// Mails of the mailbox.
 pub const MAILS: Duration = days(30);
+/// Mails that went out or were given up: who asks what became of one, asks within this time.
+pub const OUTGOING_MAILS: Duration = days(7);
 /// Of the mails the newest, however young the others are.
 pub const NEWEST_MAILS: u32 = 1000;

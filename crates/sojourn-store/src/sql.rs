@@ -13,6 +13,7 @@ pub(crate) mod instances;
 pub(crate) mod journal;
 pub(crate) mod list;
 pub(crate) mod mails;
+pub(crate) mod outgoing_mails;
 pub(crate) mod purge;
 pub(crate) mod row;
 pub(crate) mod sessions;
@@ -31,6 +32,7 @@ pub(crate) fn every_statement() -> impl Iterator<Item = &'static statement::Sql>
         instances::ALL,
         journal::ALL,
         mails::ALL,
+        outgoing_mails::ALL,
         purge::ALL,
         sessions::ALL,
         tickets::ALL,

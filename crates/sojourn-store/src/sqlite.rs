@@ -23,7 +23,8 @@ use sojourn_core::{
     client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -51,7 +52,7 @@ use crate::{
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        attempts, clients, clock, idempotency, instances, journal, mails, sessions,
+        attempts, clients, clock, idempotency, instances, journal, mails, outgoing_mails, sessions,
         statement::{Dialect, Statement},
         tickets, users,
     },
@@ -338,6 +339,33 @@ impl Engine for SqliteEngine {
             None => self.readers.all(&mails::all(instance, limit)),
             Some(to) => self.readers.all(&mails::to(instance, to, limit)),
         }
+    }
+
+    async fn outgoing_mail(
+        &self,
+        instance: InstanceId,
+        id: MailId,
+    ) -> Result<Option<OutgoingMail>, StoreError> {
+        self.readers.first(&outgoing_mails::get(instance, id))
+    }
+
+    async fn due_mails(
+        &self,
+        instance: InstanceId,
+        wall: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutgoingMail>, StoreError> {
+        self.readers.all(&outgoing_mails::due(instance, wall, limit))
+    }
+
+    async fn outgoing_mails(
+        &self,
+        instance: InstanceId,
+        status: Option<MailStatus>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<(Vec<OutgoingMail>, u64), StoreError> {
+        self.readers.page(&outgoing_mails::list(instance, status, limit, offset))
     }
 
     async fn outbox(

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
     settings::Settings,

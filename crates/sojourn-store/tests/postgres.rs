@@ -83,7 +83,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
             let store = start.await.expect("no panic").expect("a database");
             assert_eq!(store.instances().await.expect("a load"), []);
         }
-        assert_eq!(database.number("SELECT version FROM schema_version").await, 4);
+        assert_eq!(database.number("SELECT version FROM schema_version").await, 5);
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0002_ends_and_clock.sql"),
     include_str!("../../migrations/postgres/0003_ends_of_all_and_secret_keys.sql"),
     include_str!("../../migrations/postgres/0004_idempotency_and_outbox.sql"),
+    include_str!("../../migrations/postgres/0005_outgoing_mails.sql"),
 ];
 
 /// How often a start that met another one tries again.

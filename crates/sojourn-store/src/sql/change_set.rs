@@ -5,8 +5,8 @@
 use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
 use super::{
-    attempts, clients, clock, idempotency, instances, journal, mails, sessions, statement::Statement,
-    tickets, users,
+    attempts, clients, clock, idempotency, instances, journal, mails, outgoing_mails, sessions,
+    statement::Statement, tickets, users,
 };
 use crate::{
     change::{ChangeSet, Expect, Write},
@@ -110,6 +110,7 @@ impl Statements<'_> {
             Write::RevokeTicket(id) => tickets::set_status(instance, *id, TicketStatus::Revoked, at),
             Write::IdempotencyKey(key) => idempotency::insert(instance, key)?,
             Write::Mail(row) => mails::insert(instance, row)?,
+            Write::OutgoingMail(row) => outgoing_mails::put(instance, row)?,
             Write::DeleteMail(id) => mails::delete(instance, *id),
             Write::ClearMails => mails::clear(instance),
             Write::InsertInstance(row) if row.id != instance => return Err(CommitError::Conflict),

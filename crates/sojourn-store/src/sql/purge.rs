@@ -6,7 +6,7 @@ use sojourn_core::{
 };
 
 use super::{
-    idempotency,
+    idempotency, outgoing_mails,
     statement::{Command, statements},
     value::params,
 };
@@ -95,7 +95,7 @@ pub(crate) fn everywhere(at: Moment, limit: u32) -> [Command<2>; 4] {
 }
 
 /// Removes up to `limit` rows of each kind of an instance.
-pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Command<3>; 5] {
+pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Command<3>; 6] {
     let commit = CommitId::generate(at.wall - retention::COMMIT_IDS, &mut Least);
     let event = EventId::generate(at.wall - retention::EVENTS, &mut Least);
     [
@@ -103,6 +103,7 @@ pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Comm
         Command { sql: &PURGE_EVENTS, params: params![instance, event, limit] },
         Command { sql: &PURGE_MAILS, params: params![instance, at.now - retention::MAILS, limit] },
         Command { sql: &PURGE_MANY_MAILS, params: params![instance, retention::NEWEST_MAILS, limit] },
+        outgoing_mails::purge(instance, at.wall - retention::OUTGOING_MAILS, limit),
         idempotency::purge(instance, at.wall - retention::IDEMPOTENCY_KEYS, limit),
     ]
 }

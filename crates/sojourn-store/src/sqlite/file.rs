@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_ends_and_clock.sql"),
     include_str!("../../migrations/sqlite/0003_ends_of_all_and_secret_keys.sql"),
     include_str!("../../migrations/sqlite/0004_idempotency_and_outbox.sql"),
+    include_str!("../../migrations/sqlite/0005_outgoing_mails.sql"),
 ];
 
 /// Says in the file's header whose it is: "Sjrn".

@@ -214,6 +214,7 @@ impl RowCache {
             | Write::RevokeTicket(_)
             | Write::IdempotencyKey(_)
             | Write::Mail(_)
+            | Write::OutgoingMail(_)
             | Write::DeleteMail(_)
             | Write::ClearMails
             | Write::InsertInstance(_)

@@ -8,6 +8,7 @@ mod commits;
 mod common;
 mod instances;
 mod lists;
+mod outgoing_mails;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod sessions;
@@ -81,6 +82,9 @@ stories! {
         an_idempotency_key_is_taken_once_for_a_day
         the_high_water_mark_only_rises
         a_closed_store_answers_nothing;
+    outgoing_mails:
+        a_mail_that_is_due_is_claimed_by_one_of_eight
+        mails_on_their_way_are_listed_and_purged;
     attempts:
         a_ticket_is_accepted_once_by_eight_at_a_time
         a_ticket_remembers_who_will_act_as_the_account

@@ -160,6 +160,14 @@ impl Application<'_> {
             Write::RevokeTicket(id) => self.ticket(changes, *id, TicketStatus::Revoked),
             Write::IdempotencyKey(key) => unless(put!(self.idempotency_keys[key.key_hash] = key.clone())),
             Write::Mail(mail) => unless(put!(self.mails[mail.id] = mail.clone())),
+            Write::OutgoingMail(row) => {
+                let stored = self.tenant.outgoing_mails.get(&row.id).map_or(0, |row| row.version);
+                unless(stored != row.version)?;
+                let mut row = row.clone();
+                row.version += 1;
+                put!(self.outgoing_mails[row.id] = row);
+                Ok(())
+            }
             Write::DeleteMail(id) => {
                 put!(self.mails.remove(*id));
                 Ok(())

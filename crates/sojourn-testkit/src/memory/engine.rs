@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::atomic::Ordering};
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -216,6 +217,45 @@ impl Engine for MemoryEngine {
         mails.sort_by_key(|mail| std::cmp::Reverse((mail.received_at, mail.id)));
         mails.truncate(limit as usize);
         Ok(mails)
+    }
+
+    async fn outgoing_mail(
+        &self,
+        instance: InstanceId,
+        id: MailId,
+    ) -> Result<Option<OutgoingMail>, StoreError> {
+        self.read(instance, |tenant| tenant.outgoing_mails.get(&id).cloned())
+    }
+
+    async fn due_mails(
+        &self,
+        instance: InstanceId,
+        wall: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutgoingMail>, StoreError> {
+        let mut due: Vec<OutgoingMail> = self.list(instance, |tenant| {
+            let is_due = |mail: &&OutgoingMail| mail.due_at.is_some_and(|due_at| due_at <= wall);
+            tenant.outgoing_mails.values().filter(is_due).cloned().collect()
+        })?;
+        due.sort_by_key(|mail| mail.due_at);
+        due.truncate(limit as usize);
+        Ok(due)
+    }
+
+    async fn outgoing_mails(
+        &self,
+        instance: InstanceId,
+        status: Option<MailStatus>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<(Vec<OutgoingMail>, u64), StoreError> {
+        let mut mails: Vec<OutgoingMail> = self.list(instance, |tenant| {
+            let mails = tenant.outgoing_mails.values();
+            mails.filter(|mail| status.is_none_or(|status| mail.status == status)).cloned().collect()
+        })?;
+        mails.sort_by_key(|mail| std::cmp::Reverse((mail.queued_at, mail.id)));
+        let total = mails.len() as u64;
+        Ok((mails.into_iter().skip(offset as usize).take(limit as usize).collect(), total))
     }
 
     async fn outbox(

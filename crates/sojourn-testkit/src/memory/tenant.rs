@@ -7,6 +7,7 @@ use sojourn_core::{
     email::Email,
     handshake::Handshake,
     id::{ClientId, CommitId, EventId, MailId, Randomness, SessionId, SignInId, SignUpId, TicketId, UserId},
+    outgoing_mail::OutgoingMail,
     policy::Policy,
     session::Session,
     settings::Settings,
@@ -46,6 +47,7 @@ pub(super) struct Tenant {
     pub(super) tickets_by_hash: BTreeMap<[u8; 32], TicketId>,
     pub(super) idempotency_keys: BTreeMap<[u8; 32], IdempotencyKey>,
     pub(super) mails: BTreeMap<MailId, Mail>,
+    pub(super) outgoing_mails: BTreeMap<MailId, OutgoingMail>,
     pub(super) outbox: Vec<OutboxEntry>,
     /// How far each reader of the outbox has come.
     pub(super) readers: BTreeMap<String, u64>,
@@ -238,6 +240,9 @@ impl Tenant {
         for (_, id) in newest.iter().skip(retention::NEWEST_MAILS as usize).take(limit) {
             removed += u64::from(self.mails.remove(id).is_some());
         }
+        removed += remove(&mut self.outgoing_mails, limit, |mail| {
+            mail.queued_at + retention::OUTGOING_MAILS <= wall
+        });
         removed + self.purge_events(wall, limit)
     }
 
