@@ -1,4 +1,4 @@
-//! Activity in memory: exact at once on this node, written in groups.
+//! The last activity of sessions: exact in memory on this node, written to the database in batches.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,46 +19,47 @@ use sojourn_core::{
 
 use crate::change::{ChangeSet, Write};
 
-/// The coarsest that stored activity may be: a refresh every 43 s then writes at most once a minute.
+/// The maximum delay of stored activity. A token refresh every 43 s then writes at most once per
+/// minute.
 const COARSEST: Duration = seconds(60);
-/// Idle for so long, an entry is written to the last second.
+/// An entry that was idle for this long is written to the database exactly.
 const WRITTEN_IDLE: Duration = minutes(2);
-/// Idle for so long, an entry that is stored leaves memory; whoever comes back later
-/// is read from the database again.
+/// An entry that was idle for this long and is stored is removed from memory; later requests read
+/// it from the database again.
 const KEPT_IDLE: Duration = minutes(15);
 const SHARDS: usize = 32;
 
 type Key = (InstanceId, SessionId);
 
-/// What is to be written together.
+/// Entries that are written together.
 pub type Batch = Vec<(Key, Timestamp)>;
 
-/// The newest activity of sessions that this node has seen, merged with what
-/// is stored by every load.
+/// The newest activity that this node has seen. Every load merges it with the stored values.
 #[derive(Debug)]
 pub struct Activity {
+    // Sharded, so that concurrent token refreshes rarely wait for the same lock.
     shards: [Mutex<Shard>; SHARDS],
-    /// How old the stored value of an instance's sessions may get.
+    /// The maximum delay of stored activity per instance.
     coarseness: RwLock<BTreeMap<InstanceId, Duration>>,
-    /// The newest time on the wall that was seen, in milliseconds: the clock by
-    /// which entries are idle.
+    /// The newest wall-clock time that was seen, in milliseconds. It decides which entries are
+    /// idle.
     newest: AtomicI64,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
     entries: HashMap<Key, Entry>,
-    /// Keys whose stored value is too old, each once.
+    /// Keys whose stored value is too old, without duplicates.
     due: Vec<Key>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// The newest activity, on the session clock.
+    /// On the session clock.
     at: Timestamp,
-    /// When it was seen, on the wall.
+    /// On the wall clock.
     seen: Timestamp,
-    /// What the table is known to hold; unknown after a start.
+    /// The value that the table certainly contains; unknown after a start.
     stored: Option<Timestamp>,
     queued: bool,
 }
@@ -78,7 +79,7 @@ impl Entry {
     }
 }
 
-/// How coarsely activity is stored under these settings.
+/// The maximum delay of stored activity under these settings.
 pub fn coarseness(settings: &Settings) -> Duration {
     let timeout = settings.session.lifetime().inactivity();
     timeout.map_or(COARSEST, |timeout| COARSEST.min(timeout / 20))
@@ -112,18 +113,17 @@ impl Activity {
         all.get(&instance).copied().unwrap_or_default()
     }
 
-    /// Notes a time on the wall that was seen, also where it is no activity.
+    /// Records a wall-clock time, even without activity.
     pub fn saw(&self, wall: Timestamp) {
         self.newest.fetch_max(wall.as_millis(), Ordering::Relaxed);
     }
 
-    /// The newest time on the wall that was seen.
     pub fn newest(&self) -> Option<Timestamp> {
         let newest = self.newest.load(Ordering::Relaxed);
         (newest > i64::MIN).then(|| Timestamp::from_millis(newest))
     }
 
-    /// Notes activity; the later time wins.
+    /// Records activity; the later time wins.
     pub fn record(&self, key: Key, at: Moment) {
         self.saw(at.wall);
         let coarseness = self.coarseness(key.0);
@@ -138,7 +138,7 @@ impl Activity {
         }
     }
 
-    /// Notes that the table holds `at` or later.
+    /// Records that the table contains `at` or a later time.
     pub fn stored(&self, key: Key, at: Moment) {
         self.saw(at.wall);
         self.see_stored(key, at);
@@ -151,15 +151,15 @@ impl Activity {
         entry.stored = entry.stored.max(Some(at.now));
     }
 
-    /// Notes that the table held `at` when it was read. As long as the entry is here,
-    /// nothing newer is stored than it says.
+    /// Records that the table contained `at` when it was read. While the entry exists, the table
+    /// contains nothing newer than the entry.
     pub fn read(&self, key: Key, at: Timestamp) {
         let wall = self.newest().unwrap_or(at);
         self.see_stored(key, Moment { now: at, wall });
     }
 
-    /// Forgets all of an instance: the test clock was reset, and what is known
-    /// here is of the time before. What is stored was moved along.
+    /// Removes all entries of an instance after a reset of the test clock: they are times from
+    /// before the reset. The reset moved the stored times in the database.
     pub fn forget_all(&self, instance: InstanceId) {
         for shard in &self.shards {
             let Shard { entries, due } = &mut *lock(shard);
@@ -168,7 +168,7 @@ impl Activity {
         }
     }
 
-    /// Forgets a session that is over.
+    /// Removes a closed session.
     pub fn forget(&self, key: &Key) {
         self.shard(key).entries.remove(key);
     }
@@ -177,8 +177,8 @@ impl Activity {
         self.shard(key).entries.get(key).map(|entry| entry.at)
     }
 
-    /// Gives an open session the newest activity known. What came too late
-    /// for a closed one does not count.
+    /// Sets the newest known activity in an open session. Activity after the end of a closed
+    /// session does not count.
     pub fn merge(&self, instance: InstanceId, session: &mut Session) {
         if session.closed.is_none()
             && let Some(at) = self.get(&(instance, session.id))
@@ -187,7 +187,7 @@ impl Activity {
         }
     }
 
-    /// Brings memory up to a set that is durable now.
+    /// Updates memory after `changes` was committed.
     pub fn remember(&self, changes: &ChangeSet) {
         let instance = changes.instance_id;
         self.saw(changes.at.wall);
@@ -205,8 +205,8 @@ impl Activity {
         }
     }
 
-    /// Takes up to `limit` entries that are due, sorted by key so that a batch
-    /// touches few pages.
+    /// Removes up to `limit` due entries from the queue, sorted by key, so that a batch touches few
+    /// database pages.
     pub fn take_due(&self, limit: usize) -> Batch {
         let mut batch = Vec::new();
         for shard in &self.shards {
@@ -226,12 +226,12 @@ impl Activity {
         batch
     }
 
-    /// Makes everything due that is not stored.
+    /// Makes all entries due that are not stored.
     pub fn make_all_due(&self) {
         self.make_due(|_| true);
     }
 
-    /// Makes due what is idle, and drops what is idle for long and stored.
+    /// Makes idle entries due, and removes entries that are idle for a long time and stored.
     pub fn tidy(&self) {
         let Some(newest) = self.newest() else { return };
         let idle = |entry: &Entry, so_long: Duration| entry.seen + so_long < newest;
@@ -253,7 +253,7 @@ impl Activity {
         }
     }
 
-    /// Puts a batch back that could not be written.
+    /// Returns a batch that could not be written to the queue.
     pub fn put_back(&self, batch: &[(Key, Timestamp)]) {
         for (key, _) in batch {
             let shard = &mut *self.shard(key);
@@ -266,7 +266,7 @@ impl Activity {
         }
     }
 
-    /// Notes that a batch is written, as far as its entries are still there.
+    /// Records that a batch was written, for entries that still exist.
     pub fn written(&self, batch: &[(Key, Timestamp)]) {
         for (key, at) in batch {
             if let Some(entry) = self.shard(key).entries.get_mut(key) {

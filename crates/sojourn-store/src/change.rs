@@ -1,4 +1,4 @@
-//! What a request writes: data, so that it can be grouped, retried and simulated.
+//! The changes of a request as data, so that the store can group, retry and simulate them.
 
 use sojourn_core::{
     client::{Client, ClientStep},
@@ -17,143 +17,131 @@ use sojourn_core::{
 
 use crate::records::{IdempotencyKey, Instance, Mail, SecretKey, SigningKey, Ticket};
 
-/// All that one request changes: applied whole and durably, or refused.
+/// All changes of one request. The store applies all of them durably, or none.
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
     /// The tenant; part of every key.
     pub instance_id: InstanceId,
-    /// Settles a lost answer to COMMIT: a set whose id is known was applied.
+    /// Identifies the commit after a lost response: a set whose id is stored was applied.
     pub id: CommitId,
-    /// When it was decided, by both clocks.
+    /// The time of the decision, on both clocks.
     pub at: Moment,
-    /// Rows the decision rested on without changing them.
+    /// Rows that the decision read but does not change.
     pub expects: Vec<Expect>,
-    /// Rows to write, in order.
     pub writes: Vec<Write>,
-    /// For the outbox, in the same transaction.
+    /// Written to the outbox in the same transaction.
     pub events: Vec<Event>,
 }
 
-/// A row that has to be as it was when the decision was taken; the set is
-/// refused with [`crate::CommitError::Conflict`] otherwise.
+/// A row that must be unchanged since the decision. Otherwise the store rejects the set with
+/// [`crate::CommitError::Conflict`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// The user exists at this version.
+    /// The user exists in this version.
     User(UserId, u64),
-    /// These are still the newest settings.
+    /// This is still the newest settings version.
     Settings(u64),
-    /// There is no instance yet. Of nodes that start at once on an empty
-    /// database one makes the instance.
+    /// No instance exists. If several nodes start on an empty database at the same time, only one
+    /// creates the instance.
     NoInstance,
 }
 
-/// One row to write. Rows with a `version` are written only if the stored
-/// version is still the one they were loaded with, and stored with the next;
-/// version 0 means that the row must not exist yet.
+/// One row to write. A row with a `version` is written only if the stored version equals the loaded
+/// one; it is stored with the next version. Version 0 means that the row must not exist.
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Versioned.
     Client(Client),
-    /// A new session; its id must be free.
+    /// A new session; its id must not exist.
     InsertSession(Session),
-    /// Stores the `closed` of a session that is stored as open. Idempotent: a
-    /// session that is closed already stays as it ended. A closing for
-    /// inactivity is refused with `Conflict` when newer activity is known than
-    /// `session.last_active_at`.
+    /// Stores the closing of an open session. Idempotent: a session that is already closed keeps
+    /// its closing. A closing for inactivity is rejected with `Conflict` if activity after
+    /// `session.last_active_at` is known.
     CloseSession(Session),
     /// Stores `updated_at` and `first_factor_verified_at` of an open session.
     UpdateSession(Session),
-    /// Activity that has to be durable with this set (a sign-in has its own in
-    /// `InsertSession`). Never touches a closed session; the later time wins.
+    /// Activity that must be durable with this set (a sign-in stores it with `InsertSession`). It
+    /// never changes a closed session; the later time wins.
     TouchSession(Session),
-    /// Versioned. Its addresses are claimed in the same transaction; an
-    /// address or external id of another user refuses the set with `Taken`.
+    /// Versioned. The addresses are claimed in the same transaction. If another user has an address
+    /// or the external id, the set is rejected with `Taken`.
     User(User),
-    /// The account and its addresses; its sessions have to be closed in the same set.
+    /// The account and its addresses. The same set must close its sessions.
     DeleteUser(UserId),
     /// Versioned.
     SignIn(SignIn),
     /// Versioned.
     SignUp(SignUp),
-    /// The next version of the settings; its number must be free.
+    /// The next settings version; its number must not exist.
     Settings(Settings),
-    /// A nonce, by the SHA-256 of its text.
+    /// A handshake nonce, identified by its SHA-256.
     Handshake([u8; 32], Handshake),
-    /// A new ticket.
     InsertTicket(Ticket),
-    /// Pending to accepted. Single use: refused with `Conflict` when it is not
-    /// pending any more.
+    /// Sets a pending ticket to accepted. Single use: rejected with `Conflict` if the ticket is not
+    /// pending.
     AcceptTicket(TicketId),
-    /// Pending to revoked, as above.
+    /// Sets a pending ticket to revoked; otherwise like `AcceptTicket`.
     RevokeTicket(TicketId),
-    /// What a creation answered; its key must be free.
+    /// The response to a creation; its idempotency key must not exist.
     IdempotencyKey(IdempotencyKey),
-    /// A mail for the mailbox of a development instance.
+    /// A mail in the mailbox of a development instance.
     Mail(Mail),
-    /// Versioned. A mail on its way out.
+    /// Versioned. A mail to deliver.
     OutgoingMail(OutgoingMail),
-    /// Removes one mail.
     DeleteMail(MailId),
-    /// Removes all mails.
     ClearMails,
-    /// The instance itself; its id must be free.
+    /// The id must not exist.
     InsertInstance(Instance),
-    /// A key of the instance.
     InsertSigningKey(SigningKey),
-    /// A key of the application's server.
     InsertSecretKey(SecretKey),
-    /// Takes back the key with this hash. Refused with `Conflict` when it was taken
-    /// back before, or is the last that is good: nobody could make another.
+    /// Revokes the secret key with this hash. Rejected with `Conflict` if the key is already
+    /// revoked, or if it is the last valid one: without a valid key nobody could create another.
     RevokeSecretKey([u8; 32]),
-    /// The key with this hash was used.
+    /// Updates the last use of the key with this hash.
     SecretKeyUsed([u8; 32]),
     /// Versioned. The test clock of a development instance.
     TestClock(TestClock),
-    /// Moves the times of everything that is still open by so many milliseconds,
-    /// and voids unfinished attempts and tickets: a reset of the test clock.
+    /// Moves the times of everything open by this many milliseconds and deletes unfinished attempts
+    /// and tickets: a reset of the test clock.
     RebaseOpenSessions(i64),
 }
 
 impl ChangeSet {
-    /// A set that changes nothing yet.
     pub fn new(instance_id: InstanceId, at: Moment, random: &mut dyn Randomness) -> Self {
         let id = CommitId::generate(at.wall, random);
         Self { instance_id, id, at, expects: Vec::new(), writes: Vec::new(), events: Vec::new() }
     }
 
-    /// Whether all activity that is known has to be stored before this set is
-    /// applied: those who were active are judged so by what changes.
+    /// Whether all known activity must be stored before this set is applied: the change is judged
+    /// against the activity in the database, so users who were active must count as active.
     pub fn wants_all_activity(&self) -> bool {
         self.writes.iter().any(|write| matches!(write, Write::Settings(_) | Write::RebaseOpenSessions(_)))
     }
 
-    /// Whether there is anything to commit.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.events.is_empty()
     }
 
-    /// Adds a row to write.
     #[must_use]
     pub fn write(mut self, write: Write) -> Self {
         self.writes.push(write);
         self
     }
 
-    /// Adds a row that must not have changed.
+    /// Adds a row that must be unchanged.
     #[must_use]
     pub fn expect(mut self, expect: Expect) -> Self {
         self.expects.push(expect);
         self
     }
 
-    /// Adds an event.
     #[must_use]
     pub fn event(mut self, event: Event) -> Self {
         self.events.push(event);
         self
     }
 
-    /// Adds what a decision about a browser changes.
+    /// Adds the changes of a decision about a client.
     #[must_use]
     pub fn browser(mut self, step: &ClientStep) -> Self {
         if step.client_changed {

@@ -1,4 +1,4 @@
-//! A database before it is opened: where it is.
+//! The address of a database, before it is opened.
 
 use std::{
     fmt,
@@ -14,12 +14,12 @@ use crate::{
     store::Store,
 };
 
-/// Where a database is. Printed without user and password.
+/// The address of a database. Printed without user and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
     /// A file of the embedded engine.
     File(PathBuf),
-    /// A database of a PostgreSQL server.
+    /// A database on a PostgreSQL server.
     Server(ServerUrl),
 }
 
@@ -33,12 +33,12 @@ impl fmt::Display for Database {
 }
 
 impl Database {
-    /// Opens it; makes it where there is nothing. In a Tokio runtime that
+    /// Opens the database, and creates it if it does not exist. Call it in a Tokio runtime that
     /// lives as long as the store.
     ///
     /// # Errors
-    /// As [`Store::sqlite`] and [`Store::postgres`]; and the schema is older
-    /// and shall stay so.
+    /// As [`Store::sqlite`] and [`Store::postgres`]; and [`StoreError::OlderSchema`] for
+    /// [`MigrationMode::Refuse`].
     pub async fn open(&self, older: MigrationMode) -> Result<Store, StoreError> {
         Ok(match self {
             Self::File(path) => Store::Sqlite(Arc::new(SqliteEngine::open(path, older)?)),
@@ -46,10 +46,10 @@ impl Database {
         })
     }
 
-    /// Looks how old the schema is, and changes nothing.
+    /// Reads the schema version without changing anything.
     ///
     /// # Errors
-    /// There is something that is no database of ours, or it does not answer.
+    /// The address is not a database of Sojourn, or it does not respond.
     pub async fn schema(&self) -> Result<Schema, StoreError> {
         match self {
             Self::File(path) => sqlite::schema(path),
@@ -57,11 +57,11 @@ impl Database {
         }
     }
 
-    /// Brings the schema up to this version. An embedded database that does
-    /// not exist yet is left so: opening makes it.
+    /// Migrates the schema to this version. An embedded database that does not exist is not
+    /// created.
     ///
     /// # Errors
-    /// As [`Self::open`]. The schema is as it was then.
+    /// As [`Self::open`]. The schema is unchanged then.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         match self {
             Self::File(path) if !is_there(path) => Ok(Migrated::default()),
@@ -72,6 +72,6 @@ impl Database {
 }
 
 fn is_there(path: &Path) -> bool {
-    // What cannot be looked at is refused with its reason by whoever opens it.
+    // If the path cannot be examined, opening it reports the reason.
     !path.try_exists().is_ok_and(|there| !there)
 }

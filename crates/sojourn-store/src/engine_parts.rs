@@ -1,4 +1,4 @@
-//! What an engine outside this crate is made of, so that it means the same as ours.
+//! Parts for engines outside this crate, so that they behave like the engines here.
 
 pub use crate::{
     activity::{Activity, Batch, coarseness},

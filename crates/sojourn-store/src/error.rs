@@ -1,76 +1,64 @@
-//! Why storage did not do what it was asked.
+//! Errors of the store.
 
 use sojourn_core::id::CommitId;
 
-/// Storage failed; the request cannot be answered, and nothing was changed by
-/// it unless [`crate::Engine::was_committed`] says so.
+/// Storage failed. The request cannot be completed; it changed nothing unless
+/// [`crate::Engine::was_committed`] returns true.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database does not answer: locked, full, gone.
+    /// The database does not respond: it is locked, full or unreachable.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// A row that this version did not write.
+    /// A row that this version cannot read.
     #[error("a row of {table} cannot be read: {reason}")]
-    Corrupt {
-        /// The table.
-        table: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// There is something at the path that cannot be the database, or not be
-    /// opened; it was left as it is.
+    Corrupt { table: &'static str, reason: String },
+    /// The path or address cannot be used as the database. Nothing was changed.
     #[error("{path} cannot be used as the database: {reason}")]
     Unusable {
-        /// Where.
         path: String,
-        /// What is wrong with it, and what to do.
+        /// The problem, and what to do.
         reason: String,
     },
-    /// The database was written by a newer version.
+    /// The schema was created by a newer version.
     #[error(
         "the database has schema {found}, this version knows {known}; start the newer version again, or restore a backup"
     )]
     NewerSchema {
-        /// What the database says.
+        /// The schema version of the database.
         found: u32,
-        /// The newest that this version knows.
+        /// The newest version that this program knows.
         known: u32,
     },
-    /// The database was written by an older version, and shall not be changed
-    /// by opening it.
+    /// The schema was created by an older version, and [`crate::MigrationMode::Refuse`] was given.
     #[error("the database has schema {found}, this version needs {known}")]
     OlderSchema {
-        /// What the database says; 0 where there is nothing yet.
+        /// The schema version of the database; 0 without a schema.
         found: u32,
-        /// What this version needs.
         known: u32,
     },
 }
 
 impl StoreError {
-    /// What every call gets after [`crate::Engine::close`].
+    /// The error of every call after [`crate::Engine::close`].
     pub fn closed() -> Self {
         Self::Unavailable("it was closed".to_owned())
     }
 }
 
-/// A change set was not applied.
+/// Why a change set was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// A row has changed since it was loaded: load and decide again.
     #[error("a row has changed since it was loaded")]
     Conflict,
-    /// An identifier belongs to another user already.
+    /// Another user already has an identifier of this kind.
     #[error("{0} belongs to another user")]
     Taken(&'static str),
-    /// The answer to COMMIT was not received, and the commit id could not be looked up:
-    /// the set is applied, or will be, or never. [`crate::Engine::was_committed`] says
-    /// so once the database answers again; committing the same set finds out as well.
+    /// The response to COMMIT was lost, and the commit id could not be looked up: the set is
+    /// applied, will be applied, or never. [`crate::Engine::was_committed`] returns which when the
+    /// database responds again; committing the same set again has the same effect.
     #[error("the database did not say whether {commit_id} was applied")]
-    OutcomeUnknown {
-        /// The id of the set.
-        commit_id: CommitId,
-    },
+    OutcomeUnknown { commit_id: CommitId },
     /// Storage failed; the set was not applied.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,9 +1,8 @@
-//! Storage: the only place with SQL. A request **loads** an aggregate, the core
-//! decides, and the shell **commits** a [`ChangeSet`]: plain data, applied
-//! whole or refused.
+//! Storage, the only crate with SQL. A request **loads** an aggregate, the core decides, and the
+//! service **commits** a [`ChangeSet`], which is applied completely or rejected.
 //!
-//! Two engines stand behind one [`Store`]: SQLite, embedded, and PostgreSQL, for
-//! several nodes. Tests bring one of their own, made of [`engine_parts`].
+//! A [`Store`] has one of two engines: embedded SQLite, or PostgreSQL for several nodes. Tests have
+//! their own engine, built from [`engine_parts`].
 
 mod activity;
 mod change;

@@ -1,5 +1,5 @@
-//! Events as the outbox keeps them: with ids that follow from the commit, so
-//! that a set applied twice tells everything once.
+//! Outbox entries of a change set. Their ids are derived from the commit id, so that a set that is
+//! applied twice writes each event once.
 
 use serde_json::{Value, json};
 use sojourn_core::{
@@ -13,7 +13,7 @@ use crate::{
     records::OutboxEntry,
 };
 
-/// The entries that a set adds, in order, without their places.
+/// The entries of a set, in order, without sequence numbers.
 pub fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {
     let entry = |(index, event): (usize, &Event)| OutboxEntry {
         seq: 0,
@@ -25,8 +25,8 @@ pub fn entries(changes: &ChangeSet) -> Vec<OutboxEntry> {
     changes.events.iter().enumerate().map(entry).collect()
 }
 
-/// What a delivery tells later, when the rows may have gone: facts of a session. A
-/// user is loaded then, as it is by then.
+/// The data of an event. It contains facts of the session, because the rows may be deleted when the
+/// event is delivered. A user is loaded at delivery, in its state at that time.
 fn data(event: &Event, changes: &ChangeSet) -> Value {
     match event {
         Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
@@ -62,13 +62,13 @@ fn facts(session: &Session) -> Value {
     })
 }
 
-/// Bytes that follow from a commit id, which is random itself. Event ids have
-/// to be unique, not secret, so a mixing function is enough.
+/// Bytes derived from a commit id, which is random itself. Event ids must be unique, not secret, so
+/// a mixing function is enough.
 struct Derived(u64);
 
 impl Derived {
     fn new(commit: CommitId, index: usize) -> Self {
-        // FNV-1a over the text: its last 27 characters hold 128 random bits.
+        // FNV-1a of the text: its last 27 characters contain 128 random bits.
         let text = format!("{commit}/{index}");
         Self(text.bytes().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
             (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -1,6 +1,5 @@
-//! PostgreSQL, for scale: any number of nodes without state of their own on
-//! one database. Each load reads from it, so that what one node has
-//! acknowledged is effective on all at once.
+//! The PostgreSQL engine, for any number of stateless nodes on one database. Each load reads from
+//! the database, so a commit on one node takes effect on all nodes at once.
 
 mod client_record;
 mod connection;
@@ -61,34 +60,33 @@ use crate::{
     },
 };
 
-/// How often activity is written, and the clock raised.
+/// The interval for writing activity and the high-water mark.
 const FLUSH_EVERY: Duration = Duration::from_millis(800);
-/// Every so many flushes, idle activity leaves memory.
+/// Every this many flushes, idle activity is removed from memory.
 const TIDY_EVERY: u32 = 30;
 
-/// How old the schema on the server is.
 pub(crate) async fn schema(server: &ServerUrl) -> Result<Schema, StoreError> {
     let (pool, _) = pool::open(server).await?;
     migrate::schema(&pool::first_connection(&pool, server).await?, server).await
 }
 
-/// Brings the schema on the server up to this version.
+/// Migrates the schema on the server to this version.
 pub(crate) async fn migrate(server: &ServerUrl) -> Result<Migrated, StoreError> {
     let (pool, _) = pool::open(server).await?;
     let mut connection = pool::first_connection(&pool, server).await?;
     migrate::bring_up(&mut connection, server).await
 }
 
-/// The engine with a server.
+/// The PostgreSQL engine.
 #[derive(Debug)]
 pub struct PostgresEngine {
     shared: Arc<Shared>,
-    /// Tells the background task to write what is left, and to end.
+    /// Stops the background task after it has written the remaining activity.
     stop: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
 
 impl PostgresEngine {
-    /// Connects to the server, and brings its schema up to this version if it may.
+    /// Connects to the server. An older schema is migrated or rejected.
     pub(crate) async fn open(server: &ServerUrl, older: MigrationMode) -> Result<Self, StoreError> {
         let (pool, session) = pool::open(server).await?;
         let mut first = pool::first_connection(&pool, server).await?;
@@ -108,7 +106,7 @@ impl PostgresEngine {
         Ok(Self { shared, stop: Mutex::new(Some((stop, keeper))) })
     }
 
-    /// Gives a place to every event that has none yet.
+    /// Gives a sequence number to every event that has none.
     async fn number_events(&self, instance: InstanceId) -> Result<(), StoreError> {
         match self.shared.first(&journal::unnumbered(instance)).await? {
             Some(()) => self.shared.with_timeout(|| self.shared.number_events(instance)).await,
@@ -123,7 +121,7 @@ impl PostgresEngine {
     }
 }
 
-/// Writes activity in the background until it is told to end, or the engine is gone.
+/// Writes activity in the background until it is stopped or the engine is dropped.
 async fn keep(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
     let mut flushes = 0_u32;
     loop {
@@ -157,7 +155,7 @@ async fn keep(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
 impl Engine for PostgresEngine {
     async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
         let shared = Arc::clone(&self.shared);
-        // In a task of its own: it is brought to its end also when nobody waits for the answer.
+        // In its own task: the commit completes even if the request is cancelled.
         let commit = tokio::spawn(async move { shared.commit(&changes).await });
         commit.await.unwrap_or_else(|_| Err(StoreError::closed().into()))
     }
@@ -400,13 +398,14 @@ impl Engine for PostgresEngine {
             return Err(StoreError::closed());
         }
         let shared = Arc::clone(&self.shared);
-        // As a commit: what was taken to be written is written, whoever waits for it.
+        // In its own task, like a commit: entries that were taken from memory must be written, even
+        // if the caller is cancelled.
         let flush = tokio::spawn(async move { shared.flush(true).await.map(drop) });
         flush.await.unwrap_or_else(|_| Err(StoreError::closed()))
     }
 
     async fn high_water(&self) -> Result<Option<Timestamp>, StoreError> {
-        // What this node has seen is stored within a second.
+        // The times that this node has seen are stored within a second.
         Ok(self.shared.first(&journal::high_water()).await?.max(self.shared.activity.newest()))
     }
 
@@ -471,6 +470,7 @@ impl Engine for PostgresEngine {
         }
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((stop, keeper)) = stop {
+            // The task ends when the sender is dropped.
             drop(stop);
             if timeout(QUERY_TIMEOUT, keeper).await.is_err() {
                 tracing::warn!("the last activity was still being written");

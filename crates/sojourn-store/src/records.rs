@@ -1,4 +1,4 @@
-//! Rows that the core has no rules for.
+//! Rows without rules in the core.
 
 use std::sync::Arc;
 
@@ -21,16 +21,13 @@ pub use sojourn_core::environment::Environment;
 
 use crate::error::StoreError;
 
-/// One tenant.
+/// A tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// Its id.
     pub id: InstanceId,
-    /// What kind it is.
     pub environment: Environment,
-    /// The host in its publishable key, and in `iss`.
+    /// The host in the publishable key and in `iss`.
     pub host: String,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
@@ -41,76 +38,66 @@ pub struct SigningKey {
     pub kid: String,
     /// PKCS#8, encrypted with the master key.
     pub sealed_private_key: Vec<u8>,
-    /// When it was made.
     pub created_at: Timestamp,
 }
 
-/// A key of the application's server, by its hash.
+/// A secret key of the application's backend. Only its hash is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretKey {
-    /// SHA-256 of the key's text.
+    /// SHA-256 of the key.
     pub hash: [u8; 32],
-    /// What it is for, in the words of whoever made it.
+    /// A label by the person who created the key.
     pub name: Option<String>,
-    /// When it was made. On the wall, as all times of a key.
+    /// On the wall clock, as all times of a key.
     pub created_at: Timestamp,
-    /// When it was last used, give or take some minutes.
+    /// The last use, accurate to some minutes.
     pub last_used_at: Option<Timestamp>,
-    /// When it was taken back.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl SecretKey {
-    /// A new key.
     pub const fn new(hash: [u8; 32], name: Option<String>, created_at: Timestamp) -> Self {
         Self { hash, name, created_at, last_used_at: None, revoked_at: None }
     }
 
-    /// What it is called in the API.
+    /// The id in the API.
     pub fn id(&self) -> SecretKeyId {
         SecretKeyId::of_hash(&self.hash)
     }
 
-    /// Whether it still opens anything.
+    /// Whether the key is valid.
     pub const fn is_good(&self) -> bool {
         self.revoked_at.is_none()
     }
 }
 
-/// A ticket: signs one user in, once, or somebody who acts as them.
+/// A ticket signs in one user once, or starts one impersonation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Its id.
     pub id: TicketId,
-    /// SHA-256 of its text.
+    /// SHA-256 of the ticket's text.
     pub hash: [u8; 32],
-    /// Whom it signs in.
     pub user_id: UserId,
-    /// Whether it can still be used.
     pub status: TicketStatus,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When its status last changed.
+    /// The last change of `status`.
     pub updated_at: Timestamp,
-    /// No longer good from then on.
     pub expires_at: Timestamp,
-    /// Set in the tickets of those who act as the user.
+    /// Set for an actor token.
     pub impersonation: Option<Impersonation>,
 }
 
-/// Whether a ticket can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketStatus {
-    /// It can.
+    /// Can be used.
     Pending,
-    /// It was used.
+    /// Was used.
     Accepted,
-    /// It was taken back.
     Revoked,
 }
 
 impl TicketStatus {
-    /// The word on the wire and in the database.
+    /// The value on the wire and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -120,81 +107,71 @@ impl TicketStatus {
     }
 }
 
-/// What a creation answered that was asked for with an `Idempotency-Key`.
+/// The stored response to a creation with an `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IdempotencyKey {
-    /// SHA-256 of the key, and of whatever tells its owners apart.
+    /// SHA-256 of the key and its scope (the caller).
     pub key_hash: [u8; 32],
-    /// SHA-256 of the request: the same key with another one is a mistake.
+    /// SHA-256 of the request. A different request with the same key is an error.
     pub request_hash: [u8; 32],
-    /// What is answered again.
+    /// The response that a repeated request gets.
     pub answer: serde_json::Value,
-    /// When it was answered. On the wall.
+    /// On the wall clock.
     pub created_at: Timestamp,
 }
 
-/// One mail in the development mailbox.
+/// A mail in the development mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
-    /// Its id.
     pub id: MailId,
-    /// Whom it is for.
     pub to: String,
-    /// Its subject.
     pub subject: String,
-    /// The code in it, if any.
+    /// The code in the mail, if any.
     pub code: Option<String>,
-    /// The link in it, if any.
+    /// The link in the mail, if any.
     pub link: Option<String>,
-    /// Its plain text.
     pub text: String,
-    /// Its HTML.
     pub html: String,
-    /// When it was written.
     pub received_at: Timestamp,
 }
 
-/// A recorded event, oldest first.
+/// A recorded event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxEntry {
-    /// Its place: a cursor for who reads on from there.
+    /// The sequence number, which readers use as a cursor.
     pub seq: u64,
-    /// Its id.
     pub id: EventId,
-    /// When it was decided.
+    /// The time of the decision.
     pub at: Timestamp,
     /// `session.ended` and so on.
     pub name: String,
-    /// What it is about: ids, status, reason.
+    /// The ids, the status and the reason of the event.
     pub data: serde_json::Value,
 }
 
-/// Everything a request needs to know about one browser, of one moment.
+/// Everything that a request needs to know about one client, from one snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientRecord {
-    /// The client and its sessions that are stored as open, oldest first, with
-    /// the newest activity known.
+    /// The client and its sessions that are stored as open, oldest first, with the newest known
+    /// activity.
     pub browser: ClientWithSessions,
-    /// The users of those sessions.
+    /// The users of these sessions.
     pub users: Vec<Arc<User>>,
-    /// The unfinished attempt to sign in that the client names.
+    /// The client's unfinished sign-in attempt.
     pub sign_in: Option<SignIn>,
-    /// The unfinished attempt to sign up that the client names.
+    /// The client's unfinished sign-up attempt.
     pub sign_up: Option<SignUp>,
-    /// The settings in force.
     pub settings: Settings,
-    /// All versions of the session settings.
     pub policy: Policy,
 }
 
 impl ClientRecord {
-    /// The user of a session of this browser.
     pub fn user(&self, id: UserId) -> Option<&User> {
         self.users.iter().map(Arc::as_ref).find(|user| user.id == id)
     }
 }
 
-/// Whose these sessions are, each once.
+/// The users of the sessions, without duplicates.
 pub fn users_of(sessions: &[Session]) -> Vec<UserId> {
     let mut ids: Vec<UserId> = sessions.iter().map(|session| session.user_id).collect();
     ids.sort_unstable();
@@ -202,38 +179,33 @@ pub fn users_of(sessions: &[Session]) -> Vec<UserId> {
     ids
 }
 
-/// Which sessions to list.
+/// The filter of a list of sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionFilter {
-    /// Of this browser.
     pub client_id: Option<ClientId>,
-    /// Of this user.
     pub user_id: Option<UserId>,
-    /// Only these.
+    /// Only these sessions, if not empty.
     pub ids: Vec<SessionId>,
-    /// Stored as open, or stored as closed so. Open ones may turn out to be over.
+    /// Stored as open, or closed with this status. A session that is stored as open may be overdue.
     pub stored: Option<StoredStatus>,
-    /// Only those that come behind the one with this time and id, in the order asked for:
-    /// a page that costs the same wherever it begins.
+    /// Only sessions behind this time and id in the requested order (keyset pagination): every page
+    /// costs the same.
     pub after: Option<(Timestamp, SessionId)>,
     /// Newest first by default.
     pub order: SessionOrder,
-    /// At most so many.
     pub limit: u32,
-    /// Skipping so many.
     pub offset: u32,
 }
 
-/// What the table says of a session.
+/// The status of a session in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredStatus {
     /// No closing is stored.
     Open,
-    /// This closing is stored.
+    /// A closing with this status is stored.
     Closed(ClosedStatus),
 }
 
-/// How to order sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionOrder {
     /// By creation, newest first.
@@ -243,60 +215,53 @@ pub enum SessionOrder {
     OldestFirst,
 }
 
-/// Which users to list.
+/// The filter of a list of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserFilter {
-    /// Only these.
+    /// Only these users, if not empty.
     pub ids: Vec<UserId>,
-    /// With one of these addresses.
+    /// With one of these addresses, if not empty.
     pub emails: Vec<Email>,
-    /// With one of these external ids.
+    /// With one of these external ids, if not empty.
     pub external_ids: Vec<String>,
     /// With this text in an address, a name or an id.
     pub query: Option<String>,
-    /// With this text in an address that names them.
+    /// With this text in an identifying address.
     pub email_query: Option<String>,
     /// With this text in the name.
     pub name_query: Option<String>,
-    /// Banned or not.
     pub banned: Option<bool>,
-    /// Made within this time.
     pub created: Span,
-    /// Last active within this time, as far as their sessions are still stored;
-    /// never for those who never signed in.
+    /// By last activity, over the sessions that still exist. Users who never signed in never match.
     pub last_active: Span,
-    /// Last signed in within this time.
     pub last_sign_in: Span,
     /// Newest first by default.
     pub order: UserOrder,
-    /// At most so many.
     pub limit: u32,
-    /// Skipping so many.
     pub offset: u32,
 }
 
-/// A time from a moment on and before another one.
+/// A half-open period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    /// Not before this.
+    /// Inclusive.
     pub from: Option<Timestamp>,
-    /// Before this.
+    /// Exclusive.
     pub before: Option<Timestamp>,
 }
 
 impl Span {
-    /// Whether nothing is outside of it.
+    /// Whether the period has no bounds.
     pub fn is_always(self) -> bool {
         self == Self::default()
     }
 }
 
-/// How to order users. Those who are equal are ordered by their ids.
+/// The order of a list of users. Users with equal keys are ordered by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserOrder {
-    /// By what.
     pub by: UserSortKey,
-    /// The greatest first.
+    /// Greatest first.
     pub descending: bool,
 }
 
@@ -306,8 +271,8 @@ impl Default for UserOrder {
     }
 }
 
-/// What users can be ordered by. Who has none of it is the least; texts are compared
-/// without regard to the case of ASCII letters.
+/// The sort key of users. Users without a value come first in ascending order; texts are compared
+/// ignoring the case of ASCII letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserSortKey {
     CreatedAt,
@@ -322,14 +287,14 @@ pub enum UserSortKey {
 }
 
 impl UserFilter {
-    /// Whether the answer depends on activity.
+    /// Whether the result depends on activity.
     pub fn needs_activity(&self) -> bool {
         !self.last_active.is_always() || self.order.by == UserSortKey::LastActiveAt
     }
 }
 
-/// What [`UserFilter::query`] is looked for in: lower case, a line each for
-/// the id, the name and every address.
+/// The text that [`UserFilter::query`] searches: lower case, with one line each for the id, the
+/// name and every address.
 pub fn search_text(user: &User) -> String {
     let mut text = user.id.to_string();
     for line in user
@@ -344,7 +309,7 @@ pub fn search_text(user: &User) -> String {
     text.to_lowercase()
 }
 
-/// The settings in force and the policy that all versions make, oldest first.
+/// The settings in force and the policy, from all versions, oldest first.
 pub fn policy_of(versions: Vec<Settings>) -> Result<(Settings, Policy), StoreError> {
     let mut versions = versions.into_iter();
     let Some(first) = versions.next() else {

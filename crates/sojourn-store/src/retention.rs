@@ -1,20 +1,20 @@
-//! How long rows stay that nobody can use any more.
+//! Retention of rows that are no longer valid.
 
 use std::time::Duration;
 
 use sojourn_core::time::days;
 
-/// Attempts, nonces and tickets, after they are over: a late answer says why.
+/// Attempts, nonces and tickets after their end, so that a late request gets the exact reason.
 pub const ATTEMPTS: Duration = days(1);
-/// Commit ids, so that a lost answer can be looked up.
+/// Commit ids, for clients that lost the response of a commit.
 pub const COMMIT_IDS: Duration = days(1);
-/// Answers of creations, so that a repeat with the same key makes nothing twice.
+/// Responses to creations: a repeated request with the same key creates nothing.
 pub const IDEMPOTENCY_KEYS: Duration = days(1);
-/// Events, also those that a reader has not acknowledged.
+/// Events, even if a reader has not acknowledged them.
 pub const EVENTS: Duration = days(7);
-/// Mails of the mailbox.
+/// Mails in the mailbox.
 pub const MAILS: Duration = days(30);
-/// Mails that went out or were given up: who asks what became of one, asks within this time.
+/// Outgoing mails after their delivery or failure, so that an operator can look up the outcome.
 pub const OUTGOING_MAILS: Duration = days(7);
-/// Of the mails the newest, however young the others are.
+/// The maximum number of mails in the mailbox; older ones are deleted.
 pub const NEWEST_MAILS: u32 = 1000;

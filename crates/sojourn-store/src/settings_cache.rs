@@ -1,6 +1,5 @@
-//! Settings that were read before, by which are the newest. Versions never change
-//! once they are stored, but for the time from which they are in force when the
-//! test clock is reset, and then that of all does.
+//! Cache of settings by their newest version. A stored version never changes, except that a reset
+//! of the test clock changes the times from which all versions are in force.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +10,6 @@ use sojourn_core::{id::InstanceId, policy::Policy, settings::Settings};
 
 use crate::sql::instances::Newest;
 
-/// What is known of each instance.
 #[derive(Debug, Default)]
 pub(crate) struct SettingsCache(RwLock<BTreeMap<InstanceId, Known>>);
 
@@ -22,13 +20,12 @@ struct Known {
 }
 
 impl SettingsCache {
-    /// The settings of which these are the newest, if they are known.
+    /// The settings, if `newest` is still the newest version.
     pub(crate) fn get(&self, instance: InstanceId, newest: Newest) -> Option<(Settings, Policy)> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(&instance).filter(|known| known.newest == newest).map(|known| known.found.clone())
     }
 
-    /// Keeps what was read.
     pub(crate) fn put(&self, instance: InstanceId, newest: Newest, found: (Settings, Policy)) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(instance, Known { newest, found });

@@ -1,7 +1,6 @@
-//! Statements: text, once, at the top of one file per noun, written with `$N`
-//! as PostgreSQL reads it, and translated once for SQLite. Where the dialects
-//! do not agree, both texts stand side by side. Beside each text: what it is
-//! given, and how its rows are read.
+//! SQL statements: each noun has one file with its statements at the top. A statement is written
+//! once, with `$N` parameters as in PostgreSQL, and translated for SQLite. If the dialects differ,
+//! both texts are given. The functions below the statements bind parameters and read rows.
 
 pub(crate) mod attempts;
 pub(crate) mod change_set;

@@ -1,4 +1,4 @@
-//! SQLite, embedded: one writer thread, and readers on the threads that ask.
+//! The embedded SQLite engine: one writer thread, and readers on the calling threads.
 
 mod apply;
 mod db;
@@ -58,17 +58,16 @@ use crate::{
     },
 };
 
-/// How old the schema of the file is.
 pub(crate) fn schema(path: &Path) -> Result<Schema, StoreError> {
     file::schema(path)
 }
 
-/// Brings the schema of the file up to this version.
+/// Migrates the schema of the file to this version.
 pub(crate) fn migrate(path: &Path) -> Result<Migrated, StoreError> {
     file::bring_up(path)
 }
 
-/// The engine with a file.
+/// The SQLite engine.
 #[derive(Debug)]
 pub struct SqliteEngine {
     readers: Readers,
@@ -79,8 +78,7 @@ pub struct SqliteEngine {
 }
 
 impl SqliteEngine {
-    /// Opens the database at `path`, or makes one if there is no file. An older
-    /// schema is brought up or refused.
+    /// Opens the database at `path`, or creates it if the file does not exist.
     pub(crate) fn open(path: &Path, older: MigrationMode) -> Result<Self, StoreError> {
         let db = file::open_or(path, older)?;
         let activity = Arc::new(Activity::default());
@@ -106,7 +104,7 @@ impl SqliteEngine {
         })
     }
 
-    /// Has the writer do something. It is done also when nobody waits for the answer.
+    /// Sends work to the writer. The writer does it even if the caller stops waiting.
     async fn ask(&self, work: Work) -> Answer {
         let (answer, outcome) = oneshot::channel();
         let job = Job { work, answer: Some(answer) };
@@ -122,7 +120,7 @@ impl SqliteEngine {
         })
     }
 
-    /// Waits for the writer, which was told to end.
+    /// Waits for the writer thread, which has received `Work::Close`.
     fn join(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
@@ -135,7 +133,7 @@ impl SqliteEngine {
 
 impl Drop for SqliteEngine {
     fn drop(&mut self) {
-        // Fails where it is closed already.
+        // Fails if the writer has already ended.
         let _ = self.jobs.send(Job { work: Work::Close, answer: None });
         self.readers.close();
         self.join();
@@ -194,6 +192,7 @@ impl Engine for SqliteEngine {
         if let Some(known) = self.row_cache.browser(instance, client, &self.activity) {
             return Ok(Some(known));
         }
+        // Before the read: a commit that begins during the read prevents the insertion.
         let read_epoch = self.row_cache.read_epoch();
         let stored = self.readers.many(|db| {
             let Some(client) = db::first(db, &clients::get(instance, client))? else {
@@ -406,7 +405,7 @@ impl Engine for SqliteEngine {
         self.activity.record((instance, session), at);
     }
 
-    /// Its process locks the data folder.
+    // The process holds an exclusive lock on the data folder, so it is the only writer.
     fn is_shared(&self) -> bool {
         false
     }

@@ -30,37 +30,37 @@ use crate::{
     sqlite::SqliteEngine,
 };
 
-/// Storage, whichever engine it is. A clone is another handle to the same.
+/// Storage with any of the engines. A clone uses the same engine.
 #[derive(Clone, Debug)]
 pub enum Store {
-    /// Embedded, durable.
+    /// Embedded.
     Sqlite(Arc<SqliteEngine>),
-    /// A server for any number of nodes.
+    /// A PostgreSQL server for any number of nodes.
     Postgres(Arc<PostgresEngine>),
     /// An engine of a test.
     Dyn(Arc<dyn engine::DynEngine>),
 }
 
 impl Store {
-    /// Opens the database at `path`, or makes one if there is no file.
+    /// Opens the database at `path`, or creates it if the file does not exist.
     ///
     /// # Errors
-    /// The file is no database, is damaged, is newer than this version, or
-    /// cannot be opened. It is left as it is then.
+    /// The file is not a database, is damaged, has a newer schema, or cannot be opened. The file is
+    /// not changed then.
     pub fn sqlite(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::Sqlite(Arc::new(SqliteEngine::open(path, MigrationMode::Migrate)?)))
     }
 
-    /// Connects to a PostgreSQL server by a URL such as
-    /// `postgres://sojourn@localhost/sojourn`, and brings its schema up to this
-    /// version. Call it in a Tokio runtime that lives as long as the store.
+    /// Connects to a PostgreSQL server by a URL such as `postgres://sojourn@localhost/sojourn`, and
+    /// migrates its schema to this version. Call it in a Tokio runtime that lives as long as the
+    /// store.
     ///
-    /// How it is encrypted: [`ServerUrl::parse`].
+    /// [`ServerUrl::parse`] describes when the connection is encrypted.
     ///
     /// # Errors
-    /// The URL cannot be read, the server is not there, takes no writes, has
-    /// `synchronous_commit=off`, or holds a newer schema or tables of another
-    /// program. Nothing is changed then.
+    /// The URL is not valid, the server cannot be reached, is read-only, has
+    /// `synchronous_commit=off`, or contains a newer schema or the tables of another program.
+    /// Nothing is changed then.
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
         let server = ServerUrl::parse(url)?;
         Ok(Self::Postgres(Arc::new(PostgresEngine::open(&server, MigrationMode::Migrate).await?)))

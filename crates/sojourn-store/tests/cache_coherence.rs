@@ -173,7 +173,7 @@ fn day_after(secs: i64) -> Moment {
 }
 
 #[tokio::test]
-async fn after_every_change_a_browser_is_known_as_it_is_stored() {
+async fn after_every_change_the_cached_client_equals_the_stored_one() {
     for seed in 1..8 {
         let (_folder, path) = folder();
         let mut twins = Twins::new(&path, seed).await;
@@ -203,7 +203,7 @@ async fn after_every_change_a_browser_is_known_as_it_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_reads_what_was_before_a_change_that_is_acknowledged() {
+async fn after_an_acknowledged_change_no_read_returns_old_rows() {
     let (_folder, path) = folder();
     let mut world = World::new(Store::sqlite(&path).expect("a database"), 3).await;
     let ada = world.user("Ada", 1).await;

@@ -38,7 +38,7 @@ fn is_conflict(outcome: &Result<(), CommitError>) -> bool {
 }
 
 #[tokio::test]
-async fn a_server_that_may_forget_or_takes_no_writes_is_refused() {
+async fn a_server_without_durability_or_write_access_is_refused() {
     let database = Database::new().await;
     let url = database.url_with("-c%20synchronous_commit%3Doff");
     assert!(refused(&url).await.contains("synchronous_commit"));
@@ -301,7 +301,7 @@ async fn activity_is_stored_within_a_second_and_when_a_node_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_event_of_several_writers_is_told_once_and_in_one_order() {
+async fn each_event_of_several_writers_is_read_once_in_one_order() {
     let database = Database::new().await;
     let world = World::new(open(&database).await, 1).await;
     let instance = world.instance;
@@ -363,7 +363,7 @@ async fn follow(store: &Store, instance: InstanceId, until: usize) -> Vec<EventI
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_request_that_is_given_up_leaves_nothing_half_done() {
+async fn a_cancelled_request_leaves_no_partial_commit() {
     let database = Database::new().await;
     let store = Store::postgres(&format!("{}&application_name=given_up", database.url())).await;
     let store = store.expect("a database");

@@ -20,7 +20,7 @@ async fn pooled(connections: u32) -> (Server, Pooler) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nodes_work_through_a_pooler_that_nobody_told_them_of() {
+async fn nodes_detect_a_pooler_and_work_through_it() {
     let (_server, pooler) = pooled(3).await;
     let url = pooler.url("pooled");
     let one = Store::postgres(&url).await.expect("a database");

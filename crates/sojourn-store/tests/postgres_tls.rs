@@ -89,7 +89,7 @@ async fn a_server_certificate_is_checked_with_name_and_issuer() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_not_spoken_to_where_tls_is_needed() {
+async fn a_server_without_tls_is_refused_if_tls_is_required() {
     let server = Server::on_the_network(None);
     let root = Authority::new();
     let root = format!("sslrootcert={}", root.file().display());

@@ -1,4 +1,4 @@
-//! A client with its sessions, users and attempts, of one moment and in one round trip.
+//! Loads a client with its sessions, users and attempts from one snapshot, in one round trip.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct StoredClient {
     pub(super) newest_settings: Option<instances::Newest>,
 }
 
-/// All that a browser's record is made of, of one moment and in one round trip.
+/// Loads the record of a client from one snapshot, in one round trip.
 pub(super) async fn load(
     shared: &Shared,
     instance: InstanceId,

@@ -1,5 +1,4 @@
-//! Runs statements on a connection: prepared once where the connection keeps that,
-//! and sent without waiting in between.
+//! Runs statements on a connection: prepared once if the connection can keep them, and pipelined.
 
 use std::{error::Error as StdError, pin::pin};
 
@@ -24,15 +23,15 @@ use crate::{
     },
 };
 
-/// Most statements that are sent before the first answer is read: their
-/// futures are polled in order, which decides the order on the wire.
+/// The maximum number of pipelined statements. Their futures are polled in order, which determines
+/// the order on the wire.
 const UNDER_WAY: usize = 24;
 
 impl Value {
-    /// How it is sent where the server was not asked what it wants.
+    /// The type of the parameter in a statement that is not prepared.
     const fn kind(&self) -> Type {
         match self {
-            // The server looks where it stands.
+            // The server infers the type from the context.
             Self::Null => Type::UNKNOWN,
             Self::Int(_) => Type::INT8,
             Self::Bool(_) => Type::BOOL,
@@ -48,8 +47,8 @@ impl ToSql for Value {
             Self::Null => Ok(IsNull::Yes),
             Self::Int(number) => number.to_sql_checked(kind, out),
             Self::Bool(yes) => yes.to_sql_checked(kind, out),
-            // PostgreSQL has no text with this character. Where it matters the document
-            // beside has it, escaped.
+            // A PostgreSQL text cannot contain NUL. Where the exact value matters, the JSON
+            // document in the same row has it, escaped.
             Self::Text(text) if text.contains('\0') => {
                 text.replace('\0', "\u{fffd}").to_sql_checked(kind, out)
             }
@@ -80,7 +79,7 @@ impl Row for PgRow {
     }
 }
 
-/// A connection in use. One that is left in the middle of something is not used again.
+/// A connection in use. It is not reused if it is dropped within a transaction.
 pub(super) struct Connection {
     object: Option<Object>,
     session: Session,
@@ -92,31 +91,30 @@ impl Drop for Connection {
         if self.busy
             && let Some(object) = self.object.take()
         {
-            // Closing it has the server take back what was begun.
+            // Closing the connection makes the server roll back its transaction.
             drop(Object::take(object));
         }
     }
 }
 
-/// Something to send.
+/// A request to the server.
 pub(super) enum Request<'a> {
-    /// COMMIT and the like.
+    /// COMMIT, ROLLBACK and the like.
     Control(&'static str),
-    /// Begins a transaction.
     Begin(Begin),
-    /// A statement that the connection has prepared, with its parameters.
+    /// A prepared statement with its parameters.
     Prepared(Statement, &'a [Value]),
-    /// A statement that is read and done at once, with its parameters.
+    /// A statement that is parsed and executed at once, with its parameters.
     Text(&'a str, &'a [Value]),
 }
 
-/// How a transaction begins. A session behind a pooler has no limits of its own.
+/// How a transaction begins. Behind a pooler it also sets the session limits, because a pooled
+/// session does not keep them.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Begin {
-    /// Each statement sees what was committed before it, so that a row that was
-    /// waited for is judged as it is.
+    /// READ COMMITTED: after waiting for a lock, a statement sees the row as committed.
     Write,
-    /// Several statements that see one moment.
+    /// REPEATABLE READ: all statements see the same snapshot.
     Read,
 }
 
@@ -137,7 +135,7 @@ impl Begin {
     }
 }
 
-/// What came back: the rows, and how many were found or changed.
+/// The rows, and the number of rows that were found or changed.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     rows: Vec<PgRow>,
@@ -145,12 +143,11 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// How many rows were found, or changed.
+    /// The number of rows that were found or changed.
     pub(super) fn count(&self) -> usize {
         usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
-    /// The rows, read.
     pub(super) fn read<T, const N: usize>(&self, query: &Query<T, N>) -> Result<Vec<T>, Failure> {
         self.rows_as(query.sql.table, query.read)
     }
@@ -173,7 +170,8 @@ impl Connection {
         self.object.as_ref().ok_or_else(|| Failure::Lost("the connection was given back".to_owned()))
     }
 
-    /// A statement to send: prepared, unless that was done before or cannot be kept.
+    /// A request for a statement. It is prepared first, unless it already is or the connection
+    /// cannot keep it.
     pub(super) async fn statement<'a>(
         &self,
         sql: &'static Sql,
@@ -189,12 +187,13 @@ impl Connection {
         Ok(Request::Prepared(prepared, params))
     }
 
-    /// Sends all requests, and then reads what came back, in order. The
-    /// connection is in the middle of something until [`Self::done`].
+    /// Pipelines all requests and returns the replies in order. The connection is busy until
+    /// [`Self::done`].
     pub(super) async fn send(
         &mut self,
         requests: &[Request<'_>],
     ) -> Result<Vec<Result<Reply, Failure>>, Failure> {
+        // Before the first await: if the caller is cancelled there, the connection is not reused.
         self.busy = true;
         let client = self.client()?;
         let mut replies = Vec::with_capacity(requests.len());
@@ -204,12 +203,12 @@ impl Connection {
         Ok(replies)
     }
 
-    /// Nothing is under way any more: others can use the connection.
+    /// Marks the connection as reusable: no transaction is open.
     pub(super) fn done(&mut self) {
         self.busy = false;
     }
 
-    /// Runs one statement by itself.
+    /// Runs a single statement.
     pub(super) async fn run(&mut self, sql: &'static Sql, params: &[Value]) -> Result<Reply, Failure> {
         let statement = self.statement(sql, params).await?;
         let replies = self.send(&[statement]).await?;
@@ -225,9 +224,9 @@ impl Connection {
         replies.first().map_or(Ok(Vec::new()), |found| found.rows_as(page.table, page.read))
     }
 
-    /// The rows of a page, and how many there are in all, of one moment.
+    /// The rows of a page and the total number of rows, from one snapshot.
     pub(super) async fn page<T>(&mut self, page: &Page<T>) -> Result<(Vec<T>, u64), Failure> {
-        // Put together from a filter: too many different ones to keep.
+        // Not prepared: filters produce too many different texts to cache.
         let (count, list) = (page.count(Dialect::Postgres), page.list(Dialect::Postgres));
         let requests = [
             Request::Begin(Begin::Read),
@@ -236,6 +235,7 @@ impl Connection {
             Request::Control("COMMIT"),
         ];
         let replies = self.send(&requests).await?;
+        // `done` only after success: after an error the transaction is still open.
         let replies: Vec<Reply> = replies.into_iter().collect::<Result<_, _>>()?;
         self.done();
         let [_, total, found, _] = replies.as_slice() else { return Ok((Vec::new(), 0)) };

@@ -1,4 +1,4 @@
-//! What a failure of PostgreSQL means.
+//! Maps errors of PostgreSQL.
 
 use tokio_postgres::{Error, error::SqlState};
 
@@ -7,14 +7,13 @@ use crate::{
     sql::row::Unreadable,
 };
 
-/// Something was not done.
+/// Why an operation failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Others were in the way; nothing was changed, and it may go well next time.
+    /// A serialization failure or a deadlock: nothing was changed, and a retry may succeed.
     InTheWay,
-    /// The connection is gone; a commit under way may have been done or not.
+    /// The connection is lost; a running commit may or may not have been applied.
     Lost(String),
-    /// Everything else.
     Store(StoreError),
 }
 
@@ -43,7 +42,7 @@ impl From<Failure> for CommitError {
     }
 }
 
-/// What a failure of a statement means.
+/// Maps an error of a statement.
 pub(super) fn failed(error: &Error) -> Failure {
     let gone = [
         &SqlState::ADMIN_SHUTDOWN,
@@ -59,12 +58,12 @@ pub(super) fn failed(error: &Error) -> Failure {
     }
 }
 
-/// A row that this version did not write.
+/// A row that this version cannot read.
 pub(super) fn corrupt(table: &'static str) -> impl Fn(Unreadable) -> Failure {
     move |Unreadable(reason)| Failure::Store(StoreError::Corrupt { table, reason })
 }
 
-/// The failure in words; without the server's detail, which may quote rows.
+/// The error as text, without the server's detail, which may contain values of rows.
 pub(super) fn told(error: &Error) -> String {
     if let Some(error) = error.as_db_error() {
         return format!("{} ({})", error.message(), error.code().code());

@@ -1,4 +1,4 @@
-//! The schema: brought up to this version in one transaction, by one node.
+//! Migrates the schema in one transaction, on one node at a time.
 
 use std::cmp::Ordering;
 
@@ -14,8 +14,8 @@ use crate::{
     schema::{Migrated, Schema},
 };
 
-/// The schema, one step per version. A step is never changed once it was
-/// released; N and N−1 have to run on one schema (MIG-01).
+/// One step per schema version. A released step must never change; versions N and N−1 of the
+/// program must run on the same schema (MIG-01).
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_ends_and_clock.sql"),
@@ -24,15 +24,15 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0005_outgoing_mails.sql"),
 ];
 
-/// How often a start that met another one tries again.
+/// The number of attempts if another node migrates at the same time.
 const TRIES: u32 = 5;
 
-/// Makes the schema that of this version, or refuses what is newer.
+/// Migrates the schema to this version, or fails if it is newer.
 pub(super) async fn bring_up(client: &mut Object, server: &ServerUrl) -> Result<Migrated, StoreError> {
     migrate(client, server, MIGRATIONS).await
 }
 
-/// Refuses a schema that is not that of this version.
+/// Fails if the schema does not have this version.
 pub(super) async fn expect_current(client: &Object, server: &ServerUrl) -> Result<(), StoreError> {
     let Schema { found, known, .. } = schema(client, server).await?;
     match found.cmp(&known) {
@@ -42,13 +42,13 @@ pub(super) async fn expect_current(client: &Object, server: &ServerUrl) -> Resul
     }
 }
 
-/// How old the schema is.
+/// The schema version.
 pub(super) async fn schema(client: &Object, server: &ServerUrl) -> Result<Schema, StoreError> {
     let found = version(client).await.map_err(|error| refused(server, &error))?;
     Ok(Schema { found, known: MIGRATIONS.len() as u32, copies: Vec::new() })
 }
 
-/// Applies the steps that the database does not have yet, all or none.
+/// Applies the missing steps, all or none.
 pub(super) async fn migrate(
     client: &mut Object,
     server: &ServerUrl,
@@ -63,8 +63,8 @@ pub(super) async fn migrate(
     if found == known {
         return Ok(Migrated { from: found, to: known, copy: None });
     }
-    // Two that make the first table at once are both told that it cannot be
-    // made, or that it is there: the second time it is.
+    // If two nodes create the first table at the same time, both can get an error, although IF NOT
+    // EXISTS is given. The table exists at the next attempt.
     for _ in 1..TRIES {
         match apply(client, steps).await {
             Err(error) if met_another(&error) => {}
@@ -95,7 +95,7 @@ fn met_another(error: &Error) -> bool {
     error.code().is_some_and(|code| codes.contains(code))
 }
 
-/// 0 where there is no schema.
+/// 0 without a schema.
 async fn version(client: &Object) -> Result<u32, Error> {
     let row = match client.query_typed_opt("SELECT version FROM schema_version WHERE id = 1", &[]).await {
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => return Ok(0),
@@ -107,8 +107,8 @@ async fn version(client: &Object) -> Result<u32, Error> {
 
 async fn apply(client: &mut Object, steps: &[&str]) -> Result<Migrated, Error> {
     let transaction = client.transaction().await?;
-    // A step takes as long as it takes. Whoever comes second waits for the row, and
-    // then finds nothing left to do.
+    // A step has no time limit. A second node waits for the lock on the row, and then finds no
+    // missing step.
     transaction
         .batch_execute(
             "SET LOCAL statement_timeout = 0;
@@ -119,7 +119,8 @@ async fn apply(client: &mut Object, steps: &[&str]) -> Result<Migrated, Error> {
     let select = "SELECT version FROM schema_version WHERE id = 1 FOR UPDATE";
     let found: i64 = transaction.query_typed_one(select, &[]).await?.try_get(0)?;
     let missing = steps.get(usize::try_from(found).unwrap_or(usize::MAX)..).unwrap_or_default();
-    // Whoever waits for a table has everybody else wait behind it: rather give up, and tell.
+    // A migration that waits for a table lock blocks all later queries on that table, so it fails
+    // after 5 s instead.
     transaction.batch_execute("SET LOCAL lock_timeout = 5000").await?;
     for step in missing {
         transaction.batch_execute(step).await?;

@@ -1,5 +1,5 @@
-//! MIG-01 and R-14 on a server: whatever ends a migration, the schema is the
-//! old or the new one, and one node makes it.
+//! MIG-01 and R-14 on a server: however a migration is interrupted, the schema is the old one or
+//! the new one, and one node applies it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{Database, Engine as _, MigrationMode};
 
-/// A step after the newest, in pieces.
+/// A step after the newest one, in parts.
 const NEXT: &[&str] = &[
     "CREATE TABLE nicknames (id TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL)",
     "INSERT INTO nicknames SELECT id, host FROM instances",
@@ -26,7 +26,7 @@ async fn run(database: &support::Database, next: &str) -> Result<Migrated, Store
     migrate(&mut connection, &server, &steps).await
 }
 
-/// A database of this version with a row.
+/// Creates a database of this version with one row.
 async fn current(database: &support::Database) {
     ours(database).open(MigrationMode::Migrate).await.expect("a database").close().await.expect("closed");
     database.run("INSERT INTO instances VALUES ('ins_1', 'development', 'clerk.1.localhost', 1)").await;
@@ -118,7 +118,7 @@ async fn of_nodes_that_migrate_at_once_one_does() {
 }
 
 #[tokio::test]
-async fn each_released_schema_is_told_refused_and_brought_up() {
+async fn each_released_schema_is_reported_refused_and_migrated() {
     for old in 0..MIGRATIONS.len() {
         let database = support::Database::new().await;
         if old > 0 {

@@ -1,4 +1,4 @@
-//! Connections: to a server that keeps what it acknowledges, and to no other.
+//! The connection pool. It refuses servers that can lose acknowledged commits.
 
 use std::time::Duration;
 
@@ -14,30 +14,30 @@ use super::{
 };
 use crate::error::StoreError;
 
-/// How long anything may take the server, and anybody waits for it.
+/// The maximum duration of an operation, including waiting for it.
 pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it may take to connect, or to get a connection that others use.
+/// The timeout for connecting, and for waiting for a pooled connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Connections of one node. More only queue up in the server.
+/// The maximum number of connections per node. More would only queue in the server.
 const CONNECTIONS: usize = 16;
 
-/// Run on each new connection; the answers are checked by [`unfit`].
+/// Runs on each new connection; [`unfit`] checks the results.
 const INTRODUCTION: &str = "SHOW synchronous_commit; SHOW transaction_read_only; SHOW server_encoding";
-/// Run on each new connection that is one of the server.
+/// Runs on each new direct connection.
 const SESSION_LIMITS: &str = "SET statement_timeout = 4000; SET idle_in_transaction_session_timeout = 10000";
 
-/// What stands behind a connection for longer than a transaction.
+/// What a connection keeps between transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Session {
-    /// One connection of the server: it keeps settings and prepared statements.
+    /// A connection of the server itself. It keeps settings and prepared statements.
     Direct,
-    /// A pooler, which may give each transaction another connection of the server,
-    /// and to other programs in between. What a session keeps would be lost, or worse:
-    /// a prepared statement is another program's of the same name.
+    /// A pooler, which may run each transaction on another connection of the server and share that
+    /// connection with other programs. Session state could be lost or, worse, mixed up: a prepared
+    /// statement could be another program's statement of the same name.
     Pooled,
 }
 
-/// The pool of a server, and how its connections can be used.
+/// Creates the pool, and detects whether a pooler is used.
 pub(super) async fn open(server: &ServerUrl) -> Result<(Pool, Session), StoreError> {
     let session = match server.prepared_statements() {
         Some(true) => Session::Direct,
@@ -50,9 +50,9 @@ pub(super) async fn open(server: &ServerUrl) -> Result<(Pool, Session), StoreErr
     Ok((pool(server, session)?, session))
 }
 
-/// Whether a pooler stands in between. Two connections of the server are two of its
-/// processes, and each stays the same; with a pooler both get the one that was used
-/// last, or each time the one that was not used for longest.
+/// Detects a pooler by the process ids of the server. Without a pooler two connections are two
+/// processes, and each keeps its own. With a pooler both get the most recently used process, or
+/// alternating ones.
 async fn detect(server: &ServerUrl) -> Result<Session, StoreError> {
     let pool = pool(server, Session::Pooled)?;
     let one = first_connection(&pool, server).await?;
@@ -90,14 +90,14 @@ fn prepared(mut config: Config) -> Config {
     if config.get_application_name().is_none() {
         config.application_name("sojourn");
     }
-    // Of several servers only the one that takes writes: another may not know yet what has ended.
+    // Of several servers use only the primary: a replica may not have the latest closings yet.
     if config.get_hosts().len() > 1 {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     config
 }
 
-/// Gets a connection to know, and refuses a server that cannot keep our promises.
+/// Prepares a new connection, and refuses a server that cannot give our guarantees.
 async fn introduce(client: &mut ClientWrapper, session: Session) -> Result<(), HookError> {
     if session == Session::Direct {
         client.batch_execute(SESSION_LIMITS).await.map_err(HookError::Backend)?;
@@ -129,7 +129,7 @@ fn unfit(synchronous_commit: &str, read_only: &str, encoding: &str) -> Option<&'
     None
 }
 
-/// A connection for the first time: says in full what is wrong with the server.
+/// The first connection. Its error describes in full why the server cannot be used.
 pub(super) async fn first_connection(pool: &Pool, server: &ServerUrl) -> Result<Object, StoreError> {
     pool.get().await.map_err(|error| {
         let reason = match &error {
@@ -144,7 +144,7 @@ pub(super) async fn first_connection(pool: &Pool, server: &ServerUrl) -> Result<
     })
 }
 
-/// A connection that nobody else uses.
+/// A pooled connection.
 pub(super) async fn connection(pool: &Pool) -> Result<Object, Failure> {
     pool.get().await.map_err(|error| match error {
         PoolError::Closed => Failure::Store(StoreError::closed()),
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_may_forget_or_takes_no_writes_is_refused() {
+    fn a_server_without_durability_or_write_access_is_refused() {
         assert_eq!(unfit("on", "off", "UTF8"), None);
         assert_eq!(unfit("remote_apply", "off", "UTF8"), None);
         assert!(unfit("off", "off", "UTF8").is_some());

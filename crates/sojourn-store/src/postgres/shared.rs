@@ -1,5 +1,4 @@
-//! What the engine and its background task share: sets are applied here, and
-//! activity is written.
+//! State that the engine and its background task share: it applies change sets and writes activity.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, Ordering},
@@ -38,13 +37,13 @@ use crate::{
     },
 };
 
-/// How often a set is tried while others are in the way.
+/// The maximum number of attempts after serialization failures and deadlocks.
 const TRIES: u32 = 8;
-/// How long to wait before asking again whether a commit was done.
+/// The interval for asking whether a commit was applied.
 const RETRY_UNKNOWN: Duration = Duration::from_millis(50);
-/// Most activity that is written between two looks at the clock.
+/// The maximum number of activity rows per flush.
 const ACTIVITY_BATCH: usize = 512;
-/// Most activity of one transaction: bounds how long its rows are held.
+/// The maximum number of activity rows per transaction, which bounds how long their locks are held.
 const ACTIVITY_GROUP: usize = 64;
 
 #[derive(Debug)]
@@ -53,10 +52,10 @@ pub(super) struct Shared {
     session: Session,
     pub(super) activity: Activity,
     settings: SettingsCache,
-    /// Held while activity is written, so that whoever asks for all of it
-    /// also waits for what is under way.
+    /// Held while activity is written, so that a flush of all activity also waits for a running
+    /// flush.
     flushing: tokio::sync::Mutex<()>,
-    /// The high-water mark that is known to be stored, in milliseconds.
+    /// The high-water mark that is certainly stored, in milliseconds.
     high_water: AtomicI64,
     closed: AtomicBool,
 }
@@ -78,7 +77,7 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Closes; whether it was open.
+    /// Closes the engine. Returns whether it was open.
     pub(super) fn close(&self) -> bool {
         !self.closed.swap(true, Ordering::AcqRel)
     }
@@ -88,8 +87,8 @@ impl Shared {
         Ok(Connection::new(object, self.session))
     }
 
-    /// Runs an idempotent operation with a timeout, and once more where the connection
-    /// turned out to be gone.
+    /// Runs an idempotent operation with a timeout, and retries once if the connection was lost or
+    /// the transaction failed because of others.
     pub(super) async fn with_timeout<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -117,7 +116,7 @@ impl Shared {
         .await
     }
 
-    /// The first row, if there is one.
+    /// The first row, if any.
     pub(super) async fn first<T, const N: usize>(
         &self,
         query: &Query<T, N>,
@@ -125,7 +124,7 @@ impl Shared {
         Ok(self.all(query).await?.into_iter().next())
     }
 
-    /// One page of a list, and how many rows there are in all.
+    /// One page of a list, and the total number of rows.
     pub(super) async fn page<T>(&self, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
         self.with_timeout(|| async move { self.connection().await?.page(page).await }).await
     }
@@ -135,13 +134,13 @@ impl Shared {
         self.with_timeout(|| async move { self.connection().await?.listed(page).await }).await
     }
 
-    /// Runs one statement that may be repeated, and says how many rows it changed.
+    /// Runs one idempotent statement and returns the number of changed rows.
     pub(super) async fn execute<const N: usize>(&self, command: &Command<N>) -> Result<u64, StoreError> {
         let work = || async move { self.connection().await?.run(command.sql, &command.params).await };
         Ok(self.with_timeout(work).await?.count() as u64)
     }
 
-    /// The settings of which these are the newest.
+    /// The settings up to the version `newest`.
     pub(super) async fn settings_at(
         &self,
         instance: InstanceId,
@@ -152,7 +151,7 @@ impl Shared {
             return Ok(known);
         }
         let mut versions = self.all(&instances::settings(instance)).await?;
-        // Another node may have added one since the number was read.
+        // Another node may have added a version since the number was read.
         versions.retain(|settings| settings.version <= newest.0);
         let found = policy_of(versions)?;
         self.activity.set_coarseness(instance, activity::coarseness(&found.0));
@@ -160,12 +159,12 @@ impl Shared {
         Ok(found)
     }
 
-    /// Applies a set, or refuses it.
+    /// Applies a set or rejects it.
     pub(super) async fn commit(&self, changes: &ChangeSet) -> Result<(), CommitError> {
         if self.is_closed() {
             return Err(StoreError::closed().into());
         }
-        // Those who were active under the old settings are judged so.
+        // The change is judged against the activity in the database, so store all activity first.
         if changes.wants_all_activity() {
             self.flush(true).await?;
         }
@@ -190,10 +189,11 @@ impl Shared {
                 Err(Failed::By(Failure::InTheWay)) if attempt < TRIES => {
                     sleep(Duration::from_millis(u64::from(attempt) * 3)).await;
                 }
-                // Committed or not: the commit id says so, to the same set sent again.
+                // The commit may have been applied. The same set is sent again; its commit id shows
+                // which.
                 Err(Failed::By(Failure::Lost(_))) if !lost => lost = true,
-                // Only the database knows whether it was done. A restart takes less time than
-                // QUERY_TIMEOUT, so ask until that has passed.
+                // Only the database knows whether the commit was applied. A restart takes less time
+                // than QUERY_TIMEOUT, so ask until it has passed.
                 Err(Failed::By(_)) if commit.may_be_durable() => sleep(RETRY_UNKNOWN).await,
                 Err(Failed::By(failure)) => return Err(failure.into()),
                 Err(Failed::Refused(refusal)) => return Err(refusal),
@@ -217,7 +217,7 @@ impl Shared {
             Err(failure) => return Err(failure.into()),
         };
         let outcome = match outcome {
-            // Somebody who was seen while this was under way is not ended for inactivity.
+            // Activity that arrived meanwhile prevents a closing for inactivity.
             Outcome::Next if seen_since(changes, in_memory) => Outcome::Refused(CommitError::Conflict),
             other => other,
         };
@@ -230,7 +230,7 @@ impl Shared {
                 }
                 return Ok(answer?);
             }
-            // It came to an answer: whatever was sent before is applied, or never will be.
+            // The database answered, so earlier attempts are either applied or never will be.
             Outcome::Applied | Outcome::Refused(_) => commit.answered(),
         }
         end(&mut connection, "ROLLBACK").await?;
@@ -240,8 +240,7 @@ impl Shared {
         }
     }
 
-    /// Writes what is due of the activity, or all, and the time with it.
-    /// Whether there may be more.
+    /// Writes due activity, or all, and the high-water mark. Returns whether there may be more.
     pub(super) async fn flush(&self, all: bool) -> Result<bool, StoreError> {
         let _alone = self.flushing.lock().await;
         if all {
@@ -254,7 +253,7 @@ impl Shared {
             let touch = |((instance, session), at): &((InstanceId, SessionId), Timestamp)| {
                 sessions::touch(*instance, *session, *at).into()
             };
-            // In the order of their keys on every node, so that none waits for another in a circle.
+            // All nodes write rows in the order of their keys, so that they cannot deadlock.
             let statements: Vec<Statement> = group.iter().map(touch).collect();
             if let Err(error) = self.with_timeout(|| self.write(&statements)).await {
                 self.activity.put_back(rest);
@@ -269,7 +268,7 @@ impl Shared {
         Ok(batch.len() == ACTIVITY_BATCH)
     }
 
-    /// Raises the stored high-water mark, unless it is known to be as high.
+    /// Raises the stored high-water mark, unless it is certainly as high.
     pub(super) async fn raise_high_water(&self, now: Timestamp) -> Result<(), StoreError> {
         if self.high_water.load(Ordering::Acquire) < now.as_millis() {
             self.execute(&journal::raise_high_water(now)).await?;
@@ -278,7 +277,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Gives numbers to events that have none, in an order that stays.
+    /// Numbers events that have no sequence number, in a permanent order.
     pub(super) async fn number_events(&self, instance: InstanceId) -> Result<(), Failure> {
         const TOGETHER: u32 = 500;
         let statements = [journal::lock_outbox(instance), journal::number_events(instance, TOGETHER)];
@@ -286,8 +285,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs statements in one transaction that nothing refuses, and says how many
-    /// rows the last one changed.
+    /// Runs statements in one transaction without expected row counts. Returns the row count of the
+    /// last one.
     async fn write(&self, statements: &[Statement]) -> Result<usize, Failure> {
         let mut connection = self.connection().await?;
         let mut last = 0;
@@ -299,7 +298,7 @@ impl Shared {
     }
 }
 
-/// A set was not applied.
+/// Why an attempt to apply a set failed.
 enum Failed {
     By(Failure),
     Refused(CommitError),
@@ -311,7 +310,7 @@ impl From<Failure> for Failed {
     }
 }
 
-/// Whether COMMIT was sent to which no answer came.
+/// Whether COMMIT was sent without a response.
 #[derive(Debug, Default)]
 struct CommitProgress(AtomicBool);
 
@@ -359,10 +358,10 @@ async fn end(connection: &mut Connection, word: &'static str) -> Result<(), Fail
     Ok(())
 }
 
-/// Runs the statements of a set, up to the commit.
+/// Runs the statements of a set up to the commit.
 async fn transact(connection: &mut Connection, statements: &[Statement]) -> Result<Outcome, Failure> {
     let mut replies = send_statements(connection, statements).await?;
-    // Of BEGIN.
+    // The reply to BEGIN.
     replies.next().transpose()?;
     for (statement, reply) in statements.iter().zip(replies) {
         match statement.expected_rows.check(reply?.count()) {
@@ -373,7 +372,7 @@ async fn transact(connection: &mut Connection, statements: &[Statement]) -> Resu
     Ok(Outcome::Next)
 }
 
-/// Whether somebody was active after the moment that the set ends for inactivity.
+/// Whether a session that the set closes for inactivity was active after the decision.
 fn seen_since(changes: &ChangeSet, in_memory: impl Fn(SessionId) -> Option<Timestamp>) -> bool {
     changes.writes.iter().any(|write| match write {
         Write::CloseSession(row) => {

@@ -1,4 +1,4 @@
-//! The statements, as a server understands them.
+//! Prepares and plans all statements on a server.
 
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
@@ -23,7 +23,7 @@ async fn every_statement_is_understood() {
     for sql in every_statement().filter_map(Sql::for_postgres) {
         let statement = client.prepare(sql).await;
         let statement = statement.unwrap_or_else(|error| panic!("{sql}: {}", failure::told(&error)));
-        // Types that a parameter of ours can have.
+        // The types of [`Value`].
         let ours = [Type::INT8, Type::BOOL, Type::TEXT, Type::BYTEA];
         assert!(statement.params().iter().all(|kind| ours.contains(kind)), "{sql}: {statement:?}");
     }
@@ -32,7 +32,8 @@ async fn every_statement_is_understood() {
 #[tokio::test]
 async fn every_statement_finds_its_rows_by_a_key() {
     let (_database, client) = client().await;
-    // A walk is left only where there is no other way, whatever is bound.
+    // With these settings a sequential scan is planned only if no index can be used, for any
+    // parameter values.
     let settings =
         "SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan";
     client.batch_execute(settings).await.expect("set");

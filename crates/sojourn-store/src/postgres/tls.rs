@@ -1,5 +1,5 @@
-//! TLS to a server. Its certificate is checked in full, also for
-//! `sslmode=require`: encryption to nobody in particular protects nothing.
+//! TLS to the server. The certificate is always verified completely, even for `sslmode=require`:
+//! encryption without authentication does not stop an active attacker.
 
 use std::{error::Error as StdError, sync::Arc};
 
@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::url::Roots;
 
-/// Speaks TLS to servers whose certificates these have signed.
+/// A TLS connector that trusts these certificate authorities.
 pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -21,7 +21,7 @@ pub(super) fn connector(roots: &Roots) -> Result<MakeRustlsConnect, String> {
         .map_err(|error| error.to_string())?
         .with_root_certificates(trusted(roots)?)
         .with_no_client_auth();
-    // Asked for with sslnegotiation=direct; others take no notice.
+    // Required by servers for sslnegotiation=direct; others ignore it.
     config.alpn_protocols = vec![b"postgresql".to_vec()];
     Ok(MakeRustlsConnect::new(config))
 }
@@ -56,7 +56,7 @@ fn trusted(roots: &Roots) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
-/// Why a connection was refused, if the server's certificate was the reason.
+/// The certificate error that made a connection fail, if that was the reason.
 pub(super) fn distrust(error: &Error) -> Option<String> {
     let mut cause = StdError::source(error);
     while let Some(inner) = cause {

@@ -1,5 +1,4 @@
-//! Where a server is, and how it is spoken to: read once, and never shown with
-//! its password.
+//! The address of a PostgreSQL server with its options. Its password is never printed.
 
 use std::{fmt, net::IpAddr, path::PathBuf};
 
@@ -12,8 +11,8 @@ use tokio_postgres::{
 use super::failure::told;
 use crate::error::StoreError;
 
-/// The address of a PostgreSQL database, such as
-/// `postgres://sojourn@localhost/sojourn`. Printed without user and password.
+/// The address of a PostgreSQL database, such as `postgres://sojourn@localhost/sojourn`. Printed
+/// without user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl {
     config: Box<Config>,
@@ -22,12 +21,12 @@ pub struct ServerUrl {
     prepared_statements: Option<bool>,
 }
 
-/// Whose signature under a server's certificate is trusted.
+/// The certificate authorities that are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Roots {
-    /// That of the authorities that the system knows.
+    /// The authorities of the operating system.
     System,
-    /// That of the certificates in a PEM file.
+    /// The certificates in a PEM file.
     In(PathBuf),
 }
 
@@ -44,21 +43,19 @@ impl fmt::Debug for ServerUrl {
 }
 
 impl ServerUrl {
-    /// Reads `url`. Nothing is connected to yet.
+    /// Parses `url`. It does not connect.
     ///
-    /// Another machine is spoken to with TLS, and its certificate is checked
-    /// in full, unless `sslmode=disable` says that the network is trusted. This
-    /// machine is spoken to with TLS where `sslmode` is `require` or
-    /// `verify-full`, which are the same here. `sslrootcert` names a file of
-    /// trusted certificates, instead of those that the system has.
+    /// A connection to another machine uses TLS with complete verification of the certificate,
+    /// unless `sslmode=disable` declares the network trusted. A connection to this machine uses TLS
+    /// if `sslmode` is `require` or `verify-full`, which have the same effect here. `sslrootcert`
+    /// gives a file of trusted certificates, which replace those of the system.
     ///
-    /// `prepared_statements` is `false` where a pooler hands each transaction to
-    /// another connection of the server (PgBouncer with `pool_mode = transaction`);
-    /// it is found out where the address says nothing.
+    /// `prepared_statements` is `false` behind a pooler that runs each transaction on another
+    /// connection (PgBouncer with `pool_mode = transaction`). Without the option it is detected.
     ///
     /// # Errors
-    /// It cannot be understood. The error does not repeat it: what cannot be
-    /// read may hold a password anywhere.
+    /// The URL is not valid. The error does not repeat the URL: an invalid URL may contain a
+    /// password anywhere.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
         let unusable =
             |reason: String| StoreError::Unusable { path: "the PostgreSQL URL".to_owned(), reason };
@@ -86,12 +83,12 @@ impl ServerUrl {
         Ok(Self { name: name(&config), config: Box::new(config), tls, prepared_statements })
     }
 
-    /// Whom to trust, if TLS is spoken.
+    /// The trusted certificate authorities, if TLS is used.
     pub(super) fn tls(&self) -> Option<&Roots> {
         self.tls.as_ref()
     }
 
-    /// Whether a connection can keep prepared statements, if the address says so.
+    /// Whether a connection can keep prepared statements, if the URL says so.
     pub(super) const fn prepared_statements(&self) -> Option<bool> {
         self.prepared_statements
     }
@@ -121,10 +118,9 @@ struct Asked {
     prepared_statements: Option<String>,
 }
 
-/// The options that the driver does not know or reads in another way, and the
-/// address without them.
+/// Splits off the options that the driver does not know or interprets differently.
 fn without_our_options(url: &str) -> Result<(String, Asked), String> {
-    // As the driver does: a password may hold a question mark.
+    // As in the driver: a password may contain a question mark.
     let host = url.find('@').unwrap_or(0);
     let mut asked = Asked { mode: None, roots: Roots::System, prepared_statements: None };
     let Some(query) = url[host..].find('?').map(|at| host + at) else {
@@ -153,7 +149,7 @@ fn without_our_options(url: &str) -> Result<(String, Asked), String> {
     Ok((format!("{}{mark}{}", &url[..query], rest.join("&")), asked))
 }
 
-/// Whether what is sent stays on this machine.
+/// Whether the traffic stays on this machine.
 fn is_this_machine(config: &Config) -> bool {
     let local = |host: &Host| match host {
         Host::Unix(_) => true,
@@ -190,7 +186,7 @@ mod tests {
             "postgres://sojourn:hunter2@localhost/sojourn?sslmode=require",
             "postgres://sojourn:hunter2@localhost/sojourn?sslmode=verify%2Dfull",
             "postgres://sojourn:hunter2@localhost/sojourn?hostaddr=10.0.0.7",
-            // Once is not enough to hide it.
+            // The last value of a repeated option counts.
             "postgres://sojourn@db.example.com/sojourn?sslmode=disable&sslmode=require",
         ] {
             let server = parse(encrypted);

@@ -1,4 +1,4 @@
-//! Attempts to sign in and to sign up, and handshakes: documents with an end.
+//! Sign-in attempts, sign-up attempts and handshakes: JSON documents with an end time.
 
 use sojourn_core::{
     handshake::Handshake,
@@ -16,7 +16,8 @@ use crate::error::StoreError;
 
 statements! { "attempts";
     SIGN_IN = both "SELECT document FROM sign_ins WHERE instance_id = $1 AND id = $2";
-    // SQLite takes each row when it knows its id; PostgreSQL is asked for all of a browser at once.
+    // SQLite reads each row by its id, in the same process; PostgreSQL selects by client, to save a
+    // round trip.
     SIGN_IN_OF_CLIENT = postgres "
             SELECT a.document
             FROM clients c
@@ -59,7 +60,7 @@ pub(crate) fn sign_in_of_client(instance: InstanceId, client: ClientId) -> Query
     Query { sql: &SIGN_IN_OF_CLIENT, params: params![instance, client], read: only_document }
 }
 
-/// Writes the row if its version is the stored one.
+/// Writes the row if the stored version is `row.version`.
 pub(crate) fn put_sign_in(instance: InstanceId, row: &SignIn) -> Result<Statement, StoreError> {
     let statement = if row.version == 0 { &INSERT_SIGN_IN } else { &UPDATE_SIGN_IN };
     let stored = SignIn { version: row.version + 1, ..row.clone() };
@@ -75,7 +76,7 @@ pub(crate) fn sign_up_of_client(instance: InstanceId, client: ClientId) -> Query
     Query { sql: &SIGN_UP_OF_CLIENT, params: params![instance, client], read: only_document }
 }
 
-/// Writes the row if its version is the stored one.
+/// Writes the row if the stored version is `row.version`.
 pub(crate) fn put_sign_up(instance: InstanceId, row: &SignUp) -> Result<Statement, StoreError> {
     let statement = if row.version == 0 { &INSERT_SIGN_UP } else { &UPDATE_SIGN_UP };
     let stored = SignUp { version: row.version + 1, ..row.clone() };

@@ -1,6 +1,5 @@
-//! A change set as the statements that apply it: the same for both engines, each
-//! with what its row count has to be. No statement needs what another one read, so
-//! that they can be sent without waiting in between.
+//! Translates a change set into statements, the same for both engines, each with its expected row
+//! count. No statement depends on the result of another one, so that PostgreSQL can pipeline them.
 
 use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
@@ -15,13 +14,14 @@ use crate::{
     records::TicketStatus,
 };
 
-/// The statements that apply a set, in order. `in_memory` is the newest
-/// activity known of a session that may not be stored yet.
+/// The statements of a set, in order. `in_memory` returns the newest activity of a session that may
+/// not be stored yet.
 pub(crate) fn statements(
     changes: &ChangeSet,
     in_memory: impl Fn(SessionId) -> Option<Timestamp>,
 ) -> Result<Vec<Statement>, CommitError> {
     let instance = changes.instance_id;
+    // The commit id comes first: if it is known, no other statement counts.
     let mut statements = Statements { changes, statements: vec![journal::remember(instance, changes.id)] };
     for expect in &changes.expects {
         statements.expect(*expect);
@@ -30,6 +30,8 @@ pub(crate) fn statements(
         statements.write(write, &in_memory)?;
     }
     let mut statements = statements.statements;
+    // After the writes, because the set may create the instance itself, and has to close the
+    // sessions of a user that it deletes.
     statements.push(instances::expect(instance));
     for write in &changes.writes {
         if let Write::DeleteUser(id) = write {
@@ -89,7 +91,8 @@ impl Statements<'_> {
                 return Ok(());
             }
             Write::UpdateSession(row) => sessions::update(instance, row),
-            // Nothing to do is no conflict: later activity is stored, or it is over.
+            // No row to update is not a conflict: later activity is already stored, or the session
+            // is closed.
             Write::TouchSession(row) => sessions::touch(instance, row.id, row.last_active_at).into(),
             Write::User(row) => return self.user(row),
             Write::DeleteUser(id) => {
@@ -136,6 +139,7 @@ impl Statements<'_> {
     fn user(&mut self, row: &User) -> Result<(), CommitError> {
         let instance = self.changes.instance_id;
         self.statements.push(users::put(instance, row)?);
+        // Before `release`, because the check reads the identifiers that the user has so far.
         for address in row.identifying_emails() {
             self.statements.extend(users::spellings_are_free(instance, row.id, &address.email));
         }

@@ -1,4 +1,4 @@
-//! Browsers.
+//! Clients.
 
 use sojourn_core::{
     client::{Client, Predecessor, SecretHash},
@@ -77,7 +77,7 @@ pub(crate) fn get(instance: InstanceId, id: ClientId) -> Query<Client, 2> {
     Query { sql: &CLIENT, params: params![instance, id], read: client }
 }
 
-/// Writes the row if its version is the stored one.
+/// Writes the row if the stored version is `row.version`.
 pub(crate) fn put(instance: InstanceId, row: &Client) -> Statement {
     let statement = if row.version == 0 { &INSERT_CLIENT } else { &UPDATE_CLIENT };
     let predecessor = row.predecessor;

@@ -1,5 +1,5 @@
-//! The test clock of an instance, the leases of jobs, and moving everything that
-//! is still open when the test clock is set back.
+//! The test clock of an instance, the leases of jobs, and the shift of all open rows when the test
+//! clock is reset.
 
 use sojourn_core::{id::InstanceId, test_clock::TestClock, time::Timestamp};
 
@@ -26,8 +26,8 @@ statements! { "test_clocks";
             UPDATE test_clocks
             SET version = version + 1, offset_ms = $3, frozen_at = $4, resets = $5
             WHERE instance_id = $1 AND version = $2";
-    // What is closed stays as it ended. A browser's version counts up, so that what was
-    // decided by the clock before the reset is decided again.
+    // Closed sessions keep their times. The client's version is incremented, so that a decision
+    // made by the clock before the reset fails with a conflict and is made again.
     SHIFT_SESSIONS = both "
             UPDATE sessions
             SET created_at = created_at + $2,
@@ -56,7 +56,7 @@ statements! { "test_clocks";
     VOID_SIGN_UPS = both "DELETE FROM sign_ups WHERE instance_id = $1";
     VOID_HANDSHAKES = both "DELETE FROM handshakes WHERE instance_id = $1";
     VOID_TICKETS = both "DELETE FROM sign_in_tokens WHERE instance_id = $1";
-    // Whoever holds it may take it again; others once its time is over.
+    // The holder can renew its lease; others can take it after it has expired.
     TAKE_LEASE = both "
             INSERT INTO leases (instance_id, name, holder, until)
             VALUES ($1, $2, $3, $4)
@@ -80,13 +80,13 @@ pub(crate) fn get(instance: InstanceId) -> Query<TestClock, 1> {
     }
 }
 
-/// Writes the row if its version is the stored one.
+/// Writes the row if the stored version is `row.version`.
 pub(crate) fn put(instance: InstanceId, row: &TestClock) -> Statement {
     let statement = if row.version == 0 { &INSERT_TEST_CLOCK } else { &UPDATE_TEST_CLOCK };
     Statement::one(statement, params![instance, row.version, row.offset_ms, row.frozen_at, row.resets])
 }
 
-/// Moves what is open by so many milliseconds, and voids unfinished attempts.
+/// Moves open rows by `by_ms` milliseconds and deletes unfinished attempts.
 pub(crate) fn shift(instance: InstanceId, by_ms: i64) -> Vec<Statement> {
     let moved = [&SHIFT_ACTIVITY, &SHIFT_SESSIONS, &SHIFT_CLIENTS, &SHIFT_SETTINGS];
     let void = [&VOID_SIGN_INS, &VOID_SIGN_UPS, &VOID_HANDSHAKES, &VOID_TICKETS];
@@ -94,7 +94,7 @@ pub(crate) fn shift(instance: InstanceId, by_ms: i64) -> Vec<Statement> {
     moved.into_iter().chain(void.map(|sql| Statement::any(sql, params![instance]))).collect()
 }
 
-/// Takes a lease until `until`, unless somebody else has it at `wall`.
+/// Acquires a lease until `until`, unless another holder has it at `wall`.
 pub(crate) fn take_lease(
     instance: InstanceId,
     name: &'static str,

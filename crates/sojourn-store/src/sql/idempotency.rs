@@ -1,4 +1,4 @@
-//! Answers of creations that were asked for with an `Idempotency-Key`.
+//! Stored responses to creations with an `Idempotency-Key`.
 
 use sojourn_core::{id::InstanceId, time::Timestamp};
 
@@ -46,14 +46,14 @@ pub(crate) fn get(instance: InstanceId, key_hash: [u8; 32]) -> Query<Idempotency
     Query { sql: &IDEMPOTENCY_KEY, params: params![instance, key_hash], read }
 }
 
-/// A new key, which has to be free.
+/// Inserts a key, which must not exist.
 pub(crate) fn insert(instance: InstanceId, key: &IdempotencyKey) -> Result<Statement, StoreError> {
     let answer = json("idempotency_keys", &key.answer)?;
     let params = params![instance, key.key_hash, key.request_hash, answer, key.created_at];
     Ok(Statement::one(&INSERT_IDEMPOTENCY_KEY, params))
 }
 
-/// Removes up to `limit` keys that are from `before` or earlier.
+/// Deletes up to `limit` keys that were created at `before` or earlier.
 pub(crate) fn purge(instance: InstanceId, before: Timestamp, limit: u32) -> Command<3> {
     Command { sql: &PURGE_IDEMPOTENCY_KEYS, params: params![instance, before, limit] }
 }

@@ -1,5 +1,5 @@
-//! Who acts as an account, and for how long: the two columns that sessions and
-//! tickets have alike.
+//! The columns for the actor and the maximum lifetime of an impersonation, which sessions and
+//! tickets share.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error::StoreError;
 
-/// Reads both columns; none where nobody acts.
+/// Reads both columns; `None` without an actor.
 pub(crate) fn read(
     row: &dyn Row,
     actor: usize,
@@ -25,7 +25,7 @@ pub(crate) fn read(
     row.text(actor)?.map(own).transpose()
 }
 
-/// What goes into the two columns of a row of `table`.
+/// The values of the two columns for a row of `table`.
 pub(crate) fn values(table: &'static str, own: Option<&Impersonation>) -> Result<[Value; 2], StoreError> {
     let actor = own.map(|own| json(table, &own.actor)).transpose()?;
     Ok([actor.into(), own.map(|own| own.maximum.as_millis() as u64).into()])

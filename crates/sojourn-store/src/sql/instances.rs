@@ -47,7 +47,8 @@ columns! { settings_columns, of_settings:
 
 statements! { "instances";
     ALL_INSTANCES = both concat!("SELECT ", instance_columns!(), " FROM instances ORDER BY created_at, id");
-    // SQLite has one writer. In PostgreSQL this is the one row that an empty database has.
+    // SQLite has a single writer. In PostgreSQL this is the only row of an empty database, so it
+    // serves as the lock.
     LOCK_SCHEMA = postgres "SELECT 1 FROM schema_version WHERE id = 1 FOR UPDATE";
     INSTANCE_EXISTS = both "SELECT 1 FROM instances WHERE id = $1";
     INSERT_INSTANCE = both "
@@ -68,8 +69,8 @@ statements! { "instances";
             INSERT INTO secret_keys (instance_id, hash, name, created_at)
             VALUES ($1, $2, $3, $4)
             ON CONFLICT DO NOTHING";
-    // Of two that take back one key each, none may be left with nothing: PostgreSQL
-    // holds the keys that are meant to stay.
+    // Two concurrent revocations of different keys must not leave the instance without a key:
+    // PostgreSQL locks the keys that remain.
     ANOTHER_SECRET_KEY =
         sqlite "SELECT 1 FROM secret_keys WHERE instance_id = $1 AND hash <> $2 AND revoked_at IS NULL",
         postgres "
@@ -87,14 +88,14 @@ statements! { "instances";
             WHERE instance_id = $1 AND hash = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
     NEWEST_SETTINGS = both concat!("SELECT ", newest_columns!(), "
             FROM settings WHERE instance_id = $1 ORDER BY version DESC LIMIT 1");
-    // A row where the number is that of the newest, or 0 and there are none.
+    // One row if $2 is the newest version, or if $2 is 0 and there are no settings.
     NEWEST_SETTINGS_ARE = both "
             SELECT MAX(version)
             FROM settings
             WHERE instance_id = $1
             HAVING COALESCE(MAX(version), 0) = $2";
-    // SQLite has one writer. PostgreSQL asks for the newest only after it holds the row
-    // that whoever adds the next has to hold alone.
+    // SQLite has a single writer. PostgreSQL reads the newest version only after it holds a lock on
+    // the row that a writer of the next version locks exclusively.
     SHARE_SETTINGS = postgres "SELECT 1 FROM settings WHERE instance_id = $1 AND version = $2 FOR SHARE";
     LOCK_SETTINGS = postgres "SELECT 1 FROM settings WHERE instance_id = $1 AND version = $2 FOR UPDATE";
     ALL_SETTINGS = both concat!("SELECT ", settings_columns!(), "
@@ -124,13 +125,13 @@ pub(crate) fn all() -> Query<Instance, 0> {
     Query { sql: &ALL_INSTANCES, params: [], read: instance }
 }
 
-/// There must be none, and none may come until the commit.
+/// No instance may exist until the commit.
 pub(crate) fn expect_none() -> [Statement; 2] {
     let none = Statement { sql: &ALL_INSTANCES, params: Vec::new(), expected_rows: ExpectedRows::None };
     [Statement::any(&LOCK_SCHEMA, params![]), none]
 }
 
-/// The instance has to be there.
+/// The instance must exist.
 pub(crate) fn expect(id: InstanceId) -> Statement {
     Statement::one(&INSTANCE_EXISTS, params![id])
 }
@@ -166,7 +167,7 @@ fn key(row: &dyn Row) -> Result<SecretKey, Unreadable> {
     })
 }
 
-/// All of them, oldest first.
+/// Including revoked ones, oldest first.
 pub(crate) fn secret_keys(instance: InstanceId) -> Query<SecretKey, 1> {
     Query { sql: &SECRET_KEYS, params: params![instance], read: key }
 }
@@ -179,22 +180,21 @@ pub(crate) fn insert_secret_key(instance: InstanceId, key: &SecretKey) -> Statem
     Statement::one(&INSERT_SECRET_KEY, params![instance, key.hash, key.name.clone(), key.created_at])
 }
 
-/// Takes a key back, if another one is left.
+/// Revokes a key if another valid one exists.
 pub(crate) fn revoke_secret_key(instance: InstanceId, sha256: [u8; 32], wall: Timestamp) -> [Statement; 2] {
     let another = Statement::one(&ANOTHER_SECRET_KEY, params![instance, sha256]);
     [another, Statement::one(&REVOKE_SECRET_KEY, params![instance, sha256, wall])]
 }
 
-/// Notes that a key was used; the later time wins.
+/// Records the use of a key; the later time wins.
 pub(crate) fn secret_key_used(instance: InstanceId, sha256: [u8; 32], wall: Timestamp) -> Statement {
     Statement::any(&USE_SECRET_KEY, params![instance, sha256, wall])
 }
 
-/// Which settings are the newest: their number, and from when they are in force,
-/// which the test clock's reset moves.
+/// The newest settings: the version, and the time from which it is in force. A reset of the test
+/// clock changes the time but not the version.
 pub(crate) type Newest = (u64, Option<Timestamp>);
 
-/// Which settings are the newest.
 pub(crate) fn newest_settings(instance: InstanceId) -> Query<Newest, 1> {
     let read =
         |row: &dyn Row| Ok((number(row, of_newest::VERSION)?, time_if_any(row, of_newest::IN_FORCE_FROM)?));
@@ -211,15 +211,15 @@ pub(crate) fn settings(instance: InstanceId) -> Query<Settings, 1> {
     Query { sql: &ALL_SETTINGS, params: params![instance], read }
 }
 
-/// These have to be the newest settings, and to stay so until the commit.
-/// A set that adds the next takes them for itself at once.
+/// `version` must be the newest settings version until the commit. `alone` locks it exclusively,
+/// for a set that adds the next version.
 pub(crate) fn expect_settings(instance: InstanceId, version: u64, alone: bool) -> [Statement; 2] {
     let lock = if alone { &LOCK_SETTINGS } else { &SHARE_SETTINGS };
     let params = params![instance, version];
     [Statement::any(lock, params.clone()), Statement::one(&NEWEST_SETTINGS_ARE, params)]
 }
 
-/// The next settings.
+/// Inserts the next version.
 pub(crate) fn insert_settings(instance: InstanceId, settings: &Settings) -> Result<Statement, StoreError> {
     let document = json("settings", settings)?;
     Ok(Statement::one(

@@ -1,5 +1,4 @@
-//! What is written beside the rows themselves: commit ids, events, the
-//! high-water mark of time.
+//! Rows besides the data itself: commit ids, events, and the high-water mark of the wall clock.
 
 use sojourn_core::{
     id::{CommitId, InstanceId},
@@ -24,8 +23,9 @@ columns! { event_columns, of_event:
 statements! { "outbox";
     COMMIT_KNOWN = both "SELECT 1 FROM commits WHERE instance_id = $1 AND id = $2";
     INSERT_COMMIT = both "INSERT INTO commits (instance_id, id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    // SQLite's one writer numbers events. With several writers readers do (docs/decisions/0006):
-    // what is not numbered yet goes by the database's clock, which says nothing to any rule.
+    // SQLite's single writer numbers events when it writes them. PostgreSQL has several writers, so
+    // readers number them (docs/decisions/0006), in the order of the database clock. No rule
+    // depends on that clock.
     INSERT_EVENT =
         sqlite "
             INSERT INTO outbox (instance_id, seq, id, at, name, data)
@@ -76,7 +76,7 @@ pub(crate) fn is_known(instance: InstanceId, id: CommitId) -> Query<(), 2> {
     Query { sql: &COMMIT_KNOWN, params: params![instance, id], read: there }
 }
 
-/// Remembers a commit; the set is done when it is known already.
+/// Inserts a commit id. If it exists, the set is already applied.
 pub(crate) fn remember(instance: InstanceId, id: CommitId) -> Statement {
     Statement { expected_rows: ExpectedRows::New, ..Statement::one(&INSERT_COMMIT, params![instance, id]) }
 }
@@ -96,32 +96,32 @@ fn entry(row: &dyn Row) -> Result<OutboxEntry, Unreadable> {
     })
 }
 
-/// Events behind the place `after`, oldest first.
+/// Events with a sequence number greater than `after`, oldest first.
 pub(crate) fn events(instance: InstanceId, after: u64, limit: u32) -> Query<OutboxEntry, 3> {
     Query { sql: &EVENTS, params: params![instance, after, limit], read: entry }
 }
 
-/// Notes that a reader is done with the events up to the place `seq`.
+/// Records that a reader has processed the events up to `seq`.
 pub(crate) fn acknowledge(instance: InstanceId, reader: &str, seq: u64) -> Command<3> {
     Command { sql: &ACKNOWLEDGE, params: params![instance, reader.to_owned(), seq] }
 }
 
-/// Up to where a reader is done.
+/// The number up to which a reader has processed events.
 pub(crate) fn acknowledged(instance: InstanceId, reader: &str) -> Query<u64, 2> {
     Query { sql: &ACKNOWLEDGED, params: params![instance, reader.to_owned()], read: |row| number(row, 0) }
 }
 
-/// Whether there are events without a number.
+/// Whether events without a sequence number exist.
 pub(crate) fn unnumbered(instance: InstanceId) -> Query<(), 1> {
     Query { sql: &UNNUMBERED_EVENT, params: params![instance], read: there }
 }
 
-/// Keeps other readers from numbering until the commit.
+/// Stops other readers from numbering events until the commit.
 pub(crate) fn lock_outbox(instance: InstanceId) -> Statement {
     Statement::any(&LOCK_OUTBOX, params![instance])
 }
 
-/// Numbers up to `limit` events that are committed and have no number yet.
+/// Numbers up to `limit` committed events that have no number.
 pub(crate) fn number_events(instance: InstanceId, limit: u32) -> Statement {
     Statement::any(&NUMBER_EVENTS, params![instance, limit])
 }

@@ -1,4 +1,4 @@
-//! Lists: statements that are put together from a filter, for one engine.
+//! Lists: statements built from a filter.
 
 use super::{
     row::{Row, Unreadable},
@@ -6,7 +6,7 @@ use super::{
     value::Value,
 };
 
-/// A text for each engine.
+/// A SQL text per engine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Texts {
     pub(crate) sqlite: &'static str,
@@ -26,7 +26,7 @@ impl Texts {
     }
 }
 
-/// A condition and its parameters, added one by one to a list's statement.
+/// The conditions of a list and their parameters.
 #[derive(Debug)]
 pub(crate) struct Conditions {
     text: String,
@@ -34,17 +34,17 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    /// Rows of one instance, where the column is named so.
+    /// Rows of one instance, with the name of the column for its id.
     pub(crate) fn of_instance(column: &'static str, instance: impl Into<Value>) -> Self {
         Self { text: format!("{column} = $1"), params: vec![instance.into()] }
     }
 
-    /// Adds ` AND ` and a text whose `$` stands for the parameter.
+    /// Adds ` AND ` and a condition with one `$` for the parameter.
     pub(crate) fn and(&mut self, text: &'static str, param: impl Into<Value>) {
         self.and_all(text, [param.into()]);
     }
 
-    /// Adds ` AND ` and a text whose `$` stand for the parameters, one after the other.
+    /// Adds ` AND ` and a condition with a `$` for each parameter, in order.
     pub(crate) fn and_all(&mut self, text: &'static str, params: impl IntoIterator<Item = Value>) {
         self.text.push_str(" AND ");
         let mut params = params.into_iter();
@@ -63,7 +63,7 @@ impl Conditions {
         self.text.push_str(text);
     }
 
-    /// Adds a text whose `$` stands for a list of parameters, unless it is empty.
+    /// Adds a condition with one `$` for a list of parameters, unless the list is empty.
     pub(crate) fn and_one_of(
         &mut self,
         text: &'static str,
@@ -80,7 +80,7 @@ impl Conditions {
     }
 }
 
-/// A list: what to select and from where, in which order, and which part of it.
+/// One page of a list.
 #[derive(Debug)]
 pub(crate) struct Page<T> {
     pub(crate) table: &'static str,
@@ -94,7 +94,7 @@ pub(crate) struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// How many rows there are in all.
+    /// The total number of rows.
     pub(crate) fn count(&self, dialect: Dialect) -> String {
         dialect.text(&format!("SELECT COUNT(*) FROM {} WHERE {}", self.from, self.conditions.text))
     }
@@ -108,7 +108,7 @@ impl<T> Page<T> {
         ))
     }
 
-    /// The parameters of both.
+    /// The parameters of both statements.
     pub(crate) fn params(&self) -> &[Value] {
         &self.conditions.params
     }

@@ -1,4 +1,4 @@
-//! The mailbox.
+//! Mails in the development mailbox.
 
 use sojourn_core::id::{InstanceId, MailId};
 
@@ -35,7 +35,7 @@ pub(crate) fn all(instance: InstanceId, limit: u32) -> Query<Mail, 2> {
     Query { sql: &MAILS, params: params![instance, limit], read: only_document }
 }
 
-/// Those to one address, newest first.
+/// Mails to one recipient, newest first.
 pub(crate) fn to(instance: InstanceId, recipient: &str, limit: u32) -> Query<Mail, 3> {
     let params = params![instance, limit, recipient.to_owned()];
     Query { sql: &MAILS_TO, params, read: only_document }

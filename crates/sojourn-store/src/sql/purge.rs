@@ -1,4 +1,4 @@
-//! What is thrown away: rows that are older than [`retention`] says.
+//! Deletes rows that are older than [`retention`] allows.
 
 use sojourn_core::{
     id::{CommitId, EventId, InstanceId, Randomness},
@@ -54,7 +54,7 @@ statements! { "purge";
                 ORDER BY id
                 LIMIT $3
             )";
-    // Places go on from the newest event, which therefore stays.
+    // The next sequence number is the maximum plus one, so the newest event stays.
     PURGE_EVENTS = both "
             DELETE FROM outbox
             WHERE instance_id = $1 AND id IN (
@@ -88,13 +88,13 @@ statements! { "purge";
             )";
 }
 
-/// Removes up to `limit` rows of each kind that has an index by age alone.
+/// Deletes up to `limit` rows of each table that has an index on the age alone.
 pub(crate) fn everywhere(at: Moment, limit: u32) -> [Command<2>; 4] {
     [&PURGE_SIGN_INS, &PURGE_SIGN_UPS, &PURGE_HANDSHAKES, &PURGE_TICKETS]
         .map(|sql| Command { sql, params: params![at.now - retention::ATTEMPTS, limit] })
 }
 
-/// Removes up to `limit` rows of each kind of an instance.
+/// Deletes up to `limit` rows of each table, for one instance.
 pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Command<3>; 6] {
     let commit = CommitId::generate(at.wall - retention::COMMIT_IDS, &mut Least);
     let event = EventId::generate(at.wall - retention::EVENTS, &mut Least);
@@ -108,7 +108,7 @@ pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Comm
     ]
 }
 
-/// The least id of a second: ids sort by the second they were made in.
+/// The smallest id of a second: ids sort by the second of their creation.
 struct Least;
 
 impl Randomness for Least {

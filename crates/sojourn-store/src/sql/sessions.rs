@@ -1,4 +1,4 @@
-//! Sessions, and their activity in its narrow table.
+//! Sessions, and their last activity in a narrow table of its own.
 
 use sojourn_core::{
     id::{ClientId, InstanceId, SessionId, UserId},
@@ -84,8 +84,9 @@ statements! { "sessions";
             SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at END,
                 first_factor_verified_at = CASE WHEN first_factor_verified_at < $4 THEN $4 ELSE first_factor_verified_at END
             WHERE instance_id = $1 AND id = $2 AND closed_at IS NULL";
-    // PostgreSQL knows from the narrow row alone that a session is over: asked of another
-    // row, it would answer as of the moment before it waited for a closing.
+    // PostgreSQL reads `closed` from the updated row itself. Under READ COMMITTED an UPDATE that
+    // waited for a concurrent closing re-reads only that row; a subquery on `sessions` would still
+    // see the session as open.
     TOUCH_SESSION =
         sqlite "
             UPDATE activity
@@ -99,7 +100,7 @@ statements! { "sessions";
             UPDATE activity
             SET last_active_at = GREATEST(last_active_at, $3)
             WHERE instance_id = $1 AND session_id = $2 AND last_active_at < $3 AND NOT closed";
-    // The last activity, exactly: later batches do not touch a closed session.
+    // Stores the exact last activity. Later batches do not change a closed session.
     END_ACTIVITY =
         sqlite "
             UPDATE activity
@@ -113,11 +114,11 @@ statements! { "sessions";
             UPDATE activity
             SET last_active_at = GREATEST(last_active_at, $3), closed = TRUE
             WHERE instance_id = $1 AND session_id = $2 AND NOT closed";
-    // What is to be closed has to be there. PostgreSQL keeps its activity from others until the commit.
+    // The session must exist. PostgreSQL locks its activity row until the commit.
     SESSION_EXISTS =
         sqlite "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2",
         postgres "SELECT 1 FROM activity WHERE instance_id = $1 AND session_id = $2 FOR UPDATE";
-    // Walked through group by group: $2 and $3 are the last of the group before.
+    // Keyset pagination: $2 and $3 are the last row of the previous batch.
     OPEN_AFTER = both concat!("SELECT ", session_columns!(), " FROM ", session_rows!(), "
             WHERE s.instance_id = $1 AND s.closed_at IS NULL AND (s.created_at, s.id) > ($2, $3)
             ORDER BY s.created_at, s.id
@@ -126,8 +127,8 @@ statements! { "sessions";
             WHERE s.instance_id = $1 AND s.client_id = $2 AND s.closed_at IS NOT NULL
             ORDER BY s.closed_at DESC, s.id DESC
             LIMIT 1");
-    // One statement in PostgreSQL: under READ COMMITTED a second one could see sessions that were
-    // closed after the first, and delete their activity alone.
+    // PostgreSQL needs one statement: under READ COMMITTED a second statement could see sessions
+    // that were closed after the first one, and delete only their activity.
     PURGE_ACTIVITY = sqlite "
             DELETE FROM activity
             WHERE instance_id = $1 AND session_id IN (
@@ -157,7 +158,7 @@ statements! { "sessions";
             ) RETURNING id)
             DELETE FROM activity
             WHERE instance_id = $1 AND session_id IN (SELECT id FROM gone)";
-    // $3 is what was decided on, $4 the newest in memory.
+    // $3 is the activity that the decision read, $4 the newest in memory.
     NEWER_ACTIVITY = both "
             SELECT 1
             FROM sessions s
@@ -199,7 +200,7 @@ fn session(row: &dyn Row) -> Result<Session, Unreadable> {
     })
 }
 
-/// Who ends sessions for a reason, in rows that do not say it.
+/// The initiator by reason, for rows from before the column `closed_by` existed.
 const fn by_whom(reason: EndReason) -> EndedBy {
     match reason {
         EndReason::SignedOut
@@ -220,19 +221,18 @@ pub(crate) fn get(instance: InstanceId, id: SessionId) -> Query<Session, 2> {
     Query { sql: &SESSION, params: params![instance, id], read: session }
 }
 
-/// The sessions of a browser that are stored as open; to be put in order by
-/// [`oldest_first`].
+/// The sessions of a client that are stored as open. The caller sorts them with [`oldest_first`].
 pub(crate) fn open_of_client(instance: InstanceId, client: ClientId) -> Query<Session, 2> {
     Query { sql: &OPEN_OF_CLIENT, params: params![instance, client], read: session }
 }
 
-/// Sessions that are stored as open, oldest first, from the one after `after`.
+/// Sessions that are stored as open, oldest first, starting behind `after`.
 pub(crate) fn open_after(
     instance: InstanceId,
     after: Option<(Timestamp, SessionId)>,
     limit: u32,
 ) -> Query<Session, 4> {
-    // No id is smaller than the empty text, and no time than the least.
+    // The empty text is less than every id, and the minimum is less than every time.
     let (at, id) = match after {
         Some((at, id)) => (at, Value::from(id)),
         None => (Timestamp::from_millis(i64::MIN), Value::from("")),
@@ -240,18 +240,18 @@ pub(crate) fn open_after(
     Query { sql: &OPEN_AFTER, params: params![instance, at, id, limit], read: session }
 }
 
-/// The session of a browser that ended last.
+/// The session of a client that ended most recently.
 pub(crate) fn last_ended_of_client(instance: InstanceId, client: ClientId) -> Query<Session, 2> {
     Query { sql: &LAST_ENDED_OF_CLIENT, params: params![instance, client], read: session }
 }
 
-/// Removes up to `limit` sessions that ended at `before` or earlier.
+/// Deletes up to `limit` sessions that ended at `before` or earlier.
 pub(crate) fn purge(instance: InstanceId, before: Timestamp, limit: u32) -> [Command<3>; 2] {
     [&PURGE_ACTIVITY, &PURGE_SESSIONS].map(|sql| Command { sql, params: params![instance, before, limit] })
 }
 
-/// Orders here what a statement leaves unordered: asked to order, SQLite walks
-/// all open sessions in the order of the index that has one.
+/// Sorts the sessions of a client. The statement has no ORDER BY, because with it SQLite would scan
+/// all open sessions along the index that has this order.
 pub(crate) fn oldest_first(sessions: &mut [Session]) {
     sessions.sort_unstable_by_key(|session| (session.created_at, session.id));
 }
@@ -291,10 +291,10 @@ pub(crate) fn list(instance: InstanceId, filter: &SessionFilter) -> Page<Session
     }
 }
 
-/// Whose sessions were last active when.
+/// The newest activity per user.
 pub(crate) fn last_activity(instance: InstanceId, users: Vec<UserId>) -> Page<(UserId, Timestamp)> {
     let mut conditions = Conditions::of_instance("s.instance_id", instance);
-    // The last condition, with the grouping behind it.
+    // This must be the last condition, because it contains the GROUP BY.
     conditions.and_one_of("s.user_id IN ($) GROUP BY s.user_id", users);
     Page {
         table: "sessions",
@@ -313,7 +313,7 @@ pub(crate) fn none_open_of_user(instance: InstanceId, user: UserId) -> Statement
     Statement { expected_rows: ExpectedRows::None, ..Statement::one(&OPEN_OF_USER, params![instance, user]) }
 }
 
-/// Stores a session and its activity; its id has to be free.
+/// Inserts a session and its activity; the id must not exist.
 pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Statement; 2], StoreError> {
     let [actor, own_maximum] = impersonation::values("sessions", row.impersonation.as_ref())?;
     let params = params![
@@ -340,8 +340,8 @@ pub(crate) fn insert(instance: InstanceId, row: &Session) -> Result<[Statement; 
     Ok([Statement::one(&INSERT_SESSION, params), Statement::one(&INSERT_ACTIVITY, activity)])
 }
 
-/// Stores how a session ended, if it is open. `in_memory` is activity that is
-/// perhaps not stored yet: nobody is ended for inactivity who was just seen.
+/// Stores the closing of an open session. `in_memory` is activity that may not be stored yet: a
+/// session with newer activity must not be closed for inactivity.
 pub(crate) fn close(
     instance: InstanceId,
     row: &Session,
@@ -355,6 +355,7 @@ pub(crate) fn close(
         statements
             .push(Statement { expected_rows: ExpectedRows::None, ..Statement::one(&NEWER_ACTIVITY, params) });
     }
+    // Before the closing, because END_ACTIVITY changes only the activity of open sessions.
     statements.push(Statement::any(&END_ACTIVITY, params![instance, row.id, newest]));
     let params = params![
         instance,
@@ -371,7 +372,7 @@ pub(crate) fn close(
     statements
 }
 
-/// Stores what changes of a session, which has to be open.
+/// Updates a session, which must be open.
 pub(crate) fn update(instance: InstanceId, row: &Session) -> Statement {
     let params = params![instance, row.id, row.updated_at, row.first_factor_verified_at];
     Statement::one(&UPDATE_SESSION, params)

@@ -1,5 +1,5 @@
-//! A statement: its text for both engines, with what it is given, how its rows are
-//! read, and what their number has to be.
+//! A statement: the SQL text for both engines, its parameters, the function that reads its rows,
+//! and its expected row count.
 
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ use crate::error::{CommitError, StoreError};
 /// The text of a statement.
 #[derive(Debug)]
 pub(crate) struct Sql {
-    /// What failures are told of.
+    /// The table that error messages name.
     pub(crate) table: &'static str,
     sqlite: Option<&'static str>,
     postgres: Option<&'static str>,
@@ -21,7 +21,7 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
-    /// One that no engine has yet.
+    /// A statement without text.
     pub(crate) const fn of(table: &'static str) -> Self {
         Self {
             table,
@@ -46,18 +46,17 @@ impl Sql {
         self
     }
 
-    /// The text for SQLite; none where its one writer makes the statement needless.
+    /// The text for SQLite; `None` if SQLite's single writer makes the statement unnecessary.
     pub(crate) fn for_sqlite(&self) -> Option<&str> {
         self.sqlite.map(|text| self.for_sqlite.get_or_init(|| Dialect::Sqlite.text(text)).as_str())
     }
 
-    /// The text for PostgreSQL; none where it does not need the statement.
+    /// The text for PostgreSQL; `None` if PostgreSQL does not need the statement.
     pub(crate) fn for_postgres(&self) -> Option<&str> {
         self.postgres.map(|text| self.for_postgres.get_or_init(|| Dialect::Postgres.text(text)).as_str())
     }
 }
 
-/// The engine that a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
@@ -65,9 +64,9 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// A text as the engine is given it, in one line. SQLite counts a raw `$N` by first
-    /// appearance; `?N` means the number. No statement of ours holds a `$` that is no
-    /// parameter, nor a text with several blanks.
+    /// The text in the dialect of the engine, in one line. SQLite numbers `$N` by first appearance,
+    /// so it becomes `?N`. The replacement is safe because no statement contains another `$`, or a
+    /// literal with several spaces.
     pub(crate) fn text(self, text: &str) -> String {
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match self {
@@ -77,8 +76,8 @@ impl Dialect {
     }
 }
 
-/// The statements of one noun, and the list of them for the tests that prepare
-/// all: `NAME = both "…"`, `NAME = sqlite "…", postgres "…"`, or `NAME = postgres "…"`.
+/// Declares the statements of a noun, and their list for the tests that prepare all of them: `NAME
+/// = both "…"`, `NAME = sqlite "…", postgres "…"`, or `NAME = postgres "…"`.
 macro_rules! statements {
     ($table:literal; $($name:ident = $($engine:ident $text:expr),+;)*) => {
         $(pub(crate) static $name: $crate::sql::statement::Sql =
@@ -89,8 +88,8 @@ macro_rules! statements {
 }
 pub(crate) use statements;
 
-/// Columns that are selected together: `$list!()` is their list, and `$module` has the
-/// place of each by its name.
+/// Declares columns that are selected together: `$list!()` is the column list, and `$module` has
+/// the index of each column by name.
 macro_rules! columns {
     ($list:ident, $module:ident: $($name:ident $column:literal;)+) => {
         macro_rules! $list {
@@ -109,7 +108,7 @@ macro_rules! comma_separated {
 }
 pub(crate) use comma_separated;
 
-/// Where `wanted` stands in `all`.
+/// The index of `wanted` in `all`.
 pub(crate) const fn place(all: &[&str], wanted: &str) -> usize {
     let mut place = 0;
     while !is_same(all[place].as_bytes(), wanted.as_bytes()) {
@@ -147,17 +146,17 @@ pub(crate) struct Command<const N: usize> {
     pub(crate) params: [Value; N],
 }
 
-/// For statements that only tell whether there is a row.
+/// For statements that only test whether a row exists.
 pub(crate) fn there(_: &dyn Row) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// The JSON of a row's document.
+/// The JSON text of a document.
 pub(crate) fn json<T: serde::Serialize>(table: &'static str, row: &T) -> Result<String, StoreError> {
     serde_json::to_string(row).map_err(|error| StoreError::Corrupt { table, reason: error.to_string() })
 }
 
-/// One statement of a set.
+/// One statement of a change set.
 #[derive(Debug)]
 pub(crate) struct Statement {
     pub(crate) sql: &'static Sql,
@@ -165,34 +164,34 @@ pub(crate) struct Statement {
     pub(crate) expected_rows: ExpectedRows,
 }
 
-/// What is wanted of a statement's row count.
+/// The expected row count of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExpectedRows {
-    /// Nothing.
+    /// Any number.
     Any,
-    /// That there are rows; a conflict otherwise.
+    /// At least one row, otherwise a conflict.
     Some,
-    /// That there are none; a conflict otherwise.
+    /// No row, otherwise a conflict.
     None,
-    /// That there are rows; the set is applied already otherwise.
+    /// At least one row; otherwise the set is already applied.
     New,
-    /// That there are rows; an identifier of this kind belongs to another user otherwise.
+    /// At least one row; otherwise another user has an identifier of this kind.
     Free(&'static str),
 }
 
-/// How it goes on after a step.
+/// The result of checking a statement's row count.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// With the next step.
+    /// Continue with the next statement.
     Next,
-    /// The set was applied before: nothing is left to do, nor to keep.
+    /// The set was applied earlier; roll back.
     Applied,
-    /// The set is refused.
+    /// The set is rejected.
     Refused(CommitError),
 }
 
 impl ExpectedRows {
-    /// What `rows` mean.
+    /// Compares `rows` with the expectation.
     pub(crate) fn check(self, rows: usize) -> Outcome {
         match (self, rows > 0) {
             (Self::Any, _) | (Self::None, false) => Outcome::Next,
@@ -205,12 +204,12 @@ impl ExpectedRows {
 }
 
 impl Statement {
-    /// A statement that has to find its row.
+    /// A statement that must affect at least one row.
     pub(crate) fn one<const N: usize>(sql: &'static Sql, params: [Value; N]) -> Self {
         Self { sql, params: params.into(), expected_rows: ExpectedRows::Some }
     }
 
-    /// A statement that may find nothing to do.
+    /// A statement that may affect no row.
     pub(crate) fn any<const N: usize>(sql: &'static Sql, params: [Value; N]) -> Self {
         Self { sql, params: params.into(), expected_rows: ExpectedRows::Any }
     }

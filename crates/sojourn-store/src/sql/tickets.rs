@@ -1,5 +1,5 @@
-//! Tickets that sign one user in, once, or somebody who acts as them. The table
-//! has its name from when there was one kind.
+//! Tickets: sign-in tokens and actor tokens. The table has its name from the time when only sign-in
+//! tokens existed.
 
 use sojourn_core::{
     id::{InstanceId, TicketId},
@@ -89,7 +89,7 @@ pub(crate) fn insert(instance: InstanceId, row: &Ticket) -> Result<Statement, St
     Ok(Statement::one(&INSERT_TICKET, params))
 }
 
-/// Ends a ticket that has to be pending.
+/// Changes the status of a ticket, which must be pending.
 pub(crate) fn set_status(
     instance: InstanceId,
     id: TicketId,

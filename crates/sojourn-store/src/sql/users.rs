@@ -1,4 +1,4 @@
-//! Accounts, and the identifiers that name exactly one of them.
+//! Users, and the identifiers that belong to exactly one user.
 
 use sojourn_core::{
     email::Email,
@@ -19,8 +19,8 @@ use crate::{
 
 statements! { "users";
     USER = both "SELECT document FROM users WHERE instance_id = $1 AND id = $2";
-    // The spelling that was asked for first: rows from before addresses were compared
-    // by their domains' ASCII form may hold each spelling for another account.
+    // The spelling in the request first: rows from before addresses were compared by the ASCII
+    // form of the domain may give each spelling to another account.
     USER_BY_EMAIL = both "
             SELECT document
             FROM users
@@ -32,7 +32,8 @@ statements! { "users";
                 (SELECT user_id FROM identifiers
                     WHERE instance_id = $1 AND kind = 'email_address' AND value = $4)
             )";
-    // Whether no other user has this spelling, or this one had its own before.
+    // One row if no other user has this spelling, or if this user already had its own spelling
+    // ($4).
     SPELLING_IS_FREE = both "
             SELECT 1
             WHERE NOT EXISTS (
@@ -48,7 +49,7 @@ statements! { "users";
             INSERT INTO identifiers (instance_id, kind, value, user_id)
             VALUES ($1, 'email_address', $2, $3)
             ON CONFLICT DO NOTHING";
-    // PostgreSQL: all users of a browser at once, see attempts.
+    // PostgreSQL reads all users of a client with one statement; see sql/attempts.rs.
     USERS_OF_CLIENT = postgres "
             SELECT document
             FROM users
@@ -58,12 +59,12 @@ statements! { "users";
                 WHERE instance_id = $1 AND client_id = $2 AND closed_at IS NULL
             )
             ORDER BY id";
-    // SQLite has one writer. PostgreSQL has to keep the row as it is until the commit.
+    // SQLite has a single writer. PostgreSQL must lock the row until the commit.
     EXPECT_USER =
         sqlite "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3",
         postgres "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 AND version = $3 FOR SHARE";
-    // Taken at once by a set that also writes the user: two that share the row
-    // first, and then both expected_rows it, would wait for each other.
+    // A set that also writes the user takes the exclusive lock first: two sets that first shared
+    // the row and then both updated it would deadlock.
     LOCK_USER = postgres "SELECT 1 FROM users WHERE instance_id = $1 AND id = $2 FOR UPDATE";
     INSERT_USER = both "
             INSERT INTO users (instance_id, id, version, created_at, updated_at, last_sign_in_at,
@@ -96,12 +97,12 @@ pub(crate) fn get(instance: InstanceId, id: UserId) -> Query<User, 2> {
     Query { sql: &USER, params: params![instance, id], read: user }
 }
 
-/// Whose open sessions a browser holds, by id.
+/// The users of a client's open sessions, ordered by id.
 pub(crate) fn of_client(instance: InstanceId, client: ClientId) -> Query<User, 2> {
     Query { sql: &USERS_OF_CLIENT, params: params![instance, client], read: user }
 }
 
-/// Whose address it is, in whatever spelling.
+/// The user with this address, in any spelling.
 pub(crate) fn by_email(instance: InstanceId, email: &Email) -> Query<User, 4> {
     let mut others = email.other_spellings().into_iter();
     let mut other = || others.next().unwrap_or_else(|| email.as_str().to_owned());
@@ -109,15 +110,15 @@ pub(crate) fn by_email(instance: InstanceId, email: &Email) -> Query<User, 4> {
     Query { sql: &USER_BY_EMAIL, params, read: user }
 }
 
-/// The newest activity of a user's sessions that are still stored, or the last sign-in.
-/// One key finds the sessions of a user.
+/// The newest activity of a user's sessions that still exist, otherwise the last sign-in. The
+/// sessions of a user are found by one index.
 macro_rules! last_active {
     () => {
         "COALESCE((SELECT MAX(a.last_active_at) FROM sessions s JOIN activity a ON a.instance_id = s.instance_id AND a.session_id = s.id WHERE s.instance_id = u.instance_id AND s.user_id = u.id), u.last_sign_in_at)"
     };
 }
 
-/// The name is the second line of what is searched, where there is one.
+/// The name is the second line of `search`, if the user has a name.
 const NAME_CONTAINS: Texts = Texts {
     sqlite: "COALESCE(u.document ->> 'first_name', u.document ->> 'last_name') IS NOT NULL AND substr(u.search, instr(u.search, char(10)) + 1, instr(substr(u.search, instr(u.search, char(10)) + 1) || char(10), char(10)) - 1) LIKE $ ESCAPE '\\'",
     postgres: "COALESCE(CAST(u.document AS JSONB) ->> 'first_name', CAST(u.document AS JSONB) ->> 'last_name') IS NOT NULL AND split_part(u.search, chr(10), 2) LIKE $ ESCAPE '\\'",
@@ -202,24 +203,24 @@ pub(crate) fn list(instance: InstanceId, filter: &UserFilter, dialect: Dialect) 
     }
 }
 
-/// A LIKE pattern for texts that contain `query`, whatever characters it is made of.
+/// A LIKE pattern that matches texts containing `query` literally.
 fn contains(query: &str) -> String {
     let query = query.to_lowercase();
     let query = query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{query}%")
 }
 
-/// The user has to be there at this version.
+/// The user must exist in this version.
 pub(crate) fn expect(instance: InstanceId, id: UserId, version: u64) -> Statement {
     Statement::one(&EXPECT_USER, params![instance, id, version])
 }
 
-/// Keeps the user from others until the commit.
+/// Locks the user until the commit.
 pub(crate) fn lock(instance: InstanceId, id: UserId) -> Statement {
     Statement::any(&LOCK_USER, params![instance, id])
 }
 
-/// Writes the row if its version is the stored one.
+/// Writes the row if the stored version is `row.version`.
 pub(crate) fn put(instance: InstanceId, row: &User) -> Result<Statement, StoreError> {
     let statement = if row.version == 0 { &INSERT_USER } else { &UPDATE_USER };
     let stored = User { version: row.version + 1, ..row.clone() };
@@ -241,18 +242,18 @@ pub(crate) fn delete(instance: InstanceId, id: UserId) -> Statement {
     Statement::one(&DELETE_USER, params![instance, id])
 }
 
-/// Frees all identifiers of a user.
+/// Deletes all identifiers of a user.
 pub(crate) fn release(instance: InstanceId, id: UserId) -> Statement {
     Statement::any(&RELEASE_IDENTIFIERS, params![instance, id])
 }
 
-/// Makes the identifier the user's, unless it is another's.
+/// Claims an identifier for the user, unless another user has it.
 pub(crate) fn claim(instance: InstanceId, id: UserId, kind: &'static str, value: &str) -> Statement {
     let params = params![instance, kind, value.to_owned(), id];
     Statement { expected_rows: ExpectedRows::Free(kind), ..Statement::one(&CLAIM_IDENTIFIER, params) }
 }
 
-/// The other spellings of an address must not be another user's.
+/// No other user may have one of the other spellings of an address.
 pub(crate) fn spellings_are_free(instance: InstanceId, id: UserId, email: &Email) -> Vec<Statement> {
     let free = |other| {
         let params = params![instance, other, id, email.as_str().to_owned()];
@@ -264,8 +265,8 @@ pub(crate) fn spellings_are_free(instance: InstanceId, id: UserId, email: &Email
     email.other_spellings().into_iter().map(free).collect()
 }
 
-/// Makes the address the user's in all its spellings. In their order: of two users
-/// who claim one address at once neither waits for the other in a circle.
+/// Claims all spellings of an address, in sorted order: two users who claim the same address at the
+/// same time lock the rows in the same order and cannot deadlock.
 pub(crate) fn claim_email(instance: InstanceId, id: UserId, email: &Email) -> Vec<Statement> {
     let text = email.as_str();
     let others = email.other_spellings();

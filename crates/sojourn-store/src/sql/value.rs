@@ -1,4 +1,4 @@
-//! What goes into a statement.
+//! Statement parameters.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use sojourn_core::{
     time::Timestamp,
 };
 
-/// A parameter, as both engines know it.
+/// A parameter that both engines support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Null,
@@ -46,7 +46,7 @@ macro_rules! from {
 from! {
     number: i64 => Self::Int(number);
     number: u32 => Self::Int(i64::from(number));
-    // Numbers as SQL has them: signed.
+    // SQL integers are signed. Saturates instead of wrapping to a negative number.
     number: u64 => Self::Int(i64::try_from(number).unwrap_or(i64::MAX));
     yes: bool => Self::Bool(yes);
     text: String => Self::Text(Cow::Owned(text));

@@ -1,5 +1,5 @@
-//! Applies a set inside the writer's transaction. Whoever calls it takes the
-//! savepoint back when it fails.
+//! Applies a change set inside the writer's transaction. The caller rolls back the savepoint if it
+//! fails.
 
 use rusqlite::Connection;
 
@@ -11,7 +11,7 @@ use crate::{
     sql::{change_set, statement::Outcome},
 };
 
-/// Applies `changes`; one that is known already stays applied.
+/// Applies `changes`. A set that is already applied is left unchanged.
 pub(super) fn apply(db: &Connection, activity: &Activity, changes: &ChangeSet) -> Result<(), CommitError> {
     let instance = changes.instance_id;
     let in_memory = |session| activity.get(&(instance, session));

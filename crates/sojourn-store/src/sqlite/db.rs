@@ -52,8 +52,7 @@ fn wrong(column: usize) -> impl Fn(FromSqlError) -> Unreadable {
     move |error| Unreadable(format!("column {column}: {error}"))
 }
 
-/// The first row, if there is one. A number of parameters that does not fit the
-/// text is an error.
+/// The first row, if any. A wrong number of parameters is an error.
 pub(super) fn first<T, const N: usize>(
     db: &Connection,
     query: &Query<T, N>,
@@ -79,8 +78,8 @@ pub(super) fn all<T, const N: usize>(db: &Connection, query: &Query<T, N>) -> Re
     Ok(found)
 }
 
-/// The rows of a page, and how many there are in all. Call it in a
-/// transaction, so that both are of one moment.
+/// The rows of a page and the total number of rows. Call it in a transaction, so that both come
+/// from the same snapshot.
 pub(super) fn page<T>(db: &Connection, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
     let total: i64 = db
         .query_row(&page.count(Dialect::Sqlite), params_from_iter(page.params()), |row| row.get(0))
@@ -99,12 +98,12 @@ pub(super) fn listed<T>(db: &Connection, page: &Page<T>) -> Result<Vec<T>, Store
     Ok(found)
 }
 
-/// Writes, and says how many rows changed.
+/// Runs a statement that writes, and returns the number of changed rows.
 pub(super) fn execute<const N: usize>(db: &Connection, command: &Command<N>) -> Result<usize, StoreError> {
     rows(db, command.sql, &command.params)
 }
 
-/// Runs a statement and says how many rows it changed, or found.
+/// Runs a statement and returns the number of rows that it changed or found.
 pub(super) fn rows(db: &Connection, sql: &Sql, params: &[Value]) -> Result<usize, StoreError> {
     let mut statement = db.prepare_cached(text(sql)?).map_err(failed(sql.table))?;
     let params = params_from_iter(params);
@@ -128,7 +127,7 @@ fn corrupt(table: &'static str) -> impl Fn(Unreadable) -> StoreError {
     move |Unreadable(reason)| StoreError::Corrupt { table, reason }
 }
 
-/// What a failure of SQLite means to the caller.
+/// Maps an error of SQLite. Only a damaged file is `Corrupt`; everything else may be temporary.
 pub(super) fn failed(table: &'static str) -> impl Fn(Error) -> StoreError {
     move |error| match &error {
         Error::SqliteFailure(failure, _)
@@ -152,7 +151,7 @@ mod tests {
     fn every_statement_finds_its_rows_by_a_key() {
         let folder = tempfile::tempdir().expect("a folder");
         let db = file::open(&folder.path().join("sojourn.db")).expect("a database");
-        // Few rows by nature, or all that a key leaves are wanted.
+        // Tables with few rows, or statements that need all rows of a key.
         let walks = ["FROM instances ORDER BY", "FROM mails", "FROM signing_keys", "FROM secret_keys"];
         for sql in every_statement().filter_map(Sql::for_sqlite) {
             let text = format!("EXPLAIN QUERY PLAN {sql}");
@@ -163,15 +162,15 @@ mod tests {
             for step in steps {
                 let step: String = step.expect("a step");
                 let walks = walks.iter().any(|walk| sql.contains(walk));
-                // A SELECT without FROM has one row and reads no table.
+                // A SELECT without FROM returns one row and reads no table.
                 let scans = step.contains("SCAN") && step != "SCAN CONSTANT ROW";
                 assert!(walks || !scans, "{sql}: {step}");
                 assert!(walks || !step.contains("TEMP B-TREE"), "{sql}: {step}");
-                // Half a key leaves a whole instance to walk.
+                // With only a part of the key, SQLite would scan a whole instance.
                 let half = step.ends_with("(instance_id=?)") && !sql.contains("ORDER BY");
                 let all = sql.contains("MAX(")
                     || sql.contains("test_clocks")
-                    // All of an instance is meant: to empty the mailbox, to reset the clock.
+                    // These statements delete or update all rows of an instance on purpose.
                     || (sql.starts_with("DELETE") && sql.ends_with("WHERE instance_id = ?1"))
                     || (sql.starts_with("UPDATE") && sql.contains("+ ?2 WHERE instance_id = ?1"));
                 assert!(walks || all || !half, "{sql}: {step}");

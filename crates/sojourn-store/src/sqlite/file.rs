@@ -1,4 +1,5 @@
-//! The file: made whole or not at all, opened only if it is ours and sound.
+//! The database file: created atomically, and opened only if it belongs to Sojourn and is not
+//! damaged.
 
 use std::{
     fs,
@@ -17,8 +18,8 @@ use crate::{
     schema::{Migrated, MigrationMode, Schema},
 };
 
-/// The schema, one step per version. A step is never changed once it was
-/// released; N and N−1 have to run on one schema (MIG-01).
+/// One step per schema version. A released step must never change; versions N and N−1 of the
+/// program must run on the same schema (MIG-01).
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../migrations/sqlite/0002_ends_and_clock.sql"),
@@ -27,20 +28,20 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_outgoing_mails.sql"),
 ];
 
-/// Says in the file's header whose it is: "Sjrn".
+/// `application_id` in the header of the file: "Sjrn".
 const APPLICATION_ID: i32 = 0x536a_726e;
 
 const ANOTHER_PROGRAM: &str = "it is a database of another program";
 
-/// The bytes that every SQLite file begins with.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// A file up to this size is checked page by page at open, which takes some
-/// milliseconds; of a larger one only what SQLite itself looks at.
+/// A file up to this size is checked completely at open, which takes some milliseconds. Of a larger
+/// file SQLite checks only the pages that it reads.
 const CHECKED_BYTES: u64 = 16 << 20;
 
-/// Opens the database for writing; makes it if there is no file. What is older is
-/// migrated or refused.
+/// Opens the database for writing, and creates it if the file does not exist. An older schema is
+/// migrated or rejected.
 pub(super) fn open_or(path: &Path, older: MigrationMode) -> Result<Connection, StoreError> {
     let unusable = |reason: String| unusable(path, reason);
     if length(path)?.is_none() {
@@ -62,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     open_or(path, MigrationMode::Migrate)
 }
 
-/// Brings the schema of an existing file up to this version.
+/// Migrates the schema of an existing file to this version.
 pub(super) fn bring_up(path: &Path) -> Result<Migrated, StoreError> {
     let mut db = open_existing(path)?;
     let migrated = migrate(&mut db, path, MIGRATIONS)?;
@@ -70,7 +71,7 @@ pub(super) fn bring_up(path: &Path) -> Result<Migrated, StoreError> {
     Ok(migrated)
 }
 
-/// How old the schema of the file is; 0 if there is none.
+/// The schema version of the file; 0 if there is no file.
 pub(super) fn schema(path: &Path) -> Result<Schema, StoreError> {
     let known = MIGRATIONS.len() as u32;
     let copies = migrate::copies(path);
@@ -107,7 +108,7 @@ fn application_id(db: &Connection) -> rusqlite::Result<i32> {
     db.pragma_query_value(None, "application_id", |row| row.get(0))
 }
 
-/// Opens a file that is ours and sound, or refuses it.
+/// Opens an existing file if it belongs to Sojourn and is not damaged.
 fn open_existing(path: &Path) -> Result<Connection, StoreError> {
     let unusable = |reason: String| unusable(path, reason);
     let refused = |error: rusqlite::Error| unusable(error.to_string());
@@ -131,28 +132,30 @@ fn open_existing(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Moves the log into the file, so that the file alone is the database.
+/// Moves the write-ahead log into the file, so that the file alone is the database.
 pub(super) fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
-    // The default since the file was made, but nothing else will do.
+    // The file already has this mode since its creation; set it again, because the guarantees
+    // depend on it.
     db.pragma_update(None, "journal_mode", "WAL")?;
-    // What is acknowledged survives power loss.
+    // Acknowledged commits must survive a power failure.
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "cache_size", -32_000)?;
-    // What a savepoint may have to take back stays in memory: else a file is made for it.
+    // A savepoint's rollback data stays in memory; otherwise SQLite creates a temporary file for
+    // it.
     db.pragma_update(None, "temp_store", "MEMORY")?;
-    // The log is moved into the file every 4 MB, and does not keep more than 64.
+    // SQLite checkpoints the log every 1,000 pages (4 MB) and truncates it to 64 MB.
     db.pragma_update(None, "wal_autocheckpoint", 1_000)?;
     db.pragma_update(None, "journal_size_limit", 64 << 20)?;
     keep_statements(db)
 }
 
-/// Makes a database beside `path` and puts it there when it is complete: a
-/// start that is killed leaves no half of one.
+/// Creates a database beside `path` and renames it when it is complete: a killed process leaves no
+/// partial database.
 pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
     for suffix in ["-wal", "-journal"] {
         let left = beside(path, suffix);
@@ -163,6 +166,7 @@ pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
             ));
         }
     }
+    // A killed start may have left a draft.
     let draft = beside(path, ".new");
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let _ = fs::remove_file(beside(&draft, suffix));
@@ -185,6 +189,7 @@ pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
     let mut db = begin().map_err(impossible)?;
     migrate(&mut db, &draft, steps).map_err(|error| error.to_string())?;
     finish(db).map_err(impossible)?;
+    // The data must be durable before the name, so that the name never refers to a partial file.
     let publish = || -> std::io::Result<()> {
         fs::File::open(&draft)?.sync_all()?;
         fs::rename(&draft, path)?;
@@ -193,8 +198,8 @@ pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
     publish().map_err(|error| format!("it cannot be made: {error}"))
 }
 
-/// Refuses what SQLite would take for an empty database, and overwrite, and a
-/// file without its end, which SQLite would read as if zeros were there.
+/// Rejects a file that SQLite would treat as an empty database and overwrite, and a truncated file,
+/// whose missing pages SQLite would read as zeros.
 fn check_header(path: &Path) -> Result<(), String> {
     let mut header = [0; 100];
     let read = fs::File::open(path).and_then(|mut file| {
@@ -206,15 +211,16 @@ fn check_header(path: &Path) -> Result<(), String> {
         Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(error.to_string()),
         _ => return Err("it is not a database, or only the beginning of one; restore a backup, or move it away to start with an empty one".to_owned()),
     };
-    // A kill may leave a file that is shorter than it says, with a log that
-    // holds the rest.
+    // After a kill the file may be shorter than its header says, if the write-ahead log has the
+    // rest.
     let log = fs::metadata(beside(path, "-wal")).map_or(0, |metadata| metadata.len());
     let number = |at: usize| header[at..at + 4].iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
     let page = match u64::from(header[16]) << 8 | u64::from(header[17]) {
         1 => 65_536,
         size => size,
     };
-    // The number of pages counts only if it is as new as the file's last change.
+    // The page count in the header is valid only if its change counter equals the version-valid-for
+    // number (SQLite file format, 1.3.7).
     let pages = if number(24) == number(92) { number(28) } else { 1 };
     if log == 0 && (length % page.max(1) != 0 || length < pages * page) {
         return Err("it is only the beginning of a database; restore a backup".to_owned());

@@ -1,5 +1,4 @@
-//! The schema: brought up in one transaction, after a copy was made of the
-//! file as it was (MIG-01).
+//! Migrates the schema in one transaction, after it has copied the file (MIG-01).
 
 use std::{
     fs, io,
@@ -11,17 +10,16 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::disk::{beside, folder, open_reader, sync_folder};
 use crate::{error::StoreError, schema::Migrated};
 
-/// What the names of copies have after the file's own; then the number of the
-/// first step that came after.
+/// The suffix of a copy, followed by the number of the first step that the copy does not have.
 const COPY: &str = ".before-";
 
-/// The version of the schema.
+/// The schema version.
 pub(super) fn version(db: &Connection) -> rusqlite::Result<u32> {
     db.query_row("SELECT version FROM schema_version WHERE id = 1", [], |row| row.get(0))
 }
 
-/// Applies the steps that the database does not have yet, all or none. The
-/// first one makes it; before any other the file is copied.
+/// Applies the missing steps, all or none. The first step creates the schema; before any other step
+/// the file is copied.
 pub(super) fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<Migrated, StoreError> {
     let known = steps.len() as u32;
     let unusable = |reason: String| StoreError::Unusable { path: path.display().to_string(), reason };
@@ -33,18 +31,18 @@ pub(super) fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     if found == known {
         return Ok(Migrated { from: found, to: known, copy: None });
     }
-    // A step may make a table anew that others refer to; that all is well in the
-    // end is checked below. Neither can be set inside a transaction.
+    // A step may recreate a table that others refer to; PRAGMA foreign_key_check below verifies the
+    // result. Neither pragma can be set inside a transaction.
     db.pragma_update(None, "foreign_keys", false).map_err(refused)?;
     db.pragma_update(None, "synchronous", "FULL").map_err(refused)?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(refused)?;
-    // Another process may have been faster.
+    // Another process may have migrated in the meantime.
     let found = version(&transaction).map_err(refused)?;
     let missing = steps.get(found as usize..).unwrap_or_default();
     let copy = match found {
         0 => None,
         _ if missing.is_empty() => None,
-        // Nobody else can write now, so this is what the steps will find.
+        // This transaction holds the write lock, so the copy is exactly the state before the steps.
         _ => Some(copy(path, found + 1).map_err(|reason| {
             unusable(format!("no copy of it could be made, so it was not migrated: {reason}"))
         })?),
@@ -64,9 +62,8 @@ pub(super) fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     Ok(Migrated { from: found, to: known, copy })
 }
 
-/// Puts a copy beside the file: whole or not at all, and durable before
-/// anything is changed. A copy that an earlier attempt made gives way to it,
-/// so that starting again and again does not fill the disk.
+/// Copies the file atomically and durably before anything is changed. A copy from an earlier,
+/// failed attempt is replaced, so that repeated starts do not fill the disk.
 fn copy(path: &Path, step: u32) -> Result<PathBuf, String> {
     let copy = beside(path, &format!("{COPY}{step:04}"));
     let draft = beside(&copy, ".part");
@@ -90,7 +87,7 @@ fn copy(path: &Path, step: u32) -> Result<PathBuf, String> {
     Ok(copy)
 }
 
-/// The copies that are there, oldest first.
+/// The existing copies, oldest first.
 pub(super) fn copies(path: &Path) -> Vec<PathBuf> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
     let begin = format!("{name}{COPY}");

@@ -1,5 +1,5 @@
-//! MIG-01 and R-14: whatever ends a migration, the schema is the old or the
-//! new one, and the file as it was is kept.
+//! MIG-01 and R-14: however a migration is interrupted, the schema is the old one or the new one,
+//! and a copy of the old file exists.
 
 use std::{
     env,
@@ -13,7 +13,7 @@ use sojourn_core::{id::Randomness as _, testing::SeededRng};
 use super::{super::file, *};
 use crate::{Database, MigrationMode};
 
-/// A step after the newest, in pieces.
+/// A step after the newest one, in parts.
 const NEXT: &[&str] = &[
     "CREATE TABLE nicknames (id TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL) STRICT",
     "INSERT INTO nicknames SELECT id, host FROM instances",
@@ -23,7 +23,7 @@ const NEXT: &[&str] = &[
     "CREATE INDEX users_by_change ON users (instance_id, updated_at)",
 ];
 
-/// A database of this version with two rows, and of which schema it was.
+/// Creates a database of this version with two rows, and returns its content.
 fn database(path: &Path) -> String {
     let db = file::open(path).expect("a database");
     db.execute_batch(
@@ -34,7 +34,6 @@ fn database(path: &Path) -> String {
     content(path)
 }
 
-/// Schema and rows as text.
 fn content(path: &Path) -> String {
     let db = open_reader(path).expect("a database");
     let list = |select: &str| -> Vec<String> {
@@ -100,7 +99,7 @@ fn without_room_for_a_copy_nothing_is_migrated() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("dev.db");
     let before = database(&path);
-    // Where the copy is written first there is something that cannot be replaced.
+    // A directory at the temporary path of the copy: the copy cannot be written.
     let blocked = beside(&next_copy(&path), ".part");
     fs::create_dir(&blocked).expect("a folder");
     let error = run(&path, &NEXT.join("; ")).expect_err("refused").to_string();
@@ -110,7 +109,7 @@ fn without_room_for_a_copy_nothing_is_migrated() {
 }
 
 #[tokio::test]
-async fn each_released_schema_is_told_refused_copied_and_brought_up() {
+async fn each_released_schema_is_reported_refused_copied_and_migrated() {
     for old in 1..file::MIGRATIONS.len() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("dev.db");
@@ -132,7 +131,7 @@ async fn each_released_schema_is_told_refused_copied_and_brought_up() {
         assert_eq!(database.schema().await.expect("a schema").copies, [copy.clone()]);
         database.open(MigrationMode::Refuse).await.expect("it is current now");
 
-        // Going back: the copy is a database of its own.
+        // Downgrade: the copy is a complete database.
         fs::copy(&copy, &path).expect("restored");
         assert_eq!(content(&path), before);
         database.open(MigrationMode::Migrate).await.expect("brought up by opening");
@@ -157,7 +156,7 @@ async fn inspecting_a_schema_creates_and_claims_nothing() {
 
 const CHILD: &str = "SOJOURN_TEST_MIGRATED_DATABASE";
 
-/// A step that takes a while, with as much left to do at each moment.
+/// A step that takes long, with the same amount of work at each moment.
 fn long() -> String {
     let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) \
                 INSERT INTO filling SELECT NULL, hex(zeroblob(200)) FROM n; ";
@@ -168,7 +167,7 @@ fn long() -> String {
     )
 }
 
-/// Not a test of its own: the process that is killed.
+/// Not a test: the process that the test below kills.
 #[test]
 fn child() {
     let Ok(path) = env::var(CHILD) else { return };

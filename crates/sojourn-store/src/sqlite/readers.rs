@@ -1,5 +1,5 @@
-//! Connections that only read: as many as threads read at once, each with its
-//! prepared statements. A read runs on the thread that asks.
+//! Read-only connections, one for each concurrent read, with their prepared statements. A read runs
+//! on the calling thread.
 
 use std::{
     path::PathBuf,
@@ -20,13 +20,13 @@ use crate::{
     sql::{instances, list::Page, statement::Query},
 };
 
-/// Connections that are kept while nobody reads.
+/// The maximum number of idle connections.
 const KEPT: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
-    /// Nothing after closing.
+    /// `None` after `close`.
     idle: Mutex<Option<Vec<Connection>>>,
     settings: SettingsCache,
 }
@@ -36,12 +36,12 @@ impl Readers {
         Self { path, idle: Mutex::new(Some(Vec::new())), settings: SettingsCache::default() }
     }
 
-    /// Further reads fail; connections close as their reads end.
+    /// Makes later reads fail. A connection in use is closed when its read ends.
     pub(super) fn close(&self) {
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Runs one statement, which sees one moment by itself.
+    /// Runs a read on an idle or new connection. A single statement reads one snapshot by itself.
     fn one<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = match &mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(idle) => idle.pop(),
@@ -52,7 +52,7 @@ impl Readers {
             None => disk::open_reader(&self.path).map_err(failed("file"))?,
         };
         let answer = read(&db);
-        // One that is left in the middle of something is not used again.
+        // A connection with an open transaction is not reused.
         if db.is_autocommit()
             && let Some(idle) = &mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner)
             && idle.len() < KEPT
@@ -62,7 +62,7 @@ impl Readers {
         answer
     }
 
-    /// The first row, if there is one.
+    /// The first row, if any.
     pub(super) fn first<T, const N: usize>(&self, query: &Query<T, N>) -> Result<Option<T>, StoreError> {
         self.one(|db| db::first(db, query))
     }
@@ -72,12 +72,12 @@ impl Readers {
         self.one(|db| db::all(db, query))
     }
 
-    /// One page of a list, and how many rows there are in all.
+    /// One page of a list, and the total number of rows.
     pub(super) fn page<T>(&self, page: &Page<T>) -> Result<(Vec<T>, u64), StoreError> {
         self.many(|db| db::page(db, page))
     }
 
-    /// Runs several statements that see the same moment.
+    /// Runs several statements on one snapshot.
     pub(super) fn many<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -94,7 +94,7 @@ impl Readers {
         })
     }
 
-    /// The settings of the moment that `db` sees.
+    /// The settings in the snapshot of `db`.
     pub(super) fn settings(
         &self,
         db: &Connection,

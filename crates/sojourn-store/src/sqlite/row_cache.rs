@@ -1,16 +1,14 @@
-//! Cache of rows of the embedded database: clients with their sessions, users and
-//! settings, so that a refresh reads no page of the file. It is correct because one
-//! process alone writes (the data folder is locked) and because the writer invalidates
-//! before it acknowledges:
+//! Cache of rows of the embedded database: clients with their sessions, users and settings, so that
+//! a refresh does not read the file. The cache is coherent because only one process writes (it
+//! locks the data folder), and because the writer invalidates entries before it acknowledges a
+//! commit:
 //!
-//! 1. [`RowCache::begin_commit`] starts a new epoch. What was read in an older epoch is
-//!    not inserted any more ([`RowCache::insert_if_unchanged`]).
+//! 1. [`RowCache::begin_commit`] starts a new epoch. Rows that were read in an older epoch are not
+//! inserted any more ([`RowCache::insert_if_unchanged`]).
 //! 2. COMMIT.
-//! 3. [`RowCache::end_commit`] removes the rows that changed. Only then is the commit
-//!    acknowledged.
+//! 3. [`RowCache::end_commit`] removes the changed rows. Then the writer acknowledges the commit.
 //!
-//! A record is put together from the cache under one lock, so that all of it is of one
-//! moment.
+//! A record is assembled from the cache under one lock, so that it is a consistent snapshot.
 
 use std::{
     collections::BTreeMap,
@@ -35,16 +33,16 @@ use crate::{
     records::{ClientRecord, users_of},
 };
 
-/// Bound of the clients in bytes: about a hundred thousand with one session each.
+/// The maximum size of all clients in bytes: about 100,000 clients with one session each.
 const CLIENT_BYTES: u64 = 96 << 20;
-/// Bound of the users in bytes.
+/// The maximum size of all users in bytes.
 const USER_BYTES: u64 = 32 << 20;
-/// Overhead of an entry in the tables of the cache.
+/// The estimated overhead per entry in bytes.
 const ENTRY_BYTES: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct RowCache {
-    /// Read-locked while a record is put together, write-locked to insert or remove.
+    /// Read-locked while a record is assembled, write-locked for inserts and removals.
     state: RwLock<CacheState>,
     clients: Cache<(InstanceId, ClientId), Arc<CachedClient>, Bytes>,
     users: Cache<(InstanceId, UserId), CachedUser, Bytes>,
@@ -52,13 +50,13 @@ pub(super) struct RowCache {
 
 #[derive(Debug, Default)]
 struct CacheState {
-    /// Commits that began, and those of them that have ended.
+    /// Commits that have begun, and commits that have ended.
     begun: u64,
     ended: u64,
     settings: BTreeMap<InstanceId, (Settings, Policy)>,
 }
 
-/// A client with its sessions and attempts; its users have entries of their own.
+/// A client with its sessions and attempts. Its users are cached separately.
 #[derive(Debug)]
 struct CachedClient {
     browser: ClientWithSessions,
@@ -72,8 +70,8 @@ struct CachedUser {
     bytes: u64,
 }
 
-/// Taken before a read while no commit is under way. What is read may be inserted as
-/// long as no commit has begun since.
+/// An epoch without a running commit. Rows that are read in it may be inserted until the next
+/// commit begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadEpoch(u64);
 
@@ -95,7 +93,7 @@ impl RowCache {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client with the newest activity, if all of it is cached.
+    /// The client with the newest activity, if all its rows are cached.
     pub(super) fn browser(
         &self,
         instance: InstanceId,
@@ -107,7 +105,7 @@ impl RowCache {
         let (settings, policy) = state.settings.get(&instance)?.clone();
         let mut browser = found.browser.clone();
         for session in &mut browser.sessions {
-            // Activity that has left memory may be stored newer than it was read here.
+            // Without an entry in memory the table may contain newer activity than the cached row.
             let at = activity.get(&(instance, session.id))?;
             session.last_active_at = session.last_active_at.max(at);
         }
@@ -119,18 +117,17 @@ impl RowCache {
         Some(ClientRecord { browser, users, sign_in, sign_up, settings, policy })
     }
 
-    /// The settings, if they are cached.
     pub(super) fn settings(&self, instance: InstanceId) -> Option<(Settings, Policy)> {
         self.read().settings.get(&instance).cloned()
     }
 
-    /// Call it before reading rows that may be inserted.
+    /// Call it before reading rows that may be inserted. `None` while a commit is running.
     pub(super) fn read_epoch(&self) -> Option<ReadEpoch> {
         let state = self.read();
         (state.begun == state.ended).then_some(ReadEpoch(state.begun))
     }
 
-    /// Inserts rows as they are stored, unless a commit began after `since`.
+    /// Inserts rows as stored, unless a commit has begun after `since`.
     pub(super) fn insert_if_unchanged(
         &self,
         since: Option<ReadEpoch>,
@@ -158,13 +155,13 @@ impl RowCache {
         self.clients.insert((instance, record.browser.client.id), Arc::new(found));
     }
 
-    /// Before the writer commits: nothing that is being read is inserted.
+    /// The writer calls it before COMMIT: rows of running reads are not inserted after it.
     pub(super) fn begin_commit(&self) {
         self.write().begun += 1;
     }
 
-    /// After COMMIT, before it is acknowledged: removes what `changes` wrote, and
-    /// unfinished attempts if old ones were `purged`.
+    /// The writer calls it after COMMIT and before the acknowledgement. Removes the rows that
+    /// `changes` wrote, and clients with attempts if attempts were `purged`.
     pub(super) fn end_commit<'a>(&self, changes: impl Iterator<Item = &'a ChangeSet>, purged: bool) {
         let mut state = self.write();
         if purged {
@@ -178,11 +175,12 @@ impl RowCache {
         state.ended = state.begun;
     }
 
-    /// Removes everything: another program wrote, or the outcome of a commit is uncertain.
+    /// Removes everything, after another program has written or if the outcome of a commit is
+    /// unknown.
     pub(super) fn clear(&self) {
         let mut state = self.write();
         self.forget_all(&mut state);
-        // Reads under way may have seen the rows as they were.
+        // Running reads may have seen the old rows; a new epoch stops their insertion.
         state.begun += 1;
         state.ended = state.begun;
     }
@@ -245,7 +243,7 @@ impl Weighter<(InstanceId, UserId), CachedUser> for Bytes {
     }
 }
 
-/// Metadata is what makes some users large.
+/// Includes the metadata, which makes some users large.
 fn user_bytes(user: &User) -> u64 {
     let document = serde_json::to_vec(user).map_or(0, |document| document.len());
     (ENTRY_BYTES + size_of::<User>() + document) as u64
@@ -293,8 +291,8 @@ mod tests {
         assert_eq!(row_cache.browser(instance, id, &activity), None);
         row_cache.insert_if_unchanged(row_cache.read_epoch(), instance, &record, &activity);
         assert_eq!(row_cache.browser(instance, id, &activity), Some(record));
-        // Others are active; this one's may be stored newer than it was read, for all
-        // that is known here.
+        // The session's activity has left memory after an idle hour, so the table may contain newer
+        // activity than the cached row.
         activity.saw(at + minutes(60));
         activity.tidy();
         assert_eq!(row_cache.browser(instance, id, &activity), None);

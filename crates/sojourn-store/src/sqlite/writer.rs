@@ -1,5 +1,5 @@
-//! The one writer: takes what has queued into one durable commit, and answers
-//! after it. Each set has its own savepoint, so one that is refused spoils no other.
+//! The single writer: commits queued jobs in groups and replies after the commit. Each change set
+//! has its own savepoint, so that a rejected set does not affect the others.
 
 use std::{
     sync::{
@@ -26,16 +26,16 @@ use crate::{
     sql::{instances, journal, purge, sessions, statement::Statement},
 };
 
-/// Most jobs of one commit: bounds how long the first waits for the last.
+/// The maximum number of jobs per commit, which bounds the latency of the first job.
 const GROUP: usize = 128;
-/// Most activity of one commit.
+/// The maximum number of activity rows per commit.
 const ACTIVITY_BATCH: usize = 512;
-/// How often activity is written, and the clock raised.
+/// The interval for writing activity and the high-water mark.
 const FLUSH_EVERY: Duration = Duration::from_millis(800);
-/// Every so many flushes, idle activity leaves memory.
+/// Every this many flushes, idle activity is removed from memory.
 const TIDY_EVERY: u32 = 30;
 
-/// Something for the writer to do, and whom to tell.
+/// Work for the writer, and the channel for the reply.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) work: Work,
@@ -48,7 +48,7 @@ impl Job {
     }
 }
 
-/// How many rows went, where that is asked.
+/// The number of affected rows, if the work reports it.
 pub(super) type Answer = Result<u64, CommitError>;
 
 #[derive(Debug)]
@@ -60,24 +60,24 @@ pub(super) enum Work {
         at: Moment,
         limit: u32,
     },
-    /// Statements that may be repeated, in one savepoint.
+    /// Idempotent statements in one savepoint.
     Changes(Vec<Statement>),
     Close,
 }
 
 impl Work {
-    /// Whether it writes rows that may be in the row cache.
+    /// Whether it changes rows that may be in the row cache.
     fn changes_cached_rows(&self) -> bool {
         match self {
             Self::Commit(_) | Self::Purge { .. } => true,
-            // Leases, and sessions that ended long ago: neither is cached.
+            // Leases, and sessions that ended long ago, are not cached.
             Self::Changes(_) => false,
             Self::FlushActivity | Self::RaiseHighWater(_) | Self::Close => false,
         }
     }
 
-    /// Whether all activity has to be stored before this is done. Settings are
-    /// among it: those who were active under the old ones are judged so.
+    /// Whether all activity must be stored before this work is done, because it is judged against
+    /// the activity in the database.
     fn wants_all_activity(&self) -> bool {
         match self {
             Self::FlushActivity | Self::Close => true,
@@ -94,7 +94,7 @@ pub(super) struct Writer {
     row_cache: Arc<RowCache>,
     jobs: Receiver<Job>,
     high_water: Option<Timestamp>,
-    /// Changes when somebody else writes to the file.
+    /// Changes when another connection writes to the file.
     data_version: i64,
 }
 
@@ -110,7 +110,7 @@ impl Writer {
         Ok(Self { db, activity, row_cache, jobs, high_water, data_version })
     }
 
-    /// Works until it is closed or nobody can send any more.
+    /// Runs until `Work::Close`, or until all senders are dropped.
     #[expect(clippy::disallowed_methods, reason = "a waiting timer, not the time of anything that is stored")]
     pub(super) fn run(mut self) {
         let mut next_flush = Instant::now() + FLUSH_EVERY;
@@ -145,12 +145,14 @@ impl Writer {
                 }
                 batch = self.activity.take_due(ACTIVITY_BATCH);
             }
+            // A full batch means that more is due: flush again without waiting.
             if flush && batch.len() != ACTIVITY_BATCH {
                 next_flush = Instant::now() + FLUSH_EVERY;
             }
             if self.commit_group(group, &batch, flush) {
                 if let Err(error) = file::checkpoint(&self.db) {
-                    // The log stays beside the file, and the next start reads it.
+                    // The write-ahead log stays beside the file; SQLite recovers it at the next
+                    // start.
                     tracing::warn!(%error, "the log could not be moved into the database");
                 }
                 return;
@@ -158,8 +160,7 @@ impl Writer {
         }
     }
 
-    /// Does the jobs of a group in one commit, and tells the outcome. Returns
-    /// whether the end was among them.
+    /// Commits a group of jobs and replies to each. Returns whether `Work::Close` was among them.
     fn commit_group(&mut self, mut group: Vec<Job>, batch: &Batch, flush: bool) -> bool {
         match self.transact(&group, batch, flush) {
             Ok(outcomes) => {
@@ -177,14 +178,15 @@ impl Writer {
             Err(error) => {
                 tracing::error!(%error, jobs = group.len(), "nothing could be written");
                 self.activity.put_back(batch);
-                // A COMMIT that failed may be durable all the same.
+                // A COMMIT that failed may still be durable, so cached rows may be stale.
                 self.row_cache.clear();
                 if !self.db.is_autocommit()
                     && let Err(error) = self.db.execute_batch("ROLLBACK")
                 {
                     tracing::error!(%error, "the transaction could not be taken back");
                 }
-                // Who queued in the meantime has waited as well: nobody waits for two timeouts.
+                // Jobs that were queued meanwhile have waited for one timeout; fail them too, so
+                // that no caller waits for two.
                 group.extend(self.jobs.try_iter());
                 let last = group.iter().any(Job::is_last);
                 for job in group {
@@ -195,7 +197,7 @@ impl Writer {
         }
     }
 
-    /// Removes from the cache what a group has changed, before it is acknowledged.
+    /// Removes the changed rows from the cache, before the reply.
     fn forget_changed(&self, group: &[Job], outcomes: &[Answer]) {
         let mut done = Vec::new();
         let mut purged = false;
@@ -209,7 +211,7 @@ impl Writer {
         self.row_cache.end_commit(done.into_iter(), purged);
     }
 
-    /// The file is ours alone, but an operator with a shell may mend a row.
+    /// Clears the cache if another program, such as an operator's shell, wrote to the file.
     fn look_for_others(&mut self) {
         match data_version(&self.db) {
             Ok(found) if found == self.data_version => {}
@@ -237,6 +239,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.control("BEGIN IMMEDIATE")?;
+        // Before the jobs: changed settings are judged against the stored activity.
         for ((instance, session), at) in batch {
             db::execute(&self.db, &sessions::touch(*instance, *session, *at))?;
         }
@@ -254,7 +257,7 @@ impl Writer {
             if let Err(CommitError::Store(error)) = &outcome
                 && self.db.is_autocommit()
             {
-                // SQLite has taken everything back, the other sets as well.
+                // SQLite rolled back the whole transaction, including the other sets.
                 return Err(again(error));
             }
             outcomes.push(outcome);
@@ -263,6 +266,7 @@ impl Writer {
         if let Some(now) = newest {
             db::execute(&self.db, &journal::raise_high_water(now))?;
         }
+        // Before COMMIT: from here on a running read may return rows that are no longer current.
         if group.iter().any(|job| job.work.changes_cached_rows()) {
             self.row_cache.begin_commit();
         }
@@ -323,12 +327,12 @@ fn data_version(db: &Connection) -> Result<i64, StoreError> {
 
 fn reply(job: Job, outcome: Answer) {
     if let Some(answer) = job.answer {
-        // Whoever asked may be gone; what is done is done.
+        // The caller may have stopped waiting; the result is committed anyway.
         let _ = answer.send(outcome);
     }
 }
 
-/// The same failure for one more.
+/// A copy of the error for another job (`StoreError` is not `Clone`).
 fn again(error: &StoreError) -> StoreError {
     match error {
         StoreError::Corrupt { table, reason } => StoreError::Corrupt { table, reason: reason.clone() },
@@ -357,7 +361,7 @@ mod tests {
         Timestamp::from_secs(1_800_000_000 + secs)
     }
 
-    /// Has the writer do one job on this thread.
+    /// Runs one job of the writer on this thread.
     fn perform(writer: &mut Writer, work: Work) -> Answer {
         let (answer, mut outcome) = oneshot::channel();
         writer.commit_group(vec![Job { work, answer: Some(answer) }], &Batch::new(), false);
@@ -409,7 +413,7 @@ mod tests {
         let mut rng = SeededRng::new(4);
         let mut outcomes = Vec::new();
         let mut group = Vec::new();
-        // Every second set names an instance that is not there.
+        // Every second set refers to an instance that does not exist.
         for secs in 0..10 {
             let instance = InstanceId::generate(at(secs), &mut rng);
             let row = Instance {
