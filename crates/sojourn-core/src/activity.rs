@@ -8,8 +8,8 @@ pub enum ActivitySource {
     SignIn,
     /// A browser requests a new session token, about every 43 s while the application is open.
     Token {
-        /// The tab reports that it is hidden. Compat: clerk/javascript
-        /// packages/clerk-js/src/core/resources/Session.ts `tab_state`
+        /// The tab reports that it is hidden.
+        /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Session.ts `tab_state`
         hidden: bool,
     },
     /// The tab became visible, or the user switched to this account.

@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// The JOSE header `cat` of session tokens. It stops a token of one kind from being accepted as
-/// another (JWT-04). Compat: clerk/javascript packages/backend/src/tokens/jwtCategories.ts
+/// another (JWT-04).
+/// Compat: clerk/javascript packages/backend/src/tokens/jwtCategories.ts
 pub const SESSION_CATEGORY: &str = "cl_B7d4PD111AAA";
 
 /// The payload of a session token.

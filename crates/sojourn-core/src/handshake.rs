@@ -30,8 +30,8 @@ pub struct Handshake {
 }
 
 /// The cookies that the application sets after the handshake. Removals come first and values last,
-/// because the SDKs use the last `__session*` line. Compat: clerk/javascript
-/// packages/backend/src/tokens/handshake.ts
+/// because the SDKs use the last `__session*` line.
+/// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
 pub fn directives(
     names: &CookieNames,
     token: Option<&str>,

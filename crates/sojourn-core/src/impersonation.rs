@@ -20,12 +20,12 @@ pub struct Impersonation {
     pub maximum: Duration,
 }
 
-/// The inactivity timeout of an impersonation session. Source: clerk-docs
-/// guides/users/impersonation.mdx
+/// The inactivity timeout of an impersonation session.
+/// Source: clerk-docs guides/users/impersonation.mdx
 pub const INACTIVITY: Duration = minutes(10);
 
-/// The maximum lifetime if the request gives none. Source: bapi-2026-05-12.yml, /actor_tokens
-/// `session_max_duration_in_seconds`
+/// The maximum lifetime if the request gives none.
+/// Source: bapi-2026-05-12.yml, /actor_tokens `session_max_duration_in_seconds`
 pub const DEFAULT_MAXIMUM: Duration = minutes(30);
 
 /// The upper bound of the maximum lifetime. It stops a typing error from creating a session that

@@ -4,8 +4,8 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Minimum length in characters.
 pub const MIN_CHARS: usize = 8;
-/// Maximum length in characters. The SDKs reduce a larger announced maximum to 72. Compat:
-/// clerk/javascript packages/clerk-js/src/core/resources/UserSettings.ts
+/// Maximum length in characters. The SDKs reduce a larger announced maximum to 72.
+/// Compat: clerk/javascript packages/clerk-js/src/core/resources/UserSettings.ts
 pub const MAX_CHARS: usize = 72;
 
 /// A password that meets the rules: normalised (NFC) and within the length bounds. `Debug` prints

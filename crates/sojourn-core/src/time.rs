@@ -38,8 +38,8 @@ impl Timestamp {
     }
 }
 
-/// One reading of both clocks, taken once per request. They differ only with a test clock (decision
-/// 7), which changes `now` and not `wall`.
+/// One reading of both clocks, taken once per request. They differ only with a test clock
+/// (decision 7), which changes `now` and not `wall`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// The session clock, for deadlines, codes and sweeps.

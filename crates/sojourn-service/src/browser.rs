@@ -1,5 +1,4 @@
-//! The browser behind a request: its credential, what the store knows of it, and
-//! what it may do.
+//! The client behind a request: its credential, its stored state, and what it may do.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,27 +21,25 @@ use sojourn_store::{ClientRecord, CommitError, Engine as _, StoreError};
 pub use crate::credential::Credential;
 use crate::{instance::Service, tokens::TokenContext};
 
-/// What a browser's request says of itself, and the settings when it came.
+/// The data of a client's request, and the settings at that time.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// The one reading of the clocks.
+    /// The single reading of the clocks for this request.
     pub at: Moment,
-    /// The application that asks. Feeds `azp`.
+    /// The origin of the application. The source of `azp`.
     pub origin: Option<String>,
-    /// The browser as it describes itself.
+    /// The browser's description of itself.
     pub device: Device,
-    /// How long the browser surely keeps a cookie that the answer sets (S7).
+    /// How long the browser certainly keeps a cookie that the response sets (S7).
     pub cookie_kept_for: Duration,
-    /// The settings in force.
     pub settings: Settings,
-    /// All versions of the session settings.
     pub policy: Policy,
-    /// Who the browser says it is; never trusted before [`BrowserContext::load`].
+    /// The client cookie. Not authenticated before [`BrowserContext::load`].
     pub credential: Option<Credential>,
 }
 
 impl RequestContext {
-    /// The session clock: what sessions, codes and attempts are judged by.
+    /// The session clock, for sessions, codes and attempts.
     pub const fn now(&self) -> Timestamp {
         self.at.now
     }
@@ -60,18 +57,18 @@ impl<'a> From<&'a RequestContext> for TokenContext<'a> {
     }
 }
 
-/// A browser that was loaded: what is known of it, and what it may do.
+/// A loaded client: its state, and what it may do.
 #[derive(Clone, Debug)]
 pub struct BrowserContext {
-    /// The request, with the settings that came with the browser.
+    /// The request, with the settings from the same snapshot as the client.
     pub request: RequestContext,
-    /// Who it is.
+    /// What the client secret authenticates.
     pub identity: Identity,
-    /// A new secret that the answer has to carry.
+    /// A new credential that the response must set.
     issued: Option<Credential>,
-    /// Whether the answer has to remove the cookie.
+    /// Whether the response must remove the cookie.
     pub forgotten: bool,
-    /// Set where the answer that rotated the secret may never have arrived.
+    /// Set if the response that rotated the secret may be lost.
     pub(crate) repeat: Option<Repeat>,
     browser: Option<ClientWithSessions>,
     users: Vec<Arc<User>>,
@@ -79,15 +76,14 @@ pub struct BrowserContext {
     sign_up: Option<SignUp>,
 }
 
-/// A browser that still has the secret from before a rotation, while nobody has
-/// shown the new one: the answer may be lost. It may prove again what it proved.
+/// A client that still has the secret from before a rotation, while no request has presented the
+/// new one: the response may be lost. The client may repeat the verification.
 #[derive(Clone, Debug)]
 pub(crate) struct Repeat {
-    /// The rotation.
     pub(crate) rotation: Predecessor,
-    /// The browser with all its sessions.
+    /// The client with all its sessions.
     pub(crate) browser: ClientWithSessions,
-    /// The open sessions that it knows nothing of.
+    /// The open sessions that the client does not know about.
     pub(crate) unanswered: Vec<Session>,
 }
 
@@ -95,8 +91,8 @@ impl Repeat {
     fn of(request: &RequestContext, record: &ClientRecord, secret: &SecretHash) -> Option<Self> {
         let browser = &record.browser;
         let rotation = browser.client.unanswered_rotation(secret)?;
-        // A request that was under way when the secret was rotated repeats nothing: the
-        // answer to the other may still arrive.
+        // A request from before the rotation repeats nothing: the response to the other request may
+        // still arrive.
         if request.at.wall <= browser.client.signed_in_set_changed_at {
             return None;
         }
@@ -104,31 +100,31 @@ impl Repeat {
         Some(Self { rotation, browser: browser.clone(), unanswered })
     }
 
-    /// Whether all that the lost answer opened is this account's.
+    /// Whether all sessions of the lost response belong to this account.
     pub(crate) fn is_all_of(&self, user_id: UserId) -> bool {
         !self.unanswered.is_empty() && self.unanswered.iter().all(|session| session.user_id == user_id)
     }
 
-    /// Whether the lost answer opened this session.
+    /// Whether the lost response created this session.
     pub(crate) fn opened(&self, session_id: Option<SessionId>) -> bool {
         self.unanswered.iter().any(|session| Some(session.id) == session_id)
     }
 
-    /// Whether an attempt of this browser began after the answer was lost.
+    /// Whether this client started an attempt after the lost response.
     fn began_after(&self, created_at: Timestamp) -> bool {
         (self.rotation.rotated_at..self.rotation.rotated_at + GRACE).contains(&created_at)
     }
 }
 
-/// A request that is not a known browser's, or that left before a rotation.
+/// The request is from an unknown client, or from before a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotThisBrowser;
 
 impl BrowserContext {
-    /// Loads the browser as it is now; load again on a conflict.
+    /// Loads the current state of the client. Load again after a conflict.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store fails.
     pub async fn load(service: &Service, request: &RequestContext) -> Result<Self, StoreError> {
         let (store, instance) = (service.store(), service.instance_id());
         let record = match &request.credential {
@@ -145,7 +141,7 @@ impl BrowserContext {
         };
         let is_known = matches!(identity, Identity::Current { .. } | Identity::Predecessor { .. });
         let Some(record) = record.filter(|_| is_known) else {
-            // Settings that changed since the request came are judged anew, too.
+            // The request must also be judged by settings that changed after it arrived.
             let (settings, policy) = store.settings(instance).await?;
             return Ok(Self {
                 request: RequestContext { settings, policy, ..request.clone() },
@@ -164,12 +160,12 @@ impl BrowserContext {
             browser.sessions.retain(|session| session.created_at < admitted_before);
             (sign_in, sign_up) = (None, None);
         }
-        // Whom an attempt is for: its page needs the ways in after a reload.
+        // The user of the attempt: after a reload, the sign-in page needs the available factors.
         let attempted = sign_in.as_ref().and_then(|sign_in| sign_in.user_id);
         if let Some(id) = attempted.filter(|id| users.iter().all(|user| user.id != *id)) {
             users.extend(store.user(instance, id).await?.map(Arc::new));
         }
-        // One moment for everything: the settings that came with the browser.
+        // One snapshot for everything: the settings that were loaded with the client.
         let request = RequestContext {
             at: request.at,
             origin: request.origin.clone(),
@@ -183,21 +179,20 @@ impl BrowserContext {
         Ok(Self { request, identity, issued, forgotten, repeat, browser, users, sign_in, sign_up })
     }
 
-    /// The browser as far as the request may see it; `None` when it is not known.
+    /// The client as far as the request may see it; `None` if it is unknown.
     pub fn visible(&self) -> Option<&ClientWithSessions> {
         self.browser.as_ref()
     }
 
-    /// The browser with what is over closed; `None` when it is not known.
+    /// The client after overdue sessions were closed; `None` if it is unknown.
     pub fn close_overdue(&self) -> Option<ClientStep> {
         self.browser.as_ref().map(|browser| close_overdue(self.request.at, &self.request.policy, browser))
     }
 
-    /// The browser, for a change. Requests that left before a rotation may only
-    /// read and refresh.
+    /// The client, for a change. A request with a predecessor secret may only read and refresh.
     ///
     /// # Errors
-    /// [`NotThisBrowser`] for strangers and predecessors.
+    /// [`NotThisBrowser`] for unknown clients and predecessor secrets.
     pub const fn browser(&self) -> Result<&ClientWithSessions, NotThisBrowser> {
         match (&self.browser, self.identity) {
             (Some(browser), Identity::Current { .. }) => Ok(browser),
@@ -205,22 +200,21 @@ impl BrowserContext {
         }
     }
 
-    /// The browser, or a new one that is written with the change.
+    /// The client, or a new one that is written with the change.
     ///
     /// # Errors
-    /// [`NotThisBrowser`] for a request that left before a rotation: a second
-    /// browser would be made beside the one it belongs to, with a second session
-    /// in single-session mode (SES-14).
+    /// [`NotThisBrowser`] for a request from before a rotation: otherwise it would create a second
+    /// client besides its own, with a second session in single-session mode (SES-14).
     pub fn browser_or_new(&mut self, service: &Service) -> Result<ClientWithSessions, NotThisBrowser> {
         match self.identity {
             Identity::Current { .. } => self.browser().cloned(),
             Identity::Predecessor { .. } | Identity::Superseded => Err(NotThisBrowser),
-            // Who never got the answer that rotated the secret begins anew.
+            // A client that never received the new secret starts again as a new client.
             Identity::Retired | Identity::Stranger => Ok(self.begin_anew(service)),
         }
     }
 
-    /// A browser of its own, whatever the request says.
+    /// Creates a new client, whatever credential the request has.
     pub(crate) fn begin_anew(&mut self, service: &Service) -> ClientWithSessions {
         let client_id = ClientId::generate(self.request.now(), &mut service.random());
         let credential = Credential::new(client_id, service, &self.request);
@@ -231,12 +225,12 @@ impl BrowserContext {
         ClientWithSessions { client, sessions: Vec::new() }
     }
 
-    /// Whether this browser may go on with an attempt of `client_id`: its own, and
-    /// where an answer never arrived, one that it began since, or (`completed`) the
-    /// one that the lost answer completed.
+    /// Whether this client may continue an attempt of `client_id`: its own attempt, and after a
+    /// lost response also one that it started since then, or the one that the lost response
+    /// completed (`completed`).
     ///
     /// # Errors
-    /// [`NotThisBrowser`] for strangers, and for requests that left before a rotation.
+    /// [`NotThisBrowser`] for unknown clients, and for requests from before a rotation.
     pub(crate) fn may_continue(
         &self,
         client_id: ClientId,
@@ -251,17 +245,16 @@ impl BrowserContext {
         Ok(repeat.browser.client.id == client_id && (was_completed || repeat.began_after(created_at)))
     }
 
-    /// What may be proved again: only within [`GRACE`].
+    /// The rotation whose response may be lost, within [`GRACE`].
     pub(crate) fn lost_answer(&self) -> Option<&Repeat> {
         self.repeat.as_ref().filter(|_| matches!(self.identity, Identity::Predecessor { .. }))
     }
 
-    /// The browser that an attempt begins in, and whether the attempt is noted in it.
-    /// Where an answer never arrived, nothing of the browser is written before
-    /// something is proved.
+    /// The client for a new attempt, and whether to store the attempt in it. After a lost response,
+    /// the client is not written before a factor is verified.
     ///
     /// # Errors
-    /// [`NotThisBrowser`] for a request that left before a rotation.
+    /// [`NotThisBrowser`] for a request from before a rotation.
     pub(crate) fn browser_for_attempt(
         &mut self,
         service: &Service,
@@ -272,13 +265,13 @@ impl BrowserContext {
         }
     }
 
-    /// Whether the cookie was the browser's until a rotation: what it asks to
-    /// end must not be answered as done, because nothing ended (D10).
+    /// Whether the cookie has a rotated secret of this client. The response to a sign-out with such
+    /// a secret must not report success, because nothing ended (D10).
     pub const fn holds_an_old_secret(&self) -> bool {
         matches!(self.identity, Identity::Predecessor { .. } | Identity::Superseded | Identity::Retired)
     }
 
-    /// Whether a session is or was this browser's, as far as the caller may know.
+    /// Whether a session is or was this client's, as far as the caller may know.
     pub fn held(&self, session: &Session) -> bool {
         let ours = self.browser.as_ref().is_some_and(|browser| browser.client.id == session.client_id);
         match self.identity {
@@ -288,7 +281,7 @@ impl BrowserContext {
         }
     }
 
-    /// A fresh secret for a rotation of `client_id`; the answer carries it.
+    /// Creates a new secret for a rotation of `client_id`; the response sets it.
     pub fn rotate(&mut self, service: &Service, client_id: ClientId) -> SecretHash {
         let credential = Credential::new(client_id, service, &self.request);
         let hash = credential.hash();
@@ -296,24 +289,24 @@ impl BrowserContext {
         hash
     }
 
-    /// The credential that the answer carries, if it carries one: a new one, or the
-    /// same one renewed once a day (S7).
+    /// The credential that the response sets, if any: a new one, or the same one, renewed once a
+    /// day (S7).
     pub fn newly_issued(&self) -> Option<Credential> {
         let renewed =
             || self.request.credential.as_ref().and_then(|credential| credential.renewed(&self.request));
         self.issued.clone().or_else(renewed)
     }
 
-    /// When the browser will drop the client cookie it has after this answer. A date at
-    /// most 8 days away has clerk-js renew it by a navigation.
-    /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Client.ts
-    /// isEligibleForTouch, packages/clerk-js/src/core/clerk.ts setActive
+    /// When the browser will delete the client cookie after this response. If the date is at most 8
+    /// days away, clerk-js renews the cookie by a navigation.
+    /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Client.ts isEligibleForTouch,
+    /// packages/clerk-js/src/core/clerk.ts setActive
     pub fn cookie_expires_at(&self) -> Timestamp {
         let newest = self.newly_issued().or_else(|| self.request.credential.clone());
         newest.map_or(self.request.at.wall + self.request.cookie_kept_for, |credential| credential.expires_at)
     }
 
-    /// Forgets the browser: the answer removes its cookies.
+    /// Removes the client from the request; the response removes its cookies.
     pub fn forget(&mut self) {
         self.browser = None;
         self.request.credential = None;
@@ -322,8 +315,8 @@ impl BrowserContext {
         self.forgotten = true;
     }
 
-    /// Notes what every request notes, in the same commit as its change: that
-    /// the new secret was seen, and where the browser calls from.
+    /// Records what every request records, in the same commit as its change: that it presented the
+    /// new secret, and the origin of its application.
     pub fn note_request(&self, service: &Service, step: &mut ClientStep) {
         let now = self.request.now();
         if self.identity == (Identity::Current { confirms_rotation: true }) && self.issued.is_none() {
@@ -331,7 +324,7 @@ impl BrowserContext {
             step.client_changed = true;
         }
         let is_current = matches!(self.identity, Identity::Current { .. });
-        // The portal's own origin says nothing of the application.
+        // The portal's own origin does not identify an application.
         let application = self.request.origin.as_ref().filter(|origin| **origin != service.own_origin());
         if is_current && application.is_some() && step.browser.client.last_origin.as_ref() != application {
             step.browser.client.last_origin = application.cloned();
@@ -339,30 +332,30 @@ impl BrowserContext {
         }
     }
 
-    /// The user of one of the browser's sessions.
+    /// The user of one of the client's sessions.
     pub fn user_of(&self, session: &Session) -> Option<&User> {
         self.user(session.user_id)
     }
 
-    /// A user of the browser, or of its attempt to sign in.
+    /// A user of the client's sessions or of its sign-in attempt.
     pub fn user(&self, id: UserId) -> Option<&User> {
         self.users.iter().map(Arc::as_ref).find(|user| user.id == id)
     }
 
-    /// The attempt to sign in that this browser is at.
+    /// The client's unfinished sign-in attempt.
     pub const fn sign_in(&self) -> Option<&SignIn> {
         self.sign_in.as_ref()
     }
 
-    /// The attempt to sign up that this browser is at.
+    /// The client's unfinished sign-up attempt.
     pub const fn sign_up(&self) -> Option<&SignUp> {
         self.sign_up.as_ref()
     }
 
-    /// Commits the ends that were found on the way, before a refusal is answered.
+    /// Commits the overdue sessions that were found, before a refusal is sent.
     ///
     /// # Errors
-    /// A conflict: load again.
+    /// [`CommitError::Conflict`]: load again.
     pub async fn commit_step(&self, service: &Service, step: &ClientStep) -> Result<(), CommitError> {
         service.commit(service.changes(self.request.at).browser(step)).await
     }

@@ -1,5 +1,5 @@
-//! The two clocks of a server: the wall, which never runs backwards, and the
-//! session clock, which the test clock of a development instance moves.
+//! The two clocks of a server: the wall clock, which never goes back, and the session clock, which
+//! the test clock of a development instance can advance.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -14,23 +14,21 @@ use sojourn_store::{CommitError, Engine as _, StoreError, Write};
 
 use crate::{error::MaybeConflict, instance::Service};
 
-/// Where the time comes from: the system's clock in the binary, one that stands
-/// still in tests.
+/// The source of the time: the system clock in the binary, a fixed clock in tests.
 pub trait Clock: Send + Sync + 'static {
-    /// The time on the wall.
     fn now(&self) -> Timestamp;
 }
 
 /// Both clocks of an instance.
 pub(crate) struct Clocks {
     wall: Box<dyn Fn() -> Timestamp + Send + Sync>,
-    /// The latest time that was told, in milliseconds (SES-12).
+    /// The latest time that was returned, in milliseconds (SES-12).
     latest: AtomicI64,
     test: Mutex<TestClock>,
 }
 
 impl Clocks {
-    /// Clocks that tell no earlier time than `high_water`.
+    /// Clocks that never return a time before `high_water`.
     pub(crate) fn new(clock: std::sync::Arc<dyn Clock>, high_water: Timestamp, test: TestClock) -> Self {
         Self {
             wall: Box::new(move || clock.now()),
@@ -39,14 +37,14 @@ impl Clocks {
         }
     }
 
-    /// The time on the wall. It never runs backwards, not even across restarts.
+    /// The wall clock. It never goes back, not even across restarts.
     fn wall(&self) -> Timestamp {
         let wall = (self.wall)().as_millis();
         let before = self.latest.fetch_max(wall, Ordering::Relaxed);
         Timestamp::from_millis(wall.max(before))
     }
 
-    /// One reading of both.
+    /// One reading of both clocks.
     pub(crate) fn read(&self) -> Moment {
         self.test().read(self.wall())
     }
@@ -56,8 +54,8 @@ impl Clocks {
         *self.test.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what is stored, unless something newer is known; gives back
-    /// what was known before.
+    /// Stores the test clock from the database, unless a newer version is known. Returns the
+    /// previous value.
     pub(crate) fn set_test(&self, stored: TestClock) -> TestClock {
         let mut test = self.test.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *test;
@@ -74,11 +72,11 @@ impl Service {
         self.clocks().test()
     }
 
-    /// Takes over the test clock as it is stored. Another node may have moved it:
-    /// where nodes share a database each request of a development instance asks.
+    /// Loads the test clock. Another node may have changed it: nodes with a shared database load it
+    /// for each request of a development instance.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store fails.
     pub async fn follow_test_clock(&self) -> Result<(), StoreError> {
         let stored = self.store().test_clock(self.instance_id()).await?;
         if self.clocks().set_test(stored).resets < stored.resets {
@@ -87,11 +85,11 @@ impl Service {
         Ok(())
     }
 
-    /// Stores the test clock that `decide` makes of the stored one, and in the same
-    /// commit moves everything that is still open by the milliseconds it asks for.
+    /// Stores the test clock that `decide` returns, and in the same commit moves everything open by
+    /// the milliseconds that `decide` returns.
     ///
     /// # Errors
-    /// What `decide` says; the store does not answer.
+    /// The errors of `decide` and of the store.
     pub async fn move_test_clock<E: MaybeConflict>(
         &self,
         decide: impl Fn(TestClock, Moment) -> Result<(TestClock, Option<i64>), E>,
@@ -112,11 +110,11 @@ impl Service {
         Ok(self.follow_test_clock().await.map_err(CommitError::from)?)
     }
 
-    /// Sets the test clock back to the wall. Everything that is still open moves
-    /// along, so that nothing lives longer for it and nothing is revived.
+    /// Resets the test clock to the wall clock. Everything that is still open moves by the same
+    /// span, so that nothing lives longer and nothing becomes open again.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store fails.
     pub async fn reset_test_clock(&self) -> Result<(), CommitError> {
         self.move_test_clock(|clock, at| Ok((clock.reset(), Some(at.wall.as_millis() - at.now.as_millis()))))
             .await

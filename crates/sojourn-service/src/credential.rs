@@ -1,4 +1,4 @@
-//! The client cookie: who a browser says it is.
+//! The client cookie.
 
 use std::time::Duration;
 
@@ -15,19 +15,20 @@ use crate::{
     keys::{random_secret, sha256},
 };
 
-/// What the client cookie says: a client id, a secret, and how long the browser keeps it.
+/// The content of the client cookie: the client id, the secret, and the expiry date of the cookie.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// The browser it claims to be.
+    /// The claimed client id.
     pub client_id: ClientId,
     secret: String,
-    /// When the browser drops it. Nobody but the browser itself can be misled by it.
+    /// When the browser deletes the cookie. The value is not authenticated: a browser that changes
+    /// it affects only itself.
     pub expires_at: Timestamp,
 }
 
-/// A cookie is given out again only if the browser keeps it so much longer then: an
-/// answer that is late must not put an older secret back, and a `fetch` must not
-/// shorten what a navigation gave to WebKit.
+/// The cookie is sent again only if its expiry moves by at least this long: a late response must
+/// not restore an older secret, and the response to a `fetch` must not shorten the expiry that
+/// WebKit granted to a navigation.
 const RENEWED_FOR: Duration = days(1);
 
 impl Credential {
@@ -36,8 +37,8 @@ impl Credential {
         Self { client_id, secret: random_secret(&mut service.random()), expires_at }
     }
 
-    /// `<client id>.<secret>.<seconds>`: letters, digits, `-`, `_` and dots. The seconds
-    /// are 400 days before the end: the date of the cookie where the browser cuts nothing.
+    /// Parses `<client id>.<secret>.<seconds>`: letters, digits, `-`, `_` and dots. The seconds are
+    /// the expiry minus 400 days, which is the issue date unless the browser shortens the cookie.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
         let (id, secret, issued_at) = (parts.next()?, parts.next()?, parts.next()?);
@@ -57,16 +58,16 @@ impl Credential {
         format!("{}.{}.{}", self.client_id, self.secret, (self.expires_at - BROWSER_LIMIT).as_secs())
     }
 
-    /// The same secret, kept for longer, if it is time.
+    /// The same secret with a later expiry, if renewal is due.
     pub(crate) fn renewed(&self, request: &RequestContext) -> Option<Self> {
         let (wall, expires_at) = (request.at.wall, request.at.wall + request.cookie_kept_for);
-        // An end that no browser allows is of a clock that was set back since.
+        // An expiry that no browser allows comes from a clock that was ahead and was set back.
         let is_due = expires_at.since(self.expires_at) >= RENEWED_FOR
             || self.expires_at.since(wall + BROWSER_LIMIT) >= RENEWED_FOR;
         is_due.then(|| Self { expires_at, ..self.clone() })
     }
 
-    /// What is stored of the secret.
+    /// The stored hash of the secret.
     pub fn hash(&self) -> SecretHash {
         SecretHash(sha256(self.secret.as_bytes()))
     }

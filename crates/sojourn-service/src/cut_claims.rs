@@ -1,5 +1,5 @@
-//! Whose claims of their own were left out of session tokens because they were too large: for the
-//! operator, who would otherwise have to find it in the log.
+//! Counts the users whose custom claims were too large and were left out of session tokens, so that
+//! the operator does not have to search the log.
 
 use std::{
     collections::VecDeque,
@@ -8,10 +8,10 @@ use std::{
 
 use sojourn_core::{id::UserId, time::Timestamp};
 
-/// Users that are named.
+/// The maximum number of listed users.
 const NAMED: usize = 20;
 
-/// Counted by this process since it was started.
+/// Counts of this process since its start.
 #[derive(Debug)]
 pub struct CutClaims {
     since: Timestamp,
@@ -21,17 +21,17 @@ pub struct CutClaims {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Cut {
     tokens: u64,
-    /// Newest first, each once.
+    /// Newest first, without duplicates.
     users: VecDeque<UserId>,
 }
 
-/// What was counted so far.
+/// The counts so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutClaimsReport {
     pub since: Timestamp,
-    /// Tokens without the claims that they should have had.
+    /// The number of tokens without custom claims.
     pub tokens: u64,
-    /// The users of the newest ones.
+    /// The most recent users.
     pub users: Vec<UserId>,
 }
 

@@ -1,10 +1,10 @@
-//! What the errors of all use cases have in common.
+//! The common interface of errors.
 
 use sojourn_store::CommitError;
 
-/// An error that may stand for a lost race: see [`crate::Service::retry_on_conflict`].
+/// An error that may be a conflict: see [`crate::Service::retry_on_conflict`].
 pub trait MaybeConflict: From<CommitError> {
-    /// Whether a row has changed since it was loaded, so that the same may succeed now.
+    /// Whether a row has changed since it was loaded, so that a retry may succeed.
     fn is_conflict(&self) -> bool;
 }
 

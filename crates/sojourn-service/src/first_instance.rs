@@ -1,4 +1,4 @@
-//! The instance of a database: found, or made where there is none.
+//! Finds the instance of a database, or creates it in an empty one.
 
 use sojourn_core::{id::InstanceId, settings::Settings, time::Moment};
 use sojourn_store::{
@@ -11,8 +11,8 @@ use crate::{
     rng::{Rng, RngHandle},
 };
 
-/// The instance of the database. Of nodes that find none at the same time, one
-/// makes it, and the others take it.
+/// The instance of the database. If several nodes find none at the same time, one creates it and
+/// the others use it.
 pub(crate) async fn find_or_make(
     store: &Store,
     master_key: &MasterKey,
@@ -24,13 +24,14 @@ pub(crate) async fn find_or_make(
             return Ok(instance);
         }
         match make(store, master_key, at, &mut RngHandle(rng)).await {
+            // Another node created the instance: load it.
             Err(StartError::SetUp(CommitError::Conflict)) => {}
             other => return other,
         }
     }
 }
 
-/// Derived, so that a second start prints the same key although only its hash
+/// Derived from the master key, so that a second start prints the same key although only its hash
 /// is stored (D11).
 fn derived_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
     let derived = master_key.derive(&format!("secret key of {instance}"));
@@ -38,10 +39,10 @@ fn derived_secret_key(master_key: &MasterKey, instance: InstanceId) -> String {
     keys::secret_key(SecretKeyKind::Test, *bytes)
 }
 
-/// The secret key that a development server prints at its start.
+/// The secret key that a development server prints at start.
 ///
-/// A database from before the product's name was in the text holds the hash of the older text: the newer
-/// one is added beside it, and the older one stays good until it is revoked.
+/// A database from before the product's name was part of the key contains the hash of the older
+/// key: the newer one is added, and the older one stays valid until it is revoked.
 pub(crate) async fn development_secret_key(
     store: &Store,
     master_key: &MasterKey,
@@ -55,7 +56,7 @@ pub(crate) async fn development_secret_key(
         let row = SecretKey::new(hash, Some("development".to_owned()), at.wall);
         let changes = ChangeSet::new(instance, at, &mut RngHandle(rng)).write(Write::InsertSecretKey(row));
         match store.commit(changes).await {
-            // Another node that starts now has added it.
+            // Another node that is starting has added it.
             Err(CommitError::Conflict) => {}
             other => other.map_err(StartError::SetUp)?,
         }
@@ -71,8 +72,8 @@ async fn make(
 ) -> Result<Instance, StartError> {
     let now = at.now;
     let id = InstanceId::generate(now, random);
-    // Its own host, so that no two laptops or projects share a key, a cookie
-    // suffix or an issuer. The random end of the id, in lower case as hosts are.
+    // Its own host, so that two machines or projects never share a key, a cookie suffix or an
+    // issuer. The last characters of the id are random; hosts are in lower case.
     let text = id.to_string().to_lowercase();
     let host = format!("clerk.{}.localhost", &text[text.len() - 8..]);
     let instance = Instance { id, environment: Environment::Development, host, created_at: now };

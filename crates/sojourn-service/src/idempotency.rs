@@ -1,6 +1,5 @@
-//! Creations that may be asked for again with an `Idempotency-Key`: the first answer is
-//! committed together with what it tells of, so that a repeat creates nothing twice
-//! (decision 40).
+//! Idempotent creations with an `Idempotency-Key`: the first response is committed together with
+//! the created object, so a repeated request creates nothing (decision 40).
 
 use std::future::Future;
 
@@ -16,7 +15,7 @@ use crate::{
     keys::{random_hex, sha256},
 };
 
-/// A creation that was asked for with a key.
+/// A creation with an idempotency key.
 #[derive(Clone, Copy, Debug)]
 pub struct Creation {
     key_hash: [u8; 32],
@@ -27,16 +26,16 @@ pub struct Creation {
 #[derive(Clone, Copy, Debug)]
 pub struct KeyReused;
 
-/// The first answer to a creation, without its secret.
+/// The first response to a creation, without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FirstAnswer {
     pub answer: Value,
-    /// What the secret was made of; see [`FirstAnswer::secrets`].
+    /// The input of the secret; see [`FirstAnswer::secrets`].
     nonce: String,
 }
 
 impl Creation {
-    /// The creation of `operation` and `request` under `key`.
+    /// The creation by `operation` with the body `request` under `key`.
     pub fn new(key: &str, operation: &str, request: &Value) -> Self {
         Self {
             key_hash: sha256(key.as_bytes()),
@@ -61,14 +60,14 @@ impl Creation {
 }
 
 impl FirstAnswer {
-    /// Where the secrets of the creation come from: the same ones for each repeat.
+    /// The source of the creation's secrets, the same for each repeated request.
     pub const fn secrets<'a>(&'a self, service: &'a Service) -> CreationSecrets<'a> {
         CreationSecrets { service, nonce: self.nonce.as_str(), block: 0 }
     }
 }
 
-/// Secrets that a repeat shows again although they are not stored: they are made of a
-/// nonce that is, and of a key that is not in the database.
+/// Secrets that a repeated request shows again although they are not stored: they are derived from
+/// a stored nonce and a key that is not in the database.
 #[derive(Clone, Copy, Debug)]
 pub struct CreationSecrets<'a> {
     service: &'a Service,
@@ -77,7 +76,7 @@ pub struct CreationSecrets<'a> {
 }
 
 impl<'a> CreationSecrets<'a> {
-    /// The secrets of a creation that is under way.
+    /// The secrets of a creation in progress.
     pub const fn new(service: &'a Service, nonce: &'a str) -> Self {
         Self { service, nonce, block: 0 }
     }
@@ -87,7 +86,7 @@ impl Randomness for CreationSecrets<'_> {
     fn fill(&mut self, bytes: &mut [u8]) {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.service.code_key());
         for chunk in bytes.chunks_mut(32) {
-            // Codes are hashed with the same key, over texts that begin with an attempt's id.
+            // Codes are hashed with the same key, but their input begins with the id of an attempt.
             let tag = hmac::sign(&key, format!("creation {} {}", self.nonce, self.block).as_bytes());
             chunk.copy_from_slice(&tag.as_ref()[..chunk.len()]);
             self.block += 1;
@@ -95,12 +94,11 @@ impl Randomness for CreationSecrets<'_> {
     }
 }
 
-/// Creates something, or gives back the first answer when that was done before under the
-/// same key. `attempt` gets the nonce of its secrets, and gives the changes and the answer
-/// without secrets.
+/// Creates an object, or returns the first response if the same key was used before. `attempt`
+/// receives the nonce of its secrets, and returns the changes and the response without secrets.
 ///
 /// # Errors
-/// [`KeyReused`], and what `attempt` and the store fail with.
+/// [`KeyReused`], and the errors of `attempt` and the store.
 pub async fn create_once<E, F>(
     service: &Service,
     creation: Option<&Creation>,
@@ -122,7 +120,7 @@ where
             let first = FirstAnswer { answer, nonce };
             match (service.commit(record(changes, creation, &first)).await, creation) {
                 (Ok(()), _) => Ok(first),
-                // By the same request, which came first.
+                // The same request was committed concurrently; return its response.
                 (Err(CommitError::Taken(name)), Some(creation)) => {
                     let earlier = creation.first_answer::<E>(service).await?;
                     earlier.ok_or_else(|| E::from(CommitError::Taken(name)))

@@ -1,4 +1,4 @@
-//! The instance that is served: its store, keys and clocks, shared by every use case.
+//! The served instance: its store, keys and clocks, which all use cases share.
 
 use std::{future::Future, sync::Arc};
 
@@ -19,24 +19,21 @@ use crate::{
     settings::Pins,
 };
 
-/// What a server is started with.
+/// The configuration of a server.
 pub struct Options {
     /// The opened database.
     pub store: Store,
-    /// From outside the database.
     pub master_key: MasterKey,
-    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where randomness comes from.
     pub rng: Rng,
-    /// How browsers reach this server, without a path.
+    /// The URL at which browsers reach this server, without a path.
     pub base_url: Url,
-    /// Whether requests are limited; only a development instance may go without.
+    /// Whether rate limits apply. Only a development instance may disable them.
     pub rate_limits: bool,
-    /// A development instance that others can reach: without test codes,
-    /// mailbox page and `/dev`.
+    /// Whether other machines can reach a development instance. It then has no test codes, mailbox
+    /// page and `/dev`.
     pub exposed: bool,
-    /// Values given by configuration, which nobody else may change.
+    /// Settings that the configuration fixes.
     pub pins: Pins,
 }
 
@@ -49,7 +46,7 @@ impl std::fmt::Debug for Options {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database does not do what it should.
+    /// The database fails.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The first rows could not be written.
@@ -58,13 +55,13 @@ pub enum StartError {
     /// The master key does not belong to this database.
     #[error(transparent)]
     MasterKey(#[from] SealError),
-    /// The signing key is broken.
+    /// The signing key cannot be read.
     #[error(transparent)]
     SigningKey(#[from] SigningError),
-    /// The test clock of an instance that is exposed now could not be reset.
+    /// The instance is exposed now, but its test clock could not be reset.
     #[error("the test clock cannot be reset: {0}")]
     TestClock(#[source] CommitError),
-    /// The pinned settings cannot be in force.
+    /// The pinned settings are not valid.
     #[error("{0}")]
     Pins(String),
 }
@@ -97,16 +94,15 @@ impl std::fmt::Debug for Service {
     }
 }
 
-/// How often a request decides again before it gives up on a conflict: often
-/// enough that nobody keeps a sign-out or a revocation from taking effect by
-/// switching accounts without pause (SES-17).
+/// The maximum number of attempts after conflicts. It is high enough that a client that switches
+/// accounts in a loop cannot prevent a sign-out or a revocation (SES-17).
 const ATTEMPTS: usize = 32;
 
 impl Service {
-    /// Opens the instance of a database, or makes one in an empty database.
+    /// Opens the instance of a database, or creates it in an empty database.
     ///
     /// # Errors
-    /// [`StartError`]: better no server than one that forgets or guesses.
+    /// [`StartError`]: a server that could lose data or guess keys must not start.
     pub async fn open(options: Options) -> Result<Self, StartError> {
         let Options { store, master_key, clock, rng, base_url, .. } = options;
         let high_water = store.high_water().await?;
@@ -144,19 +140,17 @@ impl Service {
             base_url,
         }));
         if !service.has_development_tools() && !test_clock.is_real() {
-            // Nobody could set it back any more.
+            // In an exposed instance nobody could reset it any more.
             service.reset_test_clock().await.map_err(StartError::TestClock)?;
         }
         service.apply_pins().await?;
         Ok(service)
     }
 
-    /// The store.
     pub fn store(&self) -> &Store {
         &self.0.store
     }
 
-    /// The tenant that every query names.
     pub fn instance_id(&self) -> InstanceId {
         self.0.instance.id
     }
@@ -166,28 +160,27 @@ impl Service {
         self.0.instance.environment == Environment::Development
     }
 
-    /// Whether `/dev`, the mailbox page and test codes exist: never where
-    /// strangers can reach the server (D3).
+    /// Whether `/dev`, the mailbox page and test codes exist. Never if other machines can reach the
+    /// server (D3).
     pub fn has_development_tools(&self) -> bool {
         self.is_development() && !self.0.exposed
     }
 
-    /// What kind of instance it is.
     pub fn environment(&self) -> Environment {
         self.0.instance.environment
     }
 
-    /// Values that only the configuration may change.
+    /// Settings that the configuration fixes.
     pub fn pins(&self) -> &Pins {
         &self.0.pins
     }
 
-    /// Whose claims were left out of their tokens.
+    /// The users whose custom claims were left out of their tokens.
     pub fn cut_claims(&self) -> &CutClaims {
         &self.0.cut_claims
     }
 
-    /// Both clocks. Read once per request.
+    /// Reads both clocks. Call it once per request.
     pub fn moment(&self) -> Moment {
         self.0.clocks.read()
     }
@@ -201,24 +194,23 @@ impl Service {
         self.store().is_shared()
     }
 
-    /// A draw of randomness.
     pub fn random(&self) -> RngHandle<'_> {
         RngHandle(&self.0.rng)
     }
 
-    /// The key that applications put into their configuration.
+    /// The key for the configuration of applications.
     pub fn publishable_key(&self) -> &str {
         &self.0.publishable_key
     }
 
-    /// A development instance's secret key; production keys are shown once and
-    /// kept as a hash only.
+    /// The secret key of a development instance. Production keys are shown once, and only their
+    /// hash is stored.
     pub fn secret_key(&self) -> Option<&str> {
         self.0.secret_key.as_deref()
     }
 
-    /// `https://` and the host in the publishable key, whatever proxy or port
-    /// is in use. Compat: clerk/javascript packages/backend/src/tokens/authenticateContext.ts
+    /// `https://` and the host in the publishable key, independent of proxy and port.
+    /// Compat: clerk/javascript packages/backend/src/tokens/authenticateContext.ts
     pub fn issuer(&self) -> String {
         format!("https://{}", self.0.instance.host)
     }
@@ -228,50 +220,46 @@ impl Service {
         &self.0.instance.host
     }
 
-    /// How browsers reach this server, without a path.
+    /// The URL at which browsers reach this server, without a path.
     pub fn base_url(&self) -> &Url {
         &self.0.base_url
     }
 
-    /// This server's own origin.
+    /// The origin of [`Self::base_url`].
     pub fn own_origin(&self) -> String {
         self.0.base_url.origin().ascii_serialization()
     }
 
-    /// Signs the instance's tokens.
     pub fn signer(&self) -> &Signer {
         &self.0.signer
     }
 
-    /// The key that verifies the instance's tokens, as PEM.
+    /// The public key of the signer, as PEM.
     pub fn public_key_pem(&self) -> String {
         self.0.signer.public_key_pem()
     }
 
-    /// Keys the hashes of codes.
+    /// The key for the hashes of codes.
     pub fn code_key(&self) -> &[u8; 32] {
         &self.0.code_key
     }
 
-    /// Hashes and checks passwords.
     pub fn passwords(&self) -> &Passwords {
         &self.0.passwords
     }
 
-    /// Counts requests.
     pub fn rate_limits(&self) -> &RateLimits {
         &self.0.rate_limits
     }
 
-    /// Writes mails.
     pub fn mailer(&self) -> &Mailer {
         &self.0.mailer
     }
 
-    /// How many users and sessions there are, for the start's greeting.
+    /// The number of users and sessions, for the banner at start.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store fails.
     pub async fn counts(&self) -> Result<(u64, u64), StoreError> {
         let id = self.instance_id();
         let users = self.store().users(id, sojourn_store::UserFilter::default()).await?.1;
@@ -279,41 +267,42 @@ impl Service {
         Ok((users, sessions))
     }
 
-    /// A change set of this instance that changes nothing yet.
+    /// An empty change set of this instance.
     pub fn changes(&self, at: Moment) -> ChangeSet {
         ChangeSet::new(self.instance_id(), at, &mut self.random())
     }
 
-    /// Commits, unless there is nothing to.
+    /// Commits a change set, unless it is empty, and logs its events.
     ///
     /// # Errors
-    /// As the store's.
+    /// [`CommitError`].
     pub async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
         if changes.is_empty() {
             return Ok(());
         }
+        // Logged after the commit: the log must not contain an event that did not happen.
         let events = changes.events.clone();
         self.store().commit(changes).await?;
         events.iter().for_each(log_event);
         Ok(())
     }
 
-    /// Notes the activity of a step that is durable. Never awaited:
-    /// a token refresh must not wait for a write.
+    /// Records the activity of a committed step. Not async: a token refresh must not wait for a
+    /// write.
     pub fn note_activity(&self, step: &ClientStep, at: Moment) {
-        // A request that was on its way while the test clock was reset is of a time that
-        // has not come yet: nobody was there then.
+        // A request that started before a reset of the test clock has a time in the future, which
+        // must not extend its session.
         let is_to_come = self.has_development_tools() && at.now > self.moment().now;
         if let Some(id) = step.seen.filter(|_| !is_to_come) {
             self.store().record_activity(self.instance_id(), id, at);
         }
     }
 
-    /// Loads and decides again while others change the same rows, a few times.
-    /// `attempt` must not repeat what counts, such as a password's check.
+    /// Loads and decides again after a conflict, a bounded number of times. `attempt` must not
+    /// contain a step that may run only once, such as counting a password attempt.
     ///
     /// # Errors
-    /// What `attempt` fails with; the last conflict when it never ends.
+    /// The errors of `attempt`; the last conflict if conflicts do not end.
     pub async fn retry_on_conflict<T, E, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, E>
     where
         E: MaybeConflict,
@@ -328,17 +317,18 @@ impl Service {
         attempt().await
     }
 
-    /// Writes what is still in memory and closes the store.
+    /// Writes data that is only in memory, and closes the store.
     ///
     /// # Errors
     /// The store could not be closed cleanly.
     pub async fn close(&self) -> Result<(), StoreError> {
+        // The next start must not use a time before one that this node has returned (SES-12).
         self.store().raise_high_water(self.moment().wall).await?;
         self.store().close().await
     }
 }
 
-/// One log line per event that is durable: ids, never who or with what (LOG-01).
+/// Writes one log line per committed event. It contains ids, but no addresses and secrets (LOG-01).
 fn log_event(event: &Event) {
     let name = event.name();
     match event {

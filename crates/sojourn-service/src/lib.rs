@@ -1,8 +1,7 @@
 //! The use cases of Sojourn, without HTTP.
 //!
-//! Each function loads one aggregate, lets `sojourn-core` decide, commits, and
-//! returns what the decision was. Errors are enums; the server maps them to the
-//! codes of its answers in one place.
+//! Each function loads one aggregate, calls `sojourn-core` to decide, commits, and returns the
+//! decision. Errors are enums; the server maps them to error codes in one place.
 
 pub mod account;
 pub mod browser;

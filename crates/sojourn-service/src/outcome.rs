@@ -1,4 +1,4 @@
-//! What a use case of a browser returns: the browser as it is then, or why not.
+//! The result of a use case: the client after it, or the reason of a refusal.
 
 use sojourn_core::{
     claims::time_left, client::ClientWithSessions, sign_in::SignIn, sign_up::SignUp, user::User,
@@ -7,25 +7,22 @@ use sojourn_store::{CommitError, StoreError};
 
 use crate::{browser::BrowserContext, error::MaybeConflict};
 
-/// A browser after a use case, as an answer shows it.
+/// A client after a use case, as a response shows it.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// The request, and who asked.
+    /// The request and its client.
     pub caller: BrowserContext,
-    /// The client with its open sessions; `None` when it is not known.
+    /// The client with its open sessions; `None` if it is unknown.
     pub browser: Option<ClientWithSessions>,
-    /// A user whose session was not there when the browser was loaded.
+    /// A user whose session did not exist when the client was loaded.
     pub user: Option<User>,
-    /// The unfinished attempt to sign in.
     pub sign_in: Option<SignIn>,
-    /// The unfinished attempt to sign up.
     pub sign_up: Option<SignUp>,
 }
 
 impl Shown {
-    /// The browser after a decision, so that all its sessions are open. A session
-    /// in its last second is not shown any more, because there is no token for it:
-    /// the browser would ask for one again and again.
+    /// The client after a decision, with open sessions only. A session in its last second is not
+    /// shown, because no token can be issued for it: the SDK would request one repeatedly.
     pub fn new(caller: BrowserContext, mut browser: ClientWithSessions) -> Self {
         let now = caller.request.now();
         let sign_in = caller
@@ -40,13 +37,13 @@ impl Shown {
         Self { caller, browser: Some(browser), user: None, sign_in, sign_up }
     }
 
-    /// A browser that is not known.
+    /// An unknown client.
     pub const fn nobody(caller: BrowserContext) -> Self {
         Self { caller, browser: None, user: None, sign_in: None, sign_up: None }
     }
 
-    /// As [`Self::new`], with what was found on the way closed already; nobody
-    /// where the browser is not known.
+    /// As [`Self::new`] after overdue sessions were closed, or [`Self::nobody`] if the client is
+    /// unknown.
     pub fn settled(caller: BrowserContext, browser: Option<ClientWithSessions>) -> Self {
         match browser {
             Some(browser) => Self::new(caller, browser),
@@ -54,7 +51,7 @@ impl Shown {
         }
     }
 
-    /// With a user whose session was not there when the browser was loaded.
+    /// Adds a user whose session did not exist when the client was loaded.
     #[must_use]
     pub fn with_user(mut self, user: User) -> Self {
         self.user = Some(user);
@@ -62,25 +59,25 @@ impl Shown {
     }
 }
 
-/// Why a use case refuses: one of the enums of this crate.
+/// The reason of a refusal: one of the enums of this crate.
 pub trait Reason {}
 
-/// A use case did not succeed, for the reason `R` or because of the store.
+/// A use case failed because of the reason `R`, or because of the store.
 #[derive(Debug)]
 pub enum Failure<R> {
-    /// Refused, with the browser as it is then where the answer shows it.
+    /// Refused, with the client if the response shows it.
     Refused(R, Option<Box<Shown>>),
-    /// The store failed, or others change the same rows all the time.
+    /// The store failed, or conflicts did not end.
     Storage(CommitError),
 }
 
 impl<R> Failure<R> {
-    /// Refused, with the browser as it is now.
+    /// Refused, with the client.
     pub fn shown(reason: R, shown: Shown) -> Self {
         Self::Refused(reason, Some(Box::new(shown)))
     }
 
-    /// The same for the reason that `convert` makes of it.
+    /// Converts the reason.
     pub fn map<S>(self, convert: impl FnOnce(R) -> S) -> Failure<S> {
         match self {
             Self::Refused(reason, shown) => Failure::Refused(convert(reason), shown),

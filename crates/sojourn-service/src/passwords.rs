@@ -1,9 +1,8 @@
-//! Password hashes: Argon2id in a small pool of its own, so that a storm of
-//! sign-ins leaves the token refreshes alone (AUT-03): one hash costs as
-//! much CPU time as some 65 refreshes.
+//! Password hashes: Argon2id in a small pool of its own, so that many concurrent sign-ins do not
+//! slow down token refreshes (AUT-03). One hash costs as much CPU time as about 65 refreshes.
 //!
-//! Each worker's memory is allocated once and reused. Allocated per hash, its
-//! 19 MiB stayed with the allocator, once for each thread that ever hashed.
+//! The memory of each worker is allocated once and reused. If it were allocated per hash, the
+//! allocator would keep its 19 MiB for each thread that ever computed a hash.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,24 +13,23 @@ use argon2::{
 use sojourn_core::{password::Password, user::PasswordHash};
 use tokio::sync::Semaphore;
 
-/// A password could not be hashed or checked.
+/// Why a password could not be hashed or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordsError {
-    /// The queue is full.
     #[error("too many passwords are waiting to be checked")]
     Busy,
-    /// A stored hash cannot be read, or the hasher fails.
+    /// A stored hash cannot be parsed, or the hasher failed.
     #[error("{0}")]
     Broken(String),
 }
 
-/// A hash that was made elsewhere and cannot be used here.
+/// Why an imported hash is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImportRefused {
-    /// Only Argon2id is known.
+    /// Only Argon2id is supported.
     #[error("the hasher is unknown")]
     Hasher,
-    /// It is incomplete, or too expensive to check.
+    /// The hash is incomplete, or too expensive to verify.
     #[error("the digest is not one that can be checked")]
     Digest,
 }
@@ -43,10 +41,10 @@ fn broken(error: impl std::fmt::Display) -> PasswordsError {
 /// OWASP's parameters: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
-/// Requests that may wait for a place; more are turned away.
+/// The number of requests that may wait; more are refused.
 const QUEUE: usize = 64;
 
-/// Hashes and checks passwords, a few at a time.
+/// Hashes and verifies passwords with bounded concurrency.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     working: Arc<Semaphore>,
@@ -61,7 +59,7 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// A pool one smaller than the machine, and at least of one.
+    /// One worker less than the number of processors, and at least one.
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_sub(1).max(1);
@@ -75,17 +73,16 @@ impl Passwords {
     /// The hash to store for a password.
     ///
     /// # Errors
-    /// [`PasswordsError::Busy`] when the queue is full.
+    /// [`PasswordsError::Busy`] if the queue is full.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordsError> {
         self.run(move |arena| new_hash(&password, arena)).await
     }
 
-    /// Whether `password` is the one behind `hash`. Without a hash the same
-    /// work is done for nothing, so that time does not tell which accounts
-    /// exist (AUT-13).
+    /// Whether `password` matches `hash`. Without a hash it does the same work, so that the
+    /// response time does not reveal which accounts exist (AUT-13).
     ///
     /// # Errors
-    /// [`PasswordsError::Busy`] when the queue is full.
+    /// [`PasswordsError::Busy`] if the queue is full.
     pub async fn verify(
         &self,
         password: Password,
@@ -104,7 +101,7 @@ impl Passwords {
     ) -> Result<T, PasswordsError> {
         let _place = self.admitted.clone().try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
         let worker = self.working.clone().acquire_owned().await.map_err(broken)?;
-        // The permit goes along: a request that was given up still occupies its worker.
+        // The permit moves into the task: a worker stays occupied even if its request is cancelled.
         let arenas = self.arenas.clone();
         let done = tokio::task::spawn_blocking(move || {
             let _worker = worker;
@@ -114,7 +111,7 @@ impl Passwords {
     }
 }
 
-/// The memory of one hash.
+/// The memory for one hash.
 #[derive(Debug, Default)]
 struct Arena(Vec<Block>);
 
@@ -129,19 +126,19 @@ impl Arena {
         let wanted = hasher.params().block_count();
         let own = block_count();
         if wanted > own {
-            // An imported hash of another strength: rare, and its memory is not kept.
+            // An imported hash with larger parameters is rare, so its memory is freed.
             let mut once = vec![Block::new(); wanted];
             return hasher.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut once);
         }
         self.0.resize(own, Block::new());
         let filled = hasher.hash_password_into_with_memory(password.as_bytes(), salt, out, &mut self.0);
-        // What a password was mixed into does not stay in memory.
+        // Erases memory that was derived from the password.
         self.0.fill(Block::new());
         filled
     }
 }
 
-/// The arenas that no worker uses right now: never more than there are workers.
+/// The idle arenas: at most one per worker.
 #[derive(Debug, Default)]
 struct Arenas(Mutex<Vec<Arena>>);
 
@@ -182,12 +179,11 @@ fn matches(password: &Password, hash: &PasswordHash, arena: &mut Arena) -> Resul
     let hasher = Argon2::new(algorithm, version, Params::try_from(&parsed).map_err(broken)?);
     let mut out = vec![0; expected.len()];
     arena.fill(&hasher, password, salt.as_ref(), &mut out).map_err(broken)?;
-    // A constant-time comparison: that is what `Output` defines equality as.
+    // Constant-time comparison: `Output` implements equality that way.
     Ok(Output::new(&out).map_err(broken)? == *expected)
 }
 
-/// A hash that was made elsewhere. Only Argon2id, and none that would cost
-/// more to check than a request may.
+/// Accepts an imported hash: Argon2id only, and not too expensive to verify during a request.
 ///
 /// # Errors
 /// [`ImportRefused`].
@@ -204,7 +200,7 @@ pub fn imported(digest: &str, hasher: &str) -> Result<PasswordHash, ImportRefuse
     if is_argon2id && affordable && is_whole { Ok(PasswordHash(digest.to_owned())) } else { Err(bad()) }
 }
 
-/// Whether a hash is made as ours are today.
+/// Whether a hash has our current algorithm and parameters.
 pub fn is_ours(hash: &PasswordHash) -> bool {
     let Ok(parsed) = Phc::new(&hash.0) else { return false };
     let Ok(params) = Params::try_from(&parsed) else { return false };

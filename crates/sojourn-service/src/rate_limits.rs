@@ -1,6 +1,5 @@
-//! How often somebody may ask (AUT-06): sign-in and sign-up creations 5 per
-//! 10 s and address, answers and sent codes 3 per 10 s and address, mails 5 per
-//! 10 minutes and recipient. JWKS is never limited.
+//! Rate limits (AUT-06): creation of sign-ins and sign-ups 5 per 10 s and address, answers and sent
+//! codes 3 per 10 s and address, mails 5 per 10 minutes and recipient. JWKS is never limited.
 
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -12,15 +11,13 @@ use sojourn_core::email::Email;
 
 use crate::clock::Clock;
 
-/// Too many requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests; try again in {retry_after_seconds} s")]
 pub struct RateLimited {
-    /// When the same may be asked again.
     pub retry_after_seconds: u64,
 }
 
-/// The counters of an instance; off in test servers.
+/// The rate limits of an instance; disabled in test servers.
 #[derive(Debug)]
 pub struct RateLimits(Option<Counters>);
 
@@ -63,18 +60,19 @@ const TEN_SECONDS: Duration = Duration::from_secs(10);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 fn check(counter: &Counter, key: &str) -> Result<(), RateLimited> {
-    // Forgetting those who waited long enough keeps the table small.
+    // Removes keys without recent requests, to keep the table small.
     if counter.len() > 10_000 {
         counter.retain_recent();
     }
     counter.check_key(&key.to_owned()).map_err(|not_until| {
         let wait = not_until.wait_time_from(counter.clock().now());
+        // Rounded up: a retry after `Retry-After` must not be too early.
         RateLimited { retry_after_seconds: wait.as_secs() + 1 }
     })
 }
 
 impl RateLimits {
-    /// Counters, or none.
+    /// Rate limits, or none.
     pub fn new(enabled: bool, clock: Arc<dyn Clock>) -> Self {
         let clock = Wall(clock);
         Self(enabled.then(|| Counters {
@@ -85,7 +83,7 @@ impl RateLimits {
         }))
     }
 
-    /// Somebody at `address` begins to sign in or up.
+    /// Counts the creation of a sign-in or sign-up by `address`.
     ///
     /// # Errors
     /// [`RateLimited`].
@@ -93,7 +91,7 @@ impl RateLimits {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.creations, address))
     }
 
-    /// Somebody at `address` answers or asks for a code.
+    /// Counts an answer, or a request for a code, by `address`.
     ///
     /// # Errors
     /// [`RateLimited`].
@@ -101,7 +99,7 @@ impl RateLimits {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.attempts, &format!("{address} {what}")))
     }
 
-    /// A mail goes to `recipient`, whoever asked for it (AUT-08).
+    /// Counts a mail to `recipient`, from any address (AUT-08).
     ///
     /// # Errors
     /// [`RateLimited`].
@@ -109,7 +107,7 @@ impl RateLimits {
         self.0.as_ref().map_or(Ok(()), |counters| check(&counters.mails, recipient.key()))
     }
 
-    /// The application's server asks something.
+    /// Counts a request by the application's backend.
     ///
     /// # Errors
     /// [`RateLimited`].

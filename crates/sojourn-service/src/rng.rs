@@ -1,14 +1,13 @@
-//! Where randomness comes from.
+//! The source of randomness.
 
 use std::{fmt, sync::Mutex};
 
 use sojourn_core::id::Randomness;
 
-/// Where randomness comes from.
+/// The source of randomness.
 pub enum Rng {
-    /// The operating system.
     System,
-    /// A test's, so that ids are always the same.
+    /// A seeded generator of a test, so that ids are always the same.
     Seeded(Mutex<Box<dyn Randomness + Send>>),
 }
 
@@ -21,7 +20,7 @@ impl fmt::Debug for Rng {
     }
 }
 
-/// One draw from an [`Rng`].
+/// A handle that implements [`Randomness`].
 #[derive(Debug)]
 pub struct RngHandle<'a>(pub(crate) &'a Rng);
 

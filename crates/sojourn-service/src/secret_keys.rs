@@ -1,5 +1,5 @@
-//! The secret keys of the application's servers: several at once, each revoked by
-//! itself (AUZ-03).
+//! The secret keys of the application's backend: several at the same time, each revoked separately
+//! (AUZ-03).
 
 use sojourn_core::{
     id::{Randomness as _, SecretKeyId},
@@ -14,47 +14,46 @@ use crate::{
     outcome::{Failure, Reason},
 };
 
-/// Why a key stays.
+/// Why a key is not revoked.
 #[derive(Clone, Copy, Debug)]
 pub enum SecretKeyError {
-    /// There is no such key.
     Unknown,
-    /// This development server prints it at its start.
+    /// The development server prints this key at start.
     Printed,
-    /// It is the last good one.
+    /// It is the last valid key.
     Last,
 }
 
 impl Reason for SecretKeyError {}
 
-/// All keys, newest first, revoked ones included.
+/// All keys including revoked ones, newest first.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn list(service: &Service) -> Result<Vec<SecretKey>, StoreError> {
     let mut keys = service.store().secret_keys(service.instance_id()).await?;
     keys.reverse();
     Ok(keys)
 }
 
-/// What a key reads that is made of `secrets`.
+/// The text of a key, derived from `secrets`.
 pub fn text_of(service: &Service, mut secrets: CreationSecrets<'_>) -> String {
     let kind = if service.is_development() { SecretKeyKind::Test } else { SecretKeyKind::Live };
     keys::secret_key(kind, secrets.array())
 }
 
-/// A key that is not stored yet, by what it reads.
+/// The row of a new key with this text.
 pub fn new_key(at: Moment, name: Option<String>, text: &str) -> SecretKey {
     SecretKey::new(sha256(text.as_bytes()), name, at.wall)
 }
 
-/// Whether the server itself knows the key: the one of a development instance.
+/// Whether this is the key that a development instance prints at start.
 pub fn is_printed(service: &Service, key: &SecretKey) -> bool {
     service.secret_key().is_some_and(|text| sha256(text.as_bytes()) == key.hash)
 }
 
-/// Revokes a key, for good and at once on every node. One that was revoked before
-/// stays as it was.
+/// Revokes a key permanently, effective at once on every node. A revoked key keeps its time of
+/// revocation.
 ///
 /// # Errors
 /// [`SecretKeyError`].

@@ -1,4 +1,4 @@
-//! Signing up: say who one is, prove the address, get an account and a session.
+//! Sign-up: enter the fields, verify the address, get an account and a session.
 
 use serde_json::{Map, Value};
 use sojourn_core::{
@@ -30,38 +30,31 @@ use crate::{
     users,
 };
 
-/// What somebody gives of themselves.
+/// The fields that the user entered.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// An e-mail address, as it was typed.
+    /// The e-mail address as typed.
     pub email: Option<String>,
-    /// A new password.
     pub password: Option<Password>,
-    /// The first name.
     pub first_name: Option<String>,
-    /// The last name.
     pub last_name: Option<String>,
     /// Metadata that the browser may write.
     pub unsafe_metadata: Map<String, Value>,
-    /// Whether the terms were accepted.
+    /// Whether the user accepted the terms of service.
     pub legal_accepted: bool,
-    /// The language.
     pub locale: Option<String>,
 }
 
-/// An attempt after a step, and the browser as it is then.
+/// An attempt after a step, and the client.
 #[derive(Clone, Debug)]
 pub struct SignUpOutcome {
-    /// The browser.
     pub shown: Shown,
-    /// The attempt.
     pub sign_up: SignUp,
 }
 
-/// What a step of signing up returns.
 pub type SignUpResult = Result<SignUpOutcome, Failure<AuthError>>;
 
-/// Begins to sign up; complete at once when nothing has to be proved.
+/// Creates an attempt. It is complete at once if nothing must be verified.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -74,7 +67,7 @@ pub async fn create(service: &Service, request: &RequestContext, given: Given) -
     change(service, request, None, fields).await
 }
 
-/// The attempt, as long as it is this browser's.
+/// The attempt, if it belongs to this client.
 ///
 /// # Errors
 /// [`AuthError::NoSignUp`], [`AuthError::SignedOut`].
@@ -84,7 +77,7 @@ pub async fn read(service: &Service, request: &RequestContext, id: Option<SignUp
     Ok(SignUpOutcome { shown: Shown::nobody(caller), sign_up })
 }
 
-/// Adds to an attempt; complete when nothing is missing any more.
+/// Adds fields to an attempt. It is complete when nothing is missing.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -98,7 +91,7 @@ pub async fn update(
     change(service, request, Some(id), fields).await
 }
 
-/// Sends a code to the address.
+/// Sends a code to the address of the attempt.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -134,7 +127,7 @@ pub async fn send_code(service: &Service, request: &RequestContext, id: Option<S
         .await
 }
 
-/// Takes an answer to the code; complete when nothing else is missing.
+/// Verifies the code. The attempt is complete when nothing else is missing.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -168,8 +161,8 @@ pub async fn answer_code(
     sign_in_again(service, request, user, Some(sign_up.id), Strategy::EmailCode).await
 }
 
-/// A ticket on the sign-up page. The account behind a sign-in token exists, so
-/// there is nothing left to ask: the attempt is complete, and signs in.
+/// A ticket on the sign-up page. The user of a sign-in token exists, so no fields are needed: the
+/// attempt is complete and signs the user in.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -190,7 +183,7 @@ pub async fn with_ticket(service: &Service, request: &RequestContext, ticket: &s
         .await
 }
 
-/// Stores what was given, and makes account and session as soon as it is enough.
+/// Stores the fields, and creates the account and the session when all are valid.
 async fn change(
     service: &Service,
     request: &RequestContext,
@@ -237,6 +230,7 @@ async fn change(
             let email_id = EmailAddressId::generate(at.now, &mut service.random());
             sign_up.client_id = started.client_id();
             let user = sign_up.complete(at.now, user_id, email_id, started.session_id);
+            // The settings must be unchanged, as at a sign-in (decision 16).
             let changes = service.changes(at).expect(Expect::Settings(settings.version));
             let changes = users::created(changes, &user);
             let changes = started.write(changes).write(Write::SignUp(sign_up.clone()));
@@ -246,7 +240,7 @@ async fn change(
         .await
 }
 
-/// Signs in who proved again what the lost answer created.
+/// Signs in a user who verified the account of a lost response again.
 async fn sign_in_again(
     service: &Service,
     request: &RequestContext,
@@ -270,7 +264,7 @@ async fn sign_in_again(
         .await
 }
 
-/// Signs in the account that exists already, and completes the attempt by it.
+/// Signs in an existing account, and completes the attempt with it.
 async fn sign_in_existing(
     service: &Service,
     request: &RequestContext,
@@ -302,8 +296,7 @@ async fn sign_in_existing(
     Ok(SignUpOutcome { shown: Shown::new(caller, started.step.browser).with_user(user), sign_up })
 }
 
-/// The account that the lost answer to the same sign-up created, if this proves it
-/// again by its password.
+/// The account that the lost response to the same sign-up created, if the request has its password.
 async fn account_of_lost_answer(
     service: &Service,
     request: &RequestContext,
@@ -323,7 +316,7 @@ async fn account_of_lost_answer(
     Ok(Some(user))
 }
 
-/// An attempt that belongs to no browser yet: a stranger's is made with the answer.
+/// An attempt without a client yet: an unknown browser gets its client with the response.
 fn new_sign_up(service: &Service, caller: &BrowserContext) -> SignUp {
     let now = caller.request.now();
     let nobody = ClientId::generate(now, &mut service.random());
@@ -335,8 +328,8 @@ fn outcome(mut shown: Shown, sign_up: SignUp) -> SignUpOutcome {
     SignUpOutcome { shown, sign_up }
 }
 
-/// Whether somebody has the address, and that is hidden. Where accounts do not
-/// hide, that was answered when the address was given.
+/// Whether another account has the address and enumeration protection hides this. Without the
+/// protection, the request that set the address was refused.
 async fn is_secretly_taken(
     service: &Service,
     settings: &Settings,
@@ -346,8 +339,8 @@ async fn is_secretly_taken(
     Ok(hides && service.store().user_by_email(service.instance_id(), email).await?.is_some())
 }
 
-/// An address that was proved but is somebody else's since: where accounts hide,
-/// its code is as good as used.
+/// Maps an address that another account verified meanwhile: with enumeration protection the code is
+/// reported as used.
 pub(crate) fn unless_hidden<R: From<AuthError>>(settings: &Settings, error: CommitError) -> Failure<R> {
     match error {
         CommitError::Taken("email_address") if settings.instance.hides_accounts() => {
@@ -381,8 +374,8 @@ async fn fields(
     })
 }
 
-/// An address that nobody has yet, or of which that is hidden. That it is still
-/// free when the account is made is a condition of that commit.
+/// Parses an address and checks that it is free, unless enumeration protection hides this. The
+/// commit that creates the account checks it again.
 pub(crate) async fn free_email(
     service: &Service,
     settings: &Settings,
@@ -396,7 +389,7 @@ pub(crate) async fn free_email(
     Ok(email)
 }
 
-/// An open attempt of the calling browser, or the one that the lost answer completed.
+/// An open attempt of the requesting client, or the one that the lost response completed.
 async fn own_sign_up(
     service: &Service,
     caller: BrowserContext,

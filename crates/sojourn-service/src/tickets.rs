@@ -1,4 +1,4 @@
-//! Tickets that let somebody in once: for a user, or for somebody who acts as one.
+//! Tickets: sign-in tokens and actor tokens.
 
 use std::time::Duration;
 
@@ -15,32 +15,29 @@ use crate::{
     outcome::{Failure, Reason},
 };
 
-/// Why a ticket is not made, or stays as it is.
+/// Why a ticket is not created or revoked.
 #[derive(Clone, Copy, Debug)]
 pub enum TicketError {
-    /// There is no such user.
     NoUser,
-    /// There is no such ticket.
     Unknown,
-    /// It is not pending any more.
+    /// The ticket is not pending.
     Over(TicketStatus),
 }
 
 impl Reason for TicketError {}
 
-/// What is asked for.
+/// The ticket to create.
 #[derive(Clone, Debug)]
 pub struct NewTicket {
     pub id: TicketId,
-    /// Whom it signs in.
     pub user_id: UserId,
-    /// Who acts as them, if it is not the user.
+    /// Set for an actor token.
     pub impersonation: Option<Impersonation>,
     pub good_for: Duration,
 }
 
 impl NewTicket {
-    /// The ticket that `secret` redeems; only the hash of that is stored.
+    /// The ticket for `secret`; only the hash of the secret is stored.
     pub fn ticket(&self, at: Moment, secret: &str) -> Ticket {
         Ticket {
             id: self.id,
@@ -55,7 +52,7 @@ impl NewTicket {
     }
 }
 
-/// Adds a new ticket to `changes`, which hold only while its user is there.
+/// Adds a new ticket to `changes`, which commit only if the user exists.
 ///
 /// # Errors
 /// [`TicketError::NoUser`].
@@ -69,10 +66,10 @@ pub async fn insert(
     Ok(changes.expect(Expect::User(user.id, user.version)).write(Write::InsertTicket(ticket.clone())))
 }
 
-/// Takes a ticket back that nobody used.
+/// Revokes a pending ticket.
 ///
 /// # Errors
-/// [`TicketError::Unknown`], also for an id that is none; [`TicketError::Over`].
+/// [`TicketError::Unknown`], also if `id` is `None`; [`TicketError::Over`].
 pub async fn revoke(service: &Service, id: Option<TicketId>) -> Result<Ticket, Failure<TicketError>> {
     let id = id.ok_or(TicketError::Unknown)?;
     let at = service.moment();

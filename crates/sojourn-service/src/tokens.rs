@@ -1,5 +1,5 @@
-//! Session tokens: what the core says of them, signed. Browsers and
-//! application servers ask for them on different paths and get the same.
+//! Session tokens: the claims of the core, signed. The Frontend API and the Backend API issue the
+//! same tokens.
 
 use sojourn_core::{
     claims::{self, TokenRequest, TooLate},
@@ -12,25 +12,23 @@ use sojourn_core::{
 
 use crate::{instance::Service, keys::random_hex};
 
-/// For whom and under what a token is minted.
+/// The input of a token.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenContext<'a> {
-    /// The request's one reading of the clocks.
+    /// The single reading of the clocks for the request.
     pub at: Moment,
-    /// The application's origin, if it is known: `azp`.
+    /// The origin of the application, if known: `azp`.
     pub origin: Option<&'a str>,
-    /// All versions of the session settings.
     pub policy: &'a Policy,
-    /// The token's settings.
     pub settings: &'a TokenSettings,
-    /// Seconds it shall live, instead of the setting's.
+    /// The token lifetime in seconds; `None` uses the setting.
     pub lifetime_seconds: Option<u32>,
 }
 
 /// A session token for `session`.
 ///
 /// # Errors
-/// [`TooLate`] when less than a second of the session is left.
+/// [`TooLate`] if less than a second of the session is left.
 pub fn issue_token<'a>(
     service: &Service,
     occasion: impl Into<TokenContext<'a>>,

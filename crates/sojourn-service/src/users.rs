@@ -1,4 +1,4 @@
-//! Accounts: made, changed and deleted, by whomever.
+//! Users: created, changed and deleted by any interface.
 
 use serde_json::{Map, Value};
 use sojourn_core::{
@@ -20,28 +20,26 @@ use crate::{
     sessions::revoke,
 };
 
-/// Most bytes of one kind of metadata, as JSON: it travels with every client.
+/// The maximum size of one kind of metadata as JSON, in bytes: every response with the client
+/// contains it.
 pub const MAX_METADATA_BYTES: usize = 8192;
 
-/// Why an account is not made, or stays as it is.
+/// Why a user is not created or changed.
 #[derive(Debug)]
 pub enum UserError {
-    /// There is no such account.
     Unknown,
-    /// The account has no address of the id that is to be the primary one, or may
-    /// not have it as that.
+    /// The new primary address does not exist, or may not be the primary one.
     Primary(EmailRefusal),
-    /// The account has no password.
     NoPassword,
-    /// Metadata of this name would have so many bytes.
+    /// The name of the metadata, and the number of bytes that it would have.
     MetadataTooLarge(&'static str, usize),
-    /// The password cannot be checked.
+    /// The password could not be verified.
     Passwords(PasswordsError),
 }
 
 impl Reason for UserError {}
 
-/// What to change of an account. An outer `None` leaves the field as it is.
+/// A change of a user. An outer `None` leaves the field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct UserPatch {
     pub first_name: Option<Option<String>>,
@@ -53,22 +51,22 @@ pub struct UserPatch {
     pub delete_self_enabled: Option<bool>,
     pub banned: Option<bool>,
     pub locked: Option<bool>,
-    /// An inner `None` is an id that is none.
+    /// An inner `None` is an id that is not valid.
     pub primary_email: Option<Option<EmailAddressId>>,
-    /// An inner `None` takes the password away.
+    /// An inner `None` removes the password.
     pub password: Option<Option<PasswordHash>>,
     pub public_metadata: Option<Map<String, Value>>,
     pub private_metadata: Option<Map<String, Value>>,
     pub unsafe_metadata: Option<Map<String, Value>>,
-    /// Metadata is merged, objects deeply, and null deletes a key; else it is replaced.
+    /// Merges metadata: objects deeply, and null deletes a key. Otherwise metadata is replaced.
     pub merges_metadata: bool,
 }
 
 impl UserPatch {
-    /// Changes `user`.
+    /// Applies the patch.
     ///
     /// # Errors
-    /// [`UserError`]; `user` may be changed in part.
+    /// [`UserError`]; `user` may be partly changed then.
     pub fn apply(&self, user: &mut User, now: Timestamp) -> Result<(), UserError> {
         for (given, field) in [
             (&self.first_name, &mut user.first_name),
@@ -122,7 +120,7 @@ impl UserPatch {
     }
 }
 
-/// An account for `emails`, which are verified: the application vouches for them.
+/// A user with `emails`, which count as verified because the application's backend confirms them.
 ///
 /// # Errors
 /// [`UserError`].
@@ -138,21 +136,21 @@ pub fn new_user(
         user.add_email(EmailAddressId::generate(now, &mut service.random()), email, Some("admin"), now);
     }
     fields.apply(&mut user, now)?;
-    // Nothing has changed yet.
+    // A new user has not changed yet.
     user.updated_at = now;
     Ok(user)
 }
 
-/// An account.
+/// Loads a user.
 ///
 /// # Errors
-/// [`UserError::Unknown`], also for an id that is none.
+/// [`UserError::Unknown`], also if `id` is `None`.
 pub async fn load(service: &Service, id: Option<UserId>) -> Result<User, Failure<UserError>> {
     let id = id.ok_or(UserError::Unknown)?;
     Ok(service.store().user(service.instance_id(), id).await?.ok_or(UserError::Unknown)?)
 }
 
-/// Changes an account, and ends its sessions for the reason `ends` in the same commit.
+/// Changes a user. If `ends` is set, ends the sessions for this reason in the same commit.
 ///
 /// # Errors
 /// [`UserError`].
@@ -165,7 +163,8 @@ pub async fn change(
 ) -> Result<User, Failure<UserError>> {
     service
         .retry_on_conflict(|| async {
-            // The account first: a sign-in in between writes it too, and conflicts.
+            // Load the user first: a concurrent sign-in also writes the user, so it causes a
+            // conflict.
             let mut user = load(service, id).await?;
             patch.apply(&mut user, at.now)?;
             user.changed(at.now);
@@ -180,7 +179,7 @@ pub async fn change(
         .await
 }
 
-/// Deletes an account, and gives it back as it was. Its sessions end in the same commit.
+/// Deletes a user and returns it. Its sessions end in the same commit.
 ///
 /// # Errors
 /// [`UserError::Unknown`].
@@ -194,8 +193,8 @@ pub async fn delete(service: &Service, at: Moment, id: Option<UserId>) -> Result
         .await
 }
 
-/// Whether a password is the account's. Wrong ones lock nobody out: who holds a
-/// secret key guesses no passwords.
+/// Whether a password is the user's. Failures do not count towards the lockout: a holder of the
+/// secret key has no need to guess passwords.
 ///
 /// # Errors
 /// [`UserError::Unknown`], [`UserError::NoPassword`], [`UserError::Passwords`].
@@ -208,17 +207,17 @@ pub async fn verify_password(
     Ok(service.passwords().verify(password, Some(hash)).await.map_err(UserError::Passwords)?)
 }
 
-/// Stores a new account.
+/// Stores a new user.
 pub fn created(changes: ChangeSet, user: &User) -> ChangeSet {
     changes.write(Write::User(user.clone())).event(Event::UserCreated(user.id))
 }
 
-/// Stores an account that others can see to have changed.
+/// Stores a user after a change that clients can see.
 pub(crate) fn changed(changes: ChangeSet, user: &User) -> ChangeSet {
     changes.write(Write::User(user.clone())).event(Event::UserUpdated(user.id))
 }
 
-/// The end of an account and of its sessions.
+/// Deletes a user and ends the sessions.
 pub(crate) async fn deleted(
     service: &Service,
     at: Moment,

@@ -1,5 +1,4 @@
-//! The account's e-mail addresses: add one, prove it, take one away. The rules are
-//! in [`sojourn_core::user`].
+//! The user's e-mail addresses: add, verify, remove. The rules are in [`sojourn_core::user`].
 
 use sojourn_core::{
     event::Event,
@@ -23,7 +22,7 @@ use crate::{
     sign_up::{free_email, unless_hidden},
 };
 
-/// Adds an address. It names nobody until it is proved.
+/// Adds an address. It identifies nobody until it is verified.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -45,7 +44,8 @@ pub async fn add_email(
     Ok((added.await?, id))
 }
 
-/// Takes an address away. The primary one stays: another has to take its place first.
+/// Removes an address. The primary address cannot be removed; the user must make another one
+/// primary first.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -62,7 +62,7 @@ pub async fn remove_email(
     .await
 }
 
-/// Sends a code to an address that is not proved yet.
+/// Sends a code to an unverified address.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -73,7 +73,8 @@ pub async fn send_email_code(
     id: EmailAddressId,
 ) -> AccountResult {
     let Me { user, .. } = owner(service, request, named).await?;
-    // By account, not by address: removing one and adding it anew is no fresh start.
+    // Per account, not per address: otherwise removing and adding the address would reset the
+    // limit.
     count_request(service, request, &format!("prepare {}", user.id))?;
     service
         .retry_on_conflict(|| async {
@@ -86,7 +87,8 @@ pub async fn send_email_code(
                 return Err(AuthError::EmailTaken.into());
             }
             let (sent, mail) = if is_taken {
-                // Its owner is not told either: whoever is signed in here would write to strangers.
+                // The owner of the address gets no mail either; otherwise a signed-in user could
+                // send mail to strangers.
                 gets_mail(service, settings, &email)?;
                 (SentCode::unanswerable(at.now, email), None)
             } else {
@@ -105,7 +107,7 @@ pub async fn send_email_code(
         .await
 }
 
-/// Takes an answer to the code. Each counts, in a durable write, before it is answered.
+/// Verifies the code. Every answer is counted in a durable write before the response.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -129,7 +131,7 @@ pub async fn answer_email_code(
             if result.is_ok() {
                 changes = changes.event(Event::UserUpdated(user.id));
             }
-            // That nobody else proved the address is a condition of this commit.
+            // The commit fails if another account has verified the address meanwhile.
             let committed = service.commit(changes).await;
             committed.map_err(|error| unless_hidden::<AccountError>(&caller.request.settings, error))?;
             result.map_err(AccountError::Email)?;
@@ -143,7 +145,8 @@ fn count_request(service: &Service, request: &RequestContext, what: &str) -> Res
     counted.map_err(AuthError::RateLimited)
 }
 
-/// What a code's hash is bound to: the address, and the browser that asked (AUT-08).
+/// The values that a code's hash is bound to: the address, and the client that requested the code
+/// (AUT-08).
 fn attempt(id: EmailAddressId, client: ClientId) -> String {
     format!("{id} {client}")
 }

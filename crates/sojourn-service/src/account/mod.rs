@@ -1,4 +1,4 @@
-//! The signed-in account, by the session that the request names.
+//! The account of the signed-in user, by the session that the request names.
 
 mod email;
 mod password;
@@ -25,39 +25,37 @@ use crate::{
     users::{self, UserError, UserPatch},
 };
 
-/// Whose account is meant.
+/// Which account a request means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// That of the browser's active session.
+    /// The account of the client's active session.
     Active,
-    /// That of this session; `None` where the id is none.
+    /// The account of this session; `None` if the id is not valid.
     Session(Option<SessionId>),
 }
 
-/// Why an account stays as it is.
+/// Why an operation on the account is refused.
 #[derive(Debug)]
 pub enum AccountError {
-    /// The session is over, or not this browser's.
+    /// The session is over, or belongs to another client.
     SignedOut(SignedOut),
-    /// Somebody acts as the account, and this is for its owner only (SES-21).
+    /// An impersonation session requested what only the account owner may do (SES-21).
     OwnerOnly,
-    /// The account has no such session.
     NoSession,
-    /// An address is not accepted.
+    /// The change of an address is refused.
     Email(EmailRefusal),
-    /// What would change cannot be so.
+    /// The change of the account is refused.
     User(UserError),
-    /// Its owner may not delete it.
+    /// The user may not delete the account.
     DeletionDisabled,
     /// The account has no password.
     NoPassword,
-    /// The password is the only way into the account.
+    /// The password is the only way to sign in.
     LastWayIn,
-    /// The password of now was not given.
+    /// The request does not have the current password.
     CurrentPasswordMissing,
-    /// The password of now is wrong.
     CurrentPasswordIncorrect,
-    /// As at sign-in.
+    /// A verification failed, as at sign-in.
     Auth(AuthError),
 }
 
@@ -75,19 +73,16 @@ impl From<AuthError> for Failure<AccountError> {
     }
 }
 
-/// An account after a step, and the browser as it is then.
+/// The account after an operation, and the client.
 #[derive(Clone, Debug)]
 pub struct AccountOutcome {
-    /// The browser.
     pub shown: Shown,
-    /// The account.
     pub user: User,
 }
 
-/// What a step of an account returns.
 pub type AccountResult = Result<AccountOutcome, Failure<AccountError>>;
 
-/// The account of a request, loaded.
+/// The loaded account of a request.
 #[derive(Debug)]
 pub(crate) struct Me {
     pub(crate) caller: BrowserContext,
@@ -96,7 +91,7 @@ pub(crate) struct Me {
     pub(crate) user: User,
 }
 
-/// Whose account it is: the session named has to be this browser's.
+/// Loads the account. The session in the request must belong to this client.
 async fn me(service: &Service, request: &RequestContext, named: Named) -> Result<Me, Failure<AccountError>> {
     let caller = BrowserContext::load(service, request).await?;
     let signed_out = || AccountError::SignedOut(SignedOut::default());
@@ -119,7 +114,7 @@ async fn me(service: &Service, request: &RequestContext, named: Named) -> Result
     }
 }
 
-/// As [`me`], for what only the account's owner may do.
+/// As [`me`], but refuses impersonation sessions.
 async fn owner(
     service: &Service,
     request: &RequestContext,
@@ -133,13 +128,13 @@ async fn owner(
     Ok(me)
 }
 
-/// Refuses who only acts as the account: its credentials, its sessions elsewhere
-/// and its existence are its owner's alone (SES-21).
+/// Refuses impersonation sessions: only the account owner may change credentials, other sessions,
+/// and the account's existence (SES-21).
 const fn refuse_actor(session: &Session) -> Result<(), AccountError> {
     if session.impersonation.is_none() { Ok(()) } else { Err(AccountError::OwnerOnly) }
 }
 
-/// The account.
+/// The account of the request.
 ///
 /// # Errors
 /// [`AccountError::SignedOut`].
@@ -153,7 +148,7 @@ pub async fn read(service: &Service, request: &RequestContext, named: Named) -> 
         .await
 }
 
-/// Changes the account as its owner: `decide` says to what.
+/// Changes the account as its owner; `decide` makes the change.
 async fn change_as_owner(
     service: &Service,
     request: &RequestContext,
@@ -177,8 +172,8 @@ async fn store(service: &Service, me: Me, user: User) -> AccountResult {
     Ok(AccountOutcome { shown: Shown::new(caller, step.browser).with_user(user.clone()), user })
 }
 
-/// Changes names, unsafe metadata, and which address is the primary one: nothing else
-/// of an account is the browser's to write (AUZ-05).
+/// Changes names, unsafe metadata, or the primary address. The browser may write no other field of
+/// the account (AUZ-05).
 ///
 /// # Errors
 /// [`AccountError`].
@@ -202,8 +197,8 @@ pub async fn change_profile(
         .await
 }
 
-/// Deletes the account. Its sessions end in the same commit, here and in all other
-/// browsers; other accounts of this browser stay signed in (SES-06).
+/// Deletes the account. Its sessions on all clients end in the same commit; other accounts of this
+/// client stay signed in (SES-06).
 ///
 /// # Errors
 /// [`AccountError::OwnerOnly`], [`AccountError::DeletionDisabled`],

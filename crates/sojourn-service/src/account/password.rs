@@ -1,4 +1,4 @@
-//! The account's password: changed, set for the first time, or taken away.
+//! The user's password: change it, set it for the first time, or remove it.
 
 use sojourn_core::{
     factor::Lockout,
@@ -17,8 +17,8 @@ use crate::{
     users,
 };
 
-/// Sets a new password; who knows the old one may, within the lockout.
-/// `ends_others`: the account's other sessions end.
+/// Sets a new password, after a verification of the old one within the lockout. `ends_others`: also
+/// ends the account's other sessions.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -52,7 +52,7 @@ pub async fn change_password(
         .await
 }
 
-/// Takes the password away, as long as a code by mail still leads into the account.
+/// Removes the password. The user must still be able to sign in by a code sent by mail.
 ///
 /// # Errors
 /// [`AccountError`].
@@ -91,7 +91,7 @@ async fn prove_current(
     })
 }
 
-/// What was proved holds only while the password is the same.
+// The verification is valid only for the password that was verified.
 fn refuse_changed(known: &User, user: &User) -> Result<(), AccountError> {
     if user.has_password_of(known) { Ok(()) } else { Err(AccountError::CurrentPasswordIncorrect) }
 }

@@ -1,4 +1,4 @@
-//! The sessions of the account in all browsers: see them, end them elsewhere.
+//! The user's sessions on all clients: list them, and end those on other devices.
 
 use sojourn_core::{
     id::SessionId,
@@ -14,7 +14,7 @@ use crate::{
     sessions::{open_sessions_of, read_client, revoke},
 };
 
-/// All open sessions of the account, in all browsers.
+/// All open sessions of the account, on all clients.
 ///
 /// # Errors
 /// [`AccountError::SignedOut`].
@@ -33,7 +33,7 @@ pub async fn list_sessions(
         .await
 }
 
-/// Ends a session of the account on another device, and returns it as it is then.
+/// Ends a session of the account on another device, and returns the closed session.
 ///
 /// # Errors
 /// [`AccountError::NoSession`], [`AccountError::OwnerOnly`].

@@ -1,4 +1,4 @@
-//! Codes: made, hashed, and sent by mail.
+//! Codes: generate, hash, and send by mail.
 
 use aws_lc_rs::hmac;
 use sojourn_core::{
@@ -16,25 +16,25 @@ use crate::{
 /// Compat: clerk-docs guides/development/testing/test-emails-and-phones
 const TEST_CODE: &str = "424242";
 
-/// Six digits; always the same for test addresses where there are any.
+/// Six digits. In test mode, test addresses always get the same code.
 pub(crate) fn new_code(service: &Service, settings: &Settings, to: &Email) -> String {
     if is_test(service, settings, to) {
         return TEST_CODE.to_owned();
     }
-    // 2^64 is so far above a million that the remainder favours no code.
+    // 2^64 is so much larger than a million that the bias of the remainder is negligible.
     let mut bytes = [0; 8];
     service.random().fill(&mut bytes);
     format!("{:06}", u64::from_le_bytes(bytes) % 1_000_000)
 }
 
-/// The keyed hash of a code, bound to the attempt it belongs to.
+/// The keyed hash of a code, bound to its attempt.
 pub(crate) fn hash_code(service: &Service, attempt: &str, code: &str) -> CodeHash {
     let key = hmac::Key::new(hmac::HMAC_SHA256, service.code_key());
     let tag = hmac::sign(&key, format!("{attempt} {}", code.trim()).as_bytes());
     CodeHash(hex::encode(tag))
 }
 
-/// The mail with a code; none for test addresses.
+/// The mail with a code; `None` for test addresses.
 pub(crate) fn mail_code(
     service: &Service,
     settings: &Settings,
@@ -54,7 +54,7 @@ pub(crate) fn mail_code(
         .map_err(AuthError::Mail)
 }
 
-/// The mail that says why there is no code; none for test addresses.
+/// The mail that explains why there is no code; `None` for test addresses.
 pub(crate) fn mail_notice(
     service: &Service,
     settings: &Settings,
@@ -69,7 +69,7 @@ pub(crate) fn mail_notice(
     service.mailer().notice(now, name, to, notice, &mut service.random()).map(Some).map_err(AuthError::Mail)
 }
 
-/// Whether a mail to this address is written, which counts as one (AUT-08).
+/// Whether this address gets a mail. If so, the mail counts towards the rate limit (AUT-08).
 ///
 /// # Errors
 /// [`AuthError::RateLimited`].

@@ -1,4 +1,4 @@
-//! What proves an account: passwords, and codes sent by mail.
+//! Factors: passwords, and codes sent by mail.
 
 pub mod codes;
 pub mod password;
@@ -10,74 +10,71 @@ use crate::{
     sessions::NotStarted,
 };
 
-/// Why somebody is not signed in or up, or does not prove what they say.
+/// Why a sign-in, a sign-up or a verification is refused.
 #[derive(Debug)]
 pub enum AuthError {
-    /// Not a known browser's request, or one that left before a rotation.
+    /// The request is from an unknown client, or from before a rotation.
     SignedOut,
-    /// The browser does not admit the account.
+    /// The client does not admit the account.
     NotAdmitted(SignInRefused),
-    /// The browser has no such attempt to sign in.
+    /// The client has no such sign-in attempt.
     NoSignIn,
-    /// The browser has no such attempt to sign up.
+    /// The client has no such sign-up attempt.
     NoSignUp,
-    /// The attempt is not at this step.
+    /// The status of the attempt does not allow this step.
     OutOfOrder,
-    /// The identifier is no e-mail address.
+    /// The identifier is not an e-mail address.
     IdentifierInvalid,
-    /// There is no account with the identifier.
+    /// No account has the identifier.
     IdentifierUnknown,
-    /// The address is no e-mail address.
+    /// The address is not valid.
     EmailInvalid,
-    /// No address was given.
+    /// The request has no address.
     EmailMissing,
     /// Another account has the address.
     EmailTaken,
-    /// The attempt has no address of this id.
+    /// The attempt has no address with this id.
     NoAddress,
     /// No code was sent.
     CodeMissing,
-    /// The answer to the code is not accepted.
+    /// The code is rejected.
     Code(CodeRefusal),
-    /// The password is wrong.
     PasswordIncorrect,
-    /// The password is wrong, or there is no such account: which of them stays secret.
+    /// The password is wrong, or the account does not exist; the response does not reveal which.
     PasswordOrIdentifierIncorrect,
     /// The account has no password.
     NoPassword,
-    /// Too many wrong answers: nothing is looked at until then.
+    /// The account is locked after too many failures; no answer is verified until the lock ends.
     Locked {
-        /// How long it lasts.
+        /// The remaining time of the lock.
         seconds: u64,
     },
-    /// The account may not sign in.
+    /// The user is banned.
     Banned,
-    /// The ticket is none of ours.
+    /// There is no such ticket.
     TicketUnknown,
-    /// The ticket was used. `acts`: it is for somebody who acts as the user.
+    /// The ticket was used. `acts`: it is an actor token.
     TicketUsed {
-        /// Whether it is an actor token.
         acts: bool,
     },
-    /// The ticket was taken back.
+    /// The ticket was revoked.
     TicketRevoked {
         /// Whether it is an actor token.
         acts: bool,
     },
-    /// The ticket is too old.
     TicketExpired,
-    /// The account of the ticket does not exist any more.
+    /// The user of the ticket was deleted.
     TicketWithoutUser {
         /// Whether it is an actor token.
         acts: bool,
     },
-    /// Who acts as an account signs in; the ticket came to sign up.
+    /// An actor token was used on the sign-up page; it only signs in.
     ActorSignsUp,
-    /// Too many mails to this address.
+    /// Too many requests, or too many mails to this address.
     RateLimited(RateLimited),
-    /// The password could not be checked now.
+    /// The password could not be verified.
     Passwords(PasswordsError),
-    /// A mail could not be written.
+    /// A mail could not be created.
     Mail(MailError),
 }
 
@@ -98,13 +95,13 @@ impl From<PasswordsError> for AuthError {
     }
 }
 
-/// Refuses accounts that may not sign in, whatever they prove. A lock is judged
-/// where answers are booked, before they are looked at.
+/// Refuses banned users, whatever they verify. The lockout is checked in `book`, before an answer
+/// is verified.
 pub(crate) const fn refuse_banned(user: &User) -> Result<(), AuthError> {
     if user.banned { Err(AuthError::Banned) } else { Ok(()) }
 }
 
-/// Refuses who may not try now.
+/// Refuses a locked account.
 ///
 /// # Errors
 /// [`AuthError::Locked`].

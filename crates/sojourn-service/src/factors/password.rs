@@ -1,5 +1,5 @@
-//! Proof by password. The attempt is booked before the password is looked at, so
-//! that parallel guesses do not slip past the lockout (AUT-04).
+//! Password verification. The attempt is counted before the password is verified, so that parallel
+//! guesses cannot exceed the lockout (AUT-04).
 
 use sojourn_core::{password::Password, time::Moment, user::User};
 use sojourn_store::{CommitError, Engine as _, Write};
@@ -7,7 +7,7 @@ use sojourn_store::{CommitError, Engine as _, Write};
 use super::{AuthError, locked, refuse_banned};
 use crate::{instance::Service, outcome::Failure};
 
-/// Checks the password of `user`, booking the attempt first.
+/// Counts an attempt and verifies the password of `user`.
 ///
 /// # Errors
 /// [`AuthError::Locked`], [`AuthError::NoPassword`], [`AuthError::PasswordIncorrect`].
@@ -33,8 +33,8 @@ pub async fn prove_password(
     Err(AuthError::PasswordIncorrect.into())
 }
 
-/// Counts one attempt of an account, in one durable write, with `notice` when it
-/// locks the account. The right answer forgives the count when it signs in.
+/// Counts one attempt of an account in a durable write, with `notice` if it locks the account. A
+/// successful sign-in resets the count.
 ///
 /// # Errors
 /// [`AuthError::Locked`].
@@ -52,7 +52,8 @@ pub(crate) async fn book(
             changes.writes.extend(notice.clone());
         }
         match service.commit(changes.write(Write::User(user.clone()))).await {
-            // Each time somebody else's answer was booked: the lockout ends this.
+            // Each conflict means that another attempt was counted, so the lockout bounds this
+            // loop.
             Err(CommitError::Conflict) => {
                 let now = service.store().user(service.instance_id(), user.id).await?;
                 user = now.ok_or(AuthError::OutOfOrder)?;

@@ -1,8 +1,7 @@
-//! Work that nobody asked for. Correctness never depends on it: it keeps lists
-//! short and tables small, and has events told for sessions that nobody asks for.
+//! Background jobs. Correctness never depends on them: they record the ends of sessions that no
+//! request reads, so that their events are sent and lists stay short, and they delete old rows.
 //!
-//! Where several nodes serve one instance, one of them does each job at a time:
-//! whoever holds its lease.
+//! If several nodes serve one instance, only the holder of a job's lease runs that job.
 
 mod purge;
 pub mod sweep;
@@ -16,13 +15,13 @@ pub use self::purge::purge;
 use self::sweep::Schedule;
 use crate::{instance::Service, keys::random_hex};
 
-/// How often it is looked whether something is to be done.
+/// The interval at which the loop checks whether a job is due.
 const TICK: Duration = seconds(1);
-/// How long a lease is good for: a node that is gone is replaced after this time.
+/// The lease duration: after this time another node can take over from a node that stopped.
 const LEASE: Duration = seconds(30);
 const PURGE_EVERY: Duration = seconds(300);
 
-/// Runs until the server ends.
+/// Runs until the server stops.
 pub async fn run(service: &Service) {
     tokio::join!(tidy(service), service.renew_pins_lease_loop());
 }
@@ -47,7 +46,7 @@ async fn tidy(service: &Service) {
     }
 }
 
-/// Sweeps, if it is time and no other node does.
+/// Sweeps if a sweep is due and this node gets the lease.
 async fn look(service: &Service, holder: &str, schedule: &mut Schedule) -> Result<(), CommitError> {
     if service.shares_its_store() && service.has_development_tools() {
         service.follow_test_clock().await?;

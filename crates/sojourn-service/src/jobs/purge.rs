@@ -1,18 +1,18 @@
-//! Removes what is long over.
+//! Deletes old rows.
 
 use sojourn_core::time::Moment;
 use sojourn_store::{Engine as _, StoreError};
 
 use crate::instance::Service;
 
-/// Rows removed at a time, so that no sign-in waits for the writer long.
+/// The maximum number of rows per statement, so that a sign-in does not wait long for the writer.
 const GROUP: u32 = 200;
 
-/// Removes what the store keeps no longer, and sessions that ended longer ago than
+/// Deletes the rows whose retention in the store is over, and sessions that ended longer ago than
 /// the settings keep them.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn purge(service: &Service, at: Moment) -> Result<(), StoreError> {
     while service.store().purge(at, GROUP).await? > 0 {
         tokio::task::yield_now().await;

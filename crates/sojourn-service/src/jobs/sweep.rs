@@ -1,6 +1,6 @@
-//! The sweeper: records the ends of sessions that nobody asks for, so that
-//! events go out and lists stay short. It walks through the open sessions group
-//! by group, reads beside the writer, and writes a few browsers at a time.
+//! The sweeper: closes overdue sessions that no request reads, so that their events are sent and
+//! lists stay short. It reads the open sessions in batches, concurrently with the writer, and
+//! writes a few clients per commit.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,37 +14,37 @@ use sojourn_store::{CommitError, Engine as _};
 
 use crate::{instance::Service, sessions::record_ends::record_ends};
 
-/// Sessions that are looked at together: bounds how long a request may wait
-/// behind a group: a thousand hold SQLite's one writer for some 40 ms.
+/// The number of sessions per batch, which bounds how long a request waits for the writer: a batch
+/// of a thousand would block SQLite's single writer for about 40 ms.
 const GROUP: u32 = 200;
-/// Rest after a pass for each group that it took: a pass through a million
-/// sessions takes seconds, and shall be one twentieth of the machine at most.
+/// The pause after a pass, per batch of the pass. A pass over a million sessions takes seconds and
+/// must use at most a twentieth of the machine.
 const REST_PER_GROUP: Duration = Duration::from_millis(20);
-/// Longest time between two passes.
+/// The maximum time between two passes.
 const AT_LEAST_EVERY: Duration = seconds(60);
-/// Where the end of most sessions follows from their age, a pass stops at the
-/// first that is too young. Those that live under limits of their own are met by
-/// a pass through all, so often.
+/// The interval of passes over all sessions. If sessions end in the order of their creation, other
+/// passes stop at the first open session; sessions with their own limits (impersonation) are found
+/// by these passes.
 const ALL_EVERY: Duration = minutes(10);
 
-/// What a pass did.
+/// The result of a pass.
 #[derive(Debug, Default)]
 pub struct Swept {
-    /// Whose ends it recorded.
+    /// The sessions that it closed.
     pub closed: Vec<Session>,
-    /// When the next of those that were looked at is over, if nothing happens.
+    /// The earliest end of the sessions that it read and that are open, without further activity.
     next: Option<Timestamp>,
     groups: u32,
 }
 
-/// Records the ends that are due at `at`; `all`: also where no session that was
-/// created later than one that lives on can be over.
+/// Closes the sessions that are overdue at `at`. `all`: reads all sessions, even if the later ones
+/// cannot be overdue because sessions end in the order of their creation.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn pass(service: &Service, at: Moment, all: bool) -> Result<Swept, CommitError> {
     let (_, policy) = service.store().settings(service.instance_id()).await?;
-    // Then they end in the order in which they were created.
+    // With the maximum lifetime alone, sessions end in the order of their creation.
     let by_age = !all && policy.spans().all(|(version, _)| version.lifetime.inactivity().is_none());
     let (mut swept, mut after) = (Swept::default(), None);
     loop {
@@ -70,16 +70,17 @@ pub async fn pass(service: &Service, at: Moment, all: bool) -> Result<Swept, Com
         if is_last || rest_is_younger {
             break;
         }
+        // Requests can run between two batches.
         tokio::task::yield_now().await;
     }
     Ok(swept)
 }
 
-/// When the next pass is worth it.
+/// Decides when the next pass runs.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     last: Option<Last>,
-    /// When a pass looked at all, on the wall.
+    /// The last pass over all sessions, on the wall clock.
     all_at: Option<Timestamp>,
 }
 
@@ -87,32 +88,33 @@ pub(super) struct Schedule {
 struct Last {
     at: Moment,
     settings_version: u64,
-    /// On the session clock: nothing is over before.
+    /// On the session clock: no session ends before this time.
     next: Timestamp,
-    /// On the wall: not before, however much is due.
+    /// On the wall clock: no pass before this time, even if sessions are overdue.
     rests_until: Timestamp,
 }
 
 impl Schedule {
-    /// Whether a pass is worth it now.
+    /// Whether a pass is due.
     pub(super) fn is_due(&self, at: Moment, settings: &Settings) -> bool {
         let Some(last) = &self.last else { return true };
         if at.now < last.at.now || settings.version != last.settings_version {
-            // The test clock was reset, or everything is judged anew.
+            // The test clock was reset, or the settings changed: every session must be judged
+            // again.
             return true;
         }
         at.wall >= last.rests_until && (at.now >= last.next || at.wall >= last.at.wall + AT_LEAST_EVERY)
     }
 
-    /// Whether the next pass has to look at all sessions.
+    /// Whether the next pass must read all sessions.
     pub(super) fn looks_at_all(&self, at: Moment) -> bool {
         self.all_at.is_none_or(|all_at| at.wall >= all_at + ALL_EVERY)
     }
 
-    /// Notes a pass.
+    /// Records a pass.
     pub(super) fn note(&mut self, at: Moment, settings: &Settings, policy: &Policy, swept: &Swept) {
         let lifetime = policy.current().lifetime;
-        // Whoever signs in after the pass is over at the earliest then.
+        // Sessions that start after the pass end at this time at the earliest.
         let shortest = [lifetime.inactivity(), lifetime.maximum()].into_iter().flatten().min();
         let newcomers = at.now + shortest.unwrap_or(AT_LEAST_EVERY).min(AT_LEAST_EVERY);
         if self.looks_at_all(at) {
@@ -161,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_long_pass_is_followed_by_a_long_rest() {
-        // A million sessions, of which one is over every second.
+        // A million sessions, one of which ends every second.
         let schedule = noted(&Swept { next: Some(START), groups: 5000, ..Swept::default() });
         assert!(!schedule.is_due(Moment::real(START + seconds(99)), &settings(1)));
         assert!(schedule.is_due(Moment::real(START + seconds(100)), &settings(1)));

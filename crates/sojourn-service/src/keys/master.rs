@@ -1,5 +1,5 @@
-//! The master key: seals private keys at rest (JWT-08) and is the root from
-//! which a development instance's secret key and the key of code hashes come.
+//! The master key: it encrypts private keys at rest (JWT-08). A development instance's secret key
+//! and the key of code hashes are derived from it.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -7,11 +7,11 @@ use aws_lc_rs::{
 };
 use sojourn_core::id::Randomness;
 
-/// 32 bytes from outside the database. Prints as `***`.
+/// 32 bytes from outside the database. `Debug` prints `***`.
 #[derive(Clone)]
 pub struct MasterKey([u8; 32]);
 
-/// Sealed bytes that this key did not seal, or that were changed.
+/// The bytes were encrypted with another key, or were changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the master key does not open what this database holds; use the key that was made with it")]
 pub struct SealError;
@@ -25,12 +25,12 @@ impl std::fmt::Debug for MasterKey {
 const NONCE_LEN: usize = 12;
 
 impl MasterKey {
-    /// The key made of these bytes.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// A key of its own for `purpose`: knowing one tells nothing of the others.
+    /// Derives an independent key for `purpose` (HKDF-SHA256): one derived key reveals nothing
+    /// about the others.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         let info = [purpose.as_bytes()];
         let mut derived = [0; 32];
@@ -47,7 +47,8 @@ impl MasterKey {
         LessSafeKey::new(key)
     }
 
-    /// Encrypts `plain`; `label` (the key id) has to be the same at [`Self::open`].
+    /// Encrypts `plain` with AES-256-GCM. `label` (the key id) is authenticated and must be the
+    /// same in [`Self::open`].
     pub fn seal(&self, label: &str, plain: &[u8], random: &mut dyn Randomness) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         random.fill(&mut nonce);
@@ -62,7 +63,7 @@ impl MasterKey {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// Decrypts what [`Self::seal`] made.
+    /// Decrypts the output of [`Self::seal`].
     ///
     /// # Errors
     /// [`SealError`] for another key, another label or changed bytes.

@@ -1,4 +1,4 @@
-//! The publishable key, and the cookie suffix that SDKs make of it.
+//! The publishable key, and the cookie suffix that the SDKs derive from it.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{
@@ -6,9 +6,9 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
-/// `pk_live_` and the unpadded standard base64 of `<host>$`, also for
-/// development instances (D1): a `pk_test_` key with a
-/// host of our own makes clerk-js throw on redirects to other origins.
+/// `pk_live_` and the standard base64 without padding of `<host>$`, for development instances too
+/// (D1): with a `pk_test_` key and a host of our own, clerk-js throws on redirects to other
+/// origins.
 /// Compat: clerk/javascript packages/shared/src/keys.ts
 pub fn publishable_key(host: &str) -> String {
     format!("pk_live_{}", STANDARD_NO_PAD.encode(format!("{host}$")))

@@ -1,5 +1,5 @@
-//! RS256 with a two-prime RSA-2048 key, parsed once and kept: parsing costs
-//! more than signing, and the SDKs accept nothing faster.
+//! RS256 with a two-prime RSA-2048 key. The key is parsed once, because parsing costs more than
+//! signing. The SDKs accept no faster algorithm.
 //! Compat: clerk/javascript packages/backend/src/jwt/algorithms.ts
 
 use aws_lc_rs::{
@@ -15,15 +15,15 @@ use base64::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// A private key that is no RSA-2048 key.
+/// The private key is not an RSA-2048 key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signing key cannot be read; restore the database from a backup")]
 pub struct SigningError;
 
-/// A new private key as PKCS#8.
+/// Generates a private key as PKCS#8.
 ///
 /// # Errors
-/// [`SigningError`] when the system gives no randomness.
+/// [`SigningError`] if the system has no randomness.
 pub fn generate_signing_key() -> Result<Vec<u8>, SigningError> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| SigningError)?;
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| SigningError)?;
@@ -37,14 +37,15 @@ pub struct JoseHeader<'a> {
     /// The kind of token; see `sojourn_core::claims::SESSION_CATEGORY`.
     cat: &'a str,
     kid: &'a str,
-    /// When the claims were assembled: on every token or on none, or browsers
-    /// keep the older of two. Compat: clerk/javascript packages/clerk-js/src/core/tokenFreshness.ts
+    /// The time of the claims, in seconds. It must be on every token or on none; otherwise browsers
+    /// keep the older of two tokens.
+    /// Compat: clerk/javascript packages/clerk-js/src/core/tokenFreshness.ts
     #[serde(skip_serializing_if = "Option::is_none")]
     oiat: Option<i64>,
     typ: &'static str,
 }
 
-/// Signs an instance's tokens.
+/// The signing key of an instance.
 pub struct Signer {
     pair: KeyPair,
     kid: String,
@@ -59,10 +60,10 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// The signer with the PKCS#8 key `private_key`, known as `kid`.
+    /// A signer with the PKCS#8 key `private_key` and the key id `kid`.
     ///
     /// # Errors
-    /// [`SigningError`] when the bytes are no RSA-2048 key.
+    /// [`SigningError`] if the key is not an RSA-2048 key.
     pub fn new(kid: &str, private_key: &[u8]) -> Result<Self, SigningError> {
         let pair = KeyPair::from_pkcs8(private_key).map_err(|_| SigningError)?;
         if pair.public_modulus_len() != 256 {
@@ -73,7 +74,7 @@ impl Signer {
         Ok(Self { pair, kid: kid.to_owned(), modulus, exponent })
     }
 
-    /// A signed token with `claims`, issued at `oiat` seconds.
+    /// Signs a token with `claims`.
     pub fn sign(&self, category: &str, oiat: Option<i64>, claims: &impl Serialize) -> String {
         let header = JoseHeader { alg: "RS256", cat: category, kid: &self.kid, oiat, typ: "JWT" };
         let encode = |value: Vec<u8>| URL_SAFE_NO_PAD.encode(value);
@@ -89,9 +90,9 @@ impl Signer {
         token
     }
 
-    /// The payload of a token of this instance and of that category; `None`
-    /// for anything else. The algorithm is the key's, whatever the token says,
-    /// and no key is looked for elsewhere (JWT-01…03).
+    /// Verifies a token of this instance and category, and returns its payload; `None` for any other
+    /// token. The algorithm is given by the key, not by the token, and keys inside a token are
+    /// ignored (JWT-01…03).
     pub fn verify(&self, token: &str, category: &str) -> Option<Value> {
         let mut parts = token.split('.');
         let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
@@ -110,7 +111,7 @@ impl Signer {
         serde_json::from_slice(&decode(payload)?).ok()
     }
 
-    /// The public key as PEM (RFC 7468), for SDKs that verify tokens without asking for the JWKS.
+    /// The public key as PEM (RFC 7468), for SDKs that verify tokens without the JWKS.
     pub fn public_key_pem(&self) -> String {
         let der: PublicKeyX509Der<'_> =
             self.pair.public_key().as_der().expect("an RSA key has this encoding");
@@ -123,12 +124,11 @@ impl Signer {
         pem + "-----END PUBLIC KEY-----\n"
     }
 
-    /// The id of the key.
     pub fn key_id(&self) -> &str {
         &self.kid
     }
 
-    /// The modulus and the exponent of the public key, as JSON Web Keys write them.
+    /// The modulus and the exponent of the public key, in the encoding of JSON Web Keys.
     pub fn public_key(&self) -> (&str, &str) {
         (&self.modulus, &self.exponent)
     }

@@ -1,5 +1,5 @@
-//! What the application's server asks of sessions and clients. None of it counts as
-//! activity (S3).
+//! Requests by the application's backend about sessions and clients. They never count as activity
+//! (S3).
 
 use sojourn_core::{
     client::{Client, ClientWithSessions, Identity, NewSession, SecretHash, admit, close_overdue},
@@ -18,29 +18,25 @@ use crate::{
     tokens::{TokenContext, issue_token},
 };
 
-/// Why the application's server does not get what it asks for.
+/// Why a request by the application's backend is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendError {
-    /// There is no such session.
     NoSession,
-    /// The session is over.
     SessionOver,
-    /// There is no such client, or this is not its current secret.
+    /// The client does not exist, or the secret is not its current one.
     NoClient,
-    /// There is no such handshake, or it came too late.
+    /// The handshake does not exist or has expired.
     NoHandshake,
-    /// There is no such user.
     NoUser,
-    /// The user is banned.
     Banned,
-    /// A new client admits nobody: a fault of ours.
+    /// A new client did not admit the session: a bug.
     NotAdmitted,
 }
 
 impl Reason for BackendError {}
 
-/// A fresh token of a session, for the usual time or for `lifetime_seconds`, and never
-/// beyond the session's own end (D9).
+/// A new token of a session, with the default lifetime or `lifetime_seconds`, but never beyond the
+/// session's end (D9).
 ///
 /// # Errors
 /// [`BackendError::NoSession`], [`BackendError::SessionOver`].
@@ -63,7 +59,8 @@ pub async fn token(
             let session = session.ok_or(BackendError::SessionOver)?;
             let context = TokenContext {
                 at,
-                // The application where the session is used: this request comes from its server.
+                // The application that uses the session: the request comes from its backend and has
+                // no origin.
                 origin: record.browser.client.last_origin.as_deref(),
                 policy: &record.policy,
                 settings: &record.settings.token,
@@ -75,8 +72,8 @@ pub async fn token(
         .await
 }
 
-/// A client with its open sessions, and the policy by which they are open. With a
-/// `secret` only if that is the client's current one.
+/// A client with its open sessions, and the policy. With a `secret`, only if it is the client's
+/// current secret.
 ///
 /// # Errors
 /// [`BackendError::NoClient`].
@@ -104,19 +101,19 @@ pub async fn client(
         .await
 }
 
-/// What the browser of a handshake gets.
+/// The result of a redeemed handshake.
 #[derive(Clone, Debug)]
 pub struct RedeemedHandshake {
     pub handshake: Handshake,
-    /// A token of the session that the handshake names, if that is open.
+    /// A token of the handshake's session, if that session is open.
     pub token: Option<String>,
     /// For `__client_uat`.
     pub client_uat: i64,
 }
 
-/// Redeems the nonce that a browser brought back. The token is issued now, if the
-/// session is still open: an end in between is an end (D5). Frameworks ask twice for
-/// one page, so a nonce may be redeemed again while it lasts.
+/// Redeems the nonce of a handshake. The token is issued now, only if the session is still open
+/// (D5). Frameworks redeem a nonce twice for one page, so it can be redeemed again until it
+/// expires.
 /// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
 ///
 /// # Errors
@@ -153,7 +150,8 @@ pub async fn redeem_handshake(
     Ok(RedeemedHandshake { handshake, token, client_uat })
 }
 
-/// The session of a user on a client that nobody holds, and what makes it: for tests.
+/// Creates a session of a user on a client without a browser, for tests. Returns the changes to
+/// commit.
 ///
 /// # Errors
 /// [`BackendError::NoUser`], [`BackendError::Banned`].

@@ -1,4 +1,4 @@
-//! The calling browser itself: read, make, forget, sign out of everything.
+//! The requesting client itself: read, create, delete, sign out of all accounts.
 
 use sojourn_core::{
     activity::ActivitySource,
@@ -14,11 +14,11 @@ use crate::{
     outcome::{Failure, Shown},
 };
 
-/// The browser on a page load. Counts as activity of the session it hands out as
-/// active (S3), because a page load sends nothing else.
+/// The client on a page load. Counts as activity of the session that it returns as active (S3),
+/// because a page load sends no other request.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn load_page(service: &Service, request: &RequestContext) -> Result<Shown, CommitError> {
     service
         .retry_on_conflict(|| async {
@@ -35,7 +35,7 @@ pub async fn load_page(service: &Service, request: &RequestContext) -> Result<Sh
         .await
 }
 
-/// Counts as activity of an open session of `step`; whether it was one.
+/// Records activity of an open session in `step`. Returns whether the session is open.
 pub(super) fn count_activity(
     caller: &BrowserContext,
     step: &mut ClientStep,
@@ -49,10 +49,10 @@ pub(super) fn count_activity(
     true
 }
 
-/// The browser as it is. No activity.
+/// The client without recording activity.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn read_client(service: &Service, request: &RequestContext) -> Result<Shown, CommitError> {
     service
         .retry_on_conflict(|| async {
@@ -66,10 +66,10 @@ pub async fn read_client(service: &Service, request: &RequestContext) -> Result<
         .await
 }
 
-/// Makes a client for a browser that has none; else as the read.
+/// Creates a client for a browser without one; otherwise like [`read_client`].
 ///
 /// # Errors
-/// [`SignedOut`] for a request that left before a rotation.
+/// [`SignedOut`] for a request from before a rotation.
 pub async fn create_client(service: &Service, request: &RequestContext) -> Result<Shown, Failure<SignedOut>> {
     service
         .retry_on_conflict(|| async {
@@ -86,10 +86,10 @@ pub async fn create_client(service: &Service, request: &RequestContext) -> Resul
         .await
 }
 
-/// Ends all sessions and forgets the browser.
+/// Ends all sessions and removes the client from the browser.
 ///
 /// # Errors
-/// [`SignedOut`] for a request that left before a rotation.
+/// [`SignedOut`] for a request from before a rotation.
 pub async fn delete_client(service: &Service, request: &RequestContext) -> Result<Shown, Failure<SignedOut>> {
     service
         .retry_on_conflict(|| async {
@@ -110,10 +110,10 @@ pub async fn delete_client(service: &Service, request: &RequestContext) -> Resul
         .await
 }
 
-/// Signs out of all accounts. The client stays, with its id.
+/// Signs out of all accounts. The client keeps its id.
 ///
 /// # Errors
-/// [`SignedOut`] for a request that left before a rotation.
+/// [`SignedOut`] for a request from before a rotation.
 pub async fn sign_out_of_all(
     service: &Service,
     request: &RequestContext,
@@ -125,7 +125,8 @@ pub async fn sign_out_of_all(
                 return refuse(service, caller, SignedOut::default()).await;
             }
             let Ok(browser) = caller.browser().cloned() else { return Ok(Shown::nobody(caller)) };
-            // Sessions that are over already rotate nothing, so no secret may be sent for them.
+            // Overdue sessions do not rotate the secret, so the response must not set a new one for
+            // them.
             let signed_in = caller.close_overdue().is_some_and(|step| !step.browser.sessions.is_empty());
             let secret = signed_in.then(|| caller.rotate(service, browser.client.id));
             let (all, ending) = (SignOutScope::All, Ending::SIGNED_OUT_EVERYWHERE);
@@ -136,11 +137,11 @@ pub async fn sign_out_of_all(
         .await
 }
 
-/// The session of this browser that ended last, if nobody is signed in here now.
-/// A secret that was rotated away learns nothing.
+/// The session of this client that ended most recently, if nobody is signed in on it. A rotated
+/// secret gets nothing.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn last_end(service: &Service, request: &RequestContext) -> Result<Option<Session>, CommitError> {
     service
         .retry_on_conflict(|| async {

@@ -1,5 +1,5 @@
-//! The handshake: a nonce that stands for *who*. The token is issued when the
-//! application's server redeems it.
+//! The handshake: a nonce that identifies the client and the session. The token is issued when the
+//! application's backend redeems the nonce.
 
 use sojourn_core::{
     activity::ActivitySource,
@@ -16,21 +16,20 @@ use crate::{
     outcome::Shown,
 };
 
-/// A handshake that was begun.
+/// A started handshake.
 #[derive(Clone, Debug)]
 pub struct Handshaken {
-    /// The browser.
     pub shown: Shown,
-    /// What the application's server redeems.
+    /// The nonce that the application's backend redeems.
     pub nonce: String,
 }
 
-/// Begins a handshake with the application at `origin`: of the session that the
-/// browser's stale token names if it is open in this browser (a hint, never a
-/// proof), else of the active one. Counts as activity (S3).
+/// Starts a handshake with the application at `origin`, for the session in the browser's expired
+/// token if it is open on this client (the token is only a hint and authenticates nothing),
+/// otherwise for the active session. Counts as activity (S3).
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn start_handshake(
     service: &Service,
     request: &RequestContext,

@@ -1,4 +1,4 @@
-//! The sessions of the instance, for the application's server.
+//! The sessions of the instance, for the application's backend.
 
 use sojourn_core::{
     policy::Policy,
@@ -10,23 +10,23 @@ use sojourn_store::{CommitError, Engine as _, SessionFilter, StoredStatus};
 use super::record_ends::{overdue, record_ends};
 use crate::instance::Service;
 
-/// Which sessions, as they are now.
+/// The current status of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFilter {
     Active,
-    /// Of a sign-in with tasks left, which this server has none of.
+    /// A sign-in with open tasks; this server has none.
     Pending,
     Closed(ClosedStatus),
 }
 
-/// Sessions that are looked at together: so many are in memory at once.
+/// The number of sessions per batch, which bounds memory use.
 const PAGE: u32 = 500;
 
-/// Sessions, and how many there are in all. Those that turn out to be over are recorded
-/// as such first, so that statuses, filters and counts agree.
+/// Sessions and their total number. Overdue sessions are closed first, so that statuses, filters
+/// and counts agree.
 ///
 /// # Errors
-/// The store does not answer, or others change the same rows all the time.
+/// The store fails, or conflicts did not end.
 pub async fn list(
     service: &Service,
     at: Moment,
@@ -35,7 +35,7 @@ pub async fn list(
     status: Option<StatusFilter>,
 ) -> Result<(Vec<Session>, u64), CommitError> {
     use StatusFilter::{Active, Closed, Pending};
-    // Sessions that are over, but stored as open, belong elsewhere than the table says.
+    // An overdue session that is stored as open has another status than the table says.
     if matches!(status, Some(Active | Closed(ClosedStatus::Expired | ClosedStatus::Abandoned))) {
         record_overdue(service, at, policy, &filter).await?;
     }
@@ -55,7 +55,7 @@ pub async fn list(
     Ok(load().await?)
 }
 
-/// Walks through all that are stored as open, page by page.
+/// Closes all overdue sessions of the filter, in batches.
 async fn record_overdue(
     service: &Service,
     at: Moment,

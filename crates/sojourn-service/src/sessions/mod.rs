@@ -1,4 +1,4 @@
-//! Sessions: what happens to them once they are open.
+//! Use cases about existing sessions.
 
 pub mod backend;
 mod client;
@@ -25,17 +25,17 @@ use crate::{
     outcome::{Failure, Reason, Shown},
 };
 
-/// The session is over, or it does not belong to this browser.
+/// The session is over, or does not belong to this client.
 #[derive(Clone, Debug, Default)]
 pub struct SignedOut {
-    /// How it ended, where the browser held it once; foreign and unknown sessions
-    /// are refused alike.
+    /// The ended session, if this client held it. Foreign and unknown sessions get the same
+    /// response.
     pub ended: Option<Box<Session>>,
 }
 
 impl Reason for SignedOut {}
 
-/// Refuses with the browser as it is, once the ends found on the way are durable.
+/// Refuses with the current client, after overdue sessions were committed.
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.
@@ -47,8 +47,8 @@ pub async fn refuse<T, R>(service: &Service, caller: BrowserContext, reason: R) 
     Err(Failure::shown(reason, Shown::settled(caller, step.map(|step| step.browser))))
 }
 
-/// Refuses a request about a session that this browser does not hold open. If the
-/// browser held it once, the refusal says how it ended.
+/// Refuses a request about a session that is not open on this client. If the client held the
+/// session, the refusal contains its end.
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.

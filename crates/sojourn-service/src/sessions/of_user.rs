@@ -1,4 +1,4 @@
-//! All sessions of an account, in all browsers.
+//! The sessions of a user on all clients.
 
 use sojourn_core::{
     id::UserId,
@@ -13,7 +13,7 @@ use crate::instance::Service;
 /// The open sessions of a user, at most 100.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn open_sessions_of(
     service: &Service,
     now: Timestamp,

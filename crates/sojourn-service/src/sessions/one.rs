@@ -1,4 +1,4 @@
-//! One session of the calling browser: read, touch, end, refresh.
+//! One session of the requesting client: read, touch, end, refresh.
 
 use sojourn_core::{
     activity::ActivitySource,
@@ -15,17 +15,15 @@ use crate::{
     tokens::issue_token,
 };
 
-/// A session of the browser, and the browser as it is then.
+/// A session, and the client after the use case.
 #[derive(Clone, Debug)]
 pub struct SessionOutcome {
-    /// The browser.
     pub shown: Shown,
-    /// The session that was named.
     pub session: Session,
 }
 
-/// One session of this browser. Reading is no activity. An `id` that is none is a
-/// session that is gone, here and in all that follows.
+/// One session of this client. Reading is not activity. Here and below, an `id` that is `None` was
+/// not valid and is handled like an ended session.
 ///
 /// # Errors
 /// [`SignedOut`].
@@ -49,7 +47,7 @@ pub async fn read(
         .await
 }
 
-/// Counts as activity and makes the session the active one (S3, S8).
+/// Records activity and makes the session the active one (S3, S8).
 ///
 /// # Errors
 /// [`SignedOut`].
@@ -78,7 +76,7 @@ pub async fn touch(
         .await
 }
 
-/// Signs out of one session, and rotates the browser's secret.
+/// Signs out of one session, and rotates the client secret.
 ///
 /// # Errors
 /// [`SignedOut`].
@@ -112,10 +110,10 @@ pub async fn end(
         .await
 }
 
-/// A fresh session token. Counts as activity (S3).
+/// Issues a new session token. Counts as activity (S3).
 ///
 /// # Errors
-/// [`SignedOut`], also when less than a second of the session is left.
+/// [`SignedOut`], also if less than a second of the session is left.
 pub async fn refresh(
     service: &Service,
     request: &RequestContext,
@@ -138,8 +136,10 @@ pub async fn refresh(
                 issue_token(service, &caller.request, session, caller.user_of(session)).ok()
             });
             let Some(token) = token else { return refuse(service, caller, SignedOut::default()).await };
+            // Recorded only with a token: a refused refresh must not extend the session.
             service.note_activity(&step, at);
-            // Nothing of the browser is shown but its cookies, so nothing of it is judged again.
+            // The response shows only cookies of the client, so its sessions are not evaluated
+            // again.
             let shown = Shown { browser: Some(step.browser), ..Shown::nobody(caller) };
             Ok((shown, token))
         })

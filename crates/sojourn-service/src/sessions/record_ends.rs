@@ -1,4 +1,4 @@
-//! Ends that a read or the sweeper finds: recorded before they are told
+//! Closes sessions that a read or the sweeper finds overdue, before the response reports the end
 //! (D5).
 
 use std::{collections::BTreeSet, future::poll_fn, task::Poll};
@@ -14,19 +14,19 @@ use sojourn_store::{CommitError, Engine as _};
 
 use crate::instance::Service;
 
-/// Browsers that are written together. A conflict on one repeats its group only.
+/// The number of clients per commit. A conflict repeats only its own group.
 const GROUP: usize = 50;
 
-/// The browsers of those sessions that are stored as open and are over.
+/// The clients of sessions that are stored as open but overdue.
 pub fn overdue(now: Timestamp, policy: &Policy, sessions: &[Session]) -> BTreeSet<ClientId> {
     let overdue = |session: &&Session| session.closed.is_none() && !decide(now, policy, session).is_open();
     sessions.iter().filter(overdue).map(|session| session.client_id).collect()
 }
 
-/// Records what is over in these browsers, and gives back what was recorded.
+/// Closes the overdue sessions of these clients, and returns them.
 ///
 /// # Errors
-/// The store does not answer, or others change the same rows all the time.
+/// The store fails, or conflicts did not end.
 pub async fn record_ends(
     service: &Service,
     at: Moment,
@@ -53,7 +53,7 @@ pub async fn record_ends(
     Ok(closed)
 }
 
-/// Lets the executor, whichever it is, serve who came in the meantime.
+/// Yields once to the executor, so that other tasks can run. Independent of the async runtime.
 async fn yield_once() {
     let mut yielded = false;
     poll_fn(|context| {
@@ -67,10 +67,10 @@ async fn yield_once() {
     .await;
 }
 
-/// A session as it is now, and the policy by which; `None` when there is none.
+/// The current state of a session, and the policy; `None` if it does not exist.
 ///
 /// # Errors
-/// The store does not answer, or others change the same rows all the time.
+/// The store fails, or conflicts did not end.
 pub async fn find(
     service: &Service,
     at: Moment,

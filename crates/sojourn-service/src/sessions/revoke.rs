@@ -1,5 +1,5 @@
-//! Ending sessions from outside their browser: by the application's server, by
-//! another device, with a ban or a new password.
+//! Ends sessions from outside their browser: by the application's backend, by another device, or
+//! because of a ban or a new password.
 
 use std::collections::BTreeSet;
 
@@ -18,11 +18,10 @@ use crate::{
     users::{self, UserError},
 };
 
-/// Adds to `changes` the end of all open sessions of a user but `keep`, in all
-/// browsers, and what that changes of those browsers.
+/// Adds the end of all open sessions of a user except `keep`, on all clients, to `changes`.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn of_user(
     service: &Service,
     mut changes: ChangeSet,
@@ -44,7 +43,7 @@ pub async fn of_user(
         changes.writes.iter().any(|write| matches!(write, Write::Client(client) if client.id == id))
     };
     for client_id in clients {
-        // A browser that the set writes already is the one that asks: its step says what ends there.
+        // The set already writes the requesting client; that step contains the ends there.
         if is_written(&changes, client_id) {
             continue;
         }
@@ -55,7 +54,7 @@ pub async fn of_user(
             .iter()
             .filter(|session| session.user_id == user_id && Some(session.id) != keep);
         let Some(session) = of_user.next() else { continue };
-        // A browser holds one session of a user at most, unless it was admitted before that rule.
+        // A client has at most one session of a user, except for sessions from before this rule.
         let keeps = record.browser.sessions.iter().any(|session| Some(session.id) == keep);
         let leaving = match keeps {
             true => SignOutScope::One(session.id),
@@ -67,8 +66,7 @@ pub async fn of_user(
     Ok(changes)
 }
 
-/// Ends one session, wherever it is, and gives it back as it is then. A session that
-/// is over stays as it ended.
+/// Ends one session on any client, and returns it. A session that is already over keeps its end.
 ///
 /// # Errors
 /// [`BackendError::NoSession`].
@@ -95,7 +93,8 @@ pub async fn one(
         .await
 }
 
-/// Ends all sessions of a user, and says when and how many; `dry_run` only counts.
+/// Ends all sessions of a user. Returns the time and the number of ended sessions; `dry_run` only
+/// counts.
 ///
 /// # Errors
 /// [`UserError::Unknown`].
@@ -110,7 +109,8 @@ pub async fn all_of_user(
             let user = users::load(service, id).await?;
             let at = service.moment();
             let changes = of_user(service, service.changes(at), user.id, None, ending).await?;
-            // Those that were over already are closed with the end they had.
+            // Overdue sessions are closed with the end that their limit caused, so they do not
+            // count.
             let is_ended = |write: &&Write| match write {
                 Write::CloseSession(session) => {
                     session.closed.is_some_and(|closing| closing.reason == ending.reason)

@@ -1,5 +1,5 @@
-//! Letting an account into the calling browser: the one place where a session
-//! begins, whatever was proved and on whichever page.
+//! Starts a session on the requesting client: every sign-in and sign-up uses this function, with
+//! every factor and on every page.
 
 use sojourn_core::{
     client::{
@@ -18,42 +18,40 @@ use crate::{
     outcome::Failure,
 };
 
-/// A session that begins, once its changes are committed.
+/// A new session, before its changes are committed.
 #[derive(Clone, Debug)]
 pub(crate) struct Started {
-    /// The browser with the session in it, its secret rotated and its unfinished
-    /// attempts forgotten.
+    /// The client with the new session, a rotated secret and no unfinished attempts.
     pub(crate) step: ClientStep,
-    /// The session.
     pub(crate) session_id: SessionId,
-    /// What ends in the browser that the request came from before it began anew.
+    /// The sessions that end on the previous client of the browser, if it got a new client.
     before: Option<ClientStep>,
 }
 
 impl Started {
-    /// Adds both browsers.
+    /// Adds the changes of both clients.
     pub(crate) fn write(&self, changes: ChangeSet) -> ChangeSet {
         let changes = changes.browser(&self.step);
         self.before.iter().fold(changes, ChangeSet::browser)
     }
 
-    /// The browser that holds the session.
+    /// The client of the new session.
     pub(crate) const fn client_id(&self) -> ClientId {
         self.step.browser.client.id
     }
 }
 
-/// Why no session begins.
+/// Why a session is not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStarted {
-    /// The request left before the browser's secret was rotated.
+    /// The request is from before a rotation of the client secret.
     NotThisBrowser,
-    /// The browser does not admit the account.
+    /// The client does not admit the account.
     Refused(SignInRefused),
 }
 
-/// A session of `user_id` in the calling browser. `impersonation` says who it is
-/// that acts as the account, if it is not its owner.
+/// Starts a session of `user_id` on the requesting client. `impersonation` is set if a staff member
+/// acts as the user.
 pub(crate) fn start_session(
     service: &Service,
     caller: &mut BrowserContext,
@@ -74,14 +72,15 @@ pub(crate) fn start_session(
     };
     let repeat = caller.repeat.take();
     let (mut step, before) = match (caller.identity, repeat) {
-        // Who proves again what the lost answer was to.
+        // The user repeats the verification whose response was lost.
         (Identity::Predecessor { .. }, Some(repeat)) if repeat.is_all_of(user_id) => {
             let secret = caller.rotate(service, repeat.browser.client.id);
             caller.identity = Identity::Current { confirms_rotation: false };
             let step = readmit(at, &policy, &repeat.browser, &repeat.rotation, new_session(secret));
             (step.map_err(NotStarted::Refused)?, None)
         }
-        // The lost answer opened nothing (a sign-out), or came too long ago: as a stranger.
+        // The lost response created no session (a sign-out): start in a new client, like an unknown
+        // browser.
         (Identity::Predecessor { .. }, Some(repeat)) if repeat.unanswered.is_empty() => {
             (enter(service, caller, &policy, new_session)?, None)
         }
@@ -97,7 +96,7 @@ pub(crate) fn start_session(
     Ok(Started { step, session_id, before })
 }
 
-/// Into a browser of its own.
+/// Starts the session on a new client.
 fn enter(
     service: &Service,
     caller: &mut BrowserContext,
@@ -129,8 +128,8 @@ fn enter_browser(
     admit(caller.request.at, policy, browser, new_session(secret)).map_err(NotStarted::Refused)
 }
 
-/// Refuses whom the browser does not admit, with the browser as it is (D7), once
-/// the ends found on the way are durable.
+/// Refuses a session that the client does not admit, with the current client (D7), after overdue
+/// sessions were committed.
 ///
 /// # Errors
 /// Always: a conflict, or the refusal.

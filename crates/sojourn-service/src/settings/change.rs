@@ -1,4 +1,4 @@
-//! The one way by which settings come into force.
+//! The only function that changes settings.
 
 use sojourn_core::{
     event::Event,
@@ -11,49 +11,49 @@ use sojourn_store::{CommitError, Engine as _, StoreError, Write};
 use super::Pin;
 use crate::{MaybeConflict, Service};
 
-/// What a change of the settings is asked with.
+/// The parameters of a settings change.
 #[derive(Clone, Debug)]
 pub struct ChangeRequest {
-    /// The version that has to be in force.
+    /// The version that must be in force.
     pub expected: Option<u64>,
-    /// Change nothing, say what would be.
+    /// Only compute the result; change nothing.
     pub dry_run: bool,
     pub author: Author,
-    /// The earlier version that is to be brought back.
+    /// The earlier version to restore.
     pub restores: Option<u64>,
-    /// Sign out everybody, whether the settings change or not.
+    /// Sign everybody out, even if the settings do not change.
     pub ends_all_sessions: bool,
 }
 
-/// Who changes the settings, for the history.
+/// The author of a change, for the history.
 #[derive(Clone, Debug)]
 pub enum Author {
     /// `backend`, or `cli:` and a name.
     Named(String),
-    /// The file or variable of the pin that makes a difference.
+    /// The file or variable of the first pin that changes a value.
     Pins,
 }
 
 impl ChangeRequest {
-    /// A change that is put into force over whatever is in force.
+    /// A change that applies to any current version.
     pub const fn by(author: Author) -> Self {
         Self { expected: None, dry_run: false, author, restores: None, ends_all_sessions: false }
     }
 }
 
-/// Settings before and after a change.
+/// The settings before and after a change.
 #[derive(Clone, Debug)]
 pub struct Changed {
-    /// The one reading of the clock.
+    /// The single reading of the clock.
     pub now: Timestamp,
     pub before: Settings,
     /// All versions of the session settings before the change.
     pub policy: Policy,
-    /// What is in force now; what would be, in a dry run.
+    /// The settings in force now; in a dry run, the settings that would be.
     pub after: Settings,
 }
 
-/// Why settings do not come into force.
+/// Why a settings change is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error("{0}")]
@@ -87,19 +87,19 @@ impl MaybeConflict for SettingsError {
 }
 
 impl Service {
-    /// Puts what `decide` makes of the settings into force, as a version of its own. A change to
-    /// what is in force already makes none, unless it signs out everybody; nor does a dry run.
+    /// Stores the result of `decide` as a new settings version. If nothing changes, or in a dry
+    /// run, no version is created, except to sign everybody out.
     ///
     /// # Errors
-    /// What `decide` says; another version than expected; a value that is pinned.
+    /// The error of `decide`, another version than expected, or a change of a pinned value.
     pub async fn change_settings(
         &self,
         request: &ChangeRequest,
         decide: impl Fn(&Settings) -> Result<Settings, Refusal>,
     ) -> Result<Changed, SettingsError> {
         if !request.dry_run {
-            // Sessions are judged by the old settings up to this moment, so what is
-            // known of them has to be stored by then.
+            // Sessions are judged by the old settings up to this time, so their activity must be
+            // stored before.
             self.store().flush_activity().await?;
         }
         let at = self.moment();
@@ -138,7 +138,7 @@ impl Service {
     /// As [`Self::change_settings`], for new values of some settings.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::change_settings`].
     pub async fn set_settings(
         &self,
         request: &ChangeRequest,

@@ -1,4 +1,4 @@
-//! How many sessions a change of the settings would end.
+//! The number of sessions that a settings change would end.
 
 use sojourn_core::forecast::{Forecast, WouldEnd};
 use sojourn_store::{Engine as _, StoreError};
@@ -6,15 +6,15 @@ use sojourn_store::{Engine as _, StoreError};
 use super::Changed;
 use crate::Service;
 
-/// Sessions looked at together, so that a forecast holds few of them at a time.
+/// The number of sessions per batch, which bounds memory use.
 const GROUP: u32 = 1000;
 
 impl Service {
-    /// How many of the sessions that live at the moment of asking the change would
-    /// end: exact for what this node knows, activity in memory included.
+    /// The number of open sessions that the change would end: exact for this node, including
+    /// activity in memory.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store fails.
     pub async fn would_end(&self, changed: &Changed) -> Result<WouldEnd, StoreError> {
         if changed.after.session == changed.before.session && !changed.after.ends_all_sessions {
             return Ok(WouldEnd::default());
@@ -29,7 +29,7 @@ impl Service {
                 return Ok(forecast.would_end());
             };
             walked = Some((last.created_at, last.id));
-            // A million sessions take seconds; requests that sign somebody in do not wait for them.
+            // A forecast over a million sessions takes seconds; other requests must run in between.
             tokio::task::yield_now().await;
         }
     }

@@ -1,4 +1,4 @@
-//! Every version of the settings there was, and the way back to one.
+//! The history of the settings, and the rollback to an earlier version.
 
 use sojourn_core::settings::{Change, Claims, Settings};
 use sojourn_store::{Engine as _, StoreError};
@@ -6,7 +6,7 @@ use sojourn_store::{Engine as _, StoreError};
 use super::{ChangeRequest, Changed, SettingsError};
 use crate::Service;
 
-/// A version, and the one that it followed.
+/// A version and its predecessor.
 #[derive(Clone, Debug)]
 pub struct VersionWithPredecessor {
     pub version: Settings,
@@ -14,10 +14,10 @@ pub struct VersionWithPredecessor {
 }
 
 impl Service {
-    /// One version of the settings; the newest version's number where there is none.
+    /// One settings version; the number of the newest version if it does not exist.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store fails.
     pub async fn settings_version(
         &self,
         version: u64,
@@ -33,10 +33,10 @@ impl Service {
         Ok(found.ok_or(newest))
     }
 
-    /// Makes a new version with the content of an earlier one; the history stays as it was.
+    /// Creates a new version with the content of an earlier one. The history is not changed.
     ///
     /// # Errors
-    /// As [`Service::change_settings`]: what the bounds of today or pins refuse is refused.
+    /// As [`Service::change_settings`], with the current bounds and pins.
     pub async fn roll_back_settings(
         &self,
         request: ChangeRequest,

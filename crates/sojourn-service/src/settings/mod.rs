@@ -1,4 +1,4 @@
-//! The settings in force: every change of them, their history, and those that are pinned.
+//! The settings: changes, history and pins.
 
 mod change;
 mod forecast;

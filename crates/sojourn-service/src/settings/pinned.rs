@@ -1,5 +1,5 @@
-//! Settings given by configuration: at start they become a settings version,
-//! and nobody else may change them.
+//! Settings that the configuration fixes. At start they become a settings version, and no other
+//! interface can change them.
 
 use std::time::Duration;
 
@@ -17,24 +17,22 @@ use crate::{Service, StartError, keys::sha256};
 const LEASE: Duration = seconds(30);
 const RENEWED_EVERY: Duration = seconds(10);
 
-/// One pinned value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pin {
     pub setting: &'static Setting,
     pub value: Value,
-    /// Where it is pinned: `file:sojourn.toml`, `env:SOJOURN_…`, `flag`.
+    /// The source: `file:sojourn.toml`, `env:SOJOURN_…`, `flag`.
     pub origin: String,
 }
 
-/// All pinned values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pins(pub Vec<Pin>);
 
 impl Pins {
-    /// The pin that a change to `after` would break, if any.
+    /// Checks that a change to `after` does not change a pinned value.
     ///
     /// # Errors
-    /// That pin.
+    /// The pin that the change would violate.
     pub(super) fn allow(&self, before: &Settings, after: &Settings) -> Result<(), &Pin> {
         let (before, after) = (before.config(), after.config());
         let breaks = |pin: &&Pin| {
@@ -44,7 +42,7 @@ impl Pins {
         self.0.iter().find(breaks).map_or(Ok(()), Err)
     }
 
-    /// Where the first pin comes from that makes a difference.
+    /// The source of the first pin that changes a value.
     pub(super) fn author_of(&self, before: &Settings, after: &Settings) -> String {
         let (before, after) = (before.config(), after.config());
         let differs = |pin: &&Pin| value_at(&before, pin.setting.path) != value_at(&after, pin.setting.path);
@@ -60,7 +58,7 @@ impl Pins {
         self.0.iter().find(|pin| pin.setting.path == refusal.path)
     }
 
-    /// The same text for the same pinned values, wherever they are pinned.
+    /// Equal for equal pinned values, independent of their sources.
     fn fingerprint(&self) -> String {
         let mut values: Vec<String> =
             self.0.iter().map(|pin| format!("{}={}", pin.setting.path, pin.value)).collect();
@@ -70,11 +68,11 @@ impl Pins {
 }
 
 impl Service {
-    /// Renews this node's lease on its pins; false where a node with others runs. All nodes with
-    /// the same pins are one holder of one lease.
+    /// Renews this node's lease on its pins. Returns false if a node with other pins is running.
+    /// All nodes with the same pins share one lease.
     async fn hold_pins(&self) -> Result<bool, StoreError> {
-        // One process has the folder of an embedded database: there is no other node,
-        // and a restart with other pins need not wait.
+        // An embedded database has only one process, so a restart with other pins does not have to
+        // wait.
         if !self.store().is_shared() {
             return Ok(true);
         }
@@ -83,7 +81,7 @@ impl Service {
         self.store().take_lease(self.instance_id(), "pins", &holder, wall, wall + LEASE).await
     }
 
-    /// Keeps nodes with other pins from starting, until the server ends.
+    /// Prevents nodes with other pins from starting, until the server stops.
     pub async fn renew_pins_lease_loop(&self) {
         let mut timer = tokio::time::interval(RENEWED_EVERY);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -101,12 +99,13 @@ impl Service {
         }
     }
 
-    /// Puts the pins into force by a settings version of their own.
+    /// Stores the pins as a settings version.
     pub(crate) async fn apply_pins(&self) -> Result<(), StartError> {
         let pins = self.pins();
         let change = pins.change();
         let (settings, _) = self.store().settings(self.instance_id()).await?;
-        // What cannot be in force keeps nobody else from starting.
+        // Check the pins before acquiring the lease: a node with invalid pins must not block
+        // others.
         settings.with(&change, self.environment()).map_err(|refusal| cannot_be(pins, &refusal))?;
         if !self.hold_pins().await? {
             let seconds = LEASE.as_secs();

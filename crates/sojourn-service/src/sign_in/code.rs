@@ -1,4 +1,4 @@
-//! Proof by a code sent to the account's address.
+//! Sign-in by a code sent by mail.
 
 use sojourn_core::{
     factor::{CodeRefusal, SentCode},
@@ -26,8 +26,8 @@ use crate::{
     outcome::Failure,
 };
 
-/// Sends a code to one of the account's addresses: the one of the attempt, which
-/// is `address_id` if that is given.
+/// Sends a code to the address of the attempt. If `address_id` is given, it must be the id of that
+/// address.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -52,7 +52,8 @@ pub async fn send_code(
                 return Err(AuthError::OutOfOrder.into());
             }
             let (at, settings) = (caller.request.at, &caller.request.settings);
-            // Only addresses that were typed: the others stay secret.
+            // Only to an address that the client typed; the account's other addresses must stay
+            // hidden.
             let address = user.as_ref().and_then(|user| {
                 user.identifying_emails().find(|address| address.email == email).map(|address| address.id)
             });
@@ -88,8 +89,8 @@ pub async fn send_code(
         .await
 }
 
-/// Takes an answer to the code. Each counts, in a durable write, before it is
-/// answered. Who answers rightly is signed in, or may set a new password.
+/// Verifies the code. Every answer is counted in a durable write before the response. A correct
+/// code signs the user in, or allows a new password.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -113,13 +114,15 @@ pub async fn answer_code(
             }
             let hash = hash_code(service, &sign_in.id.to_string(), code);
             let before = sign_in.clone();
-            // A reset code is followed by the new password, so its answer may be lost on its own.
+            // After a reset code a new password is required, so the response to the code itself may
+            // be lost.
             let leads_on = sign_in.status == SignInStatus::NeedsNewPassword;
             let result = match is_repeated || leads_on {
                 true => sign_in.repeat_code(now, strategy, &hash),
                 false => sign_in.answer_code(now, strategy, &hash),
             };
-            // What counts nothing writes nothing, or late answers would keep the right one from completing.
+            // An answer that does not count is not written; otherwise a late answer would cause a
+            // conflict with the completion of the correct one.
             if sign_in != before {
                 service.commit(service.changes(request.at).write(Write::SignIn(sign_in.clone()))).await?;
             }
@@ -143,7 +146,8 @@ pub async fn answer_code(
         }
         .into());
     }
-    // Who answers rightly reads the account's mail, and may know that it is locked.
+    // A client with the correct code can read the account's mail, so it may learn about the
+    // lockout.
     let user = user.ok_or(AuthError::OutOfOrder)?;
     if user.lockout.is_locked(now) {
         book(service, request.at, &user, None).await?;

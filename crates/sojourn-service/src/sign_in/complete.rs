@@ -1,5 +1,5 @@
-//! The last step of every sign-in: the account is admitted, the client secret
-//! rotates, the attempt is complete. One commit, whatever the strategy.
+//! The last step of every sign-in: it starts the session, rotates the client secret and completes
+//! the attempt in one commit, for all strategies.
 
 use sojourn_core::{
     email::Email,
@@ -21,38 +21,34 @@ use crate::{
     sessions::{refuse_start, revoke, start_session},
 };
 
-/// Somebody proved to be `user`.
+/// A verified user.
 #[derive(Clone, Debug)]
 pub(super) struct Proof {
-    /// The account as it was when it was proved.
+    /// The user at the time of the verification.
     pub(super) user: User,
-    /// How.
     pub(super) strategy: Strategy,
-    /// The attempt it was proved in; a new one is made otherwise.
+    /// The attempt of the verification; `None` creates a new attempt.
     pub(super) sign_in: Option<SignInId>,
-    /// The identifier of a new attempt.
+    /// The identifier for a new attempt.
     pub(super) identifier: Option<Email>,
 }
 
-/// What happens in the same commit as a sign-in.
+/// An additional change in the commit of a sign-in.
 #[derive(Clone, Debug)]
 pub(super) enum SignInEffect {
-    /// Nothing else.
     Nothing,
-    /// The password's hash is replaced by one of ours (AUT-03).
+    /// Replaces the password hash by one with our parameters (AUT-03).
     RenewedHash(PasswordHash),
-    /// The ticket that proved it is spent.
+    /// Uses the ticket that verified the user.
     Ticket {
-        /// Its text.
         text: String,
-        /// Who acts as the account, if the ticket is theirs.
+        /// Set for an actor token.
         impersonation: Option<Impersonation>,
     },
-    /// A new password is set.
+    /// Sets a new password.
     NewPassword {
-        /// Its hash.
         hash: PasswordHash,
-        /// Whether the account's sessions elsewhere end (SES-16).
+        /// Whether the account's other sessions end (SES-16).
         ends_others: bool,
     },
 }
@@ -66,7 +62,7 @@ impl SignInEffect {
     }
 }
 
-/// Signs the account in, and does what goes along with it: both or neither.
+/// Signs the user in and applies `effect`, atomically.
 pub(super) async fn complete(
     service: &Service,
     request: &RequestContext,
@@ -91,7 +87,7 @@ pub(super) async fn complete(
                     return Err(AuthError::OutOfOrder.into());
                 }
             }
-            // Looked at again each time: who lost a race finds it used.
+            // Examined again after a conflict: a concurrent request may have used the ticket.
             let spend = match &effect {
                 SignInEffect::Ticket { text, .. } => examine(service, &caller, text).await?.spend,
                 _ => None,
@@ -115,11 +111,13 @@ pub(super) async fn complete(
             let proved = by_code.then(|| sign_in.proved_address()).flatten();
             sign_in.client_id = started.client_id();
             sign_in.complete(proof.strategy, started.session_id);
+            // Fails if the settings changed meanwhile: "sign everybody out" must not miss a sign-in
+            // that was decided before it (decision 16).
             let settings = Expect::Settings(caller.request.settings.version);
             let mut changes = started.write(service.changes(at).expect(settings));
             changes.writes.extend(spend);
-            // Who acts as the account is not its owner: that is neither its last
-            // sign-in, nor does it forgive wrong answers (SES-21).
+            // An actor is not the account owner: an impersonation neither updates the last sign-in
+            // nor resets the lockout (SES-21).
             match acts_for_another {
                 true => changes = changes.expect(Expect::User(user.id, user.version)),
                 false => user.signed_in(at.now),
@@ -148,8 +146,8 @@ pub(super) async fn complete(
         .await
 }
 
-/// The account as it is now, if what was proved still holds: a password that was
-/// changed in the meantime proves nothing.
+/// The current user, if the verification is still valid: it is not if the password was changed
+/// meanwhile.
 async fn current(service: &Service, proof: &Proof) -> Result<User, Failure<AuthError>> {
     let user = service.store().user(service.instance_id(), proof.user.id).await?;
     let user = user.ok_or(AuthError::OutOfOrder)?;

@@ -1,6 +1,6 @@
-//! Signing in where nobody may learn which accounts exist (AUT-13, strict):
-//! whatever the address, the steps, the answers and the work are the same, and
-//! only who proves to be somebody is told what stands against a sign-in.
+//! Sign-in with strict enumeration protection (AUT-13): the steps, the responses and the work are
+//! the same for every address, and only a client that has verified a factor learns why a sign-in is
+//! refused.
 //! Compat: clerk-docs guides/secure/user-enumeration-protection
 
 use sojourn_core::{
@@ -23,12 +23,11 @@ use crate::{
     outcome::Failure,
 };
 
-/// Checks a password, of nobody if there is no account. A locked account, one
-/// without a password and one that does not exist are all a wrong password.
+/// Verifies a password, even without an account. A locked account, an account without a password
+/// and a missing account get the same error as a wrong password.
 ///
 /// # Errors
-/// [`AuthError::PasswordOrIdentifierIncorrect`]; [`AuthError::Banned`] to who
-/// knows the password.
+/// [`AuthError::PasswordOrIdentifierIncorrect`]; [`AuthError::Banned`] if the password is correct.
 pub(super) async fn prove(
     service: &Service,
     request: &RequestContext,
@@ -51,12 +50,11 @@ pub(super) async fn prove(
     }
 }
 
-/// Counts an answer, in one durable write whoever it is for. Whether it may be
-/// looked at. The owner of an account that is locked by it gets a mail, because no
-/// answer says so.
+/// Counts an answer in a durable write, for every address. Returns whether it may be verified. If
+/// it locks the account, the owner gets a mail, because the response does not say so.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub(super) async fn count_answer(
     service: &Service,
     request: &RequestContext,
@@ -66,7 +64,7 @@ pub(super) async fn count_answer(
         let notice = locked_notice(service, request, user)?;
         match book(service, request.at, user, notice).await {
             Ok(()) => return Ok(true),
-            // Locked, or gone.
+            // The account is locked, or was deleted.
             Err(Failure::Refused(..)) => {}
             Err(error) => return Err(error),
         }
@@ -82,15 +80,16 @@ fn locked_notice(
 ) -> Result<Option<Write>, AuthError> {
     let Some(address) = user.primary_email() else { return Ok(None) };
     let name = &request.settings.instance.application_name;
-    // Not counted as a mail: that it was sent would show when the next one is refused.
+    // Does not count towards the mail limit: otherwise the refusal of the next mail would reveal
+    // that this one was sent.
     let mail =
         service.mailer().notice(request.now(), name, &address.email, Notice::Locked, &mut service.random());
     mail.map(Some).map_err(AuthError::Mail)
 }
 
-/// A write that changes nothing for anybody, in place of the one that counts for
-/// an account: without it the missing wait would tell. The row is an attempt that
-/// nobody continues, and goes with the others.
+/// Writes a row that nobody uses instead of counting a failure of an account: without this write,
+/// the shorter response time would reveal that the account does not exist. The row is an attempt
+/// that nobody continues; the purge deletes it.
 async fn write_trace(service: &Service, request: &RequestContext) -> Result<(), Failure<AuthError>> {
     let now = request.now();
     let nobody = ClientId::generate(now, &mut service.random());

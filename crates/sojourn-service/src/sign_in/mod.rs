@@ -1,4 +1,4 @@
-//! Signing in: name somebody, prove it, get a session.
+//! Sign-in: identify the account, verify a factor, start a session.
 
 mod code;
 mod complete;
@@ -30,22 +30,19 @@ use crate::{
     sessions::refuse,
 };
 
-/// An attempt after a step, and the browser as it is then.
+/// An attempt after a step, and the client.
 #[derive(Clone, Debug)]
 pub struct SignInOutcome {
-    /// The browser.
     pub shown: Shown,
-    /// The attempt.
     pub sign_in: SignIn,
-    /// The account it is for, where there is one.
+    /// The account of the attempt, if any.
     pub user: Option<User>,
 }
 
-/// What a step of signing in returns.
 pub type SignInResult = Result<SignInOutcome, Failure<AuthError>>;
 
-/// Stores a new attempt, of nobody yet or of whoever has the e-mail address
-/// `identifier`; it is what a reload of the page continues.
+/// Creates an attempt, with or without the e-mail address `identifier`. A reload of the page
+/// continues it.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -87,7 +84,7 @@ pub async fn begin(service: &Service, request: &RequestContext, identifier: Opti
         .await
 }
 
-/// The attempt, as long as it is this browser's.
+/// The attempt, if it belongs to this client.
 ///
 /// # Errors
 /// [`AuthError::NoSignIn`], [`AuthError::SignedOut`].
@@ -102,7 +99,7 @@ pub async fn read(service: &Service, request: &RequestContext, id: Option<SignIn
         .await
 }
 
-/// An unfinished attempt and its account, shown with the browser.
+/// An unfinished attempt, shown with its account and the client.
 fn outcome(
     caller: BrowserContext,
     browser: Option<ClientWithSessions>,
@@ -115,9 +112,8 @@ fn outcome(
     SignInOutcome { shown, sign_in, user }
 }
 
-/// Refuses early what the last step would refuse, so that nobody types a password
-/// for nothing: a second account in single-session mode, or an account that is
-/// signed in here already (D7).
+/// Refuses what the last step would refuse, before the user types a password: a second account in
+/// single-session mode, or an account that is already signed in here (D7).
 ///
 /// # Errors
 /// [`AuthError::NotAdmitted`].
@@ -146,7 +142,8 @@ pub(crate) async fn refuse_second(
         .await
 }
 
-/// The account that is named; that there is none is said, unless accounts hide.
+/// The account with the identifier. A missing account is an error, unless enumeration protection
+/// hides it.
 async fn find_user(
     service: &Service,
     request: &RequestContext,
@@ -160,7 +157,7 @@ async fn find_user(
     Ok((email, user))
 }
 
-/// An attempt of the calling browser.
+/// An attempt of the requesting client.
 async fn own_sign_in(
     service: &Service,
     caller: BrowserContext,
@@ -179,7 +176,6 @@ async fn own_sign_in(
     }
 }
 
-/// The account of an attempt.
 async fn user_of(service: &Service, sign_in: &SignIn) -> Result<Option<User>, Failure<AuthError>> {
     match sign_in.user_id {
         Some(id) => Ok(service.store().user(service.instance_id(), id).await?),

@@ -1,4 +1,4 @@
-//! Proof by password: at once, or as the second step.
+//! Sign-in by password, in one request or as the second step.
 
 use sojourn_core::{
     id::SignInId,
@@ -20,7 +20,7 @@ use crate::{
     passwords::is_ours,
 };
 
-/// Signs in at once: identifier and password in one request.
+/// Signs in with identifier and password in one request.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -39,7 +39,7 @@ pub async fn with_password(
     complete(service, request, proof, effect).await
 }
 
-/// Answers an attempt with a password.
+/// Verifies the password of an attempt.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -66,12 +66,12 @@ pub async fn answer_password(
     complete(service, request, proof, effect).await
 }
 
-/// Whether the attempt is the one whose last answer never arrived.
+/// Whether the response that completed this attempt may be lost.
 pub(super) fn is_repeated(caller: &BrowserContext, sign_in: &SignIn) -> bool {
     caller.lost_answer().is_some_and(|repeat| repeat.opened(sign_in.created_session_id))
 }
 
-/// Whoever it is by the password.
+/// Verifies the password and returns the user.
 async fn prove(
     service: &Service,
     request: &RequestContext,
@@ -87,9 +87,8 @@ async fn prove(
     Ok(user)
 }
 
-/// What goes along with a sign-in by `password`, which was proved to be the
-/// user's: a hash of ours, where the stored one was made elsewhere or with other
-/// parameters. Nobody is turned away because there is no time for that now.
+/// The effect of a sign-in with a verified `password`: a new hash if the stored one was imported or
+/// has other parameters. If the hasher is busy, the sign-in continues without a new hash.
 async fn renewal(service: &Service, user: &User, password: &str) -> SignInEffect {
     if user.password_hash.as_ref().is_none_or(is_ours) {
         return SignInEffect::Nothing;

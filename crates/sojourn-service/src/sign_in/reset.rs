@@ -1,4 +1,4 @@
-//! A new password after a reset code.
+//! Setting a new password after a reset code.
 
 use sojourn_core::{
     id::SignInId,
@@ -19,9 +19,8 @@ use crate::{
     instance::Service,
 };
 
-/// Sets the new password and signs in. `ends_others`: the account's other sessions
-/// end (SES-16). Where the answer to the same request never arrived, the password
-/// that was set proves the account.
+/// Sets the new password and signs in. `ends_others`: ends the account's other sessions (SES-16).
+/// If the response to the same request was lost, the new password verifies the account.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -45,7 +44,7 @@ pub async fn reset_password(
     if sign_in.status != SignInStatus::NeedsNewPassword || !sign_in.is_open(request.now()) {
         return Err(AuthError::OutOfOrder.into());
     }
-    // Before anything is changed: nobody shall set a password and be turned away then.
+    // Before any change: a user must not set a password and then be refused.
     refuse_second(service, request, Some(&user)).await?;
     let hash = service.passwords().hash(password).await.map_err(AuthError::from)?;
     let proof = Proof { user, strategy, sign_in: Some(sign_in.id), identifier: None };

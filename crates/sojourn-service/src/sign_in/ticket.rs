@@ -1,5 +1,5 @@
-//! Proof by a ticket that the application's server made: good once. It signs its
-//! user in, or somebody who acts as them.
+//! Sign-in by a ticket of the application's backend. A ticket is valid once. It signs in its user,
+//! or a staff member as its user.
 
 use sojourn_core::{client::GRACE, impersonation::Impersonation, sign_in::Strategy, user::User};
 use sojourn_store::{Engine as _, Ticket, TicketStatus, Write};
@@ -17,7 +17,7 @@ use crate::{
     outcome::Failure,
 };
 
-/// Signs in the user of the ticket.
+/// Signs in with a ticket.
 ///
 /// # Errors
 /// [`AuthError`].
@@ -29,19 +29,18 @@ pub async fn with_ticket(service: &Service, request: &RequestContext, ticket: &s
     complete(service, request, proof, SignInEffect::Ticket { text: ticket.to_owned(), impersonation }).await
 }
 
-/// A ticket that is good at this moment.
+/// A valid ticket.
 #[derive(Clone, Debug)]
 pub(crate) struct GoodTicket {
-    /// Whom it signs in.
     pub(crate) user: User,
-    /// Who acts as the user, if the ticket is theirs.
+    /// Set for an actor token.
     pub(crate) impersonation: Option<Impersonation>,
-    /// Spends it, on condition that it is still good: of parallel uses one succeeds
-    /// (AUT-10). Nothing where this browser spent it and never got the answer.
+    /// Marks the ticket as used, if it is still pending: of concurrent uses one succeeds (AUT-10).
+    /// `None` if this client used it and the response was lost.
     pub(crate) spend: Option<Write>,
 }
 
-/// Whose ticket it is, if it is good.
+/// Checks a ticket.
 pub(crate) async fn examine(
     service: &Service,
     caller: &BrowserContext,
@@ -64,9 +63,8 @@ pub(crate) async fn examine(
     Ok(GoodTicket { user, impersonation: ticket.impersonation, spend })
 }
 
-/// Whether this browser spent the ticket, and the answer never arrived: the ticket
-/// was spent when the session began that the browser knows nothing of, or (where
-/// that was repeated already) at most the grace before.
+/// Whether this client used the ticket and the response was lost: the ticket was used when the
+/// session of the lost response was created or, after an earlier repeat, at most the grace before.
 fn was_spent_here(caller: &BrowserContext, ticket: &Ticket) -> bool {
     let Some(repeat) = caller.lost_answer() else { return false };
     let rotated_at = repeat.rotation.rotated_at;
