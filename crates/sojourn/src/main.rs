@@ -15,6 +15,7 @@ mod serve;
 mod server_file;
 mod shutdown;
 mod telemetry;
+mod tls;
 mod usage;
 
 use std::process::ExitCode;

@@ -15,7 +15,7 @@ use crate::data_folder::DataFolder;
 use crate::database::{self, Opened, shown};
 use crate::env_lines::Access;
 use crate::failure::{Exit, Failure};
-use crate::net::{self, ConnectionLimits, ListenerConfig, PortConflict};
+use crate::net::{self, ConnectionLimits, Listener, ListenerConfig, PortConflict, Transport};
 use crate::output;
 use crate::server_file::ServerFile;
 use crate::shutdown::DRAIN;
@@ -41,10 +41,19 @@ pub async fn run(
     if let Some(port) = bound.busy_port {
         output::note(&format!("port {port} is in use: listening on port {} instead", bound.port));
     }
+    let plain = |socket| Listener { socket, transport: Transport::default() };
+    let mut listeners: Vec<Listener> = bound.listeners.into_iter().map(plain).collect();
     let base_url = match &config.public_url {
         Some(url) => url.value.clone(),
         None => local_url(bound.port)?,
     };
+    if let Some(tls) = &config.tls {
+        let accepted = crate::tls::start(tls, base_url.host_str().unwrap_or("localhost"))?;
+        for socket in crate::tls::bind(tls, !*config.expose_development).await? {
+            let transport = Transport { tls: Some(accepted.clone()), ..Transport::default() };
+            listeners.push(Listener { socket, transport });
+        }
+    }
     let database = match &config.server {
         Some(server) => Database::Server(server.value.clone()),
         None => Database::File(folder.database()),
@@ -62,7 +71,7 @@ pub async fn run(
     let router = sojourn_server::router(&app);
     let listener =
         ListenerConfig::new(connection_limits(config), sojourn_server::connection_error_response, DRAIN);
-    let serving = tokio::spawn(net::serve(bound.listeners, router, listener, stop));
+    let serving = tokio::spawn(net::serve(listeners, router, listener, stop));
 
     let jobs = tokio::spawn(sojourn_server::run_jobs(app.clone()));
 

@@ -9,7 +9,7 @@ use super::{Config, GivenKey, Sourced};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
-fn refused(what: String) -> Failure {
+pub fn refused(what: String) -> Failure {
     Failure::new(Exit::Usage, "config_value_invalid", what)
 }
 
@@ -101,6 +101,7 @@ pub fn public_url(text: Sourced<String>) -> Result<Sourced<Url>, Failure> {
 pub fn everything(config: &Config) -> Result<(), Failure> {
     neither_limit(config)?;
     exposure(config)?;
+    tls_exposure(config)?;
     Ok(())
 }
 
@@ -149,6 +150,20 @@ fn exposure(config: &Config) -> Result<(), Failure> {
         .next("leave rate_limits.enabled out, or stop exposing the instance"));
     }
     Ok(())
+}
+
+/// A development instance on TLS addresses that others can reach.
+fn tls_exposure(config: &Config) -> Result<(), Failure> {
+    let Some(listen) = config.tls.as_ref().and_then(|tls| tls.listen.as_ref()) else { return Ok(()) };
+    let beyond = listen.iter().find(|address| !address.ip().is_loopback());
+    let Some(address) = beyond.filter(|_| !*config.expose_development) else { return Ok(()) };
+    Err(Failure::new(
+        Exit::Usage,
+        "development_exposed",
+        format!("tls.listen {address} from {} leaves this machine", listen.origin.in_words()),
+    )
+    .because("a development instance has test codes that sign anyone in, and a mailbox")
+    .next("add --expose-development, which switches those off, or listen on 127.0.0.1"))
 }
 
 /// Whether an address is on this machine.

@@ -31,6 +31,10 @@ const PROCESS: &[(&str, Kind)] = &[
     ("connections.total", COUNT),
     ("allowed_origins.list", Kind::Origins { most: 1000 }),
     ("allowed_origins.loopback", Kind::Flag),
+    ("tls.listen", Kind::Text),
+    ("tls.certificate_file", Kind::Text),
+    ("tls.key_file", Kind::Text),
+    ("tls.minimum_version", Kind::Word(&["1.2", "1.3"])),
 ];
 
 fn keys() -> impl Iterator<Item = Key> {

@@ -6,6 +6,7 @@ mod layer;
 mod origin;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use self::check::is_loopback;
 pub use self::key::is_of_the_process;
 pub use self::layer::Flag;
 pub use self::origin::{Origin, Sourced};
+pub use self::tls::TlsConfig;
 pub use self::value::{example, from_text, from_typed};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
@@ -55,6 +57,8 @@ pub struct Config {
     pub connections_total: Sourced<u64>,
     pub allowed_origins: Sourced<Vec<String>>,
     pub allow_loopback_origins: Sourced<bool>,
+    /// None: plain http only.
+    pub tls: Option<TlsConfig>,
     pub pins: Vec<Pin>,
 }
 
@@ -142,7 +146,7 @@ impl Config {
         };
         let data = layers.text("data").unwrap_or_else(|| Sourced::default_of("./.sojourn".to_owned()));
         let data = path(data);
-        let key_file = layers.text("master_key_file").map(path);
+        let key_file = layers.text("master_key_file").map(&path);
         Ok(Self {
             server: layers.text("database").map(check::database).transpose()?.flatten(),
             master_key: check::master_key(layers.text("master_key"), key_file)?,
@@ -169,6 +173,7 @@ impl Config {
                 .texts("allowed_origins.list")
                 .unwrap_or_else(|| Sourced::default_of(Vec::new())),
             allow_loopback_origins: layers.switch_or("allowed_origins.loopback", true),
+            tls: TlsConfig::resolve(layers, path)?,
             pins: layers.pins(),
             file,
         })

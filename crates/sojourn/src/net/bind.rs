@@ -1,4 +1,4 @@
-//! Binds both loopback addresses to one port.
+//! Binds the addresses that were given, or both loopback addresses to one port.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -41,6 +41,31 @@ pub async fn bind(wanted: u16, conflict: PortConflict) -> Result<Listeners, Fail
     Err(Failure::new(Exit::Other, "port_in_use", format!("ports {wanted} to {last} are all in use"))
         .because("other programs on this machine listen on them")
         .next("sojourn serve --port 0 takes any free port"))
+}
+
+/// The addresses as they are given, each of them or none.
+pub async fn bind_each(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let failure = Failure::new(Exit::Other, "listen_unusable", format!("cannot listen on {address}"))
+                .because(error.to_string());
+            match error.kind() {
+                ErrorKind::AddrInUse => failure.next(
+                    "stop the program that uses it, or give another port; [::]:PORT holds 0.0.0.0:PORT, too",
+                ),
+                ErrorKind::PermissionDenied => {
+                    failure.next("ports below 1024 need privileges; give a higher one")
+                }
+                ErrorKind::AddrNotAvailable => {
+                    failure.next("give an address of this machine (ip address), or 0.0.0.0 for all of them")
+                }
+                _ => failure.next("give another address"),
+            }
+        })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
 }
 
 async fn bind_both(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +40,9 @@ struct Counts {
 /// Counts one connection until it is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit {
-    address: IpAddr,
-    counts: Arc<Mutex<Counts>>,
+    /// None: of a proxy that has not told the client's address yet; counted in the total only.
+    address: Option<IpAddr>,
+    limiter: ConnectionLimiter,
 }
 
 impl ConnectionLimiter {
@@ -51,28 +52,54 @@ impl ConnectionLimiter {
 
     /// A permit for one more connection from `peer`, unless a limit is reached.
     pub fn try_acquire(&self, peer: IpAddr) -> Option<ConnectionPermit> {
-        let address = counted_address(peer);
-        let capped = self.limits.on_loopback || !address.is_loopback();
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = counts.by_address.get(&address).copied().unwrap_or_default();
-        if counts.total >= self.limits.total || (capped && held >= self.limits.per_address) {
+        let mut permit = self.try_acquire_for_proxy()?;
+        permit.assign(peer).then_some(permit)
+    }
+
+    /// A permit for one more connection from a proxy, unless the total is reached. The limit of
+    /// one address begins to count with [`ConnectionPermit::assign`].
+    pub fn try_acquire_for_proxy(&self) -> Option<ConnectionPermit> {
+        let mut counts = self.lock();
+        if counts.total >= self.limits.total {
             return None;
         }
         counts.total += 1;
+        Some(ConnectionPermit { address: None, limiter: self.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionPermit {
+    /// Counts the connection for the address of its client. False: that address has as many
+    /// connections as it may have.
+    pub fn assign(&mut self, client: IpAddr) -> bool {
+        let address = counted_address(client);
+        let limits = self.limiter.limits;
+        let capped = limits.on_loopback || !address.is_loopback();
+        let mut counts = self.limiter.lock();
+        let held = counts.by_address.get(&address).copied().unwrap_or_default();
+        if capped && held >= limits.per_address {
+            return false;
+        }
         counts.by_address.insert(address, held + 1);
-        Some(ConnectionPermit { address, counts: self.counts.clone() })
+        self.address = Some(address);
+        true
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.limiter.lock();
         counts.total -= 1;
-        let held = counts.by_address.get(&self.address).copied().unwrap_or_default();
+        let Some(address) = self.address else { return };
+        let held = counts.by_address.get(&address).copied().unwrap_or_default();
         match held {
             // Addresses without a connection leave the table, or it would grow for ever.
-            0 | 1 => counts.by_address.remove(&self.address),
-            held => counts.by_address.insert(self.address, held - 1),
+            0 | 1 => counts.by_address.remove(&address),
+            held => counts.by_address.insert(address, held - 1),
         };
     }
 }
@@ -125,6 +152,20 @@ mod tests {
             (0..5).map(|_| try_acquire(&limiter, "127.0.0.1").expect("a permit")).collect();
         assert!(try_acquire(&limiter, "::1").is_none());
         assert!(try_acquire(&limiter, "192.0.2.1").is_none());
+    }
+
+    #[test]
+    fn a_proxy_is_counted_by_the_clients_behind_it() {
+        let limiter = ConnectionLimiter::new(LIMITS);
+        let client = "192.0.2.1".parse().expect("an address");
+        let mut permits: Vec<ConnectionPermit> =
+            (0..3).map(|_| limiter.try_acquire_for_proxy().expect("a permit")).collect();
+        let assigned: Vec<bool> = permits.iter_mut().map(|permit| permit.assign(client)).collect();
+        assert_eq!(assigned, [true, true, false]);
+        let _others: Vec<_> = (0..2).map(|_| limiter.try_acquire_for_proxy().expect("a permit")).collect();
+        assert!(limiter.try_acquire_for_proxy().is_none(), "the total holds for proxies too");
+        drop(permits);
+        assert!(limiter.try_acquire(client).is_some());
     }
 
     #[test]

@@ -18,10 +18,7 @@ use tokio::{
     time::Sleep,
 };
 
-use super::{LINGER, RenderRejection, parser_error};
-
-/// How long a client may leave an answer unread.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+use super::{LINGER, RenderRejection, parser_error, write_deadline::WriteDeadline};
 
 /// How far the requests of a connection are. The service that answers them keeps it up to date.
 #[derive(Debug, Default)]
@@ -54,6 +51,18 @@ impl RequestProgress {
     fn is_idle(&self) -> bool {
         self.begun() == self.answered.load(Ordering::Relaxed)
     }
+
+    /// Returns when no request was in progress and none has begun for `quiet`, and at the latest
+    /// after twice that time.
+    pub async fn idle_for(&self, quiet: Duration) {
+        loop {
+            let begun = self.begun();
+            tokio::time::sleep(quiet).await;
+            if self.is_idle() && self.begun() == begun {
+                return;
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -69,7 +78,7 @@ pub struct HeaderTimeoutStream<S> {
     /// What replaces hyper's own answer, and how much of it is written.
     rejection: Option<(Vec<u8>, usize)>,
     /// Runs while the other side does not read.
-    write_deadline: Option<Pin<Box<Sleep>>>,
+    write_deadline: WriteDeadline,
     /// Runs from the end of our side on.
     linger_deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -95,26 +104,10 @@ impl<S> HeaderTimeoutStream<S> {
             head: None,
             is_navigation: false,
             rejection: None,
-            write_deadline: None,
+            write_deadline: WriteDeadline::new(),
             linger_deadline: None,
         }
     }
-}
-
-/// Writes, unless the other side has not read for too long.
-fn write<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    deadline: &mut Option<Pin<Box<Sleep>>>,
-    cx: &mut Context<'_>,
-    bytes: &[u8],
-) -> Poll<io::Result<usize>> {
-    if let Poll::Ready(written) = Pin::new(stream).poll_write(cx, bytes) {
-        *deadline = None;
-        return Poll::Ready(written);
-    }
-    let deadline = deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIMEOUT)));
-    ready!(deadline.as_mut().poll(cx));
-    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HeaderTimeoutStream<S> {
@@ -158,9 +151,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeaderTimeoutStream<S> {
             &mut *self;
         if rejection.is_none() {
             match parser_error::detect_parser_error(bytes) {
-                None => return write(stream, write_deadline, cx, bytes),
+                None => return write_deadline.write(stream, cx, bytes),
                 // The end of the answer before, first.
-                Some((at, _)) if at > 0 => return write(stream, write_deadline, cx, &bytes[..at]),
+                Some((at, _)) if at > 0 => return write_deadline.write(stream, cx, &bytes[..at]),
                 Some((_, status)) => *rejection = Some((render_rejection(status, *is_navigation), 0)),
             }
         }
@@ -168,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeaderTimeoutStream<S> {
         if let Some((rejection, written)) = rejection {
             progress.close();
             while *written < rejection.len() {
-                *written += ready!(write(stream, write_deadline, cx, &rejection[*written..]))?;
+                *written += ready!(write_deadline.write(stream, cx, &rejection[*written..]))?;
             }
         }
         Poll::Ready(Ok(bytes.len()))

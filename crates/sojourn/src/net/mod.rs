@@ -1,14 +1,24 @@
 //! Listening, accepting, and the limits of a connection before a request exists.
 
 mod bind;
+mod config;
+mod connection;
 mod connection_limit;
 mod header_timeout;
+mod http2;
 mod listener;
 mod parser_error;
+mod proxy_protocol;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+mod write_deadline;
 
-pub use bind::{PortConflict, bind};
+pub use bind::{PortConflict, bind, bind_each};
+pub use config::ListenerConfig;
+pub use connection::Transport;
 pub use connection_limit::{ConnectionLimits, open_file_limit};
-pub use listener::{ListenerConfig, serve};
+pub use listener::{Listener, serve};
 
 /// The bytes that answer a client without a request having been parsed: by status, and by whether
 /// a person navigated here with a browser.

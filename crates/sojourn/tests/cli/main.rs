@@ -14,3 +14,4 @@ mod raw_http;
 mod settings_as_code;
 mod stand_in;
 mod support;
+mod tls;

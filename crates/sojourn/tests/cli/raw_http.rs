@@ -1,15 +1,10 @@
 //! What arrives as bytes and is no request, or a poor one: each is told why, as
-//! JSON, before the connection ends.
-
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    time::Duration,
-};
+//! JSON, before the connection ends. Over plain http and over TLS.
 
 use serde_json::Value;
 
-use crate::support::{Running, sojourn};
+use crate::support::{Running, Stream, sojourn};
+use crate::tls::Authority;
 
 struct Told {
     status: u16,
@@ -17,17 +12,32 @@ struct Told {
     body: String,
 }
 
-fn test_server(folder: &std::path::Path) -> Running {
-    let mut command = sojourn(folder);
-    command.args(["test-server", "--json"]);
-    Running::start(&mut command)
+/// A server that is reached both ways.
+struct Server {
+    running: Running,
+    authority: Authority,
+    _home: tempfile::TempDir,
 }
 
-/// Sends the bytes and reads until the server ends the connection.
-fn tell(server: &Running, bytes: &[u8]) -> Told {
-    let address = server.text("base_url").replace("http://", "");
-    let mut stream = TcpStream::connect(&address).expect("connected");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+impl Server {
+    fn start() -> Self {
+        let home = tempfile::tempdir().expect("temporary folder");
+        let authority = Authority::new(home.path());
+        let mut command = sojourn(home.path());
+        command.args(["test-server", "--json"]).envs(authority.variables());
+        Self { running: Running::start(&mut command), authority, _home: home }
+    }
+
+    /// Sends the bytes and reads until the server ends the connection: over plain http and TLS.
+    fn tell(&self, bytes: &[u8]) -> [Told; 2] {
+        let address = self.running.text("base_url").replace("http://", "");
+        let ways: [Box<dyn Stream>; 2] =
+            [Box::new(crate::support::connect(&address)), Box::new(self.authority.connect())];
+        ways.map(|stream| tell(stream, bytes))
+    }
+}
+
+fn tell(mut stream: Box<dyn Stream>, bytes: &[u8]) -> Told {
     stream.write_all(bytes).expect("sent");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an answer, and the end");
@@ -58,8 +68,7 @@ fn request(line: &str, headers: usize) -> Vec<u8> {
 
 #[test]
 fn inp_01_and_hst_03_protocol_errors_are_json_too() {
-    let home = tempfile::tempdir().expect("temporary folder");
-    let server = test_server(home.path());
+    let server = Server::start();
     let address = |length| format!("GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n", "a".repeat(length));
     let large = format!("x-large: {}\r\n", "a".repeat(200 * 1024));
     let rows: &[(&str, Vec<u8>, u16, &str)] = &[
@@ -80,7 +89,7 @@ fn inp_01_and_hst_03_protocol_errors_are_json_too() {
         ("a control character", request("x-null: a\0b\r\n", 0), 400, MALFORMED),
     ];
     for (what, bytes, status, code) in rows {
-        assert_refused(what, &tell(&server, bytes), *status, code);
+        server.tell(bytes).iter().for_each(|told| assert_refused(what, told, *status, code));
     }
 }
 
@@ -88,29 +97,29 @@ const MALFORMED: &str = "request_malformed";
 
 #[test]
 fn hst_03_nothing_is_served_behind_a_request_with_both_lengths() {
-    let home = tempfile::tempdir().expect("temporary folder");
-    let server = test_server(home.path());
+    let server = Server::start();
     for lengths in
         ["content-length: 5\r\ntransfer-encoding: chunked", "transfer-encoding: chunked\r\ncontent-length: 5"]
     {
         let smuggled = "GET /v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
         let bytes =
             format!("GET /v1/health HTTP/1.1\r\nhost: localhost\r\n{lengths}\r\n\r\n0\r\n\r\n{smuggled}");
-        let told = tell(&server, bytes.as_bytes());
-        assert!(!told.body.contains("HTTP/1.1"), "{}", told.body);
+        for told in server.tell(bytes.as_bytes()) {
+            assert!(!told.body.contains("HTTP/1.1"), "{}", told.body);
+        }
     }
 }
 
 #[test]
 fn a_bad_second_request_leaves_the_first_answer_intact() {
-    let home = tempfile::tempdir().expect("temporary folder");
-    let server = test_server(home.path());
+    let server = Server::start();
     for version in ["HTTP/1.1", "HTTP/1.0"] {
         let good = format!("GET /v1/health {version}\r\nhost: localhost\r\nconnection: keep-alive\r\n\r\n");
-        let told = tell(&server, format!("{good}and now for something else\r\n\r\n").as_bytes());
-        assert_eq!(told.status, 200, "{}", told.head);
-        let rest = told.body;
-        assert!(rest.contains("HTTP/1.1 400 Bad Request") && rest.contains(MALFORMED), "{rest}");
+        for told in server.tell(format!("{good}and now for something else\r\n\r\n").as_bytes()) {
+            assert_eq!(told.status, 200, "{}", told.head);
+            let rest = told.body;
+            assert!(rest.contains("HTTP/1.1 400 Bad Request") && rest.contains(MALFORMED), "{rest}");
+        }
     }
 }
 
@@ -125,20 +134,19 @@ fn sign_in(framing: &str, body: &str) -> Vec<u8> {
 
 #[test]
 fn hst_03_a_bad_chunk_is_400_and_not_too_large() {
-    let home = tempfile::tempdir().expect("temporary folder");
-    let server = test_server(home.path());
+    let server = Server::start();
     for chunks in ["xyz\r\n", "5\r\nabcdefghi\r\n0\r\n\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
         let bytes = sign_in("transfer-encoding: chunked", chunks);
-        assert_refused(chunks, &tell(&server, &bytes), 400, "request_body_invalid");
+        server.tell(&bytes).iter().for_each(|told| assert_refused(chunks, told, 400, "request_body_invalid"));
     }
 }
 
 #[test]
 fn inp_01_a_large_body_is_refused_while_it_arrives() {
-    let home = tempfile::tempdir().expect("temporary folder");
-    let server = test_server(home.path());
+    let server = Server::start();
     let large = "a".repeat(3 << 20);
-    let told = tell(&server, &sign_in(&format!("content-length: {}", large.len()), &large));
-    assert_refused("3 MiB", &told, 413, "request_body_too_large");
-    assert!(told.head.contains("access-control-allow-origin: http://localhost:3000"), "{}", told.head);
+    for told in server.tell(&sign_in(&format!("content-length: {}", large.len()), &large)) {
+        assert_refused("3 MiB", &told, 413, "request_body_too_large");
+        assert!(told.head.contains("access-control-allow-origin: http://localhost:3000"), "{}", told.head);
+    }
 }

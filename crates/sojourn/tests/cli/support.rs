@@ -1,6 +1,7 @@
 //! Starts the built binary, far away from the environment of whoever runs the tests.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
@@ -79,6 +80,22 @@ impl Drop for Running {
 pub fn send(signal: &str, pid: u32) {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status().expect("kill runs");
     assert!(sent.success(), "kill {signal} {pid}");
+}
+
+/// A connection to a server, plain or encrypted.
+pub trait Stream: std::io::Read + std::io::Write {}
+
+impl<S: std::io::Read + std::io::Write> Stream for S {}
+
+pub fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 
 /// Asks again and again for at most 10 s.
