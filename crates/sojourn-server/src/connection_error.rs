@@ -1,13 +1,13 @@
-//! Answers to connections without a parsed request: the HTTP parser refused the head, the head was
-//! too slow, or there are too many connections. No router sees these.
+//! Responses on connections without a parsed request: the HTTP parser rejected the head, the head
+//! was too slow, or there are too many connections. No router handles these.
 
 use crate::{
     middleware::error_page,
     wire::{ApiError, ErrorCode},
 };
 
-/// The bytes of the whole answer with this status: 400, 408, 414, 431 or 503. The connection ends
-/// with it.
+/// The bytes of the complete response with this status: 400, 408, 414, 431 or 503. The connection
+/// closes after it.
 pub fn connection_error_response(status: u16, is_navigation: bool) -> Vec<u8> {
     let error = match status {
         408 => ApiError::new(ErrorCode::RequestTimeout)

@@ -1,5 +1,6 @@
-//! Operations of the vendor's public documents that this server does not have. A caller shall
-//! learn that the operation is missing, not that a record or the network is.
+//! Operations of the vendor's public documents that this server does not have. The caller must
+//! learn that the operation is missing, and not mistake it for a missing record or a network
+//! failure.
 
 use std::sync::LazyLock;
 
@@ -28,7 +29,7 @@ static KNOWN: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     lines.filter_map(operation).collect()
 });
 
-/// What a part of a path stands for, the first that fits.
+/// The feature for a part of a path; the first match counts.
 const FEATURES: &[(&str, &str)] = &[
     ("billing", "billing"),
     ("organization", "organizations"),
@@ -66,8 +67,8 @@ const FEATURES: &[(&str, &str)] = &[
     ("verif", "this way to verify"),
 ];
 
-/// Whether a browser asks the Frontend API: by the path, or because it says so where the path
-/// belongs to nothing that this server has. The Backend API has paths of the same names.
+/// Whether the request is for the Frontend API: by its path, or by its parameters if this server
+/// has no such path. The Backend API has paths with the same names.
 pub fn is_for_frontend(uri: &Uri, headers: &HeaderMap) -> bool {
     let path = uri.path();
     if fapi::owns(path) || !path.starts_with("/v1/") || serves_backend(path) {
@@ -83,7 +84,7 @@ fn names_browser_sdk(uri: &Uri) -> bool {
     params.is_ok_and(|params| params.has("_clerk_js_version"))
 }
 
-/// Whether the path is in a section where the Backend API of this server has something.
+/// Whether the path belongs to a section of the Backend API that this server has.
 fn serves_backend(path: &str) -> bool {
     const SECTIONS: [&str; 8] = [
         "users",
@@ -98,7 +99,7 @@ fn serves_backend(path: &str) -> bool {
     path.split('/').nth(2).is_some_and(|section| SECTIONS.contains(&section))
 }
 
-/// The answer to an operation that no route has; `None` where no public document has it either.
+/// The response to an operation without a route; `None` if no public document has it either.
 pub fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiError> {
     let is_frontend = is_for_frontend(uri, headers);
     let parts: Vec<&str> = uri.path().split('/').collect();
@@ -106,7 +107,7 @@ pub fn refuse(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<ApiErro
         known.is_frontend == is_frontend && known.method == method.as_str() && matches(&known.path, &parts)
     });
     let feature = FEATURES.iter().find(|(part, _)| uri.path().contains(part)).map(|(_, feature)| *feature);
-    // Browsers' SDKs are newer than our list.
+    // The browser SDKs may be newer than our list.
     let is_newer = is_frontend && !fapi::owns(uri.path());
     (is_known || is_newer).then(|| {
         ApiError::new(ErrorCode::NotOffered).why(format!(

@@ -1,4 +1,4 @@
-//! The id of the request that is being answered: in every log line about it, and in its error.
+//! The id of the current request: in every log line about it, and in its error.
 
 use std::fmt;
 
@@ -6,24 +6,24 @@ tokio::task_local! {
     static CURRENT: RequestId;
 }
 
-/// 128 random bits. Names nobody and opens nothing.
+/// 128 random bits. The id identifies no user and grants no access.
 #[derive(Clone, Copy)]
 pub struct RequestId([u8; 16]);
 
 impl RequestId {
     pub fn random() -> Self {
         let mut bytes = [0; 16];
-        // Without randomness ids repeat, and requests are still answered.
+        // Without randomness ids repeat, but requests are still served.
         let _ = aws_lc_rs::rand::fill(&mut bytes);
         Self(bytes)
     }
 
-    /// The id of the request that this task answers, or a new one outside of requests.
+    /// The id of the request that the current task handles, or a new one outside requests.
     pub fn current() -> Self {
         CURRENT.try_with(|id| *id).unwrap_or_else(|_| Self::random())
     }
 
-    /// Runs `answer` as the answer to the request with this id.
+    /// Runs `answer` with this id as the current request.
     pub async fn scope<T>(self, answer: impl Future<Output = T>) -> T {
         CURRENT.scope(self, answer).await
     }

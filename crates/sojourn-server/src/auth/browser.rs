@@ -1,5 +1,4 @@
-//! The browser behind a Frontend API request: its client cookie, and the cookies of
-//! the answer.
+//! The client of a Frontend API request: its client cookie, and the cookies of the response.
 
 use axum::{
     extract::FromRequestParts,
@@ -18,17 +17,17 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
-/// The parts of a request that tell who the browser is.
+/// The parts of a request that identify the client.
 #[derive(Clone, Debug)]
 pub struct BrowserCredentials {
-    /// What the use cases need of it.
+    /// The input of the use cases.
     pub request: RequestContext,
-    /// How the browser reaches us: the proxy's address when the application
-    /// forwards, else our own.
+    /// The URL at which the browser reaches us: the proxy's URL if the application forwards
+    /// requests, otherwise our own.
     pub public_url: Url,
-    /// Whether a client cookie came, usable or not.
+    /// Whether the request has a client cookie, valid or not.
     presented: bool,
-    /// What the browser says of `__client_uat`, plain and suffixed.
+    /// The browser's values of `__client_uat`, plain and with the suffix.
     uat: [Option<String>; 2],
 }
 
@@ -39,13 +38,14 @@ impl FromRequestParts<App> for BrowserCredentials {
         let (mut request, public_url) = request::read(parts, app).await?;
         let values = cookie_values(&parts.headers, &app.cookie_names().client);
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD);
-        // Everything here is a simple form post, so CORS does not stop foreign
-        // pages from sending it: the origin has to be named (D13).
+        // All requests here are simple form posts, so CORS does not stop pages of other sites from
+        // sending them: the Origin header is required (D13).
         if !is_safe && !values.is_empty() && !parts.headers.contains_key(header::ORIGIN) {
             return Err(ApiError::new(ErrorCode::OriginMissing)
                 .why("A request that changes something has to carry an Origin header. Browsers send it by themselves."));
         }
-        // Two cookies of one name and different values: somebody put one there (COK-02).
+        // Two cookies with the same name and different values: another page may have set one of
+        // them (COK-02).
         let same = values.windows(2).all(|pair| pair[0] == pair[1]);
         request.credential = values.first().filter(|_| same).and_then(|value| Credential::parse(value));
         let one = |name: String| match cookie_values(&parts.headers, &name).as_slice() {
@@ -57,8 +57,8 @@ impl FromRequestParts<App> for BrowserCredentials {
     }
 }
 
-/// The values of a cookie, in the order they came. Pairs are read one by one:
-/// on a laptop all applications share one jar, and what another one put there
+/// The values of a cookie, in the order of the header. Pairs are parsed one by one: on one machine
+/// all applications share the cookies of `localhost`, and a malformed cookie of another application
 /// must not hide ours.
 pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     let lines = headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes);
@@ -71,12 +71,11 @@ pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
 }
 
 impl BrowserCredentials {
-    /// The `Set-Cookie` values of the answer: a new client secret, or the same
-    /// one renewed once a day (S7), and `__client_uat` where the browser's is
-    /// not true. What the browser holds rightly is not sent again, because an
-    /// answer that comes late would put it back in the place of something newer.
+    /// The `Set-Cookie` values of the response: a new client secret, or the same one renewed once a
+    /// day (S7), and `__client_uat` if the browser's value is wrong. A correct cookie is not sent
+    /// again, because a late response would overwrite a newer one.
     pub fn cookies(&self, app: &App, shown: &Shown) -> Vec<HeaderValue> {
-        // Exactly when the page is https.
+        // If and only if the page uses https.
         let secure = self.public_url.scheme() == "https";
         let names = app.cookie_names();
         let domain = shared_domain(app, self.public_url.host_str().unwrap_or(""));
@@ -94,7 +93,7 @@ impl BrowserCredentials {
                 if issued.is_some() || !holds(browser.client_uat()) {
                     cookies.extend(uat(browser.client_uat()));
                 }
-                // Last, because the Express proxy keeps only the last one.
+                // Last, because the Express proxy forwards only the last one.
                 // Compat: clerk/javascript packages/express/src/authenticateRequest.ts
                 cookies
                     .extend(issued.map(|credential| {
@@ -111,7 +110,7 @@ impl BrowserCredentials {
     }
 }
 
-/// The refusal for everyone who is not signed in as they claim.
+/// The error for every client that is not signed in.
 pub fn signed_out() -> ApiError {
     ApiError::new(ErrorCode::AuthenticationInvalid)
         .why("The session is over, or it does not belong to this browser. Sign in again.")

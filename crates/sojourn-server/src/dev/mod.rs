@@ -1,5 +1,5 @@
-//! `/dev`: what tests and developers ask of a development instance, with its
-//! secret key. Absent (404) everywhere else.
+//! `/dev`: operations for tests and developers on a development instance, with its secret key. 404
+//! on any other instance.
 
 mod clock;
 mod mailbox;
@@ -11,7 +11,6 @@ use crate::{
     wire::{ApiError, ApiResult},
 };
 
-/// Routes with their documentation.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(mailbox::list_mails, mailbox::clear_mails))

@@ -1,5 +1,5 @@
-//! Timeouts of a request. The body is read before the handler starts: a client that sends slowly
-//! uses up its own time and no handler's (INP-02).
+//! Timeouts of a request. The body is read before the handler starts, so a slow client uses its own
+//! time limit and not the handler's (INP-02).
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
@@ -16,21 +16,21 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
-/// Largest body of a request (INP-01).
+/// The maximum size of a request body (INP-01).
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// Largest picture that the official components send, and its wrapping.
+/// The maximum size of an image upload by the official components, with its form encoding.
 const MAX_IMAGE_BYTES: usize = 11 * 1024 * 1024;
 
-/// How long a request may take.
+/// Time limits of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestTimeouts {
-    /// For a whole body, however large.
+    /// For a complete body of any size.
     pub body: Duration,
-    /// For a body before its rate is looked at.
+    /// For a body before its rate is checked.
     pub grace: Duration,
-    /// Slowest rate from then on, over the whole body so far.
+    /// The minimum rate after that, averaged over the body so far.
     pub bytes_per_second: u32,
-    /// For the handler, from the end of the body on.
+    /// For the handler, from the end of the body.
     pub handler: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Default for RequestTimeouts {
     }
 }
 
-/// Hands the whole body to what follows.
+/// Reads the complete body before the next layer.
 pub async fn read_whole(
     State(timeouts): State<RequestTimeouts>,
     mut request: Request,
@@ -63,7 +63,7 @@ pub async fn read_whole(
     next.run(request).await
 }
 
-/// Gives up on a handler that takes too long.
+/// Aborts a handler that takes too long.
 pub async fn limit_handler(
     State(timeouts): State<RequestTimeouts>,
     request: Request,
@@ -78,19 +78,18 @@ pub async fn limit_handler(
     }
 }
 
-/// The whole body.
+/// Reads the complete body.
 ///
 /// # Errors
-/// `request_body_too_large`, `request_timeout`; `request_body_invalid` when it
-/// does not arrive whole.
+/// `request_body_too_large`, `request_timeout`; `request_body_invalid` if the body is incomplete.
 pub async fn read(body: Body, timeouts: &RequestTimeouts) -> ApiResult<Bytes> {
     let mut received = Vec::new();
     pull(body, MAX_BODY_BYTES, timeouts, |bytes| received.extend_from_slice(bytes)).await?;
     Ok(received.into())
 }
 
-/// Reads a picture that nobody keeps to its end: a browser that cannot finish
-/// sending takes the answer for a broken network.
+/// Reads an image to its end and discards it: a browser that cannot finish an upload reports the
+/// response as a network error.
 ///
 /// # Errors
 /// As [`read`].
@@ -119,7 +118,7 @@ async fn pull(
             () = allowance.as_mut() => return Err(too_slow()),
         };
         let Some(frame) = frame else { break };
-        // Trailers say nothing that is asked here.
+        // Trailers have no meaning here.
         let Ok(bytes) = frame.map_err(|_| broken())?.into_data() else { continue };
         received += bytes.len();
         if received > most {
@@ -161,8 +160,8 @@ mod tests {
         handler: Duration::from_millis(60),
     };
 
-    /// A body of pieces of that many bytes, each that long after the one
-    /// before; it ends only if it `ends`.
+    /// A body of `pieces` pieces of `bytes` bytes, with a `pause` before each; the body ends only
+    /// if `ends` is set.
     fn dripping(pieces: usize, bytes: usize, pause: Duration, ends: bool) -> Body {
         let pieces = stream::unfold(0, move |sent| async move {
             tokio::time::sleep(pause).await;
@@ -195,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_in_good_time_is_read_whole() {
-        // Longer than the grace, which its rate earns.
+        // Longer than the grace, but its rate is high enough.
         let steady = dripping(8, 1000, Duration::from_millis(25), true);
         assert_eq!(read(steady, &SHORT).await.expect("read").len(), 8000);
         assert_eq!(read(Body::empty(), &SHORT).await.expect("read").len(), 0);

@@ -1,7 +1,7 @@
-//! Which pages of other origins may read an answer of the Frontend API.
+//! Which pages of other origins may read a response of the Frontend API.
 //!
-//! Not tower-http's `CorsLayer`: the allowed origins are settings, and handlers need the very
-//! settings that the origin was judged by, read once and after the body has arrived.
+//! tower-http's `CorsLayer` does not fit: the allowed origins are settings, and handlers need the
+//! same settings that the origin was checked with, read once and after the body has arrived.
 
 use axum::{
     extract::{Request, State},
@@ -27,8 +27,8 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
 ];
 
-/// Names the origin in the answer, if it may read it. On errors too: without these headers a
-/// browser takes an error for a broken network, and the SDK repeats the request for minutes.
+/// Allows the origin in the response. On errors too: without these headers a browser reports an
+/// error as a network failure, and the SDK repeats the request for minutes.
 pub async fn allow_origin(State(app): State<App>, request: Request, next: Next) -> Response {
     if !not_offered::is_for_frontend(request.uri(), request.headers()) {
         return next.run(request).await;
@@ -39,7 +39,7 @@ pub async fn allow_origin(State(app): State<App>, request: Request, next: Next) 
     if let Some(origin) = origin {
         let settings = match response.extensions_mut().remove() {
             Some(settings) => Some(settings),
-            // Refused before the settings were read.
+            // The request was refused before the settings were read.
             None => InForce::read(&app).await.ok(),
         };
         if settings.is_some_and(|settings| may_read(&app, &settings, &origin)) {
@@ -49,7 +49,7 @@ pub async fn allow_origin(State(app): State<App>, request: Request, next: Next) 
     response
 }
 
-/// Reads the settings for [`allow_origin`] and for the handler, and answers preflights.
+/// Reads the settings for [`allow_origin`] and for the handler, and answers preflight requests.
 pub async fn read_settings(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if !not_offered::is_for_frontend(request.uri(), request.headers()) {
         return next.run(request).await;

@@ -1,7 +1,7 @@
-//! Errors as pages: a browser that navigates shows what it gets, and nobody reads JSON there.
+//! Errors as HTML pages, for browsers that navigate.
 //!
-//! The page needs no second request: also a server that refuses this host or has no connection
-//! left can show it.
+//! The page needs no second request, so it also works if the server refuses this host or has no
+//! connection left.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ use crate::{
     wire::ErrorTexts,
 };
 
-/// Allows the page's own style element and its mark, and nothing else.
+/// Allows only the page's own style element and logo.
 pub static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     format!(
@@ -43,14 +43,14 @@ struct Page<'a> {
     lists_development_pages: bool,
 }
 
-/// Replaces the JSON of an error by a page where a person navigated to it.
+/// Replaces the JSON of an error by a page if the request is a navigation.
 pub async fn show_to_navigations(State(app): State<App>, request: Request, next: Next) -> Response {
     if !is_navigation(&request) {
         return next.run(request).await;
     }
     let response = next.run(request).await;
     let Some(texts) = response.extensions().get::<ErrorTexts>() else { return response };
-    // Somebody is lost: say what there is. Other errors say themselves what to do.
+    // A wrong address: list the pages that exist. Other errors contain the next step.
     let lists_pages = matches!(
         response.status(),
         StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
@@ -74,8 +74,8 @@ pub fn render(
     Page { style: STYLE, mark: &MARK_URL, texts, lists_pages, lists_development_pages }.render()
 }
 
-/// Browsers say that they navigate. Older ones do not, but ask for HTML first; programs that do so
-/// say who they are.
+/// Whether the request is a navigation. Browsers send `Sec-Fetch-Mode`. Old browsers do not, but
+/// accept HTML first; programs that accept HTML first send other headers that identify them.
 fn is_navigation(request: &Request) -> bool {
     let headers = request.headers();
     if let Some(mode) = headers.get("sec-fetch-mode") {

@@ -1,5 +1,4 @@
-//! The method that a form can only name: browsers send no other than GET and POST without a
-//! preflight.
+//! HTTP methods of form requests: browsers send only GET and POST without a preflight request.
 
 use axum::{extract::Request, http::Method, middleware::Next, response::Response};
 

@@ -1,4 +1,4 @@
-//! The headers that an answer gets because of its address, whoever answers.
+//! Response headers that depend only on the path.
 
 use axum::{
     extract::{Request, State},
@@ -11,7 +11,7 @@ use crate::app::App;
 
 pub async fn add(State(app): State<App>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    // Accounts, sessions, mails: nothing for caches (COK-07).
+    // Users, sessions and mails must not be cached (COK-07).
     let is_private = path.starts_with("/v1/") || path.starts_with("/dev/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! The test clock of instances that share a database: each node reads it before it answers.
+//! Loads the test clock before each request, for instances that share a database.
 
 use axum::{
     extract::{Request, State},

@@ -1,7 +1,7 @@
 //! A span and one log event for each request: id, method, route, status, duration.
 //!
-//! Never the address itself, headers or bodies: they hold tickets, tokens, codes and addresses of
-//! people (LOG-01).
+//! It never contains the URL, headers or bodies: they contain tickets, tokens, codes and e-mail
+//! addresses (LOG-01).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::request_id::RequestId;
 
-/// Outermost, so that it sees every answer.
+/// The outermost layer, so that it covers every response.
 pub async fn trace(request: Request, next: Next) -> Response {
     let id = RequestId::random();
     let method = method_label(request.method());
@@ -26,7 +26,7 @@ pub async fn trace(request: Request, next: Next) -> Response {
     response
 }
 
-/// The one place that knows method, route, status and duration of every request: metrics hook in
+/// The only function that knows method, route, status and duration of every request: metrics belong
 /// here.
 fn record_request(span: &Span, method: &'static str, response: &Response, duration: Duration) {
     let route = response.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
@@ -36,7 +36,8 @@ fn record_request(span: &Span, method: &'static str, response: &Response, durati
     tracing::debug!(parent: span, method, route, status, duration_us, "request answered");
 }
 
-/// Around each route: names it for the span while the handler runs, and for [`trace`] afterwards.
+/// Wraps each route: sets the route of the span while the handler runs, and of [`trace`]
+/// afterwards.
 pub async fn label_route(route: MatchedPath, request: Request, next: Next) -> Response {
     Span::current().record("route", route.as_str());
     let mut response = next.run(request).await;
@@ -44,7 +45,8 @@ pub async fn label_route(route: MatchedPath, request: Request, next: Next) -> Re
     response
 }
 
-/// A fixed set: clients may invent methods, and a label must not grow with what they invent.
+/// A fixed set of values: clients can send any method, and the number of label values must be
+/// bounded.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

@@ -1,4 +1,4 @@
-//! Answers where no handler answers: unknown addresses, wrong methods, panics.
+//! Responses without a handler: unknown paths, wrong methods, panics.
 
 use std::any::Any;
 
@@ -15,8 +15,8 @@ use crate::{
     wire::{ApiError, ErrorCode},
 };
 
-/// What no route answers: a Backend API path needs a key before it may be
-/// missing, everything else is simply not there.
+/// The response to an unknown path. A Backend API path needs a valid key before the response says
+/// that it does not exist.
 pub async fn answer_unknown(
     State(app): State<App>,
     method: Method,
@@ -39,7 +39,7 @@ pub async fn answer_wrong_method(
     answer_without_route(&app, &method, &uri, &headers, wrong_method).await
 }
 
-/// Below the Backend API, nothing exists for those without a key.
+/// Below the Backend API, a request without a key must not learn which paths exist.
 async fn answer_without_route(
     app: &App,
     method: &Method,
@@ -56,7 +56,7 @@ async fn answer_without_route(
     not_offered::refuse(method, uri, headers).unwrap_or_else(unknown)
 }
 
-/// A broken invariant of ours: logged, and answered as any other error.
+/// A panic is a bug: it is logged, and the response is an ordinary error.
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
 pub fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().cloned();

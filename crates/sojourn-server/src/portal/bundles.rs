@@ -1,4 +1,4 @@
-//! The official browser bundles, served from the binary under `/npm/…`.
+//! The official browser bundles, served from the binary below `/npm/…`.
 //!
 //! Compat: clerk/javascript packages/shared/src/loadClerkJsScript.ts asks for
 //! `/npm/@clerk/clerk-js@6/dist/clerk.browser.js`; the script then fetches its
@@ -22,7 +22,7 @@ use super::negotiation::{accepts_gzip, matches_etag};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
-/// Short, so that an upgraded server reaches browsers within minutes.
+/// Short, so that browsers get the scripts of an upgraded server within minutes.
 const FOR_MINUTES: &str = "public, max-age=300";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -50,16 +50,15 @@ struct LockedPackage {
     entries: Vec<String>,
 }
 
-/// The locked version of a package, which is the one our own pages load.
+/// The locked version of a package, which our own pages load.
 pub fn locked_version(package: &str) -> &'static str {
     LOCK.packages.iter().find(|locked| locked.name == package).map_or("unknown", |locked| &locked.version)
 }
 
-/// The scripts the lock names that this binary was built without.
+/// The scripts of the lock file that this binary does not contain.
 ///
-/// Not empty means: applications that load the scripts from here, and the
-/// portal, will not work until `cargo xtask bundles` ran and the server was
-/// built again.
+/// If it is not empty, the portal and applications that load the scripts from here do not work
+/// until `cargo xtask bundles` was run and the server was built again.
 pub fn missing() -> Vec<String> {
     LOCK.packages
         .iter()
@@ -83,7 +82,7 @@ pub fn missing() -> Vec<String> {
     ),
 )]
 pub async fn serve_bundle(Path(path): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
-    // An encoded slash would let one path pass a proxy's rules as another.
+    // With an encoded slash a path could bypass the rules of a proxy.
     let encoded = uri.path().to_ascii_lowercase();
     if encoded.contains("%2f") || encoded.contains("%5c") {
         return not_found(&path);
@@ -101,13 +100,12 @@ struct Asset {
 }
 
 impl Asset {
-    /// Looks the path up among the embedded ones; nothing is read from a disk,
-    /// so a path that climbs out of its folder is merely one that is not there.
+    /// Looks up an embedded path. Nothing is read from disk, so a path with `..` is simply unknown.
     fn find(path: &str) -> Option<Self> {
         let (name, wanted, file) = split(path)?;
         let held = versions(name);
         let version = resolve(wanted, &held)?;
-        // The compressed siblings are an encoding of a file, not files of their own.
+        // The compressed copies are encodings, not separate files.
         if !file.ends_with(".js") && file != "LICENSE" {
             return None;
         }
@@ -151,7 +149,8 @@ fn split(path: &str) -> Option<(&str, &str, &str)> {
     (!version.is_empty() && !file.is_empty()).then_some((name, version, file))
 }
 
-/// The held version that was asked for: `latest`, or one whose numbers start with those wanted.
+/// The embedded version for a request: `latest`, or the version whose numbers start with the
+/// requested ones.
 fn resolve<'a>(wanted: &str, held: &'a BTreeSet<Cow<'static, str>>) -> Option<&'a str> {
     let mut fitting: Vec<&str> = held
         .iter()
@@ -164,7 +163,7 @@ fn resolve<'a>(wanted: &str, held: &'a BTreeSet<Cow<'static, str>>) -> Option<&'
     fitting.pop()
 }
 
-/// The scripts of a package, for tests that hold our pages against them.
+/// The scripts of a package, for tests that compare our pages with them.
 #[cfg(test)]
 pub(super) fn embedded_texts(package: &str) -> impl Iterator<Item = String> {
     let folder = format!("{package}/");
@@ -186,7 +185,7 @@ fn versions(package: &str) -> BTreeSet<Cow<'static, str>> {
         .collect()
 }
 
-/// The compressed and the plain copy differ byte for byte, so their tags do too.
+/// The compressed and the plain copy have different bytes, so they need different ETags.
 fn etag(file: &EmbeddedFile, compressed: bool) -> String {
     let hash = hex::encode(&file.metadata.sha256_hash()[..16]);
     format!("\"{hash}{}\"", if compressed { "-gz" } else { "" })

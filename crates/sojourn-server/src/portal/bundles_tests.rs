@@ -1,4 +1,4 @@
-//! These need the bundles: `cargo xtask bundles` runs before the tests.
+//! These tests need the bundles: `cargo xtask bundles` runs before the tests.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

@@ -1,5 +1,5 @@
-//! Why this browser is signed out, told on the sign-in page: only to the holder
-//! of the client cookie, and only until somebody signs in.
+//! The reason why this browser is signed out, on the sign-in page: only for the client cookie's
+//! holder, and only until a user signs in.
 
 use jiff::tz::TimeZone;
 use sojourn_core::{
@@ -14,17 +14,16 @@ use crate::{
     wire::{ApiResult, session_end},
 };
 
-/// The sentence about the end, around the time. The page's script puts the time
-/// into the browser's zone and language.
+/// The sentence about the end, in parts around the time. The page's script formats the time in the
+/// browser's time zone and language.
 #[derive(Debug, Clone)]
 pub struct EndedNotice {
-    /// How it begins.
     pub opening: &'static str,
     /// The time for the script.
     pub iso: String,
-    /// The time without it: in UTC, with the day unless it is today there.
+    /// The time without the script: in UTC, with the date unless it is today.
     pub utc: String,
-    /// How it goes on.
+    /// The rest of the sentence.
     pub because: String,
 }
 
@@ -45,12 +44,11 @@ impl EndedNotice {
     }
 }
 
-/// What to tell the browser that asks for the sign-in page: nothing while
-/// somebody is signed in there, or when the last one left by themselves. A
-/// secret that was rotated away gets to know nothing.
+/// The notice for the client that requests the sign-in page. There is none if a user is signed in
+/// on the client, if the user caused the last end, or for a rotated secret.
 ///
 /// # Errors
-/// The store does not answer.
+/// The store fails.
 pub async fn last_end(app: &App, parts: &BrowserCredentials) -> ApiResult<Option<EndedNotice>> {
     let last = sessions::last_end(app, &parts.request).await?;
     Ok(last.and_then(|session| {

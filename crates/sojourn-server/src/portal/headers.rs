@@ -1,4 +1,4 @@
-//! Headers of every page of ours, above all the content security policy.
+//! Response headers of our pages, above all the content security policy.
 
 use aws_lc_rs::rand;
 use axum::http::header::{
@@ -8,33 +8,32 @@ use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The one style element of the components without a nonce: the blinking caret
-/// of the code field. Its hash allows this very text and nothing else.
+/// The hash of the only style element of the components without a nonce: the blinking caret of the
+/// code field. It allows exactly this text.
 const CARET_STYLE_HASH: &str = "sha256-KQDhUccuEkZUQDnfbVDeY+ev2LZ+73AQR7ro4JppAY8=";
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// 128 random bits, fresh for each answer.
+/// 128 random bits, new for each response.
 pub fn fresh_nonce() -> String {
     let mut bytes = [0_u8; 16];
     rand::fill(&mut bytes).expect("the operating system has randomness");
     STANDARD.encode(bytes)
 }
 
-/// Headers of a portal page rendered with the same nonce.
+/// The headers of a portal page that was rendered with the same nonce.
 pub fn portal_headers(nonce: &str) -> HeaderMap {
     page_headers(&portal_policy(nonce))
 }
 
-/// Headers of the development mailbox's pages.
+/// The headers of the development mailbox.
 pub fn mailbox_headers() -> HeaderMap {
     page_headers(MAILBOX_POLICY)
 }
 
-/// Nothing but our own script and style sheet may load. The mail's HTML sits in
-/// a sandboxed frame whose document inherits this policy: style attributes are
-/// allowed because mail is laid out with them and nothing else, while scripts,
-/// style elements and pictures of senders stay blocked.
+/// Only our own script and style sheet may load. The mail's HTML is in a sandboxed frame that
+/// inherits this policy: style attributes are allowed because mails use them for layout; scripts,
+/// style elements and images of senders are blocked.
 const MAILBOX_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      style-src-attr 'unsafe-inline'; img-src 'self' data:; frame-src 'self'; \
      form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
@@ -42,18 +41,18 @@ const MAILBOX_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
 fn portal_policy(nonce: &str) -> String {
     [
         "default-src 'none'",
-        // 'self' and not only the nonce: the official scripts load their chunks
-        // through script elements without a nonce.
+        // 'self' besides the nonce: the official scripts load their chunks through script elements
+        // without a nonce.
         &format!("script-src 'self' 'nonce-{nonce}'"),
-        // The components insert their styles through style elements that carry
-        // the nonce given to Clerk.load; style properties go through the CSSOM,
-        // which no policy restricts. So no 'unsafe-inline' is needed.
+        // The components insert their styles through style elements with the nonce given to
+        // Clerk.load; style properties use the CSSOM, which no policy restricts. So 'unsafe-inline'
+        // is not needed.
         &format!("style-src 'self' 'nonce-{nonce}' '{CARET_STYLE_HASH}'"),
-        // Compat: clerk-js refreshes tokens on a timer that runs in a worker made
-        // from a blob; without it background tabs are throttled to one tick a minute.
+        // Compat: clerk-js refreshes tokens by a timer in a worker that is created from a blob;
+        // without it browsers limit background tabs to one timer per minute.
         "worker-src blob:",
-        // data: are icons inside the components' styles; blob: previews a picture
-        // before it is uploaded.
+        // data: for icons in the components' styles; blob: for the preview of an image before its
+        // upload.
         "img-src 'self' data: blob:",
         "font-src 'self'",
         "connect-src 'self'",
@@ -73,8 +72,8 @@ fn page_headers(policy: &str) -> HeaderMap {
         HeaderValue::from_str(policy).expect("a base64 nonce is visible ASCII"),
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Sign-in links carry tickets in their query: other origins must see the
-    // origin at most. Same-origin requests keep the path, and `Origin` is sent in full.
+    // Sign-in links have tickets in their query: other origins must get at most the origin.
+    // Same-origin requests keep the path, and `Origin` is sent in full.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,5 +1,5 @@
-//! Who may see the development mailbox: whoever opened a one-time link that
-//! the server printed, and from then on their browser (D3).
+//! Access to the development mailbox: a browser that opens a one-time link printed by the server
+//! gets a cookie (D3).
 
 use std::sync::Mutex;
 
@@ -9,11 +9,11 @@ use sojourn_service::keys::{random_secret, sha256};
 
 use crate::auth::browser::cookie_values;
 
-/// Links that can still be opened; at most so many at a time.
+/// The maximum number of unused links.
 const MOST_LINKS: usize = 20;
 
-/// The links that are out and the cookie that they lead to. Both end with the
-/// process: a restart prints a new link.
+/// The unused links, and the cookie that they grant. Both end with the process: a restart prints a
+/// new link.
 pub struct MailboxAccess {
     name: String,
     cookie: String,
@@ -27,14 +27,14 @@ impl std::fmt::Debug for MailboxAccess {
 }
 
 impl MailboxAccess {
-    /// Access by a cookie with this value. Its name carries the instance's
-    /// suffix, because cookies ignore ports and projects on one laptop would
-    /// lock each other out.
+    /// Access by a cookie with this value. The name of the cookie has the instance's suffix,
+    /// because cookies ignore ports and projects on one machine would overwrite each other's
+    /// cookie.
     pub fn new(cookie: String, suffix: &str) -> Self {
         Self { name: format!("sojourn_mailbox_{suffix}"), cookie, links: Mutex::new(Vec::new()) }
     }
 
-    /// A key that opens the mailbox once.
+    /// Creates a one-time key for the mailbox.
     pub fn new_link(&self, random: &mut dyn Randomness) -> String {
         let key = random_secret(random);
         let mut links = self.links.lock().expect("nobody panics with the links");
@@ -45,7 +45,7 @@ impl MailboxAccess {
         key
     }
 
-    /// The `Set-Cookie` value for who opens a link the first time.
+    /// The `Set-Cookie` value for the first request with a key.
     pub fn redeem(&self, key: &str) -> Option<HeaderValue> {
         let mut links = self.links.lock().expect("nobody panics with the links");
         let at = links.iter().position(|link| *link == sha256(key.as_bytes()))?;
@@ -55,8 +55,8 @@ impl MailboxAccess {
         Some(line.try_into().expect("a secret is plain ASCII"))
     }
 
-    /// Whether one of the browser's cookies is the right one; compared by hash,
-    /// so that time tells nothing.
+    /// Whether one of the browser's cookies is valid. The hashes are compared, so the duration
+    /// reveals nothing about the value.
     pub fn admits(&self, headers: &HeaderMap) -> bool {
         let right = sha256(self.cookie.as_bytes());
         cookie_values(headers, &self.name).iter().any(|value| sha256(value.as_bytes()) == right)

@@ -1,19 +1,17 @@
-//! The development mailbox's page. Send it with
+//! The page of the development mailbox. Send it with
 //! [`mailbox_headers`](super::headers::mailbox_headers).
 
 use askama::Template;
 use url::form_urlencoded;
 
-/// One mail that was not sent.
+/// A mail that was not sent.
 #[derive(Debug, Clone)]
 pub struct MailboxEntry {
     pub id: String,
     pub to: String,
     pub subject: String,
     pub received_at_ms: i64,
-    /// The code the mail is about, if there is one.
     pub code: Option<String>,
-    /// The link the mail is about, if there is one.
     pub link: Option<String>,
     pub text: String,
     pub html: String,
@@ -21,8 +19,8 @@ pub struct MailboxEntry {
 
 /// The list and, if one is selected, that mail.
 ///
-/// `entries` are those that the filter left over, in any order; `filter` is the
-/// text of `?to=`, which links on the page carry on.
+/// `entries` are the mails that match the filter, in any order; `filter` is the value of `?to=`,
+/// which links on the page keep.
 pub fn render_mailbox(
     entries: &[MailboxEntry],
     selected: Option<&MailboxEntry>,
@@ -44,7 +42,7 @@ pub fn render_mailbox(
             .collect(),
         selected,
         selected_iso: selected.map(|mail| iso(mail.received_at_ms)).unwrap_or_default(),
-        // Anything else (javascript:, data:) would run in a page of this origin.
+        // Any other scheme (javascript:, data:) would run in a page of this origin.
         link_opens: selected
             .and_then(|mail| mail.link.as_deref())
             .is_some_and(|link| link.starts_with("http://") || link.starts_with("https://")),
@@ -54,8 +52,8 @@ pub fn render_mailbox(
     .render()
 }
 
-/// For a browser without the mailbox's cookie: the one-time link was used, is
-/// too old, or was never opened. `command` prints a new one.
+/// The page for a browser without the mailbox cookie: the one-time link was used, has expired, or
+/// was never opened. `command` prints a new link.
 pub fn render_mailbox_locked(command: &str) -> Result<String, askama::Error> {
     LockedTemplate { command }.render()
 }
@@ -102,8 +100,8 @@ fn age(ms: i64) -> String {
     }
 }
 
-/// `2026-11-24T09:30:00Z`, by Howard Hinnant's days-to-civil algorithm: one
-/// format in one place does not earn a date library.
+/// `2026-11-24T09:30:00Z`, by Howard Hinnant's days-to-civil algorithm: one format in one place
+/// does not justify a date library.
 fn iso(ms: i64) -> String {
     let seconds = ms.div_euclid(1000);
     let (days, second_of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));

@@ -1,8 +1,8 @@
-//! The hosted pages: sign-in, sign-up, user profile, the index and the
-//! development mailbox, and the official browser bundles they run on.
+//! The hosted pages (sign-in, sign-up, user profile, index), the development mailbox, and the
+//! official browser bundles that they use.
 //!
-//! Everything here is a pure function of data, or a handler without state; the
-//! routes that need the application's state are put around it elsewhere.
+//! Most modules are pure functions of data or stateless handlers; `routes` adds the application's
+//! state.
 
 pub mod bundles;
 mod ended;
@@ -26,7 +26,7 @@ pub use static_files::{serve_favicon, serve_static};
 use axum::Router;
 use axum::routing::get;
 
-/// The routes that need no state: `/npm/…`, `/portal/…` and `/favicon.ico`.
+/// The routes without state: `/npm/…`, `/portal/…` and `/favicon.ico`.
 pub fn static_routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/npm/{*path}", get(serve_bundle))

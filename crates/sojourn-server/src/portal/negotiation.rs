@@ -1,8 +1,9 @@
-//! The two request headers that decide how a static file is answered.
+//! Content negotiation of static files.
 
 use axum::http::HeaderValue;
 
-/// Whether gzip is acceptable (RFC 9110 12.5.3): named, or covered by `*`, with a weight above 0.
+/// Whether the client accepts gzip (RFC 9110 12.5.3): named, or covered by `*`, with a weight above
+/// 0.
 pub(super) fn accepts_gzip<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
     let (mut gzip, mut any) = (None, None);
     for item in items(values) {

@@ -9,23 +9,24 @@ use super::{
     bundles::{CLERK_JS, CLERK_UI, locked_version},
 };
 
-/// What a portal page needs to know.
+/// The data of a portal page.
 #[derive(Debug, Clone)]
 pub struct PortalPage<'a> {
     /// Shown in titles and in the header.
     pub application_name: &'a str,
     pub publishable_key: &'a str,
-    /// This server as the browser sees it, without a trailing slash: `http://localhost:4000`.
+    /// The URL of this server as the browser sees it, without a trailing slash:
+    /// `http://localhost:4000`.
     pub origin: &'a str,
-    /// Where people go after sign-in when no allowed `redirect_url` says otherwise;
-    /// absolute, or a path on this server.
+    /// The target after sign-in without an allowed `redirect_url`: absolute, or a path on this
+    /// server.
     pub home_url: &'a str,
-    /// Origins `redirect_url` may lead to, beside this server's and the home page's.
+    /// The allowed origins of `redirect_url`, besides this server's and the home page's.
     pub allowed_redirect_origins: &'a [String],
-    /// Whoever is signed in leaves before the component is mounted.
+    /// Whether the page signs out the current user before it mounts the component.
     pub signs_out_first: bool,
     pub development: bool,
-    /// How the session ended that this browser held last, where that is news.
+    /// The notice about the end of this browser's last session, if any.
     pub ended: Option<EndedNotice>,
 }
 
@@ -36,7 +37,7 @@ pub enum PortalView {
     User,
 }
 
-/// What the index page needs to know.
+/// The data of the index page.
 #[derive(Debug, Clone)]
 pub struct IndexPage<'a> {
     pub application_name: &'a str,
@@ -67,7 +68,7 @@ pub fn render_portal(page: &PortalPage, view: PortalView, nonce: &str) -> Result
     .render()
 }
 
-/// The development instance's page at `/`.
+/// The page of a development instance at `/`.
 pub fn render_index(page: &IndexPage) -> Result<String, askama::Error> {
     IndexTemplate {
         page,
@@ -97,7 +98,7 @@ struct IndexTemplate<'a> {
 }
 
 impl PortalView {
-    /// The first segment of its path, and the name portal.js knows it by.
+    /// The first segment of the path, and the name in portal.js.
     fn name(self) -> &'static str {
         match self {
             Self::SignIn => "sign-in",
@@ -115,8 +116,8 @@ impl PortalView {
     }
 }
 
-/// Compat: clerk-js drops a `redirect_url` to any other origin without a word,
-/// and its own list (which ours replaces) knows neither port nor plain http.
+/// Compat: clerk-js drops a `redirect_url` to any other origin without an error, and its default
+/// list, which ours replaces, allows neither ports nor plain http.
 fn redirect_origins(page: &PortalPage) -> Vec<String> {
     let home = Url::parse(page.home_url).map(|url| url.origin().ascii_serialization());
     let mut origins = vec![page.origin.to_owned()];

@@ -1,4 +1,4 @@
-//! The hosted pages with the application's state around them.
+//! The routes of the hosted pages, with the application's state.
 
 use axum::{
     Router,
@@ -22,7 +22,6 @@ use crate::{
     wire::{ApiError, ApiResult, Params},
 };
 
-/// The pages.
 pub fn router() -> Router<App> {
     Router::new()
         .route("/", get(show_index))
@@ -37,14 +36,14 @@ pub fn router() -> Router<App> {
         .route("/mailbox/clear", post(clear_mailbox))
 }
 
-/// Where people go who came from nowhere: the setting, else in development the
-/// application that `origin` names, else their own account.
+/// The target for users who opened the sign-in page directly: the setting, otherwise in development
+/// the application with the origin `origin`, otherwise the account page.
 pub fn home_url(app: &App, settings: &Settings, origin: Option<&str>) -> String {
     let own = app.own_origin();
     let application =
         origin.filter(|origin| app.is_development() && *origin != own).map(|origin| format!("{origin}/"));
     match settings.instance.paths.home_url.clone().or(application) {
-        // A path is one on this server. Browsers get whole addresses only.
+        // A path is relative to this server, but browsers need absolute URLs.
         Some(path) if path.starts_with('/') => format!("{own}{path}"),
         Some(address) => address,
         None => format!("{own}/user"),
@@ -72,7 +71,7 @@ async fn show_sign_in(
     headers: HeaderMap,
     parts: ApiResult<BrowserCredentials>,
 ) -> ApiResult<Response> {
-    // Whoever says nothing believable of themselves gets the page that strangers get.
+    // A request with an invalid credential gets the page for unknown browsers.
     let ended = match parts {
         Ok(parts) => last_end(&app, &parts).await?,
         Err(_) => None,
@@ -81,11 +80,10 @@ async fn show_sign_in(
     show(&app, &headers, PortalView::SignIn, ended, signs_out_first).await
 }
 
-/// Whether the address holds a link by which somebody acts as an account, and
-/// the browser has room for one session only: then the page signs out who is
-/// signed in, because the component would turn away from a browser that is
-/// taken. The page does it, not this request: no navigation changes anything
-/// (D13). Compat: the vendor's `url` of an actor token signs out, too;
+/// Whether the URL has an actor token while the instance is in single-session mode. The page then
+/// signs out the current user first, because the component redirects a signed-in user. The page's
+/// script does it, not this request: a navigation must not change anything (D13).
+/// Compat: the vendor's `url` of an actor token signs out, too;
 /// clerk-docs guides/users/impersonation.mdx
 async fn takes_the_place(app: &App, query: &str) -> ApiResult<bool> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;
@@ -134,8 +132,8 @@ async fn show(
     Ok((portal_headers(&nonce), Html(html.map_err(ApiError::internal)?)).into_response())
 }
 
-/// The application this browser last called from. No secret is checked: it
-/// decides nothing but where a link leads, among allowed addresses.
+/// The origin of the application that last used this browser's client. The secret is not checked:
+/// the result only selects the target of a link among allowed URLs.
 async fn last_origin(app: &App, headers: &HeaderMap) -> ApiResult<Option<String>> {
     let values = cookie_values(headers, &app.cookie_names().client);
     let id = values.first().and_then(|value| value.split('.').next()?.parse::<ClientId>().ok());
@@ -144,8 +142,8 @@ async fn last_origin(app: &App, headers: &HeaderMap) -> ApiResult<Option<String>
     Ok(record.and_then(|record| record.browser.client.last_origin))
 }
 
-/// The origins that clerk-js may send people to, in its pattern language:
-/// without them it drops `redirect_url` silently.
+/// The origins to which clerk-js may redirect, in its pattern language. It drops a `redirect_url` to
+/// any other origin without an error.
 /// Compat: clerk/javascript packages/clerk-js/src/utils/url.ts isAllowedRedirect
 fn redirect_patterns(app: &App, settings: &Settings) -> Vec<String> {
     let mut origins = app.configured_origins().to_vec();
@@ -162,7 +160,7 @@ fn redirect_patterns(app: &App, settings: &Settings) -> Vec<String> {
     origins
 }
 
-/// How many mails the page lists.
+/// The maximum number of mails on the page.
 const LISTED: u32 = 200;
 
 async fn show_mailbox(

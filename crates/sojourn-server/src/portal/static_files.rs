@@ -1,4 +1,4 @@
-//! The few files the pages themselves need: style sheet, scripts, mark.
+//! The static files of the pages: style sheet, scripts, logo.
 
 use aws_lc_rs::digest;
 use axum::extract::Path;
@@ -16,7 +16,7 @@ const MAILBOX_SCRIPT: &str = include_str!("../../../../web/portal/mailbox.js");
 const SVG: &str = "image/svg+xml";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// A file under `/portal/`.
+/// A file below `/portal/`.
 pub async fn serve_static(Path(file): Path<String>, headers: HeaderMap) -> Response {
     match file.as_str() {
         "mark.svg" => answer(MARK, SVG, &headers),
@@ -30,7 +30,7 @@ pub async fn serve_static(Path(file): Path<String>, headers: HeaderMap) -> Respo
     }
 }
 
-/// The mark as an icon; every browser that runs the official components draws SVG icons.
+/// The logo as icon; every browser that runs the official components supports SVG icons.
 pub async fn serve_favicon(headers: HeaderMap) -> Response {
     answer(MARK, SVG, &headers)
 }
@@ -40,7 +40,7 @@ fn answer(text: &'static str, content_type: &'static str, request: &HeaderMap) -
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Asked for again each time, so that page and script are always of one version.
+    // Revalidated each time, so that page and script always have the same version.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(ETAG, HeaderValue::from_str(&etag).expect("hexadecimal in quotes"));
     if matches_etag(request.get_all(IF_NONE_MATCH), &etag) {

@@ -1,5 +1,5 @@
-//! A picture for people without one: their initials on a colour of their own,
-//! inside the document itself, so that no browser asks anybody for it.
+//! A placeholder image for users without one: their initials on a colour, as a `data:` URL inside
+//! the document, so that the browser requests no other host.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sojourn_core::user::User;
@@ -8,11 +8,11 @@ use sojourn_core::user::User;
 const COLOURS: [&str; 8] =
     ["#1f6f6b", "#8a4b08", "#5b4b8a", "#96304c", "#2f6b2f", "#1d5f9e", "#6d5a12", "#7a3d7a"];
 
-/// Tells the official components that there is no picture to remove.
+/// Tells the official components that there is no image to remove.
 /// Compat: clerk/javascript packages/ui/src/utils/isDefaultImage.ts
 const PLACEHOLDER: &str = "avatar_placeholder";
 
-/// The picture as a `data:` address.
+/// The image as a `data:` URL.
 /// Compat: clerk/javascript packages/ui/src/elements/Avatar.tsx shows a broken
 /// picture for an empty address.
 pub fn avatar(user: &User) -> String {
@@ -26,7 +26,7 @@ pub fn avatar(user: &User) -> String {
     format!("data:image/svg+xml;name={PLACEHOLDER};base64,{}", STANDARD.encode(svg))
 }
 
-/// One or two letters: of the names, else of the address.
+/// One or two letters, from the names or else from the address.
 fn initials(user: &User) -> String {
     let first = |text: Option<&str>| text.and_then(|text| text.chars().find(|c| c.is_alphanumeric()));
     let names = [first(user.first_name.as_deref()), first(user.last_name.as_deref())];

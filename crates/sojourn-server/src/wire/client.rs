@@ -5,8 +5,8 @@ use sojourn_core::{client::ClientWithSessions, cookie::Cookie, time::Timestamp};
 
 use super::millis;
 
-/// The client as its browser sees it. `sessions` are its signed-in sessions;
-/// the first one is chosen when none is named.
+/// The client in the Frontend API. `sessions` are its signed-in sessions; the SDK selects the first
+/// one if none is active.
 pub fn frontend_client(
     cookie_expires_at: Timestamp,
     browser: &ClientWithSessions,
@@ -30,7 +30,7 @@ pub fn frontend_client(
     }
 }
 
-/// The client as application servers see it.
+/// The client in the Backend API.
 pub fn backend_client(browser: &ClientWithSessions, sessions: Vec<api::Session>) -> api::Client {
     let client = &browser.client;
     api::Client {
@@ -50,7 +50,7 @@ pub fn backend_client(browser: &ClientWithSessions, sessions: Vec<api::Session>)
 /// `Set-Cookie` values.
 ///
 /// # Panics
-/// Never: cookies are made of letters, digits and a few marks.
+/// Never: cookies contain only letters, digits and a few punctuation characters.
 pub fn set_cookies(cookies: &[Cookie]) -> Vec<axum::http::HeaderValue> {
     cookies.iter().map(|cookie| cookie.to_string().try_into().expect("cookies are plain ASCII")).collect()
 }

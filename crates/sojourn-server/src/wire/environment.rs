@@ -1,21 +1,18 @@
-//! What a browser has to know of the instance before anything else.
+//! The environment document, which a browser loads before anything else.
 
 use serde_json::Map;
 use sojourn_api as api;
 use sojourn_core::{factor, password, settings::Settings};
 
-/// What the document is made of.
+/// The input of the document.
 #[derive(Clone, Copy, Debug)]
 pub struct Environment<'a> {
-    /// The instance's id.
     pub instance_id: &'a str,
-    /// The settings in force.
     pub settings: &'a Settings,
-    /// Whether it is a development instance.
     pub development: bool,
-    /// The portal, without a slash at the end. All addresses are absolute.
+    /// The URL of the portal without a trailing slash. All URLs in the document are absolute.
     pub portal: &'a str,
-    /// The application.
+    /// The URL of the application.
     pub home_url: &'a str,
 }
 
@@ -202,7 +199,7 @@ fn no_organizations() -> api::OrganizationSettings {
     }
 }
 
-/// An attribute that accounts have, verified and used by `codes`.
+/// An attribute of users, verified by and used with `codes`.
 fn attribute(required: bool, codes: &[&str]) -> api::Attribute {
     api::Attribute {
         enabled: true,

@@ -1,6 +1,6 @@
-//! Parameters of a request, whatever form they came in. Browsers send forms,
-//! application servers JSON; unknown names are ignored in both (INP-06), and a
-//! name that comes twice counts with its last value where one is wanted.
+//! The parameters of a request, in any encoding. Browsers send forms, application backends JSON.
+//! Unknown names are ignored in both (INP-06), and if a name occurs twice where one value is
+//! expected, the last one counts.
 
 use axum::{
     extract::{FromRequest, Request},
@@ -13,19 +13,19 @@ use sojourn_service::users::MAX_METADATA_BYTES;
 use super::{ApiError, ApiResult, ErrorCode};
 use crate::middleware::MAX_BODY_BYTES;
 
-/// Longest text of a single field.
+/// The maximum length of a text field in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
 const MAX_FIELDS: usize = 200;
 
-/// The parameters of one request: the query of a GET, the body of others.
+/// The parameters of one request: the query of a GET, the body of other methods.
 #[derive(Clone, Debug, Default)]
 pub struct Params(Map<String, Value>);
 
 impl Params {
-    /// The parameters of a query string or a form body.
+    /// Parses a query string or a form body.
     ///
     /// # Errors
-    /// Text that is not UTF-8 after decoding, NUL, or more than 200 fields.
+    /// The decoded text is not UTF-8 or contains NUL, or there are more than 200 fields.
     pub fn from_form(text: &str) -> ApiResult<Self> {
         let mut fields: Map<String, Value> = Map::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -48,7 +48,7 @@ impl Params {
     }
 
     fn from_json(bytes: &[u8]) -> ApiResult<Self> {
-        // serde_json refuses more than 128 levels by itself, lone surrogates and bad UTF-8 too.
+        // serde_json itself rejects more than 128 levels, lone surrogates and invalid UTF-8.
         match serde_json::from_slice(bytes) {
             Ok(Value::Object(fields)) if depth_within(&fields, 64) => Ok(Self(fields)),
             Ok(Value::Null) => Ok(Self::default()),
@@ -61,12 +61,11 @@ impl Params {
         }
     }
 
-    /// The raw fields.
     pub fn fields(&self) -> &Map<String, Value> {
         &self.0
     }
 
-    /// Refuses fields that are none of `known`.
+    /// Refuses fields that are not in `known`.
     ///
     /// # Errors
     /// `form_param_unknown`.
@@ -78,13 +77,13 @@ impl Params {
         }
     }
 
-    /// Whether the field was sent at all, even empty.
+    /// Whether the field was sent, even without a value.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Whether the field says anything: `null`, an empty text, an empty list and
-    /// `false` ask for nothing.
+    /// Whether the field has a value that requests something: `null`, an empty text, an empty list
+    /// and `false` do not.
     pub fn is_given(&self, name: &str) -> bool {
         match self.0.get(name) {
             None | Some(Value::Null | Value::Bool(false)) => false,
@@ -94,11 +93,11 @@ impl Params {
         }
     }
 
-    /// Refuses fields of the public API that have no effect here: who sends one
-    /// shall not believe that it was done.
+    /// Refuses fields of the public API that have no effect here, so that the caller does not
+    /// believe that they were applied.
     ///
     /// # Errors
-    /// `form_param_unknown`, which names the field.
+    /// `form_param_unknown`, with the name of the field.
     pub fn refuse_not_offered(&self, names: &[&str]) -> ApiResult<()> {
         match names.iter().find(|name| self.is_given(name)) {
             Some(name) => Err(ApiError::param(ErrorCode::FormParamUnknown, name)
@@ -107,11 +106,12 @@ impl Params {
         }
     }
 
-    /// A text; `None` when absent, null or empty, because browsers send an
-    /// empty text for null. Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts
+    /// A text; `None` if the field is missing, null or empty, because browsers send an empty text
+    /// for null.
+    /// Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts
     ///
     /// # Errors
-    /// Not a text, too long, or with NUL.
+    /// The value is not a text, is too long, or contains NUL.
     pub fn text(&self, name: &str) -> ApiResult<Option<String>> {
         let value = match self.0.get(name) {
             Some(Value::Array(values)) => values.last(),
@@ -126,7 +126,7 @@ impl Params {
         }
     }
 
-    /// A text that has to be there.
+    /// A required text.
     ///
     /// # Errors
     /// As [`Self::text`], and `form_param_missing`.
@@ -136,7 +136,7 @@ impl Params {
         })
     }
 
-    /// A text that browsers cut at its commas, put together again.
+    /// A text that browsers split at its commas, joined again.
     /// Compat: clerk/javascript packages/clerk-js/src/core/fapiClient.ts splits
     /// query values with a comma into repeated names.
     ///
@@ -149,7 +149,7 @@ impl Params {
         }
     }
 
-    /// Several texts: a list, or a field that came several times.
+    /// Several texts: a list, or a repeated field.
     ///
     /// # Errors
     /// As [`Self::text`].
@@ -168,10 +168,10 @@ impl Params {
             .collect()
     }
 
-    /// A switch: `true`/`false` as JSON or text.
+    /// A boolean: `true` or `false`, as JSON or text.
     ///
     /// # Errors
-    /// Anything else.
+    /// Any other value.
     pub fn flag(&self, name: &str) -> ApiResult<Option<bool>> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -191,7 +191,7 @@ impl Params {
     /// A whole number, as JSON or text.
     ///
     /// # Errors
-    /// Anything else, or below zero.
+    /// Any other value, or a negative number.
     pub fn number(&self, name: &str) -> ApiResult<Option<u64>> {
         let error = || {
             ApiError::param(ErrorCode::FormParamTypeInvalid, name)
@@ -206,10 +206,10 @@ impl Params {
         }
     }
 
-    /// A JSON object, as JSON or as JSON text inside a form.
+    /// A JSON object, as JSON or as JSON text in a form.
     ///
     /// # Errors
-    /// Anything else.
+    /// Any other value.
     pub fn object(&self, name: &str) -> ApiResult<Option<Map<String, Value>>> {
         let error = || {
             ApiError::param(ErrorCode::FormParamTypeInvalid, name)
@@ -259,15 +259,15 @@ fn nested_too_deep(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Decodes one side of a pair of a form.
+/// Decodes the name or the value of a form pair.
 fn decode(text: &str) -> ApiResult<String> {
     percent_decoded(&text.replace('+', " ")).ok_or_else(|| {
         ApiError::new(ErrorCode::MalformedRequestParameters).why("A parameter is not valid UTF-8.")
     })
 }
 
-/// `text` without its percent escapes; `None` where an escape is malformed or the
-/// bytes are no UTF-8: they are refused, never replaced (INP-03).
+/// Decodes percent escapes; `None` if an escape is malformed or the bytes are not UTF-8: such text
+/// is refused, not repaired (INP-03).
 pub fn percent_decoded(text: &str) -> Option<String> {
     let is_escape = |rest: &str| {
         let digits = rest.as_bytes().get(..2);
@@ -306,7 +306,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
     }
 }
 
-/// Refuses metadata above [`MAX_METADATA_BYTES`].
+/// Refuses metadata larger than [`MAX_METADATA_BYTES`].
 ///
 /// # Errors
 /// `form_param_exceeds_allowed_size`.
@@ -318,7 +318,7 @@ pub fn within_metadata_limit(name: &str, metadata: &Map<String, Value>) -> ApiRe
     Err(metadata_too_large(name, bytes))
 }
 
-/// The refusal of metadata that would have so many bytes.
+/// The error for metadata that would have this many bytes.
 pub fn metadata_too_large(name: &str, bytes: usize) -> ApiError {
     ApiError::param(ErrorCode::FormParamExceedsAllowedSize, name).why(format!(
         "{name} would have {bytes} bytes, {MAX_METADATA_BYTES} are allowed. Keep large things in a database of your own."

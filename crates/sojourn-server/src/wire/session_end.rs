@@ -1,4 +1,4 @@
-//! The end of a session on the wire, and in words for people.
+//! The end of a session: the record in the API, and the texts for users.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     session::{activity, closed_status},
 };
 
-/// The record of an end, for application servers.
+/// The end record, for the Backend API.
 pub fn record(session: &Session, closing: &Closing) -> api::SessionEnd {
     api::SessionEnd {
         object: api::Kind::default(),
@@ -29,7 +29,7 @@ pub fn record(session: &Session, closing: &Closing) -> api::SessionEnd {
     }
 }
 
-/// What the browser that held the session is told, with a sentence to show.
+/// The notice for the browser that held the session, with a sentence to show.
 pub fn notice(session: &Session, closing: &Closing) -> api::SessionEndNotice {
     api::SessionEndNotice {
         object: api::Kind::default(),
@@ -68,10 +68,10 @@ const fn actor_type(by: EndedBy) -> api::EndActorType {
     }
 }
 
-/// How every sentence about an end begins; the time may follow, then [`because`].
+/// The start of every sentence about an end; the time may follow, then [`because`].
 pub const SIGNED_OUT: &str = "You were signed out";
 
-/// How the sentence goes on, to its full stop. The one place for these words.
+/// The rest of the sentence, to its full stop. All these texts are here.
 pub fn because(session: &Session, closing: &Closing) -> String {
     let fixed = match closing.reason {
         EndReason::SignedOut => ".",
@@ -97,8 +97,8 @@ pub fn because(session: &Session, closing: &Closing) -> String {
     fixed.to_owned()
 }
 
-/// `30 minutes`, in the largest unit that divides it; `None` for what no
-/// setting can say.
+/// `30 minutes`, in the largest unit that divides it; `None` for a duration that no setting can
+/// have.
 fn in_words(span: Duration) -> Option<String> {
     let seconds = span.as_secs();
     if seconds == 0 || span.subsec_nanos() != 0 {
@@ -111,8 +111,8 @@ fn in_words(span: Duration) -> Option<String> {
     Some(format!("{count} {name}{plural}"))
 }
 
-/// The account of who was signed in, or whoever acted as it: by an end on
-/// another device that is the account itself.
+/// The id of the user or actor that ended the session. An end from another device was caused by the
+/// user.
 fn actor_id(session: &Session, closing: &Closing) -> Option<String> {
     let here = matches!(closing.reason, EndReason::SignedOut | EndReason::SignedOutEverywhere);
     match (closing.by, &session.impersonation) {

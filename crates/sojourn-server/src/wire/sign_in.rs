@@ -1,4 +1,4 @@
-//! Conversions of an attempt to sign in.
+//! Conversions of a sign-in attempt.
 
 use sojourn_api as api;
 use sojourn_core::{
@@ -12,7 +12,7 @@ use sojourn_core::{
 
 use super::{millis, user::user_data};
 
-/// The sign-in object; `user` is the account it is for, if it is known.
+/// The sign-in object; `user` is the account of the attempt, if known.
 pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> api::SignIn {
     let factor = sign_in.first_factor.as_ref();
     api::SignIn {
@@ -26,7 +26,7 @@ pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> api::Si
         },
         supported_identifiers: vec!["email_address".to_owned()],
         identifier: sign_in.identifier.as_ref().map(|email| email.as_str().to_owned()),
-        // Who knows an address shall not learn whose it is (AUT-14).
+        // A client that only knows the address must not learn the owner's name (AUT-14).
         user_data: user.filter(|_| sign_in.status == SignInStatus::Complete).map(user_data),
         supported_first_factors: match (sign_in.hidden_address, user) {
             (Some(id), _) if sign_in.status != SignInStatus::Complete => Some(hidden_factors(sign_in, id)),
@@ -42,8 +42,8 @@ pub fn sign_in(now: Timestamp, sign_in: &SignIn, user: Option<&User>) -> api::Si
     }
 }
 
-/// The ways in for an account. The address typed comes first: it is selected
-/// by being equal to `identifier`.
+/// The available factors of an account. The address that was typed comes first: the components
+/// select the one that equals `identifier`.
 fn first_factors(sign_in: &SignIn, user: &User) -> Vec<api::SignInFactor> {
     let mut factors = Vec::new();
     if user.password_hash.is_some() {
@@ -61,8 +61,7 @@ fn first_factors(sign_in: &SignIn, user: &User) -> Vec<api::SignInFactor> {
     factors
 }
 
-/// What any address is offered, whether or not there is an account, and
-/// whatever it has (AUT-13).
+/// The factors for every address, whether or not an account exists and whatever it has (AUT-13).
 fn hidden_factors(sign_in: &SignIn, id: EmailAddressId) -> Vec<api::SignInFactor> {
     let mut factors = vec![factor(Strategy::Password)];
     factors.extend(codes(sign_in.identifier.as_ref(), id, true));
@@ -78,7 +77,7 @@ fn factor(strategy: Strategy) -> api::SignInFactor {
     }
 }
 
-/// Without the reset strategy "Forgot password" leads nowhere.
+/// The factors by code. Without the reset strategy the link "Forgot password" has no target.
 fn codes(
     email: Option<&Email>,
     id: EmailAddressId,
@@ -94,8 +93,8 @@ fn codes(
     })
 }
 
-/// The proof of a factor. It has no `error`: anything but null there makes the
-/// browser think that an OAuth sign-in failed.
+/// The verification of a factor. It has no `error`: with any value except null the browser reports
+/// a failed OAuth sign-in.
 pub fn verification(
     now: Timestamp,
     strategy: Strategy,
@@ -119,7 +118,7 @@ pub fn verification(
     }
 }
 
-/// How a code stands that was not answered rightly.
+/// The status of a code that was not answered correctly.
 pub fn code_status(now: Timestamp, code: &SentCode) -> api::VerificationStatus {
     match code.status(now) {
         "failed" => api::VerificationStatus::Failed,

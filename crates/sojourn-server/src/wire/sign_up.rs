@@ -1,4 +1,4 @@
-//! Conversions of an attempt to sign up.
+//! Conversions of a sign-up attempt.
 
 use serde_json::Map;
 use sojourn_api as api;
@@ -62,8 +62,8 @@ fn email_verification(now: Timestamp, sign_up: &SignUp) -> api::SignUpVerificati
         (_, true) => "",
         (Some(code), false) if now < code.expires_at => "needs_attempt",
         _ => {
-            // Before a code was sent there is no status: "unverified" means to
-            // browsers that one is on its way, and they would never ask for it.
+            // Before a code was sent there is no status: with "unverified" the component assumes
+            // that a code was sent, and never requests one.
             // Compat: clerk/javascript packages/ui SignUpEmailCodeCard
             verification.status = None;
             "needs_prepare"

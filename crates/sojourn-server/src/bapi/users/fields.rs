@@ -1,4 +1,4 @@
-//! The fields of an account as requests write them.
+//! The fields of a user in requests.
 
 use sojourn_core::{email::Email, password::Password, time::Timestamp, user::PasswordHash};
 use sojourn_service::{passwords, users::UserPatch};
@@ -9,8 +9,8 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
-/// What an account has elsewhere and not here. Dropping one silently would
-/// lose data, a second factor, or a right that somebody counts on.
+/// Fields of the vendor's API that this server does not have. Ignoring one silently would lose
+/// data, a second factor, or a permission that the application relies on.
 const NOT_OFFERED: [&str; 13] = [
     "username",
     "phone_number",
@@ -27,10 +27,10 @@ const NOT_OFFERED: [&str; 13] = [
     "timezone",
 ];
 
-/// Refuses what cannot be kept.
+/// Refuses fields that cannot be stored.
 ///
 /// # Errors
-/// `form_param_unknown`, which names it.
+/// `form_param_unknown`, with the name of the field.
 pub fn refuse_unknown(params: &Params) -> ApiResult<()> {
     match NOT_OFFERED.iter().find(|name| params.is_given(name)) {
         Some(name) => Err(ApiError::param(ErrorCode::FormParamUnknown, name)
@@ -39,8 +39,7 @@ pub fn refuse_unknown(params: &Params) -> ApiResult<()> {
     }
 }
 
-/// Names, metadata and the other fields that need no more than a look at the request;
-/// null clears.
+/// Names, metadata and other fields that need only the request; null clears a field.
 ///
 /// # Errors
 /// A value of another type.
@@ -58,10 +57,10 @@ pub fn patch(params: &Params, now: Timestamp) -> ApiResult<UserPatch> {
     })
 }
 
-/// The three kinds of metadata, as far as they were sent.
+/// The three kinds of metadata in the request.
 ///
 /// # Errors
-/// A value that is no object.
+/// A value that is not an object.
 pub fn metadata(params: &Params) -> ApiResult<UserPatch> {
     Ok(UserPatch {
         public_metadata: params.object("public_metadata")?,
@@ -71,10 +70,10 @@ pub fn metadata(params: &Params) -> ApiResult<UserPatch> {
     })
 }
 
-/// A point in time as RFC 3339, not after `now`.
+/// A time in RFC 3339 format, not after `now`.
 ///
 /// # Errors
-/// Anything else.
+/// A value in another format, or in the future.
 pub fn instant(params: &Params, name: &str, now: Timestamp) -> ApiResult<Option<Timestamp>> {
     let Some(text) = params.text(name)? else { return Ok(None) };
     let parsed: jiff::Timestamp = text.parse().map_err(|_| {
@@ -89,10 +88,10 @@ pub fn instant(params: &Params, name: &str, now: Timestamp) -> ApiResult<Option<
     Ok(Some(at))
 }
 
-/// The addresses of a new account, each once.
+/// The addresses of a new user, without duplicates.
 ///
 /// # Errors
-/// None, or a text that is no address.
+/// No address, or a text that is not an address.
 pub fn addresses(params: &Params) -> ApiResult<Vec<Email>> {
     let name = "email_address";
     let mut emails: Vec<Email> = Vec::new();
@@ -118,10 +117,10 @@ pub fn addresses(params: &Params) -> ApiResult<Vec<Email>> {
     Ok(emails)
 }
 
-/// The hash of the password that was sent, or the hash itself.
+/// The hash of the password in the request, or the imported hash.
 ///
 /// # Errors
-/// A password that breaks the rules, or a digest that cannot be used.
+/// A password that breaks the rules, or a hash that cannot be used.
 pub async fn password(app: &App, params: &Params) -> ApiResult<Option<PasswordHash>> {
     if let Some(digest) = params.text("password_digest")? {
         let hasher = params.required("password_hasher")?;
