@@ -1,4 +1,4 @@
-//! The one place that reads the machine's clocks.
+//! The only file that reads the machine's clocks.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,7 @@ impl sojourn_service::Clock for SystemClock {
     }
 }
 
-/// Measures how long something took; never a point in time that a rule may use.
+/// Measures a duration. Its result must not be used as a point in time.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 

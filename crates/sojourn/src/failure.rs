@@ -1,10 +1,10 @@
-//! What went wrong, why, and what to do next: every failure of the binary in one shape.
+//! Every error of the binary, in one form: what happened, why, and what to do next.
 
 use std::fmt;
 
-/// How the process ends when a command fails.
+/// The exit code of a failed command.
 ///
-/// The numbers are an interface: scripts branch on them.
+/// The numbers are a stable interface for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Other = 1,
@@ -13,11 +13,11 @@ pub enum Exit {
     NotAuthorised = 4,
     Rejected = 5,
     Unreachable = 6,
-    /// What was compared is not the same.
+    /// The compared settings differ.
     Differs = 9,
 }
 
-/// A failure in three parts, with a stable code for programs.
+/// An error in three parts, with a stable code for programs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Failure {
     pub exit: Exit,
@@ -44,7 +44,7 @@ impl Failure {
         self
     }
 
-    /// The form for `--json`: one object that a program can read.
+    /// The form for `--json`: one object for programs.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "error": {

@@ -1,4 +1,4 @@
-//! The only place that writes to stdout: data goes there, prose goes to stderr.
+//! The only file that writes to stdout: data goes to stdout, messages go to stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 
 /// Writes `text` and a line end to stdout.
 ///
-/// A reader that went away (`sojourn sessions list | head`) is not a failure.
+/// A reader that closed the pipe (`sojourn sessions list | head`) is not an error.
 pub fn line(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
@@ -19,18 +19,18 @@ pub fn line(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes one line of prose to stderr; nobody can be told if that fails.
+/// Writes one message to stderr. A failure is ignored, because there is no other output for it.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Whether stderr may be coloured: a terminal, and `NO_COLOR` unset or empty.
+/// Whether stderr may use colours: it is a terminal, and `NO_COLOR` is unset or empty.
 pub fn colour_on_stderr() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && io::stderr().is_terminal()
 }
 
-/// Columns as wide as their widest cell, two spaces apart, no trailing blanks.
+/// A table with columns as wide as their widest cell, two spaces apart, without trailing spaces.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {

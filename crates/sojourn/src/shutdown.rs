@@ -1,4 +1,4 @@
-//! When to stop: a signal, or the death of the process that started a test server.
+//! Waits for the reason to stop: a signal, or the end of the process that started a test server.
 
 use std::os::unix::process::parent_id;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::sync::watch;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// Supervisors commonly kill after 30 s; be done before.
+/// Supervisors commonly kill after 30 s, so the server stops earlier.
 pub const DRAIN: Duration = Duration::from_secs(25);
 
 const PARENT_CHECK: Duration = Duration::from_millis(250);
 
-/// Listens for SIGTERM and SIGINT from the moment it is made.
+/// Listens for SIGTERM and SIGINT from its creation.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -32,7 +32,7 @@ impl Signals {
         Ok(Self { terminate: one(SignalKind::terminate())?, interrupt: one(SignalKind::interrupt())? })
     }
 
-    /// The exit code that a shell reports for the signal that came.
+    /// The exit code that a shell reports for the received signal.
     async fn next(&mut self) -> i32 {
         tokio::select! {
             _ = self.terminate.recv() => 143,
@@ -41,17 +41,17 @@ impl Signals {
     }
 }
 
-/// Turns true at the first reason to stop. A second signal ends the process at once.
+/// Becomes true at the first reason to stop. A second signal ends the process at once.
 pub fn watch(mut signals: Signals, until_parent_dies: bool) -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
-    // Read before anything else can take time: a parent that dies later is noticed.
+    // Read first, so that the end of the parent is noticed from here on.
     let parent = parent_id();
     tokio::spawn(async move {
         tokio::select! {
             _ = signals.next() => output::note("stopping: answering accepted requests (again: stop at once)"),
             () = parent_gone(parent), if until_parent_dies => {}
         }
-        // Nobody listens only if the server has ended by itself.
+        // Sending fails only if the server has already stopped.
         let _ = stop.send(true);
         let code = signals.next().await;
         std::process::exit(code);
@@ -59,7 +59,7 @@ pub fn watch(mut signals: Signals, until_parent_dies: bool) -> watch::Receiver<b
     stopped
 }
 
-/// An orphan is given to another parent.
+/// Waits until the parent process ends: the kernel then gives the process another parent.
 async fn parent_gone(parent: u32) {
     while parent_id() == parent {
         tokio::time::sleep(PARENT_CHECK).await;

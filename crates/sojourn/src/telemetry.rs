@@ -7,7 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::LogFormat;
 use crate::output;
 
-/// Called once, before anything can log.
+/// Call it once, before anything is logged.
 pub fn start(format: LogFormat) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = filter(&wanted).unwrap_or_else(|error| {
@@ -25,8 +25,8 @@ pub fn start(format: LogFormat) {
     }
 }
 
-/// `target=level,target=level,level`. Fields of spans are no part of it: matching them takes an
-/// engine for regular expressions, and no operator of this server needs it.
+/// Parses `target=level,target=level,level`. Filters on span fields are not supported: they would
+/// require a regular expression engine.
 fn filter(wanted: &str) -> Result<Targets, tracing_subscriber::filter::ParseError> {
     if wanted.trim().is_empty() {
         return Ok(default_filter());
@@ -38,7 +38,8 @@ fn default_filter() -> Targets {
     without_statements(Targets::new().with_default(LevelFilter::INFO))
 }
 
-/// At a finer level tokio-postgres logs the parameters of statements: names and secrets (LOG-01).
+/// Below the level WARN tokio-postgres logs statement parameters, which contain names and secrets
+/// (LOG-01).
 fn without_statements(filter: Targets) -> Targets {
     filter.with_target("tokio_postgres", LevelFilter::WARN)
 }

@@ -1,4 +1,4 @@
-//! What the argument parser refuses, in the three parts of every other failure.
+//! Errors of the argument parser, in the same form as all other errors.
 
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::command::Arguments;
 use crate::failure::{Exit, Failure};
 
-/// The failure for an error of the parser; `None` where it was only asked for help or the version.
+/// The error of the parser; `None` if help or the version was requested.
 pub fn failure(error: &clap::Error, arguments: impl IntoIterator<Item = String>) -> Option<Failure> {
     let argument = context(error, ContextKind::InvalidArg);
     let value = context(error, ContextKind::InvalidValue);
@@ -44,7 +44,7 @@ pub fn failure(error: &clap::Error, arguments: impl IntoIterator<Item = String>)
             let other = context(error, ContextKind::PriorArg);
             ("arguments_conflict", format!("{argument} cannot be given"), format!("{other} is given too"))
         }
-        // The parser's own first line.
+        // The first line of the parser's own message.
         _ => ("arguments_invalid", first_line(error), "the command line cannot be read".to_owned()),
     };
     let command = command_named(arguments);
@@ -54,7 +54,7 @@ pub fn failure(error: &clap::Error, arguments: impl IntoIterator<Item = String>)
     Some(Failure::new(Exit::Usage, code, what).because(why).next(next))
 }
 
-/// The longest command that the arguments begin with.
+/// The longest command at the start of the arguments.
 fn command_named(arguments: impl IntoIterator<Item = String>) -> String {
     let mut command = Arguments::command();
     let mut name = command.get_name().to_owned();
@@ -66,7 +66,7 @@ fn command_named(arguments: impl IntoIterator<Item = String>) -> String {
     name
 }
 
-/// The parser sorts its suggestions by similarity, the most similar last.
+/// The parser sorts its suggestions by similarity; the last one is the most similar.
 fn nearest(error: &clap::Error, kind: ContextKind) -> Option<String> {
     let names = context(error, kind);
     let name = names.rsplit(", ").next().filter(|name| !name.is_empty())?;

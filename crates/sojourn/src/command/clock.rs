@@ -1,4 +1,4 @@
-//! `sojourn clock`: lets time pass for the sessions of a development instance.
+//! `sojourn clock`: changes the session clock of a development instance.
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -104,7 +104,7 @@ fn millis(time: &str) -> Result<i64, Failure> {
     })
 }
 
-/// What people want to know: where the clock stands, and what happened.
+/// The new time, and the effects of the change.
 fn account(answer: &Value) -> Vec<String> {
     let offset = SignedDuration::from_millis(answer["offset_ms"].as_i64().unwrap_or(0));
     let apart = match offset.signum() {

@@ -1,10 +1,10 @@
-//! The question before something that cannot be taken back.
+//! The confirmation before an irreversible operation.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use crate::failure::{Exit, Failure};
 
-/// Asks on a terminal; refuses where nobody can be asked.
+/// Asks on a terminal; fails without a terminal.
 pub fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
     if yes {
         return Ok(());

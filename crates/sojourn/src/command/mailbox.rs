@@ -1,4 +1,4 @@
-//! `sojourn mailbox`: the way into the development mailbox.
+//! `sojourn mailbox`: prints a link to the development mailbox.
 
 use clap::Args;
 use serde_json::json;
@@ -15,7 +15,7 @@ pub struct MailboxArguments {
     server: ServerArguments,
 }
 
-/// Prints a fresh link, good once, that opens the mailbox in a browser.
+/// Prints a new one-time link that opens the mailbox in a browser.
 pub async fn run(arguments: &MailboxArguments) -> Result<(), Failure> {
     let client = Client::find(&arguments.server)?;
     let answer = client.post("/dev/mailbox/links", &json!({})).await;

@@ -1,4 +1,4 @@
-//! `sojourn sessions`: who is signed in, how it ended, and ending it.
+//! `sojourn sessions`: list, inspect and end sessions.
 
 mod inspect;
 
@@ -142,7 +142,7 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
 fn row(session: &Value) -> Vec<String> {
     let text = |name: &str| session[name].as_str().unwrap_or("-").to_owned();
     let end = &session["end"];
-    // When it ended; until then, when it will if nothing happens.
+    // The end time; for an open session, the time at which it ends without further activity.
     let at = end["ended_at"].as_i64().or(ends_at(session).0);
     vec![
         text("id"),
@@ -154,8 +154,8 @@ fn row(session: &Value) -> Vec<String> {
     ]
 }
 
-/// When an open session ends, and by which limit: whichever comes first, a tie
-/// being the maximum's. What the server shows for a limit that is off is far away.
+/// When an open session ends, and by which limit: the earlier one; the maximum if both are equal.
+/// The server's value for a limit that is off is far in the future.
 fn ends_at(session: &Value) -> (Option<i64>, &'static str) {
     match (session["expire_at"].as_i64(), session["abandon_at"].as_i64()) {
         (Some(expires), Some(abandoned)) if abandoned < expires => {
@@ -165,7 +165,7 @@ fn ends_at(session: &Value) -> (Option<i64>, &'static str) {
     }
 }
 
-/// An id is part of a path here, so it must not be able to name another one.
+/// Checks an id before it becomes part of a path, so that it cannot name another path.
 pub(super) fn checked<'a>(id: &'a str, kind: &str, list: &str) -> Result<&'a str, Failure> {
     if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok(id);
@@ -205,7 +205,7 @@ async fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All sessions of a user, or of everybody.
+/// Ends all sessions of a user, or of all users.
 async fn revoke_many(client: &Client, arguments: &RevokeArguments, whose: &Value) -> Result<(), Failure> {
     let send = async |dry_run: bool| {
         let answer = client.post_or_try("/v1/sessions/revoke", dry_run, whose).await;

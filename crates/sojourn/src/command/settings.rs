@@ -1,4 +1,4 @@
-//! `sojourn settings`: the session settings, the session token and the rest.
+//! `sojourn settings`: the session settings, the session token and all other settings.
 
 mod file;
 mod remote;
@@ -17,7 +17,7 @@ use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// How often `set` reads the settings again because another version came into force meanwhile.
+/// The maximum number of attempts of `set` if other versions come into force meanwhile.
 const ATTEMPTS: u32 = 5;
 
 #[derive(Debug, Subcommand)]
@@ -109,7 +109,7 @@ async fn get(arguments: &GetArguments) -> Result<(), Failure> {
         return output::line(&Value::Object(nested).to_string());
     }
     match values.collect::<Vec<_>>().as_slice() {
-        // One key asked for: the bare value, for scripts.
+        // One key was requested: print only the value, for scripts.
         [(path, value)] if *path == wanted => {
             output::line(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         }
@@ -120,7 +120,7 @@ async fn get(arguments: &GetArguments) -> Result<(), Failure> {
     }
 }
 
-/// A line as `sojourn.toml` takes it, so that the output can become a file.
+/// A line in the syntax of `sojourn.toml`, so that the output can be used as a file.
 fn as_toml(path: &str, value: &Value) -> String {
     if value.is_null() {
         return format!("# {path} is not set");
@@ -140,7 +140,8 @@ async fn set(arguments: &SetArguments) -> Result<(), Failure> {
         let (version, config) = remote.config().await?;
         let wanted = file::overlay(&config, &assigned);
         match remote.replace(version, &wanted, arguments.dry_run).await {
-            // Somebody changed other settings in between: these are as wanted all the same.
+            // Another administrator changed other settings meanwhile: read them again and apply
+            // this change to them.
             Err(failure) if failure.code == "conflict" && attempts < ATTEMPTS => {}
             answer => break answer?,
         }
@@ -155,7 +156,7 @@ async fn set(arguments: &SetArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Assignments as a part of the configuration.
+/// Parses assignments into a partial configuration.
 fn assigned(assignments: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut assigned = Map::new();
     for assignment in assignments {
@@ -170,7 +171,7 @@ fn assigned(assignments: &[String]) -> Result<Map<String, Value>, Failure> {
         };
         for (path, text) in expand(path.trim(), text.trim()) {
             let kind = registry::find(&path).ok_or_else(|| unknown(&path))?.kind;
-            // Nothing after "=" takes an address away.
+            // An empty value removes an address.
             let read = match kind {
                 Kind::Address | Kind::EmailAddress if text.is_empty() => Ok(Value::Null),
                 _ => config::from_text(kind, &text),
@@ -186,7 +187,7 @@ fn assigned(assignments: &[String]) -> Result<Map<String, Value>, Failure> {
     Ok(assigned)
 }
 
-/// `….inactivity_timeout=30m|on|off` in its two keys; everything else as it is.
+/// Splits `….inactivity_timeout=30m|on|off` into its two keys; other assignments stay unchanged.
 fn expand(path: &str, text: &str) -> Vec<(String, String)> {
     let limit = matches!(path, "session_settings.inactivity_timeout" | "session_settings.maximum_lifetime");
     let enabled = |switch: &str| (format!("{path}.enabled"), switch.to_owned());

@@ -87,7 +87,7 @@ async fn create(arguments: &CreateArguments) -> Result<(), Failure> {
             body[name] = Value::from(value.as_str());
         }
     }
-    // Without a password the user signs in by a code; the server must not ask for one.
+    // Without a password the user signs in by a code, so the server must not require a password.
     if password.is_none() {
         body["skip_password_requirement"] = Value::from(true);
     }
@@ -123,7 +123,7 @@ async fn impersonate(arguments: &ImpersonateArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The id of the user that was named by it or by an address.
+/// The id of a user that is given by id or address.
 async fn user_id(client: &Client, user: &str) -> Result<String, Failure> {
     if !user.contains('@') {
         return Ok(user.to_owned());

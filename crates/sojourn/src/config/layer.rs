@@ -1,4 +1,4 @@
-//! One layer of configuration: the file, the environment, or the flags.
+//! One layer of the configuration: the file, the environment, or the flags.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use super::origin::Origin;
 use super::value;
 use crate::failure::{Exit, Failure};
 
-/// One value of a layer, of the kind that its key asks for.
+/// A value of a layer, with the type of its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     pub path: &'static str,
@@ -21,7 +21,7 @@ pub struct Entry {
     pub origin: Origin,
 }
 
-/// A value given on the command line.
+/// A value from the command line.
 #[derive(Debug, Clone)]
 pub struct Flag {
     pub name: &'static str,
@@ -31,16 +31,16 @@ pub struct Flag {
 
 const ENV_PREFIX: &str = "SOJOURN_";
 
-/// Variables that start like a key and are none: where the file is, what client commands use, and
-/// which binary our example and browser tests start (they pass their environment on).
+/// Variables with the prefix that are not keys: the path of the file, a variable of client
+/// commands, and the binary for our example and browser tests (which pass their environment on).
 const ENV_OTHERS: &[&str] = &["SOJOURN_CONFIG", "SOJOURN_URL", "SOJOURN_BIN"];
 
 pub fn from_flags(flags: &[Flag]) -> Result<Vec<Entry>, Failure> {
     flags.iter().map(|flag| entry(flag.path, &flag.text, Origin::Flag(flag.name))).collect()
 }
 
-/// `DATABASE_URL`, which hosting platforms set, and many a shell for another program: weaker
-/// than everything that is meant for us, and nothing to us where it names another kind of database.
+/// `DATABASE_URL`, which hosting platforms set, and often other programs too: it has the lowest
+/// priority, and is ignored if it names another kind of database.
 pub fn from_platform(variables: &[(String, String)]) -> Result<Vec<Entry>, Failure> {
     const NAME: &str = "DATABASE_URL";
     let ours = |text: &str| text.starts_with("postgres://") || text.starts_with("postgresql://");
@@ -51,7 +51,7 @@ pub fn from_platform(variables: &[(String, String)]) -> Result<Vec<Entry>, Failu
 /// The `SOJOURN_…` variables, and `PORT`, which hosting platforms set.
 pub fn from_env(variables: &[(String, String)]) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
-    // An empty variable counts as unset: compose files and CI systems pass those.
+    // An empty variable counts as unset: compose files and CI systems pass empty variables.
     let given = || variables.iter().filter(|(_, text)| !text.is_empty());
     if let Some((name, text)) = given().find(|(name, _)| name == "PORT") {
         entries.push(entry("port", text, Origin::Env(name.clone()))?);
@@ -121,7 +121,7 @@ impl FileReader<'_> {
     }
 }
 
-/// A TOML value without its places in the file.
+/// A TOML value without its position in the file.
 fn plain(raw: &DeValue<'_>) -> Result<Value, String> {
     Ok(match raw {
         DeValue::String(text) => Value::from(text.as_ref()),
@@ -150,7 +150,7 @@ fn plain(raw: &DeValue<'_>) -> Result<Value, String> {
 }
 
 fn entry(path: &'static str, text: &str, origin: Origin) -> Result<Entry, Failure> {
-    // The table of keys is the only source of such paths; a path that is not in it is a text.
+    // All paths come from the table of keys; a path that is missing there is treated as a text.
     let kind = key::find(path).map_or(Kind::Text, |found| found.kind);
     match value::from_text(kind, text).and_then(|value| value::checked(kind, &value)) {
         Ok(value) => Ok(Entry { path, value, origin }),

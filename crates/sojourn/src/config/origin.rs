@@ -1,4 +1,4 @@
-//! Where a value came from, kept so that a pin can say where it is pinned.
+//! The source of a value, so that an error about a pin can name it.
 
 use std::fmt;
 use std::ops::Deref;
@@ -24,7 +24,7 @@ impl fmt::Display for Origin {
 }
 
 impl Origin {
-    /// The same place in words, for the middle of an error message.
+    /// The source as text, for error messages.
     pub fn in_words(&self) -> String {
         match self {
             Self::Default => "the default".to_owned(),
@@ -35,7 +35,7 @@ impl Origin {
     }
 }
 
-/// A value together with its origin.
+/// A value with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sourced<T> {
     pub value: T,
@@ -47,7 +47,7 @@ impl<T> Sourced<T> {
         Self { value, origin: Origin::Default }
     }
 
-    /// Given by file, environment or flag: it cannot be changed elsewhere while it is.
+    /// Whether file, environment or flags set the value: other interfaces cannot change it then.
     pub fn is_pinned(&self) -> bool {
         self.origin != Origin::Default
     }

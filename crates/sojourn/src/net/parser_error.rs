@@ -1,13 +1,13 @@
-//! Recognises the answer that hyper writes by itself to what it cannot parse: a head without a
-//! body, and always the last that it writes. hyper 1 has no hook to replace it.
+//! Detects the response that hyper itself writes to a request that it cannot parse: a head without
+//! a body, and always the last bytes of the connection. hyper 1 has no hook to replace it.
 
-/// Longer than any such answer.
+/// An upper bound of the length of such a response.
 const MAX_ANSWER_BYTES: usize = 256;
 
-/// Where such an answer begins in `bytes`, which end with it, and its status.
+/// The start of such a response in `bytes`, which end with it, and its status.
 ///
-/// The answer is recognised by the headers it lacks: every answer of the router carries
-/// `x-content-type-options`, even one without content.
+/// It is detected by a missing header: every response of the router has `x-content-type-options`,
+/// even without a body.
 pub fn detect_parser_error(bytes: &[u8]) -> Option<(usize, u16)> {
     let from = bytes.len().saturating_sub(MAX_ANSWER_BYTES);
     let tail = &bytes[from..];
@@ -24,8 +24,8 @@ pub fn detect_parser_error(bytes: &[u8]) -> Option<(usize, u16)> {
     (matches!(status, 400 | 414 | 431) && lines.all(is_hypers_own)).then_some((from + at, status))
 }
 
-/// Whether an unparsed request head is a browser's navigation: browsers write the header of the
-/// Fetch Metadata specification in this spelling over HTTP/1.1.
+/// Whether an unparsed request head is a browser's navigation: browsers write the Fetch Metadata
+/// header in this spelling over HTTP/1.1.
 pub fn is_navigation(head: &[u8]) -> bool {
     const NAVIGATE: &[u8] = b"\r\nSec-Fetch-Mode: navigate\r\n";
     head.windows(NAVIGATE.len()).any(|window| window == NAVIGATE)

@@ -1,4 +1,4 @@
-//! `sojourn sessions inspect`: one session's account, from sign-in to its end.
+//! `sojourn sessions inspect`: shows one session from sign-in to its end.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ pub async fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
         .get(&format!("/v1/sessions/{id}"), &[])
         .await
         .map_err(|refused| refused.while_doing(&failed))?;
-    // A session that is over never opens again, so the second answer fits the first.
+    // A session that is over never opens again, so the second response is consistent with the
+    // first.
     let end = if session["status"] == "active" {
         Value::Null
     } else {
@@ -29,7 +30,7 @@ pub async fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
     output::line(&account(&session, &end, &user))
 }
 
-/// The account by its name for people; who is deleted has none left.
+/// The user's name; empty for a deleted user.
 async fn user(client: &Client, session: &Value) -> Result<String, Failure> {
     let id = session["user_id"].as_str().unwrap_or("-");
     match client.get(&format!("/v1/users/{id}"), &[]).await {
@@ -88,7 +89,7 @@ fn by_whom(actor: &Value) -> String {
     }
 }
 
-/// `Chrome 150.0.0.0, Linux, 203.0.113.7`, as far as it is known.
+/// `Chrome 150.0.0.0, Linux, 203.0.113.7`, with the parts that are known.
 fn place(activity: &Value) -> String {
     let text = |name: &str| activity[name].as_str().filter(|text| !text.is_empty());
     let browser = text("browser_name").map(|name| match text("browser_version") {

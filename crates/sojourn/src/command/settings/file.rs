@@ -1,4 +1,4 @@
-//! The settings as a file: written with a comment for each value, read as people leave it.
+//! The settings file: written with a comment for each value, and parsed tolerantly.
 
 use std::fmt::Write as _;
 
@@ -9,19 +9,19 @@ use sojourn_core::settings::{Kind, SETTINGS, format_duration};
 use crate::config;
 use crate::failure::{Exit, Failure};
 
-/// Widest comment line.
+/// The maximum width of a comment line.
 const WIDTH: usize = 96;
 
-/// A file that was read.
+/// A parsed settings file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingsFile {
-    /// The version that it was pulled from.
+    /// The version from which it was pulled.
     pub version: Option<u64>,
-    /// What it says; anything may be left out.
+    /// Its values; any setting may be missing.
     pub config: Map<String, Value>,
 }
 
-/// Writes the file. The comments are the descriptions of the server's schema.
+/// Writes the file. The comments are the descriptions in the server's schema.
 pub fn write(version: u64, config: &Map<String, Value>, schema: &Value) -> String {
     let mut text = String::from(
         "# The settings of a sojourn instance, as one file to edit and to keep in version control.\n\
@@ -35,7 +35,8 @@ pub fn write(version: u64, config: &Map<String, Value>, schema: &Value) -> Strin
     text
 }
 
-/// The values of a table first: whatever follows a header belongs to it.
+/// Writes the values of a table before its subtables: in TOML, everything after a header belongs to
+/// that table.
 fn table(text: &mut String, path: &str, values: &Map<String, Value>, schema: &Value) {
     let described = |name: &str| &schema["properties"][name];
     let is_table = |name: &str| described(name)["properties"].is_object();
@@ -44,7 +45,7 @@ fn table(text: &mut String, path: &str, values: &Map<String, Value>, schema: &Va
         comment(text, &described(name)["description"]);
         let seconds = value.as_u64().filter(|seconds| is_duration(path, name) && *seconds >= 60);
         let also = seconds.map(|seconds| format!(" # {}", format_duration(seconds))).unwrap_or_default();
-        // TOML has no null: a text of nothing stands for it.
+        // TOML has no null; an empty text represents it.
         let value = if value.is_null() { "\"\"".to_owned() } else { toml_value(value) };
         text.push_str(&format!("{name} = {value}{also}\n"));
     }
@@ -68,11 +69,11 @@ fn is_duration(table: &str, name: &str) -> bool {
     })
 }
 
-/// Claims as a table, or as a text with JSON where TOML cannot say them.
+/// Claims as a table, or as JSON text if TOML cannot represent them.
 fn claims(text: &mut String, path: &str, claims: &Map<String, Value>) {
     let whole = Value::Object(claims.clone());
     if has_null(&whole) {
-        // In the table above, all other values of which are written by now.
+        // As a value of the table above, whose other values are already written.
         let name = path.rsplit('.').next().unwrap_or(path);
         text.push_str(&format!("{name} = {}\n", toml_value(&Value::from(whole.to_string()))));
         return;
@@ -116,10 +117,10 @@ fn comment(text: &mut String, description: &Value) {
     }
 }
 
-/// Reads a file.
+/// Parses a file.
 ///
 /// # Errors
-/// It is not TOML, or a value is not what its setting takes.
+/// It is not valid TOML, or a value does not match its setting.
 pub fn read(name: &str, text: &str) -> Result<SettingsFile, Failure> {
     let refuse = |what: &str, why: String, next: &str| {
         Failure::new(Exit::Usage, "settings_file_invalid", format!("cannot use {what} in {name}"))
@@ -145,7 +146,7 @@ pub fn read(name: &str, text: &str) -> Result<SettingsFile, Failure> {
     for setting in SETTINGS {
         let given = match value_at(&config, setting.path) {
             Value::Null => continue,
-            // What stands for null, which TOML does not have.
+            // The empty text represents null, which TOML does not have.
             Value::String(text)
                 if text.is_empty() && matches!(setting.kind, Kind::Address | Kind::EmailAddress) =>
             {
@@ -160,7 +161,7 @@ pub fn read(name: &str, text: &str) -> Result<SettingsFile, Failure> {
     Ok(SettingsFile { version, config })
 }
 
-/// `current` with what the file says in its place.
+/// `current` with the values of the file.
 pub fn overlay(current: &Map<String, Value>, file: &Map<String, Value>) -> Map<String, Value> {
     let mut whole = current.clone();
     for (name, value) in file {
@@ -175,14 +176,14 @@ pub fn overlay(current: &Map<String, Value>, file: &Map<String, Value>) -> Map<S
     whole
 }
 
-/// The same file, pulled from another version.
+/// The same file with another version.
 pub fn with_version(text: &str, version: u64) -> String {
     let mut before_tables = true;
     let mut rewritten = String::new();
     for line in text.split_inclusive('\n') {
         before_tables &= !line.trim_start().starts_with('[');
         let is_it = before_tables && line.split_once('=').is_some_and(|(name, _)| name.trim() == "version");
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = if is_it { writeln!(rewritten, "version = {version}") } else { write!(rewritten, "{line}") };
     }
     rewritten

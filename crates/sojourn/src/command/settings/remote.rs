@@ -1,4 +1,4 @@
-//! All settings of a running server as one document, and how a change of them is shown.
+//! All settings of a running server as one document, and the display of changes.
 
 use reqwest::Method;
 use serde_json::{Map, Value};
@@ -9,7 +9,6 @@ use crate::command::ServerArguments;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// The settings of one server.
 pub struct Remote {
     pub client: Client,
     path: String,
@@ -24,7 +23,7 @@ impl Remote {
         Ok(Self { client, path })
     }
 
-    /// The version in force, and all that it says.
+    /// The version in force, and its settings.
     pub async fn config(&self) -> Result<(u64, Map<String, Value>), Failure> {
         let mut config = self.client.get(&self.path, &[]).await.map_err(cannot_read)?;
         let version = config["config_version"].take();
@@ -44,14 +43,14 @@ impl Remote {
         self.client.get(&format!("{}/schema", self.path), &[]).await.map_err(cannot_read)
     }
 
-    /// Puts a whole configuration into force in the place of `version`.
+    /// Replaces the configuration of `version` completely.
     pub async fn replace(
         &self,
         version: u64,
         config: &Map<String, Value>,
         dry_run: bool,
     ) -> Result<Value, Failure> {
-        // The difference is shown before, with what is taken away.
+        // The user has already seen the difference, including removed values.
         let query = [("destructive", "true".to_owned()), ("dry_run", dry_run.to_string())];
         let body = Value::Object(config.clone());
         self.client
@@ -65,7 +64,7 @@ fn cannot_read(refused: crate::client::Refused) -> Failure {
     refused.while_doing("cannot read the settings")
 }
 
-/// What differs between two documents of an answer.
+/// The differences between two documents in a response.
 pub fn between(before: &Value, after: &Value) -> Vec<Difference> {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => differences(before, after),
@@ -73,14 +72,14 @@ pub fn between(before: &Value, after: &Value) -> Vec<Difference> {
     }
 }
 
-/// A line for each difference.
+/// One line per difference.
 pub fn lines(changes: &[Difference]) -> String {
     let lines: Vec<String> =
         changes.iter().map(|one| format!("{}: {} -> {}", one.path, one.before, one.after)).collect();
     lines.join("\n")
 }
 
-/// Warnings, and what a dry run found, in words.
+/// Prints the warnings, and the result of a dry run.
 pub fn report(answer: &Value) {
     for warning in answer["warnings"].as_array().into_iter().flatten() {
         let text = warning["message"].as_str().or(warning["code"].as_str()).unwrap_or("?");

@@ -15,7 +15,7 @@ use crate::command::ServerArguments;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// The midnight before a Monday: simulated days have no date, only a number and a weekday.
+/// Midnight before a Monday: simulated days have no date, only a number and a weekday.
 const START: Timestamp = Timestamp::from_secs(1_767_571_200);
 const OFFICE: &str = "mon-fri 9:00-17:00";
 
@@ -55,7 +55,7 @@ pub struct SimulateArguments {
     server: ServerArguments,
 }
 
-/// A limit as it is written: a duration or off.
+/// A limit in text form: a duration or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Switchable(Option<u64>);
 
@@ -98,7 +98,7 @@ pub async fn simulate(arguments: &SimulateArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The limits asked for; what is not given is as it is in force.
+/// The given limits; the others are the ones in force.
 async fn settings(arguments: &SimulateArguments) -> Result<Settings, Failure> {
     let mut settings = Settings::initial(START);
     if arguments.inactivity.is_none() || arguments.maximum.is_none() {
@@ -153,7 +153,7 @@ fn scenario(arguments: &SimulateArguments, lifetime: Lifetime, token_lifetime: D
     Scenario { lifetime, token_lifetime, visits, cleared, private, safari }
 }
 
-/// `day 3, Wed 09:00:00`: the parts of it.
+/// The parts of `day 3, Wed 09:00:00`.
 fn moment(at: Timestamp) -> (u64, String) {
     const NAMES: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     let seconds = at.since(START).as_secs();

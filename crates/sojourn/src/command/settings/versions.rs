@@ -142,7 +142,7 @@ pub async fn push(arguments: &PushArguments) -> Result<(), Failure> {
     let mut answer = remote.replace(expected, &wanted, false).await?;
     answer["changes"] = json!(changes);
     let version = answer["config_version"].as_str().and_then(|version| version.parse().ok());
-    // The file is what is in force now, so the next push starts from there.
+    // The file now equals the settings in force, so the next push is based on this version.
     if let (Some(version), Some(_)) = (version, given.version) {
         write(&arguments.file, &file::with_version(&text, version))?;
     }
@@ -171,7 +171,7 @@ pub async fn rollback(arguments: &RollbackArguments) -> Result<(), Failure> {
     in_force(&answer, &answer["version"].to_string(), terms)
 }
 
-/// Shows what a change would do and asks; false where there is nothing to do.
+/// Shows the effect of a change and asks for confirmation; false if there is no change.
 fn propose(dry: &Value, changes: &[Difference], terms: &TermsArguments) -> Result<bool, Failure> {
     if terms.json && (terms.dry_run || changes.is_empty()) {
         output::line(&dry.to_string())?;
@@ -260,7 +260,7 @@ pub async fn history(arguments: &HistoryArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A row for the version, and one more for each further change.
+/// One row for the version, and one for each further change.
 fn rows_of(version: &Value) -> Vec<Vec<String>> {
     let text = |name: &str| version[name].as_str().unwrap_or_default().to_owned();
     let no_changes = Vec::new();
