@@ -1,11 +1,11 @@
-//! CPU time of this process, all threads together, as the kernel counts it.
+//! CPU time of this process over all threads, as reported by the kernel.
 
 use std::fs;
 
-/// Nanoseconds on a CPU since the process began.
+/// CPU time in nanoseconds since the process started.
 ///
 /// # Panics
-/// The kernel does not tell: `CONFIG_SCHEDSTATS` is off, or this is not Linux.
+/// The kernel does not report it: `CONFIG_SCHEDSTATS` is off, or the system is not Linux.
 pub fn nanoseconds() -> u64 {
     let threads = fs::read_dir("/proc/self/task").expect("Linux, with /proc");
     threads
@@ -14,7 +14,7 @@ pub fn nanoseconds() -> u64 {
         .sum()
 }
 
-/// The middle one of some figures.
+/// The median.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]

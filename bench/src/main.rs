@@ -1,5 +1,5 @@
-//! What a token refresh costs, as ratios that hold on any machine because both
-//! sides are taken in one run, in turns (docs of each module say what against what).
+//! The cost of a token refresh, as ratios that are valid on any machine: both sides of a ratio are
+//! measured alternately in one run (each module says what it compares).
 //!
 //! `make bench`, or `cargo run --release --package sojourn-bench -- 1000000`.
 

@@ -1,4 +1,4 @@
-//! A server with so many browsers, each signed in once.
+//! A server with many clients, each signed in once.
 
 use sojourn_core::{
     client::{Client, SecretHash},
@@ -11,12 +11,12 @@ use sojourn_service::keys::sha256;
 use sojourn_store::Write;
 use sojourn_testkit::{Request, TestApp, minutes};
 
-/// Accounts share sessions as people have devices.
+/// Each user has several sessions, like a person with several devices.
 const SESSIONS_OF_A_USER: usize = 4;
-/// Sessions of one commit while the database is filled.
+/// Sessions per commit while the database is filled.
 const TOGETHER: usize = 500;
 
-/// The server, and what every browser knows.
+/// The server and its signed-in clients.
 pub struct Population {
     /// On SQLite, with the inactivity timeout on.
     pub app: TestApp,
@@ -45,7 +45,7 @@ impl Population {
                 let hash = SecretHash(sha256(SECRET.as_bytes()));
                 let mut row = Client::new(client, hash, app.server().moment());
                 row.last_active_session_id = Some(session);
-                // As the sign-in left it: a first visit from elsewhere is written down.
+                // As after a real sign-in; otherwise the first request would write the origin.
                 row.last_origin = Some(ORIGIN.to_owned());
                 changes = changes.write(Write::Client(row)).write(Write::InsertSession(Session {
                     id: session,
@@ -71,12 +71,11 @@ impl Population {
         Self { app, browsers }
     }
 
-    /// How many there are.
     pub const fn len(&self) -> usize {
         self.browsers.len()
     }
 
-    /// The refresh of one browser, as its script sends it.
+    /// The refresh request of one client, as the SDK sends it.
     pub fn refresh(&self, index: usize) -> Request {
         let (client, session) = self.browsers[index % self.browsers.len()];
         let name = &self.app.server().cookie_names().client;

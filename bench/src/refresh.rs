@@ -1,10 +1,9 @@
-//! One refresh against another, and against the bare signature. Activity is
-//! stored in groups as in production, and the sides take turns, so that a busy
-//! machine is busy for all of them.
+//! Compares refreshes with each other and with a bare signature. Activity is written in batches as
+//! in production. The sides are measured alternately, so that other load on the machine affects all
+//! of them.
 //!
-//! With many sessions two things are asked: what a refresh costs when as many
-//! people are active as with few, anywhere among the many; and what it costs when
-//! every one is as likely as any other, so that nothing is ever in a cache.
+//! With many sessions two costs are measured: with as many active users as with few sessions,
+//! anywhere among the many; and with every session equally likely, so that no row is ever cached.
 
 use std::time::Duration;
 
@@ -17,10 +16,10 @@ use crate::{
 
 const ROUNDS: usize = 11;
 const REFRESHES: usize = 1_000;
-/// The writer stores what is due at least once a second.
+/// The writer stores due activity at least once a second.
 const WRITTEN_WITHIN: Duration = Duration::from_millis(1_700);
 
-/// CPU of refreshes with few and with many sessions, and of signatures.
+/// CPU time of refreshes with few and with many sessions, and of signatures.
 pub async fn compare(small: &Population, large: &Population) -> Vec<String> {
     let mut rng = SeededRng::new(11);
     let (mut few, mut many, mut anyone) = (Sides::default(), Sides::default(), Sides::default());
@@ -28,7 +27,7 @@ pub async fn compare(small: &Population, large: &Population) -> Vec<String> {
     let here: Vec<usize> = (0..small.len()).collect();
     let active: Vec<usize> = (0..small.len()).map(|_| rng.below(large.len() as u64) as usize).collect();
     let all: Vec<usize> = (0..large.len()).collect();
-    // The first round fills caches and is not counted.
+    // The first round fills the caches and does not count.
     for round in 0..=ROUNDS {
         let signature = signatures(small);
         let sides = [
@@ -63,7 +62,7 @@ pub async fn compare(small: &Population, large: &Population) -> Vec<String> {
     ]
 }
 
-/// CPU of answering, and of storing the activity afterwards.
+/// CPU time of the responses, and of storing the activity afterwards.
 #[derive(Default)]
 struct Sides {
     answers: Vec<f64>,
@@ -81,7 +80,7 @@ impl Sides {
     }
 }
 
-/// Nanoseconds of CPU of one bare signature.
+/// CPU time of one signature in nanoseconds.
 fn signatures(population: &Population) -> f64 {
     let claims = serde_json::json!({"sub": "user", "sid": "sess", "iat": 1, "exp": 61});
     let before = nanoseconds();
@@ -92,10 +91,10 @@ fn signatures(population: &Population) -> f64 {
     (nanoseconds() - before) as f64 / REFRESHES as f64
 }
 
-/// Nanoseconds of CPU of one refresh, and of its share of the writer.
+/// CPU time of one refresh in nanoseconds, and its share of the writer's time.
 async fn refreshes(population: &Population, among: &[usize], rng: &mut SeededRng) -> [f64; 2] {
-    // Each browser refreshes twice, 43 s apart as tabs do. Activity is stored when
-    // what is stored is a minute old: once for the two.
+    // Each client refreshes twice, 43 s apart like a tab. Activity is stored when the stored value
+    // is a minute old: once for both.
     let indices: Vec<usize> =
         (0..REFRESHES / 2).map(|_| among[rng.below(among.len() as u64) as usize]).collect();
     let (mut answers, mut writes) = (0, 0);
@@ -107,7 +106,7 @@ async fn refreshes(population: &Population, among: &[usize], rng: &mut SeededRng
             assert_eq!(answer.status(), 200, "{answer}");
         }
         let answered = nanoseconds();
-        // The writer takes what is due in its own time, in groups.
+        // The writer stores due activity in batches, at its own interval.
         tokio::time::sleep(WRITTEN_WITHIN).await;
         answers += answered - before;
         writes += nanoseconds() - answered;

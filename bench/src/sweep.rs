@@ -1,5 +1,5 @@
-//! Refreshes while the sweeper has very much to do: how long the longest waits,
-//! against one group of the sweeper and against the same without a sweep.
+//! The longest latency of refreshes while the sweeper closes very many sessions, compared with one
+//! batch of the sweeper and with the same refreshes without a sweep.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use crate::population::Population;
 
 const BEFORE: usize = 2_000;
-/// Sessions that stay active while all others lapse.
+/// The sessions that stay active while all others end.
 const ACTIVE: usize = 500;
 
-/// Lets all but a few sessions lapse at once, and refreshes those few meanwhile.
+/// Ends all but a few sessions at the same time, and refreshes those few meanwhile.
 pub async fn beside(population: &Population) -> Vec<String> {
     let (app, mut rng) = (&population.app, SeededRng::new(13));
-    // A minute before the first is over, however long the rounds before took.
+    // A minute before the first session ends, however long the earlier rounds took.
     app.clock.set(sojourn_testkit::START + minutes(60 * 24 - 1));
     for index in 0..ACTIVE {
         population.refresh(index).send().await.assert_ok();
@@ -61,7 +61,7 @@ pub async fn beside(population: &Population) -> Vec<String> {
     ]
 }
 
-/// A runtime of its own for the sweeper, as the server has several workers.
+/// A separate runtime for the sweeper, because the server has several workers.
 fn tokio_thread(app: sojourn_server::App) -> tokio::task::AbortHandle {
     let (told, handle) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -81,7 +81,7 @@ async fn abandoned(population: &Population) -> u64 {
     app.store().sessions(app.server().instance_id(), filter).await.expect("a store that answers").1
 }
 
-/// Sorted latencies of refreshes, one after the other.
+/// Sorted latencies of sequential refreshes.
 async fn latencies(population: &Population, rng: &mut SeededRng, count: usize) -> Vec<Duration> {
     let mut latencies = Vec::with_capacity(count);
     for _ in 0..count {
@@ -95,9 +95,8 @@ async fn latencies(population: &Population, rng: &mut SeededRng, count: usize) -
     latencies
 }
 
-/// How long one group of the sweeper takes where it shares the machine with the same
-/// refreshes: it is read, and what is over of the first browsers of it is recorded in
-/// one commit.
+/// The duration of one batch of the sweeper while the same refreshes run: the batch is read, and
+/// the overdue sessions of its first clients are closed in one commit.
 async fn group_beside(population: &Population, rng: &mut SeededRng) -> Duration {
     let server = population.app.server().clone();
     let groups = std::thread::spawn(move || {

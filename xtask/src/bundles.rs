@@ -1,8 +1,8 @@
-//! `cargo xtask bundles`: the official browser builds, by lock file.
+//! `cargo xtask bundles`: downloads the official browser builds that the lock file names.
 //!
-//! `npm install` is not used: it would run the packages' own dependency
-//! resolution (which fails for `@clerk/ui`) and fetch hundreds of packages no
-//! browser ever sees. `npm pack` fetches exactly the published tarball.
+//! `npm install` is not used: it would resolve the packages' dependencies (which fails for
+//! `@clerk/ui`) and download hundreds of packages that browsers do not need. `npm pack` downloads
+//! exactly the published tarball.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use flate2::write::GzEncoder;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha512};
 
-/// Part of the stamp, so that a change of what is unpacked rebuilds old folders too.
+/// Part of the stamp: a change of the unpacked files also rebuilds old folders.
 const LAYOUT: u32 = 2;
 
 #[derive(Deserialize)]
@@ -33,9 +33,9 @@ struct Package {
     version: String,
     integrity: String,
     licence: String,
-    /// Scripts that pages load themselves; the chunks they load are found from them.
+    /// The scripts that pages load. The chunks are found from them.
     entries: Vec<String>,
-    /// Chunks that no page loads from this server, by the start of their names.
+    /// The prefixes of chunks that no page loads from this server.
     leave_out: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ pub fn unpack_locked(root: &Path) -> Result<()> {
 
     let tarballs = root.join("target/bundles");
     fs::create_dir_all(&tarballs)?;
-    // The stamp goes first and comes last: an interrupted run is never taken for a finished one.
+    // The stamp is removed first and written last, so that an interrupted run is repeated.
     remove_if_there(&stamp_path)?;
     for package in &lock.packages {
         let tarball = fetch(package, &tarballs)?;
@@ -63,14 +63,14 @@ pub fn unpack_locked(root: &Path) -> Result<()> {
     }
     remove_unlocked(&lock, &target)?;
     fs::write(&stamp_path, stamp)?;
-    // The macro that embeds the bundles runs only when its own file is newer: `make check` may have
-    // built it before there were any.
+    // The macro that embeds the bundles runs only if its own file is newer, and `make check` may
+    // have built it before the bundles existed.
     let embedding = root.join("crates/sojourn-server/src/portal/bundles.rs");
     fs::write(&embedding, fs::read(&embedding)?)?;
     Ok(())
 }
 
-/// The tarball's bytes, from `target/bundles` if they are already there.
+/// The tarball's bytes, from `target/bundles` if it is already there.
 fn fetch(package: &Package, tarballs: &Path) -> Result<Vec<u8>> {
     let Package { name, version, .. } = package;
     let file_name = format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"));
@@ -106,7 +106,7 @@ fn fetch(package: &Package, tarballs: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Scripts of `dist/` and the licence, by their path within the package.
+/// The scripts of `dist/` and the licence, by their path in the package.
 fn read_tarball(tarball: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(GzDecoder::new(tarball)).entries()? {
@@ -126,7 +126,7 @@ fn read_tarball(tarball: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
     Ok(files)
 }
 
-/// Keeps the entry scripts, the chunks they load and the licence.
+/// Keeps the entry scripts, the chunks that they load, and the licence.
 fn choose(package: &Package, mut files: BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<String, Vec<u8>>> {
     let Package { name, version, entries, leave_out, .. } = package;
     let mut chosen = BTreeMap::new();
@@ -165,9 +165,9 @@ fn choose(package: &Package, mut files: BTreeMap<String, Vec<u8>>) -> Result<BTr
 
 /// `dist/signin_ui_58d0c7_1.36.0.js` → `58d0c7`.
 ///
-/// The entry script carries its build's hash as a string of its own and puts the
-/// first six characters into every chunk's name; that tells the browser build's
-/// chunks from those of the native and legacy builds beside them.
+/// The entry script contains the hash of its build as a string, and every chunk's name contains its
+/// first six characters. This distinguishes the chunks of the browser build from those of the
+/// native and legacy builds.
 fn chunk_hash<'a>(path: &'a str, version: &str) -> Option<&'a str> {
     let stem = path.strip_suffix(&format!("_{version}.js"))?;
     let (_, hash) = stem.rsplit_once('_')?;
@@ -203,7 +203,7 @@ fn write_package(package: &Package, files: &BTreeMap<String, Vec<u8>>, target: &
     Ok(())
 }
 
-/// Versions the lock no longer names must not stay in the binary.
+/// Removes versions that the lock file no longer names; otherwise they would stay in the binary.
 fn remove_unlocked(lock: &Lock, target: &Path) -> Result<()> {
     let locked: Vec<PathBuf> =
         lock.packages.iter().map(|package| target.join(&package.name).join(&package.version)).collect();
@@ -239,7 +239,7 @@ fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// In the form npm writes: `sha512-` and standard base64.
+/// The hash in npm's format: `sha512-` and standard base64.
 fn sha512(bytes: &[u8]) -> String {
     format!("sha512-{}", STANDARD.encode(Sha512::digest(bytes)))
 }

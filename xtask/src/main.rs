@@ -1,4 +1,4 @@
-//! Chores of this repository. `cargo xtask` alone lists them.
+//! Tasks of this repository. `cargo xtask` alone lists them.
 
 mod bundles;
 

@@ -1,4 +1,4 @@
-//! Rules about the tree itself, kept by a test and not by good will.
+//! Tests of the repository's own rules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[path = "tidy/citations.rs"]
 mod citations;
 
-/// Made by tools, or fetched; never written by hand.
+/// Generated or downloaded files, which are not ours.
 const NOT_OURS: &[&str] = &[
     ".astro",
     ".git",
@@ -24,8 +24,8 @@ const NOT_OURS: &[&str] = &[
     "target",
 ];
 
-/// Each crate and those of ours it may rest on. An arrow that is not here is a design change:
-/// it belongs into ARCHITECTURE.md and docs/decisions/ first.
+/// Each crate and the crates of ours that it may depend on. A new arrow is a design change:
+/// document it in ARCHITECTURE.md and docs/decisions/ first.
 const ARROWS: &[(&str, &[&str])] = &[
     ("sojourn-core", &[]),
     ("sojourn-api", &[]),
@@ -44,9 +44,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &["sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server", "sojourn-testkit"]),
 ];
 
-/// Doors to the same house that know nothing of each other; what they share is in `wire`, `auth`
-/// or the core.
-const DOORS: &[&str] = &["fapi", "bapi", "dashboard", "portal"];
+/// Modules of the server that must not use each other; shared code is in `wire`, `auth` or the
+/// core.
+const INDEPENDENT_MODULES: &[&str] = &["fapi", "bapi", "dashboard", "portal"];
 
 const LONGEST_RUST_FILE: usize = 500;
 
@@ -54,7 +54,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
 }
 
-/// Every file that we wrote, as a path relative to the root.
+/// Every file of ours, as a path relative to the root.
 fn files() -> Vec<PathBuf> {
     let root = root();
     let mut folders = vec![root.clone()];
@@ -158,20 +158,20 @@ fn every_crate_inherits_the_lints_of_the_workspace() {
 }
 
 #[test]
-fn the_doors_of_the_server_do_not_know_each_other() {
+fn the_apis_of_the_server_do_not_use_each_other() {
     let mut complaints = Vec::new();
     for (path, text) in with_extension(&["rs"]) {
         let Ok(inside) = path.strip_prefix("crates/sojourn-server/src") else { continue };
         let first = inside.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
-        let door = first.as_deref().map(|name| name.trim_end_matches(".rs")).unwrap_or_default();
-        if !DOORS.contains(&door) {
+        let module = first.as_deref().map(|name| name.trim_end_matches(".rs")).unwrap_or_default();
+        if !INDEPENDENT_MODULES.contains(&module) {
             continue;
         }
-        for other in DOORS.iter().filter(|other| **other != door) {
+        for other in INDEPENDENT_MODULES.iter().filter(|other| **other != module) {
             for (number, line) in text.lines().enumerate() {
                 let named = [format!("crate::{other}"), format!("super::{other}")];
                 if named.iter().any(|named| mentions(line, named)) {
-                    complaints.push(format!("{}:{}: {door} uses {other}", path.display(), number + 1));
+                    complaints.push(format!("{}:{}: {module} uses {other}", path.display(), number + 1));
                 }
             }
         }
@@ -179,7 +179,7 @@ fn the_doors_of_the_server_do_not_know_each_other() {
     none(&complaints);
 }
 
-/// Whether `line` contains `path` as a whole (`crate::fapi`, but not `crate::fapi_errors`).
+/// Whether `line` contains the complete path (`crate::fapi`, but not `crate::fapi_errors`).
 fn mentions(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         let next = line[at + path.len()..].chars().next();
@@ -187,7 +187,7 @@ fn mentions(line: &str, path: &str) -> bool {
     })
 }
 
-/// Crates whose files use each other in one direction only.
+/// Crates whose files must not have circular imports.
 const WITHOUT_CIRCLES: &[&str] = &["sojourn-store"];
 
 /// The module of a file below `src`, by its path: `["sql", "row"]`.
@@ -200,7 +200,7 @@ fn module_of(inside: &Path) -> Vec<String> {
     names
 }
 
-/// The paths that a tree of imports stands for: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// The paths of an import tree: `a::{b, c::d}` is `a::b` and `a::c::d`.
 fn imported(tree: &str) -> Vec<String> {
     let Some((before, inside)) = tree.split_once('{') else { return vec![tree.trim().to_owned()] };
     let inside = inside.rsplit_once('}').map_or(inside, |(inside, _)| inside);
@@ -217,8 +217,8 @@ fn imported(tree: &str) -> Vec<String> {
     branches.flat_map(|branch| imported(branch)).map(|path| format!("{}{path}", before.trim())).collect()
 }
 
-/// All paths of a file that lead to modules: those of its imports, and those that begin
-/// with `crate` or `super` anywhere. What only tests use is left out.
+/// All module paths in a file: its imports, and paths that begin with `crate` or `super`. Test code
+/// is excluded.
 fn paths_in(text: &str) -> Vec<String> {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
@@ -235,7 +235,7 @@ fn paths_in(text: &str) -> Vec<String> {
     paths
 }
 
-/// The file that a path from `module` leads to: the deepest there is.
+/// The file that a path from `module` refers to: the deepest that exists.
 fn target(module: &[String], path: &str, modules: &[Vec<String>]) -> Option<Vec<String>> {
     let mut parts = path.split("::").peekable();
     let mut at = match parts.peek()? {
@@ -275,7 +275,7 @@ fn files_of_a_crate_do_not_use_each_other_in_circles() {
                 (module, paths_in(text).iter().filter_map(|path| target(module, path, &modules)).collect())
             })
             .collect();
-        // Whoever uses only what is left out by now is in no circle.
+        // Remove files that use only removed files; the remaining ones form a circle.
         while let Some(free) = uses.iter().position(|(_, used)| used.is_empty()) {
             let (gone, _) = uses.swap_remove(free);
             uses.iter_mut().for_each(|(_, used)| used.retain(|module| module != gone));
@@ -331,7 +331,7 @@ fn lock_files_of_npm_name_no_download_addresses() {
 
 #[test]
 fn no_text_of_ours_names_the_host_of_a_package_registry() {
-    // In pieces, so that this file does not convict itself.
+    // In parts, so that this file does not match itself.
     let hosts = [
         concat!("registry.", "npmjs"),
         concat!("registry.", "yarnpkg"),

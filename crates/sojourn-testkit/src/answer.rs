@@ -1,4 +1,4 @@
-//! An answer, read whole.
+//! A complete response.
 
 use axum::{
     body::Bytes,
@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::schema;
 
-/// What the server answered.
+/// A response of the server.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// What was asked, for the messages of failed assertions.
+    /// The request, for the messages of failed assertions.
     asked: String,
     status: StatusCode,
     headers: HeaderMap,
@@ -31,54 +31,50 @@ impl Answer {
         answer
     }
 
-    /// Whether the address that was asked for holds this text.
+    /// Whether the requested URL contains this text.
     pub fn asked_for(&self, text: &str) -> bool {
         self.asked.contains(text)
     }
 
-    /// The status as a number.
     pub fn status(&self) -> u16 {
         self.status.as_u16()
     }
 
-    /// All headers.
     pub const fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// One header, if it is there.
+    /// The value of a header, if present.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("a plain header"))
     }
 
-    /// `Location`.
+    /// The `Location` header.
     pub fn location(&self) -> Option<&str> {
         self.header(header::LOCATION.as_str())
     }
 
-    /// The lines of `Set-Cookie`, in order.
+    /// The values of the `Set-Cookie` headers, in order.
     pub fn set_cookies(&self) -> Vec<&str> {
         let lines = self.headers.get_all(header::SET_COOKIE).iter();
         lines.map(|line| line.to_str().expect("a plain cookie")).collect()
     }
 
-    /// The value that `Set-Cookie` gives to a name; the last one counts.
+    /// The value that `Set-Cookie` gives to a cookie; the last one counts.
     pub fn set_cookie(&self, name: &str) -> Option<&str> {
         let pairs = self.set_cookies().into_iter().filter_map(|line| line.split(';').next()?.split_once('='));
         pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next_back()
     }
 
-    /// The body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
 
-    /// The body as bytes.
     pub const fn bytes(&self) -> &Bytes {
         &self.body
     }
 
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; `None` if it is not JSON.
     pub fn try_json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
     }
@@ -95,8 +91,7 @@ impl Answer {
         self.json()["response"].clone()
     }
 
-    /// The client that came along: in the envelope, as `meta.client`, or as
-    /// the response itself.
+    /// The client in the response: in the envelope, as `meta.client`, or as the response itself.
     #[track_caller]
     pub fn client(&self) -> Value {
         let body = self.json();
@@ -112,7 +107,7 @@ impl Answer {
         sessions.iter().map(|session| session["id"].as_str().unwrap_or("").to_owned()).collect()
     }
 
-    /// The session that a sign-in or sign-up led to, or else the active one.
+    /// The session that a sign-in or sign-up created, otherwise the active one.
     #[track_caller]
     pub fn session_id(&self) -> String {
         let created = self.json()["response"]["created_session_id"].clone();
@@ -128,13 +123,13 @@ impl Answer {
         id.unwrap_or_else(|| panic!("{self} has no id"))
     }
 
-    /// The code of the first error; empty when it is no error.
+    /// The code of the first error; empty if the response is not an error.
     pub fn code(&self) -> String {
         let body = self.try_json().unwrap_or_default();
         body["errors"][0]["code"].as_str().unwrap_or("").to_owned()
     }
 
-    /// The session token: bare, or the newest of the client's sessions.
+    /// The session token: the response itself, or the newest of the client's sessions.
     #[track_caller]
     pub fn jwt(&self) -> String {
         let jwt = self.json()["jwt"].as_str().map(str::to_owned);
@@ -147,21 +142,21 @@ impl Answer {
         claims_of(&self.jwt())
     }
 
-    /// 2xx, or the test fails with the answer.
+    /// Fails the test with the response unless the status is 2xx.
     #[track_caller]
     pub fn assert_ok(&self) -> &Self {
         assert!(self.status.is_success(), "{self}");
         self
     }
 
-    /// This status and this code of error, in the standard shape.
+    /// Fails the test unless the response has this status and error code, in the standard shape.
     #[track_caller]
     pub fn assert_refused(&self, status: u16, code: &str) -> &Self {
         assert_eq!((self.status(), self.code().as_str()), (status, code), "{self}");
         self.assert_standard_error()
     }
 
-    /// The shape that every error has, whoever gives it (wire-frontend 4.2).
+    /// The shape of every error (wire-frontend 4.2).
     #[track_caller]
     pub fn assert_standard_error(&self) -> &Self {
         assert!(self.status.as_u16() >= 400, "{self}");

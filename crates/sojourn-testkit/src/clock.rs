@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it.
+//! A clock that only a test changes.
 
 use std::{
     sync::{
@@ -10,10 +10,10 @@ use std::{
 
 use sojourn_core::time::Timestamp;
 
-/// Where the clock of every test begins: 2026-01-01T00:00:00Z.
+/// The initial time of every test: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
 
-/// A clone is another hand on the same clock.
+/// A clone uses the same clock.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicI64>);
 
@@ -24,18 +24,16 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// The time it shows.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 
-    /// Lets `span` pass.
     pub fn advance(&self, span: Duration) {
         let millis = i64::try_from(span.as_millis()).expect("a span within a lifetime");
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
 
-    /// Sets it, also backwards: clocks of machines do that.
+    /// Sets the clock, also backwards, as can happen on real machines.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_millis(), Ordering::SeqCst);
     }

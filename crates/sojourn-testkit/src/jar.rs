@@ -1,40 +1,36 @@
-//! The cookies of one browser, kept by the rules of RFC 6265bis as far as
-//! Sojourn's depend on them.
+//! The cookies of one browser, with the rules of RFC 6265bis that Sojourn's cookies depend on.
 
 use std::time::Duration;
 
 use sojourn_core::{lifetime::BROWSER_LIMIT, time::Timestamp};
 use url::Url;
 
-/// One cookie as a browser keeps it.
+/// A stored cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCookie {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: String,
-    /// The host that set it, or the `Domain` it named.
+    /// The host that set the cookie, or its `Domain` attribute.
     pub domain: String,
-    /// Whether only that very host gets it.
+    /// Whether only this exact host gets the cookie.
     pub host_only: bool,
-    /// The `Path`.
     pub path: String,
-    /// When it is gone; with the window when absent.
+    /// When the cookie expires; `None` for a session cookie.
     pub expires_at: Option<Timestamp>,
-    /// Only over https, or to this machine.
+    /// Sent over https or to loopback hosts only.
     pub secure: bool,
     /// Hidden from scripts.
     pub http_only: bool,
-    /// `Lax`, `Strict`, `None`, or what stands there.
+    /// `Lax`, `Strict`, `None`, or any other value in the header.
     pub same_site: Option<String>,
 }
 
-/// All cookies of one browser, by host. Ports play no part, as in browsers.
+/// All cookies of one browser, by host. As in browsers, ports are ignored.
 #[derive(Clone, Debug, Default)]
 pub struct Jar(Vec<StoredCookie>);
 
 impl Jar {
-    /// Keeps what `line` (the value of a `Set-Cookie` header) says, if `url` may say it.
+    /// Stores a cookie from `line`, the value of a `Set-Cookie` header, if `url` may set it.
     pub fn take(&mut self, url: &Url, line: &str, now: Timestamp) {
         let Some(cookie) = parse(url, line, now) else { return };
         self.0.retain(|old| {
@@ -45,8 +41,8 @@ impl Jar {
         }
     }
 
-    /// What goes with a request to `url`. `from_page` is the page that asks by
-    /// script; `None` stands for a navigation at the top.
+    /// The `Cookie` header of a request to `url`. `from_page` is the page whose script sends the
+    /// request; `None` means a top-level navigation.
     pub fn header(&self, url: &Url, from_page: Option<&Url>, now: Timestamp) -> Option<String> {
         let pairs: Vec<String> = self
             .sent(url, now)
@@ -61,12 +57,12 @@ impl Jar {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    /// The cookie of that name that `url` would get.
+    /// The cookie with this name that a request to `url` would have.
     pub fn get(&self, url: &Url, name: &str, now: Timestamp) -> Option<&StoredCookie> {
         self.sent(url, now).into_iter().find(|cookie| cookie.name == name)
     }
 
-    /// What `document.cookie` shows to scripts at `url`.
+    /// The cookies in `document.cookie` at `url`.
     pub fn seen_by_scripts(&self, url: &Url, now: Timestamp) -> Vec<(String, String)> {
         self.sent(url, now)
             .into_iter()
@@ -75,7 +71,7 @@ impl Jar {
             .collect()
     }
 
-    /// Puts a value into the jar, as a script or an attacker's page would.
+    /// Sets a cookie as a script or an attacker's page would.
     pub fn plant(&mut self, url: &Url, name: &str, value: &str) {
         let host = url.host_str().expect("a host");
         self.0.retain(|old| old.name != name || old.domain != host);
@@ -92,12 +88,12 @@ impl Jar {
         });
     }
 
-    /// Forgets everything: the user cleared the cookies (S7).
+    /// Deletes all cookies, as when the user clears them (S7).
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Forgets what does not outlive the window.
+    /// Deletes session cookies.
     pub fn close_window(&mut self) {
         self.0.retain(|cookie| cookie.expires_at.is_some());
     }
@@ -120,7 +116,7 @@ impl Jar {
     }
 }
 
-/// Scheme and registrable name agree; here a registrable name is the last two
+/// Whether scheme and registrable domain are equal. Here a registrable domain is the last two
 /// labels, or `localhost`.
 fn is_same_site(page: &Url, url: &Url) -> bool {
     let site = |url: &Url| {
@@ -155,7 +151,8 @@ fn parse(url: &Url, line: &str, now: Timestamp) -> Option<StoredCookie> {
         match key.to_ascii_lowercase().as_str() {
             "domain" => {
                 let domain = value.trim_start_matches('.').to_ascii_lowercase();
-                // A browser refuses a domain that is not the host's own, or a whole top level.
+                // A browser rejects a domain that does not cover the host, or that is a top-level
+                // domain.
                 let covers = host == domain || host.ends_with(&format!(".{domain}"));
                 if !covers || !domain.contains('.') {
                     return None;

@@ -1,5 +1,5 @@
-//! For tests: an application in one process, on a clock that the test moves,
-//! and browsers that keep cookies as browsers do.
+//! For tests: an application in one process, with a clock that the test controls, and browsers that
+//! handle cookies like real ones.
 //!
 //! ```no_run
 //! # async fn story() {
@@ -12,8 +12,8 @@
 //! # }
 //! ```
 //!
-//! A fixed clock and seeded randomness: the same test sees the same ids each time,
-//! so that a whole answer can be a snapshot. Not for use outside tests.
+//! The clock is fixed and randomness is seeded: a test sees the same ids in each run, so a complete
+//! response can be a snapshot. Not for use outside tests.
 
 mod answer;
 mod app;
@@ -42,7 +42,7 @@ pub use request::Request;
 pub use seed::{PASSWORD, WRONG_PASSWORD};
 pub use sojourn_core::time::{days, minutes, seconds};
 
-/// The page that browsers of a test stand on.
+/// The origin of the page in a test's browser.
 pub const APP_ORIGIN: &str = "http://localhost:3000";
-/// Where the server of a test is.
+/// The URL of the server in tests.
 pub const BASE_URL: &str = "http://localhost:4000";

@@ -1,7 +1,7 @@
-//! The engine without a file: the same meaning, for tests and the simulator.
+//! The in-memory engine, with the same behaviour as the others, for tests and the simulator.
 //!
-//! Alone it is exact: activity is in the rows at once. Several nodes on one set
-//! of rows remember activity each for itself, as those of a real server do.
+//! A single node is exact: activity is stored in the rows at once. Several nodes on the same rows
+//! each keep activity in memory, like the nodes of a real server.
 
 mod apply;
 mod engine;
@@ -27,26 +27,25 @@ use sojourn_store::{
     engine_parts::{Activity, Batch, coarseness},
 };
 
-/// One node. The rows are behind one lock; every call sees and leaves one moment.
+/// One node. The rows are behind one lock, so every call is atomic.
 #[derive(Debug, Default)]
 pub struct MemoryEngine {
     state: Arc<Mutex<State>>,
-    /// What this node knows of activity before the rows do; absent where there is one node.
+    /// The activity in this node's memory; `None` if there is only one node.
     activity: Option<Activity>,
     closed: AtomicBool,
 }
 
-/// Activity on its way into the rows: taken from a node's memory, not yet written.
+/// Activity that was taken from a node's memory and is not written yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActivityBatch(Batch);
 
 impl ActivityBatch {
-    /// Whether there is nothing to write.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whose activity it is.
+    /// The sessions of the batch.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.0.iter().map(|((_, session), _)| *session)
     }
@@ -58,7 +57,7 @@ struct State {
     high_water: Option<Timestamp>,
 }
 
-/// An empty store in memory that is gone with its last handle.
+/// An empty in-memory store, which is dropped with its last handle.
 pub fn store() -> Store {
     MemoryEngine::default().into()
 }
@@ -70,9 +69,9 @@ impl From<MemoryEngine> for Store {
 }
 
 impl MemoryEngine {
-    /// A node on these rows that has just started: it knows no activity but what
-    /// they hold. Nothing is written by itself: whoever made it says when, with
-    /// [`Self::take_activity`] and [`Self::write_activity`]. Dropping it is a crash.
+    /// A newly started node on these rows: it knows only the activity in the rows. It writes
+    /// nothing by itself; the test calls [`Self::take_activity`] and [`Self::write_activity`].
+    /// Dropping the node is a crash.
     #[must_use]
     pub fn node(&self) -> Self {
         let node = Self {
@@ -86,7 +85,7 @@ impl MemoryEngine {
         node
     }
 
-    /// Takes what is due to be written, or all that is not.
+    /// Takes due activity, or all activity that is not written.
     pub fn take_activity(&self, all: bool) -> ActivityBatch {
         let Some(activity) = &self.activity else { return ActivityBatch::default() };
         if all {
@@ -108,8 +107,8 @@ impl MemoryEngine {
         state.high_water = state.high_water.max(activity.newest());
     }
 
-    /// Makes idle activity due and drops what is idle and written, as a node does
-    /// every half a minute.
+    /// Makes idle activity due and removes idle, written activity, as a node does every half a
+    /// minute.
     pub fn tidy_activity(&self) {
         if let Some(activity) = &self.activity {
             activity.tidy();
@@ -127,7 +126,7 @@ impl MemoryEngine {
         Ok(self.lock())
     }
 
-    /// Reads from an instance; `None` where there is none.
+    /// Reads from an instance; `None` if it does not exist.
     fn read<T>(
         &self,
         instance: InstanceId,
@@ -143,14 +142,14 @@ impl MemoryEngine {
         Ok(self.state()?.tenants.get(&instance).map(read).unwrap_or_default())
     }
 
-    /// Takes over how coarsely activity is written by the settings that were read.
+    /// Applies the coarseness of activity in the settings that were read.
     fn know(&self, instance: InstanceId, tenant: &Tenant) {
         if let (Some(activity), Some((_, settings))) = (&self.activity, tenant.settings.last_key_value()) {
             activity.set_coarseness(instance, coarseness(settings));
         }
     }
 
-    /// Gives sessions the newest activity that this node knows.
+    /// Adds this node's newest activity to sessions.
     fn merged(&self, instance: InstanceId, mut sessions: Vec<Session>) -> Vec<Session> {
         if let Some(activity) = &self.activity {
             sessions.iter_mut().for_each(|session| activity.merge(instance, session));
@@ -160,7 +159,7 @@ impl MemoryEngine {
 }
 
 impl State {
-    /// Signing keys are unique over all instances: no other one has those of the set.
+    /// Signing keys are unique over all instances: no other instance may have those of the set.
     fn keys_are_new(&self, changes: &ChangeSet) -> bool {
         let others = self.tenants.iter().filter(|(id, _)| **id != changes.instance_id);
         let taken = |kid: &String| others.clone().any(|(_, tenant)| tenant.signing_keys.contains_key(kid));
@@ -170,7 +169,7 @@ impl State {
         })
     }
 
-    /// Whether a set that makes the first instance does so.
+    /// Whether the set may create the first instance, if it does.
     fn is_first(&self, changes: &ChangeSet) -> bool {
         let others = self.tenants.keys().any(|id| *id != changes.instance_id);
         !(others && changes.expects.contains(&Expect::NoInstance))

@@ -1,5 +1,5 @@
-//! What is cited is in the repository: requirement ids, decisions, and the tests that show a
-//! requirement.
+//! Citations must refer to something in the repository: requirement ids, decisions, and the tests
+//! that show a requirement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,13 +9,13 @@ use super::{files, none, root, with_extension};
 
 const LONGEST_TEST_NAME: usize = 60;
 
-/// One row of docs/requirements.md: what its last column says.
+/// The last column of a row in docs/requirements.md.
 struct Shown {
     file: String,
     test: String,
 }
 
-/// The rows of docs/requirements.md by their ids; `None` stands for "not yet".
+/// The rows of docs/requirements.md by id; `None` means "not yet".
 fn requirements() -> BTreeMap<String, Option<Shown>> {
     let text = fs::read_to_string(root().join("docs/requirements.md")).expect("the requirements");
     let mut rows = BTreeMap::new();
@@ -53,7 +53,7 @@ fn is_requirement_id(word: &str) -> bool {
     }
 }
 
-/// The id in front of a test's name: `aut_13_…` or `s7_…`.
+/// The requirement id at the start of a test's name: `aut_13_…` or `s7_…`.
 fn id_of_test(name: &str) -> Option<String> {
     let mut parts = name.split('_');
     let family = parts.next()?.to_uppercase();
@@ -64,7 +64,7 @@ fn id_of_test(name: &str) -> Option<String> {
     is_requirement_id(&id).then_some(id)
 }
 
-/// Every text that we wrote, lock files aside.
+/// Every text file of ours except lock files.
 fn texts() -> Vec<(PathBuf, String)> {
     let generated = ["Cargo.lock", "package-lock.json"];
     files()
@@ -153,7 +153,7 @@ fn every_cited_decision_has_its_page() {
     none(&complaints);
 }
 
-/// The numbers in "decision 7", also across the lines of a comment, and in "decisions/0007".
+/// The numbers in "decision 7", also across lines of a comment, and in "decisions/0007".
 fn cited_decisions(text: &str) -> Vec<u32> {
     let leading_number = |word: &str| {
         let end = word.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(word.len());

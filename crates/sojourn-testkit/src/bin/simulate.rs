@@ -1,4 +1,4 @@
-//! `make simulate`: many seeds, or one again.
+//! `make simulate`: runs many seeds, or repeats one.
 
 #![expect(clippy::print_stdout, reason = "a tool for a terminal")]
 
@@ -10,10 +10,9 @@ use std::{
 
 use sojourn_testkit::sim::run_seeds;
 
-/// Seconds between two lines of progress.
+/// The interval of progress lines in seconds.
 const TOLD_EVERY: u64 = 5;
 
-/// A number from the environment.
 fn number(name: &str, otherwise: u64) -> Result<u64, String> {
     match std::env::var(name).as_deref() {
         Err(_) | Ok("") => Ok(otherwise),

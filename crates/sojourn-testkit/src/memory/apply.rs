@@ -1,4 +1,4 @@
-//! Applies a set to the rows of one instance, or leaves them as they were.
+//! Applies a set to the rows of one instance, or leaves them unchanged.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use sojourn_store::{
     engine_parts::entries,
 };
 
-/// Takes one change back.
+/// Reverts one change.
 type Undo = Box<dyn FnOnce(&mut Tenant)>;
 
-/// Activity that the node knows and the rows do not.
+/// Activity in the node's memory that is not in the rows.
 type InMemory<'a> = &'a dyn Fn(SessionId) -> Option<Timestamp>;
 
 struct Application<'a> {
@@ -31,7 +31,7 @@ struct Application<'a> {
     deleted: Vec<UserId>,
 }
 
-/// Applies `changes` whole, or not at all. A set that is known already stays applied.
+/// Applies `changes` completely, or not at all. A set that is already applied is left unchanged.
 pub(super) fn apply(
     tenant: &mut Tenant,
     changes: &ChangeSet,
@@ -58,7 +58,7 @@ pub(super) fn apply(
     }
 }
 
-/// Puts a row into a map of the tenant, or takes it out, and notes how to undo that.
+/// Inserts or removes a row of the tenant, and records how to revert that.
 macro_rules! put {
     ($self:ident.$map:ident[$key:expr] = $row:expr) => {{
         let (key, row) = ($key, $row);
@@ -347,7 +347,7 @@ impl Application<'_> {
         Ok(())
     }
 
-    /// Frees the addresses and the external id of a user.
+    /// Deletes the identifiers of a user.
     fn release(&mut self, user: &User) {
         for address in user.identifying_emails() {
             put!(self.emails.remove(address.email.clone()));

@@ -1,4 +1,4 @@
-//! What the store asks of an engine.
+//! The implementation of the engine trait.
 
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
@@ -312,13 +312,13 @@ impl Engine for MemoryEngine {
         }
     }
 
-    /// Any number of nodes may stand on these rows: [`MemoryEngine::node`].
+    /// Several nodes can use these rows: [`MemoryEngine::node`].
     fn is_shared(&self) -> bool {
         true
     }
 
     fn forget_activity(&self, instance: InstanceId) {
-        // Where there is one node, activity is in the rows themselves, which the reset moved.
+        // With one node, activity is in the rows, which the reset has moved.
         if let Some(activity) = &self.activity {
             activity.forget_all(instance);
         }

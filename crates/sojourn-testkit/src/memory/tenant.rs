@@ -1,4 +1,4 @@
-//! The rows of one instance, and how they are read.
+//! The rows of one instance, and queries on them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -34,7 +34,7 @@ pub(super) struct Tenant {
     pub(super) settings: BTreeMap<u64, Settings>,
     pub(super) clients: BTreeMap<ClientId, Client>,
     pub(super) sessions: BTreeMap<SessionId, Session>,
-    /// Finds sessions as the indexes of the other engine do.
+    /// The equivalent of an index.
     pub(super) sessions_by_client: BTreeMap<ClientId, Vec<SessionId>>,
     pub(super) sessions_by_user: BTreeMap<UserId, Vec<SessionId>>,
     pub(super) users: BTreeMap<UserId, User>,
@@ -49,12 +49,12 @@ pub(super) struct Tenant {
     pub(super) mails: BTreeMap<MailId, Mail>,
     pub(super) outgoing_mails: BTreeMap<MailId, OutgoingMail>,
     pub(super) outbox: Vec<OutboxEntry>,
-    /// How far each reader of the outbox has come.
+    /// The acknowledged sequence number of each reader of the outbox.
     pub(super) readers: BTreeMap<String, u64>,
-    /// With the time on the wall.
+    /// With the wall-clock time of the commit.
     pub(super) commits: BTreeMap<CommitId, Timestamp>,
     pub(super) test_clock: TestClock,
-    /// Who holds a job, and until when.
+    /// The holder of each lease and its end.
     pub(super) leases: BTreeMap<&'static str, (String, Timestamp)>,
 }
 
@@ -63,7 +63,7 @@ impl Tenant {
         policy_of(self.settings.values().cloned().collect())
     }
 
-    /// Notes activity of an open session; the later time wins.
+    /// Records activity of an open session; the later time wins.
     pub(super) fn touch(&mut self, session: SessionId, at: Timestamp) {
         if let Some(session) = self.sessions.get_mut(&session)
             && session.closed.is_none()
@@ -72,7 +72,7 @@ impl Tenant {
         }
     }
 
-    /// All sessions among which those that `filter` asks for are.
+    /// A superset of the sessions that match `filter`.
     fn candidates(&self, filter: &SessionFilter) -> Vec<&Session> {
         let of = |ids: Option<&Vec<SessionId>>| {
             ids.into_iter().flatten().filter_map(|id| self.sessions.get(id)).collect()
@@ -146,7 +146,7 @@ impl Tenant {
         page(found, filter.offset, filter.limit)
     }
 
-    /// A text where it is ordered by texts, a time otherwise.
+    /// A text for text keys, otherwise a time.
     fn sort_key(&self, by: UserSortKey, user: &User) -> (String, Option<Timestamp>) {
         let text = |text: Option<&str>| (text.unwrap_or_default().to_ascii_lowercase(), None);
         match by {
@@ -164,7 +164,7 @@ impl Tenant {
         self.newest_activity(user.id).or(user.last_sign_in_at)
     }
 
-    /// Of the user's sessions that are still stored.
+    /// The newest activity over the user's sessions that still exist.
     pub(super) fn newest_activity(&self, user: UserId) -> Option<Timestamp> {
         let ids = self.sessions_by_user.get(&user).into_iter().flatten();
         ids.filter_map(|id| self.sessions.get(id)).map(|session| session.last_active_at).max()
@@ -194,7 +194,7 @@ impl Tenant {
         }))
     }
 
-    /// Sessions that are stored as open, oldest first, from the one behind `after`.
+    /// Sessions that are stored as open, oldest first, starting behind `after`.
     pub(super) fn open_sessions(&self, after: Option<(Timestamp, SessionId)>, limit: usize) -> Vec<Session> {
         let place = |session: &Session| (session.created_at, session.id);
         let open = self.sessions.values().filter(|session| session.closed.is_none());
@@ -210,7 +210,7 @@ impl Tenant {
         ended.max_by_key(|session| (session.closed.map(|closing| closing.at), session.id)).cloned()
     }
 
-    /// Removes up to `limit` sessions that ended at `before` or earlier.
+    /// Deletes up to `limit` sessions that ended at `before` or earlier.
     pub(super) fn purge_sessions(&mut self, before: Timestamp, limit: usize) -> u64 {
         let over = |session: &Session| session.closed.is_some_and(|closing| closing.at <= before);
         let gone = remove(&mut self.sessions, limit, over);
@@ -221,7 +221,7 @@ impl Tenant {
         gone
     }
 
-    /// Removes up to `limit` rows of each kind that are older than they are kept.
+    /// Deletes up to `limit` rows of each kind after their retention.
     pub(super) fn purge(&mut self, at: Moment, limit: usize) -> u64 {
         let (before, wall) = (at.now - retention::ATTEMPTS, at.wall);
         let mut removed = remove(&mut self.sign_ins, limit, |row| row.abandon_at() <= before);
@@ -246,7 +246,7 @@ impl Tenant {
         removed + self.purge_events(wall, limit)
     }
 
-    /// Places go on from the newest event, which therefore stays.
+    // The next sequence number is the maximum plus one, so the newest event stays.
     fn purge_events(&mut self, wall: Timestamp, limit: usize) -> u64 {
         let least = EventId::generate(wall - retention::EVENTS, &mut Zeros);
         let newest = self.outbox.last().map(|entry| entry.id);
@@ -261,7 +261,7 @@ impl Tenant {
     }
 }
 
-/// Makes the least id of a second.
+/// Generates the smallest id of a second.
 struct Zeros;
 
 impl Randomness for Zeros {
@@ -270,7 +270,7 @@ impl Randomness for Zeros {
     }
 }
 
-/// Removes up to `limit` rows that are `over`.
+/// Deletes up to `limit` rows that are `over`.
 fn remove<K: Ord + Copy, V>(rows: &mut BTreeMap<K, V>, limit: usize, over: impl Fn(&V) -> bool) -> u64 {
     let gone: Vec<K> = rows.iter().filter(|(_, row)| over(row)).map(|(key, _)| *key).take(limit).collect();
     for key in &gone {
@@ -286,7 +286,7 @@ fn is_within(span: Span, at: Option<Timestamp>) -> bool {
         })
 }
 
-/// What lies behind `offset`, up to `limit`, and how many there are in all.
+/// Up to `limit` rows behind `offset`, and the total number.
 fn page<T: Clone>(found: Vec<&T>, offset: u32, limit: u32) -> (Vec<T>, u64) {
     let total = found.len() as u64;
     let rows = found.into_iter().skip(offset as usize).take(limit as usize).cloned();
