@@ -244,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_acts_as_an_account_lives_by_limits_of_their_own(
+    fn an_impersonation_session_has_its_own_limits(
         first in lifetimes(),
         maximum in 1u64..40,
         history in happenings(60_000),

@@ -111,7 +111,7 @@ async fn s8_a_switch_makes_the_account_active_in_its_own_answer() {
 }
 
 #[tokio::test]
-async fn s8_the_same_account_again_is_told_which_session_it_has() {
+async fn s8_a_second_sign_in_gets_the_id_of_the_open_session() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, alice, _) = alice_and_bob(&app).await;
     for refused in [
@@ -269,7 +269,7 @@ async fn s9_a_device_list_shows_other_browsers_and_revokes_them() {
 }
 
 #[tokio::test]
-async fn me_speaks_for_the_session_of_the_tab_and_for_no_foreign_one() {
+async fn me_uses_the_session_of_the_tab_and_no_foreign_one() {
     let app = TestApp::new().multi_session().start().await;
     let (browser, alice, bob) = alice_and_bob(&app).await;
     for (session, first_name) in [(&alice, "Alice"), (&bob, "Bob")] {

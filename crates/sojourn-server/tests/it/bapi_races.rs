@@ -12,7 +12,7 @@ async fn open_sessions(app: &TestApp) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nobody_slips_in_while_the_account_is_banned_or_deleted() {
+async fn no_sign_in_succeeds_during_a_ban_or_a_deletion() {
     for act in ["ban", "delete"] {
         let app = TestApp::new().on_sqlite().start().await;
         let id = app.user("alice@example.com").await.id;

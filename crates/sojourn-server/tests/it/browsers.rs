@@ -173,7 +173,7 @@ async fn cok_03_cookies_last_400_days_and_each_visit_renews_them() {
 }
 
 #[tokio::test]
-async fn cok_03_cookie_expires_at_tells_the_truth() {
+async fn cok_03_cookie_expires_at_is_the_real_expiry() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     app.clock.advance(days(3));

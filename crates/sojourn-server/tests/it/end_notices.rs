@@ -121,7 +121,7 @@ async fn told(browser: &FakeBrowser, path: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_sign_in_page_says_why_nobody_is_signed_in_any_more() {
+async fn the_sign_in_page_shows_why_the_session_ended() {
     let app = TestApp::new().inactivity(minutes(30)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     assert_eq!(told(&alice, "/sign-in").await, None, "she is signed in");
@@ -236,7 +236,7 @@ async fn every_unwanted_end_has_its_text_on_the_sign_in_page() {
 }
 
 #[tokio::test]
-async fn who_deletes_their_own_account_is_not_told_of_it() {
+async fn deleting_the_own_account_leaves_no_notice() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     alice.post_as("DELETE", "/v1/me", &[]).await.assert_ok();

@@ -94,7 +94,7 @@ async fn d9_a_backend_token_is_cut_at_the_session_deadline() {
 }
 
 #[tokio::test]
-async fn s3_what_the_application_asks_keeps_no_session_alive() {
+async fn s3_requests_of_the_backend_keep_no_session_alive() {
     let app = TestApp::new().inactivity(minutes(10)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     let session = alice.session();

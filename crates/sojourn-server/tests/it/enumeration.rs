@@ -257,7 +257,7 @@ async fn aut_13_owners_sign_in_up_and_reset_as_ever() {
 }
 
 #[tokio::test]
-async fn aut_13_who_proves_to_be_the_owner_is_told_why_not() {
+async fn aut_13_after_a_verification_the_reason_is_shown() {
     let app = TestApp::new().hiding_accounts().start().await;
     let email = "ada@example.com";
     app.user(email).await;

@@ -59,7 +59,7 @@ async fn a_repeat_of_a_creation_gets_the_first_answer() {
 }
 
 #[tokio::test]
-async fn what_a_repeat_shows_is_as_good_as_the_first_answer() {
+async fn a_secret_in_a_repeated_answer_is_valid() {
     let app = TestApp::new().start().await;
     let user = app.user("ada@example.com").await.id.to_string();
     let body = json!({"user_id": user});

@@ -94,7 +94,7 @@ async fn an_invalid_actor_token_request_names_the_parameter() {
 }
 
 #[tokio::test]
-async fn each_kind_of_ticket_is_taken_back_at_its_own_door() {
+async fn each_kind_of_ticket_is_revoked_at_its_own_endpoint() {
     let app = TestApp::new().start().await;
     let actors = actor_token(&app, json!({})).await;
     let alice = app.user("alice@example.com").await.id;

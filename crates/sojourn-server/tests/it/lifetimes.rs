@@ -79,7 +79,7 @@ async fn s3_a_token_a_touch_a_handshake_and_a_page_load_are_activity() {
 }
 
 #[tokio::test]
-async fn s3_reads_and_what_the_backend_asks_are_no_activity() {
+async fn s3_reads_and_backend_requests_are_not_activity() {
     let app = TestApp::new().inactivity(minutes(10)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     let session = alice.session();
@@ -277,7 +277,7 @@ async fn d4_a_timeout_switched_off_in_time_ends_nothing() {
 }
 
 #[tokio::test]
-async fn s7_a_maximum_beyond_400_days_holds_at_the_server() {
+async fn s7_a_maximum_beyond_400_days_applies_on_the_server() {
     let app = TestApp::new().maximum(days(800)).start().await;
     let alice = app.signed_in("alice@example.com").await;
     for _ in 0..2 {

@@ -80,7 +80,7 @@ async fn d18_where_accounts_hide_a_repeat_signs_in_as_well() {
 }
 
 #[tokio::test]
-async fn d18_three_lost_answers_in_a_row_lock_nobody_out() {
+async fn d18_after_three_lost_answers_the_user_can_still_sign_in() {
     let app = TestApp::new().start().await;
     let (browser, _, _) = lost_password(&app).await;
     let fields = [("identifier", ALICE), ("password", PASSWORD)];
@@ -213,7 +213,7 @@ async fn d18_the_same_sign_up_again_signs_in() {
 }
 
 #[tokio::test]
-async fn d18_after_a_lost_sign_out_anybody_may_sign_in() {
+async fn d18_after_a_lost_sign_out_any_account_may_sign_in() {
     let app = TestApp::new().start().await;
     app.user("bob@example.com").await;
     let browser = app.signed_in(ALICE).await;
@@ -231,7 +231,7 @@ async fn d18_after_a_lost_sign_out_anybody_may_sign_in() {
 }
 
 #[tokio::test]
-async fn d18_the_old_cookie_alone_ends_and_opens_nothing() {
+async fn d18_the_old_cookie_alone_ends_and_starts_no_session() {
     let app = TestApp::new().start().await;
     let (thief, attempt, answer) = lost_password(&app).await;
     app.user("eve@example.com").await;

@@ -44,7 +44,7 @@ async fn auz_03_a_second_key_works_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_key_revoked_on_one_node_opens_nothing_on_another() {
+async fn a_key_revoked_on_one_node_is_refused_on_another() {
     let app = TestApp::new().start().await;
     if matches!(app.store(), Store::Sqlite(_)) {
         // One process has it for itself.

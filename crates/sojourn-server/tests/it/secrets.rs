@@ -140,7 +140,7 @@ async fn ses_03_get_client_is_200_for_every_garbage_and_forgets_it() {
 }
 
 #[tokio::test]
-async fn cok_02_two_client_cookies_of_different_values_are_nobody() {
+async fn cok_02_two_different_client_cookies_authenticate_nothing() {
     let app = TestApp::new().multi_session().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let eve = app.signed_in("eve@example.com").await;

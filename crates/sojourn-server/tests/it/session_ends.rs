@@ -106,7 +106,7 @@ fn ten_minutes_later() -> Timestamp {
 }
 
 #[tokio::test]
-async fn an_end_is_told_only_when_there_is_one() {
+async fn only_an_ended_session_has_an_end_record() {
     let app = TestApp::new().start().await;
     let (browser, session, _) = alice(&app).await;
     record(&app, &session).await.assert_refused(404, "resource_not_found");
@@ -237,7 +237,7 @@ const READERS: [&str; 16] = [
 ];
 
 #[tokio::test]
-async fn inactivity_timeout_whoever_finds_it() {
+async fn inactivity_timeout_is_recorded_by_every_reader() {
     for reader in READERS {
         let app = TestApp::new().inactivity(minutes(30)).on_sqlite().start().await;
         let (browser, session, _) = alice(&app).await;
@@ -257,7 +257,7 @@ async fn inactivity_timeout_whoever_finds_it() {
 }
 
 #[tokio::test]
-async fn maximum_lifetime_whoever_finds_it() {
+async fn maximum_lifetime_is_recorded_by_every_reader() {
     for reader in READERS {
         let app = TestApp::new().start().await;
         let (browser, session, _) = alice(&app).await;
@@ -269,7 +269,7 @@ async fn maximum_lifetime_whoever_finds_it() {
 }
 
 #[tokio::test]
-async fn settings_tightened_whoever_finds_it() {
+async fn settings_tightened_is_recorded_by_every_reader() {
     for (reader, (patch, status, limit)) in READERS.into_iter().zip(
         [
             (json!({"inactivity_timeout": {"enabled": true, "duration_seconds": 300}}), "abandoned", 5),
@@ -367,7 +367,7 @@ async fn user_deleted_by_the_backend_or_by_the_user() {
 }
 
 #[tokio::test]
-async fn what_was_over_before_somebody_ended_it_keeps_its_own_reason() {
+async fn an_overdue_session_keeps_its_reason_when_it_is_revoked() {
     let app = TestApp::new().inactivity(minutes(5)).start().await;
     let (_, session, user) = alice(&app).await;
     app.backend().post(&format!("/v1/users/{user}/ban"), json!({})).await.assert_ok();

@@ -129,7 +129,7 @@ async fn a_dry_run_and_its_change_accept_a_version_condition() {
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_more_sessions_than_it_holds_at_a_time() {
+async fn a_dry_run_counts_more_sessions_than_one_batch() {
     for app in [TestApp::new().start().await, TestApp::new().on_sqlite().start().await] {
         let alice = app.signed_in("alice@example.com").await;
         let like = app.stored_session(&alice.session()).await;
@@ -152,7 +152,7 @@ async fn a_dry_run_counts_more_sessions_than_it_holds_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_does_not_touch_sessions_ends_nobody() {
+async fn a_change_without_session_limits_ends_no_session() {
     let app = TestApp::new().start().await;
     let browser = app.signed_in("alice@example.com").await;
     let dry = app.backend().patch(&format!("{SESSION}?dry_run=true"), json!({})).await.json();

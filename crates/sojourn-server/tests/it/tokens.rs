@@ -66,7 +66,7 @@ async fn s12_custom_claims_render_and_shadow_no_reserved_claim() {
 }
 
 #[tokio::test]
-async fn s12_the_answer_is_bare_and_azp_is_the_page_that_asks() {
+async fn s12_the_token_has_no_envelope_and_azp_is_the_pages_origin() {
     let app = TestApp::new().start().await;
     let alice = app.signed_in("alice@example.com").await;
     let token = alice.token(&alice.session()).await;

@@ -55,7 +55,7 @@ pub async fn an_address_or_external_id_belongs_to_one_user(store: Store) {
     assert_eq!(found.map(|user| user.id), Some(eve.id));
 }
 
-pub async fn an_added_address_is_nobodys_until_somebody_proves_it(store: Store) {
+pub async fn an_added_address_identifies_nobody_until_it_is_verified(store: Store) {
     let mut world = World::new(store, 1).await;
     let mut eve = world.user("Eve", 1).await;
     let email = Email::parse("ada@example.com").expect("an address");

@@ -96,7 +96,7 @@ pub async fn open_sessions_are_walked_through_group_by_group(store: Store) {
     assert_eq!(first.last_active_at, at(30), "with what is in memory");
 }
 
-pub async fn an_end_keeps_its_circumstances_until_it_is_purged(store: Store) {
+pub async fn an_end_record_is_complete_until_it_is_purged(store: Store) {
     let mut world = World::new(store, 1).await;
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;

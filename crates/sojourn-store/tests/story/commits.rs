@@ -60,7 +60,7 @@ pub async fn a_set_applied_twice_is_applied_once(store: Store) {
     assert_eq!(events.len(), 1);
 }
 
-pub async fn events_are_told_in_order_after_a_cursor(store: Store) {
+pub async fn events_are_read_in_order_after_a_cursor(store: Store) {
     let mut world = World::new(store, 1).await;
     let ada = world.user("Ada", 1).await;
     let client = world.client(2).await;

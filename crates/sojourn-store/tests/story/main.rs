@@ -62,7 +62,7 @@ stories! {
     accounts:
         a_row_is_written_only_if_its_version_is_the_stored_one
         an_address_or_external_id_belongs_to_one_user
-        an_added_address_is_nobodys_until_somebody_proves_it
+        an_added_address_identifies_nobody_until_it_is_verified
         one_address_in_two_spellings_is_one_users
         a_decision_about_a_user_that_changed_is_refused
         a_deleted_user_leaves_no_open_session_and_no_address;
@@ -76,7 +76,7 @@ stories! {
     commits:
         a_set_is_applied_whole_or_not_at_all
         a_set_applied_twice_is_applied_once
-        events_are_told_in_order_after_a_cursor
+        events_are_read_in_order_after_a_cursor
         a_reader_goes_on_where_it_was_done
         events_stay_for_a_week_and_places_go_on
         an_idempotency_key_is_taken_once_for_a_day
@@ -97,7 +97,7 @@ stories! {
         a_reset_moves_what_is_open_and_leaves_what_is_over
         a_lease_belongs_to_one_until_its_time_is_over
         open_sessions_are_walked_through_group_by_group
-        an_end_keeps_its_circumstances_until_it_is_purged
+        an_end_record_is_complete_until_it_is_purged
         who_acts_as_an_account_is_remembered;
     lists:
         sessions_are_filtered_and_paged

@@ -200,7 +200,7 @@ fn keys_are_listed_made_and_revoked() {
 }
 
 #[test]
-fn all_sessions_of_a_user_or_of_everybody_are_ended() {
+fn all_sessions_of_a_user_or_of_the_instance_are_ended() {
     let server = Server::start();
     let of_user = server.run(&["sessions", "revoke", "--user", "user_1"]);
     insta::assert_snapshot!(shown(&of_user), @"

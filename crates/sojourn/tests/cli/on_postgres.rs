@@ -95,7 +95,7 @@ async fn a_node_without_the_master_key_does_not_start() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_told_in_three_parts() {
+async fn an_unreachable_database_is_an_error_in_three_parts() {
     let home = tempfile::tempdir().expect("temporary folder");
     let url = "postgres://sojourn:hunter2@127.0.0.1:5699/none";
     let refused = node(home.path(), url).output().expect("ran");

@@ -120,7 +120,7 @@ fn a_test_server_keeps_the_folder_that_it_was_given() {
 }
 
 #[test]
-fn a_test_server_listens_where_it_was_told_or_not_at_all() {
+fn a_test_server_uses_exactly_the_given_port_or_fails() {
     let home = tempfile::tempdir().expect("temporary folder");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("address").port().to_string();

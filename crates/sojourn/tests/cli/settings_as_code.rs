@@ -42,7 +42,7 @@ impl Place {
 }
 
 #[test]
-fn what_is_pulled_is_edited_and_pushed_and_told_by_the_history() {
+fn settings_are_pulled_edited_pushed_and_in_the_history() {
     let place = Place::start(|_| {});
     place.ok("pull");
     assert_eq!(place.ok("diff"), "");
@@ -126,7 +126,7 @@ fn a_rollback_shows_what_it_does_and_makes_a_new_version() {
 }
 
 #[test]
-fn d8_what_is_pinned_is_pushed_by_nobody() {
+fn d8_a_push_cannot_change_a_pinned_value() {
     let place = Place::start(|command| {
         command.env("SOJOURN_SESSION_SETTINGS__ACTIVITY", "visible");
     });
