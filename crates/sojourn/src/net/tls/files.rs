@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_certificate_replaces_the_old_one_and_a_broken_one_does_not() {
+    fn a_changed_certificate_is_loaded_and_a_broken_one_is_not() {
         let issuer = issuer();
         let mut folder = Folder::new();
         let (chain, key) = issue(&issuer);
