@@ -248,6 +248,7 @@ pub fn close_overdue(at: Moment, policy: &Policy, browser: &ClientWithSessions) 
         match decide(at.now, policy, session) {
             Verdict::Open { .. } => step.browser.sessions.push(session.clone()),
             Verdict::Closed(closing) if session.closed.is_none() => step.close(at, session, closing),
+            // Already stored as closed, so there is nothing to write.
             Verdict::Closed(_) => {}
         }
     }
@@ -395,6 +396,7 @@ impl ClientWithSessions {
     }
 
     fn most_recent(&self) -> Option<&Session> {
+        // The id makes the result unique if several sessions have the same time.
         self.sessions.iter().max_by_key(|session| (session.last_active_at, session.id))
     }
 

@@ -102,6 +102,7 @@ impl Body {
                 *limb = (value & u64::from(u32::MAX)) as u32;
                 carry = value >> 32;
             }
+            // 27 base62 digits can exceed the 160 bits of an id.
             if carry != 0 {
                 return None;
             }

@@ -1,6 +1,7 @@
-//! Mail on its way out: what is stored of it, when it is tried again, and when it is given up.
+//! Outgoing mail: its stored facts, when delivery is retried, and when delivery fails.
 //!
-//! All times are on the wall: mail leaves the machine, and nobody moves the clock of its readers.
+//! All times are on the wall clock: mail is delivered to other machines, whose clocks a test cannot
+//! change.
 
 use std::{fmt, time::Duration};
 
@@ -11,57 +12,55 @@ use crate::{
     time::{Timestamp, days, minutes, seconds},
 };
 
-/// How long a mail that tells something is tried. One with a code is tried as long as the code is good.
+/// How long delivery of a notice is attempted. A mail with a code is attempted while the code is
+/// valid.
 pub const NOTICE_LIFETIME: Duration = days(1);
-/// Tries after which a mail is given up, however young it is.
+/// The maximum number of attempts, whatever the age of the mail.
 pub const MAX_TRIES: u32 = 25;
-/// Wait after the first failed try. It doubles with each further one, up to [`LONGEST_WAIT`].
+/// The delay after the first failed attempt. It doubles with each further one, up to
+/// [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = seconds(5);
-/// A greylisting server is content after some minutes, and a server that is down is not
-/// helped by more than this.
+/// The maximum delay. A greylisting server accepts a mail after some minutes, and longer delays
+/// would not help a server that is down.
 const LONGEST_WAIT: Duration = minutes(60);
-/// Characters kept of what the server said.
+/// The number of characters of the server's reply that are stored.
 const REPLY_CHARS: usize = 500;
 
-/// One mail on its way out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutgoingMail {
-    /// Its id. The Message-ID is made of it, so each try has the same.
+    /// The source of the Message-ID, so that all attempts have the same one.
     pub id: MailId,
-    /// Counts its changes.
+    /// Incremented by every stored change.
     pub version: u64,
-    /// Whom it is for.
     pub to: String,
-    /// The name of the template it was made of.
+    /// The name of the template.
     pub template: String,
-    /// How far it is.
     pub status: MailStatus,
-    /// Tries begun so far.
+    /// The number of started attempts.
     pub tries: u32,
-    /// When it was written.
     pub queued_at: Timestamp,
-    /// Not sent any more from then on.
+    /// The mail is not sent after this time.
     pub expires_at: Timestamp,
-    /// When something is to be done about it: a try, or the removal of its content.
+    /// When the next step is due: an attempt, or the deletion of the content.
     pub due_at: Option<Timestamp>,
-    /// Whether somebody tries right now, until `due_at` at the latest.
+    /// Whether a node is sending the mail, until `due_at` at most.
     pub is_claimed: bool,
-    /// When it was sent or given up.
+    /// When the mail was sent or failed.
     pub finished_at: Option<Timestamp>,
-    /// What the mail server said last, or why it could not be asked.
+    /// The last reply of the mail server, or the reason why it could not be reached.
     pub reply: Option<String>,
-    /// What it says; gone once it was sent or is too old.
+    /// `None` after the mail was sent or has expired.
     pub content: Option<MailContent>,
 }
 
-/// What a mail says. Its texts hold codes, so they are never written by `Debug`.
+/// The content of a mail. It contains codes, so `Debug` never prints it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailContent {
-    /// One line.
+    /// A single line.
     pub subject: String,
-    /// For readers without HTML.
+    /// The plain text part.
     pub text: String,
-    /// For the others.
+    /// The HTML part.
     pub html: String,
 }
 
@@ -71,23 +70,23 @@ impl fmt::Debug for MailContent {
     }
 }
 
-/// How far a mail is.
+/// The status of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailStatus {
-    /// It is to be sent, or somebody is at it.
+    /// To be sent, or being sent.
     Queued,
-    /// The mail server has taken it.
+    /// The mail server accepted the mail.
     Sent,
-    /// It was given up: refused for good, tried too often, or too old.
+    /// Rejected permanently, attempted too often, or expired.
     Failed,
 }
 
 impl MailStatus {
-    /// All, in the order of a mail's life.
+    /// All statuses, in the order in which they occur.
     pub const ALL: [Self; 3] = [Self::Queued, Self::Sent, Self::Failed];
 
-    /// The word in the database, on the wire and on the command line.
+    /// The value in the database, on the wire and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -96,45 +95,45 @@ impl MailStatus {
         }
     }
 
-    /// The status of a word.
+    /// Parses the value.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
 
-/// What a try came to.
+/// The result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// The server has taken it.
+    /// The server accepted the mail.
     Taken(String),
-    /// The server refuses this mail, and would do so again (a 5xx reply).
+    /// The server rejected the mail permanently (a 5xx reply).
     Refused(String),
-    /// It did not work this time.
+    /// A temporary failure.
     NotNow(String),
 }
 
-/// What has to happen before the mail can go on.
+/// The next step of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// It is claimed: store it, then send it.
+    /// The mail is claimed: store it, then send it.
     Send,
-    /// Store it; it is not sent.
+    /// Store the mail; do not send it.
     Store,
 }
 
-/// Why a mail is not tried again.
+/// Why a mail is not attempted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryRefused {
-    /// The mail server has taken it.
+    /// The mail server accepted it.
     IsSent,
-    /// Somebody tries right now.
+    /// A node is sending it.
     IsBeingSent,
-    /// It is too old, as its code is.
+    /// The mail, and its code, have expired.
     IsExpired,
 }
 
 impl OutgoingMail {
-    /// A mail that is to be sent at once, and not any more after `lifetime`.
+    /// A mail that is due at once and expires after `lifetime`.
     pub fn new(
         id: MailId,
         template: &str,
@@ -160,8 +159,8 @@ impl OutgoingMail {
         }
     }
 
-    /// What is to be done about it, for who does it; nothing if it is not due. Who claims
-    /// it has `hold` to tell what the try came to; then it is somebody else's.
+    /// Returns the next step if it is due. A node that claims the mail must record the result
+    /// within `hold`; after that another node may claim it.
     pub fn take(&mut self, wall: Timestamp, hold: Duration) -> Option<Due> {
         if self.due_at.is_none_or(|due_at| wall < due_at) {
             return None;
@@ -186,7 +185,7 @@ impl OutgoingMail {
         }
     }
 
-    /// Notes what a try came to.
+    /// Records the result of an attempt.
     pub fn note(&mut self, wall: Timestamp, attempt: Attempt, random: &mut dyn Randomness) {
         self.is_claimed = false;
         match attempt {
@@ -210,7 +209,8 @@ impl OutgoingMail {
         }
     }
 
-    /// Its content stays as long as somebody may ask for another try.
+    /// Marks the mail as failed. Its content is kept until it expires, so that an administrator can
+    /// request another attempt.
     fn give_up(&mut self, wall: Timestamp, reply: &str) {
         self.status = MailStatus::Failed;
         self.is_claimed = false;
@@ -224,7 +224,7 @@ impl OutgoingMail {
         }
     }
 
-    /// Somebody asks for another try, now.
+    /// Requests another attempt at once.
     ///
     /// # Errors
     /// [`RetryRefused`].
@@ -247,8 +247,8 @@ impl OutgoingMail {
     }
 }
 
-/// How long to wait after the try of this number: doubled each time, give or take a fifth,
-/// so that mails that failed together are not tried together.
+/// The delay after the attempt with this number: doubled each time, plus or minus a fifth at
+/// random, so that mails that failed together are not attempted together.
 fn wait_after(tries: u32, random: &mut dyn Randomness) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(LONGEST_WAIT);
     let mut bytes = [0; 2];
@@ -257,7 +257,7 @@ fn wait_after(tries: u32, random: &mut dyn Randomness) -> Duration {
     Duration::from_millis(whole * 4 / 5 + whole * 2 / 5 * dice / u64::from(u16::MAX))
 }
 
-/// One line that fits a table, whatever the server said.
+/// The reply in one line of bounded length.
 fn plain(reply: &str) -> String {
     let line = reply.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
     line.collect::<Vec<_>>().join(" ").chars().take(REPLY_CHARS).collect()
@@ -294,7 +294,7 @@ mod tests {
         Attempt::NotNow("451 later".to_owned())
     }
 
-    /// Tries at each due time until it is given up; the seconds since the beginning.
+    /// Attempts delivery at each due time until it fails; returns the seconds since the start.
     fn tries_of(mut mail: OutgoingMail, dice: u8) -> (Vec<u64>, OutgoingMail) {
         let mut times = Vec::new();
         while mail.status == MailStatus::Queued {

@@ -29,6 +29,7 @@ impl Password {
     /// [`PasswordRefusal`] for the first rule that it breaks.
     pub fn choose(text: &str) -> Result<Self, PasswordRefusal> {
         let password = Self::present(text);
+        // Counted after normalisation: composed and decomposed letters have the same length.
         let chars = password.0.chars().count();
         if chars < MIN_CHARS {
             Err(PasswordRefusal::TooShort)

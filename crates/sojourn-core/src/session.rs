@@ -268,6 +268,7 @@ pub fn transition(
     match input {
         SessionInput::Activity(source) => {
             if session.counts(policy, source) {
+                // Requests can arrive out of order, so the latest time counts.
                 session.last_active_at = session.last_active_at.max(now);
             }
         }

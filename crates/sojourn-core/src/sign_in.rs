@@ -228,6 +228,7 @@ impl SignIn {
 
     /// Completes the attempt after the session was started.
     pub fn complete(&mut self, strategy: Strategy, session_id: SessionId) {
+        // The code is kept: if the response is lost, the client may repeat it (decision 20).
         let code = self.first_factor.take().and_then(|factor| factor.code);
         self.first_factor = Some(FirstFactor { strategy, verified: true, code });
         self.status = SignInStatus::Complete;

@@ -207,6 +207,7 @@ impl Browser {
             cleared.map(|at| (*at, Cause::CookiesCleared)),
             self.window_closed_at.map(|at| (at, Cause::PrivateWindowClosed)),
         ];
+        // Several causes can apply; the earliest one signed the user out.
         let lost = lost.into_iter().flatten().filter(|(at, _)| *at <= now).min();
         if lost.is_none() && now.since(self.cookie_set_at) >= COOKIE_RENEWED_AFTER {
             self.cookie_set_at = now;

@@ -224,6 +224,7 @@ pub(crate) async fn deleted(
     user: &User,
     by: EndedBy,
 ) -> Result<ChangeSet, StoreError> {
+    // A concurrent sign-in changes the version, so it cannot leave a session of a deleted user.
     let changes = service.changes(at).expect(Expect::User(user.id, user.version));
     let ending = Ending::revoked(EndReason::UserDeleted, by);
     let changes = revoke::of_user(service, changes, user.id, None, ending).await?;

@@ -265,6 +265,7 @@ impl Engine for PostgresEngine {
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
+        // The statement reads activity from the table, so store what this node has only in memory.
         if filter.needs_activity() {
             self.flush_activity().await?;
         }
@@ -451,6 +452,7 @@ impl Engine for PostgresEngine {
                 gone += self.shared.execute(&command).await?;
             }
             for instance in self.shared.all(&instances::all()).await? {
+                // PURGE_EVENTS compares sequence numbers, so events without one would never be purged.
                 self.number_events(instance.id).await?;
                 for command in purge::of_instance(instance.id, at, limit) {
                     gone += self.shared.execute(&command).await?;

@@ -286,6 +286,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn users(&self, instance: InstanceId, filter: UserFilter) -> Result<(Vec<User>, u64), StoreError> {
+        // The statement reads activity from the table, so store what is only in memory.
         if filter.needs_activity() {
             self.flush_activity().await?;
         }

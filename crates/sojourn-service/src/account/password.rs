@@ -30,6 +30,7 @@ pub async fn change_password(
     new: Password,
     ends_others: bool,
 ) -> AccountResult {
+    // Outside the retry below, because each verification counts as an attempt.
     let Me { user: known, .. } = owner(service, request, named).await?;
     if known.password_hash.is_some() {
         prove_current(service, request, &known, current).await?;

@@ -103,6 +103,7 @@ impl Signer {
         let fields: Value = serde_json::from_slice(&decode(header)?).ok()?;
         let fits =
             fields["alg"] == "RS256" && fields["kid"] == self.kid.as_str() && fields["cat"] == category;
+        // A token with critical headers that we do not understand must be rejected (RFC 7515 4.1.11).
         if !fits || fields.get("crit").is_some() {
             return None;
         }

@@ -97,6 +97,7 @@ impl Statements<'_> {
             Write::User(row) => return self.user(row),
             Write::DeleteUser(id) => {
                 self.statements.push(users::lock(instance, *id));
+                // Identifiers refer to the user's row, so they are deleted first.
                 self.statements.push(users::release(instance, *id));
                 users::delete(instance, *id)
             }

@@ -1,4 +1,4 @@
-//! Mails on their way out.
+//! Outgoing mails.
 
 use sojourn_core::{
     id::{InstanceId, MailId},
@@ -45,12 +45,12 @@ pub(crate) fn get(instance: InstanceId, id: MailId) -> Query<OutgoingMail, 2> {
     Query { sql: &OUTGOING_MAIL, params: params![instance, id], read: only_document }
 }
 
-/// Those about which something is to be done at `wall`, the longest due first.
+/// Mails with a due step at `wall`, the longest due first.
 pub(crate) fn due(instance: InstanceId, wall: Timestamp, limit: u32) -> Query<OutgoingMail, 3> {
     Query { sql: &DUE_MAILS, params: params![instance, wall, limit], read: only_document }
 }
 
-/// Newest first; of one status or all.
+/// Mails of one status or all, newest first.
 pub(crate) fn list(
     instance: InstanceId,
     status: Option<MailStatus>,
@@ -73,7 +73,7 @@ pub(crate) fn list(
     }
 }
 
-/// Writes the row if its version is the stored one.
+/// Writes the row if the stored version is `row.version`.
 pub(crate) fn put(instance: InstanceId, row: &OutgoingMail) -> Result<Statement, StoreError> {
     let statement = if row.version == 0 { &INSERT_OUTGOING_MAIL } else { &UPDATE_OUTGOING_MAIL };
     let stored = OutgoingMail { version: row.version + 1, ..row.clone() };
@@ -83,7 +83,7 @@ pub(crate) fn put(instance: InstanceId, row: &OutgoingMail) -> Result<Statement,
     Ok(Statement::one(statement, params))
 }
 
-/// Removes up to `limit` that were written at `before` or earlier.
+/// Deletes up to `limit` mails that were queued at `before` or earlier.
 pub(crate) fn purge(instance: InstanceId, before: Timestamp, limit: u32) -> Command<3> {
     Command { sql: &PURGE_OUTGOING_MAILS, params: params![instance, before, limit] }
 }
