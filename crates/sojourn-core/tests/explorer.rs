@@ -1,8 +1,7 @@
-//! Every history of one browser over a tiny clock, up to a length: sign-ins of
-//! two accounts and of somebody who acts as one, switches, sign-outs, a
-//! revocation, settings that go there and back, retention, passing time. What
-//! must never happen is looked for after each step of each history, and every
-//! end is held against a machine that lives through the same.
+//! Every history of one client on a tiny clock, up to a certain length: sign-ins of two users and
+//! of an actor, switches, sign-outs, a revocation, settings that change and change back, retention,
+//! and time. After each step the test checks the invariants and compares every end with the
+//! reference model.
 
 use std::time::Duration;
 
@@ -27,12 +26,12 @@ use sojourn_core::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     SignIn(usize),
-    /// Somebody who acts as the first account.
+    /// An impersonation of the first user.
     SignInActing,
     SwitchTo(usize),
     SignOut(usize),
     SignOutAll,
-    /// The application's server ends it.
+    /// A revocation by the application's backend.
     Revoke(usize),
     /// Stricter limits.
     Tighten,
@@ -40,11 +39,11 @@ enum Step {
     Loosen,
     /// Stricter limits and back, in one millisecond.
     Jump,
-    /// Several accounts on or off.
+    /// Switches multi-session mode on or off.
     ToggleMulti,
-    /// Everybody is signed out.
+    /// Ends all sessions.
     EndAll,
-    /// What ended a while ago leaves.
+    /// Deletes sessions whose retention is over.
     Purge,
     Wait(i64),
 }
@@ -73,7 +72,7 @@ struct World {
     policy: Policy,
     browser: ClientWithSessions,
     users: [UserId; 2],
-    /// Every session that ever was, as it should be; and whether its end was recorded.
+    /// Every session that existed, in the reference model, and whether its end was recorded.
     lives: Vec<(SessionId, ReferenceSession, bool)>,
     ended: Vec<(SessionId, Closing)>,
     purged: Vec<SessionId>,
@@ -86,9 +85,9 @@ fn lifetime(inactivity: u64, maximum: u64) -> Lifetime {
     Lifetime::Both { inactivity: Duration::from_millis(inactivity), maximum: Duration::from_millis(maximum) }
 }
 
-/// How long what ended is kept.
+/// Retention of ended sessions.
 const KEPT: Duration = Duration::from_millis(2);
-/// Longest that somebody acts as an account.
+/// Maximum lifetime of an impersonation session.
 const ACTS_FOR: Duration = Duration::from_millis(3);
 
 impl World {
@@ -162,7 +161,7 @@ impl World {
         &mut found.expect("it was admitted").1
     }
 
-    /// Ends it in the machine as well.
+    /// Ends the session in the reference model too.
     fn ends(&mut self, id: SessionId, status: &'static str, reason: &'static str, by: &'static str) {
         let (now, version) = (self.now.as_millis(), self.policy.current().version);
         assert!(self.life(id).end(now, status, reason, by, version), "{self:?}");
@@ -279,7 +278,7 @@ impl World {
         self.browser = result.browser;
     }
 
-    /// What was closed is what the machine says is over, each as it says.
+    /// Every closed session is over in the reference model, with the same end.
     fn check_ends(&mut self, closed: &[Session]) {
         let now = self.now.as_millis();
         for index in 0..self.lives.len() {
@@ -301,7 +300,7 @@ impl World {
 
     fn check(&self) {
         let settled = close_overdue(Moment::real(self.now), &self.policy, &self.browser);
-        // I1: what ended never comes back, and ends once.
+        // I1: an ended session never opens again, and ends once.
         for (id, _) in &self.ended {
             assert!(!self.browser.sessions.iter().any(|session| session.id == *id), "{self:?}");
             assert_eq!(self.ended.iter().filter(|(other, _)| other == id).count(), 1, "{self:?}");
@@ -309,7 +308,7 @@ impl World {
         for id in &self.purged {
             assert!(!self.browser.sessions.iter().any(|session| session.id == *id), "{self:?}");
         }
-        // What is open is what the machine says is.
+        // The same sessions are open in the core and in the reference model.
         let open = self.lives.iter().filter(|(_, life, _)| {
             let mut life = life.clone();
             life.pass(self.now.as_millis());
@@ -320,7 +319,7 @@ impl World {
         open.sort();
         found.sort();
         assert_eq!(open, found, "{self:?}");
-        // One account once.
+        // Each account is signed in once.
         let mut users: Vec<_> = settled.browser.sessions.iter().map(|session| session.user_id).collect();
         users.sort();
         users.dedup();
@@ -328,12 +327,12 @@ impl World {
         for session in &settled.browser.sessions {
             assert!(decide(self.now, &self.policy, session).is_open(), "{self:?}");
         }
-        // The chosen session is one of the open ones, and there is one whenever any is open.
+        // The active session is open, and there is one if any session is open.
         let active = settled.browser.active_session().map(|session| session.id);
         assert_eq!(active.is_some(), !settled.browser.sessions.is_empty(), "{self:?}");
         assert_eq!(settled.browser.client_uat() > 0, active.is_some(), "{self:?}");
-        // I5: of all secrets ever given out, the newest is the browser's, the one
-        // before it may finish what it began, and no other is anybody's.
+        // I5: of all client secrets the newest is current, the one before it is a predecessor
+        // within its grace, and no other authenticates anything.
         let client = &self.browser.client;
         for (age, secret) in self.secrets.iter().rev().enumerate() {
             let identity = client.identify(self.now, secret);

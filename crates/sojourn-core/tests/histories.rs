@@ -1,5 +1,5 @@
-//! Whole histories of one session, with activity, changed settings and ends,
-//! against the machine that lives through them moment by moment.
+//! Complete histories of one session, with activity, changed settings and ends, compared with the
+//! reference model.
 
 use std::time::Duration;
 
@@ -24,17 +24,16 @@ use sojourn_core::{
 
 #[derive(Clone, Copy, Debug)]
 enum Happens {
-    /// The user is there.
+    /// Activity of the user.
     Active,
-    /// Other settings.
+    /// A change of the settings.
     Change(Lifetime),
-    /// Somebody looks, and records the end if it is one.
+    /// A read, which records the end if the session is over.
     Look,
-    /// The user signs out.
     SignOut,
-    /// The application's server revokes it.
+    /// A revocation by the application's backend.
     Revoke,
-    /// Everybody is signed out.
+    /// Ends all sessions.
     EndAll,
 }
 
@@ -92,7 +91,7 @@ fn happenings(unit: i64) -> impl Strategy<Value = Vec<(i64, Happens)>> {
     prop::collection::vec(((0i64..12).prop_map(move |n| n * unit), happens), 0..14)
 }
 
-/// The session in the hands of the core, and the one that lives through time.
+/// The session in the core, and the same session in the reference model.
 struct Both {
     now: i64,
     policy: Policy,
@@ -167,7 +166,7 @@ impl Both {
         self.policy = self.policy.clone().then(next);
     }
 
-    /// The dry run says what then happens, to the letter.
+    /// The dry run predicts exactly what the change does.
     fn forecasts(&self, next: PolicyVersion) {
         if self.session.closed.is_some() {
             return;
@@ -195,7 +194,8 @@ impl Both {
         match (found, self.life.over()) {
             (Verdict::Closed(mut closing), Some(mut over)) => {
                 if self.session.impersonation.is_some() {
-                    // By no version of the settings: told is the one in force when it was noticed.
+                    // The end does not depend on a settings version; the record has the one in
+                    // force when the end was found.
                     (closing.settings_version, over.version) = (0, 0);
                 }
                 assert_eq!(End::from(closing), over);
@@ -206,7 +206,7 @@ impl Both {
         if self.session.closed.is_some() {
             return;
         }
-        // From what is stored alone, as a node that was not there.
+        // From the stored facts alone, as on a node that did not receive the activity.
         let settings: Vec<Limits> = self.policy.spans().map(|(version, _)| Limits::from(version)).collect();
         let (created, active) =
             (self.session.created_at.as_millis(), self.session.last_active_at.as_millis());

@@ -1,5 +1,5 @@
-//! A session in which somebody acts as the account: its own two limits, whatever
-//! the settings say, and tokens that name who acts.
+//! Impersonation sessions: their own two limits, independent of the settings, and tokens with the
+//! actor.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn object(value: Value) -> Map<String, Value> {
     object
 }
 
-/// A session that Sam holds for half an hour at most.
+/// An impersonation session of the actor Sam with this maximum lifetime.
 fn acted_by_sam(maximum: Duration) -> Session {
     let mut rng = SeededRng::new(1);
     let actor = object(json!({"sub": "user_sam", "case": 12}));

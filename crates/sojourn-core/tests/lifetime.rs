@@ -1,5 +1,5 @@
-//! The rule of session lifetime against a second, naive implementation: one
-//! that lets time pass tick by tick and looks at the settings of each moment.
+//! The rule of session lifetime, compared with a naive implementation that advances time tick by
+//! tick and reads the settings at each tick.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn ses_17_a_slow_clock_does_not_undo_a_revocation_of_all() {
     let next = PolicyVersion { ends_all: true, ..version(2, 5000, hour) };
     let policy = Policy::new(begun).then(next);
     let old = session(1000, 1000);
-    // By this node's clock it is not there yet, nor is the end by a limit.
+    // By this node's clock neither the version nor the deadline of a limit has been reached.
     for now in [1000, 4999, 5000, 9000] {
         let Verdict::Closed(closing) = decide(at(now), &policy, &old) else { panic!("open at {now}") };
         assert_eq!((closing.at, closing.reason), (at(5000), EndReason::RevokedByAdmin));
@@ -68,23 +68,24 @@ fn ses_17_a_slow_clock_does_not_undo_a_revocation_of_all() {
         .then(PolicyVersion { ends_all: true, ..version(2, 90_000, Lifetime::Maximum(minutes(1))) });
     let Verdict::Closed(closing) = decide(at(50_000), &short, &old) else { panic!("open") };
     assert_eq!((closing.at, closing.reason), (at(61_000), EndReason::MaximumLifetime));
-    // Who signed in under it is none of those, in the same millisecond and by any clock.
+    // A session that began under the version stays open, even in the same millisecond and with any
+    // clock.
     for created in [4000, 5000] {
         let new = Session { settings_version: 2, ..session(created, created) };
         assert!(decide(at(created), &policy, &new).is_open());
     }
 }
 
-/// The place of the version that is in force at `t`: of those that came in one
-/// millisecond the last, or `earlier` many before it.
+/// The index of the version in force at `t`: the last one of that millisecond, or `earlier`
+/// versions before it.
 fn in_force(versions: &[(i64, Lifetime)], t: i64, earlier: usize) -> usize {
     let last = versions.iter().rposition(|(from, _)| *from <= t).expect("a first version");
     let of_one_moment = versions[..last].iter().rev().take_while(|(from, _)| *from == t).count();
     last - earlier.min(of_one_moment)
 }
 
-/// How a session that began under the version at the place `under` ended, found by
-/// walking through every version of every millisecond of its life.
+/// The end of a session that began under the version with the index `under`, found by visiting
+/// every version at every millisecond.
 fn naive_end(
     now: i64,
     versions: &[(i64, Lifetime)],
@@ -102,7 +103,8 @@ fn naive_end(
             {
                 least = Some((maximum, number));
             }
-            // Every moment is looked at, so what was over before was tightened just now.
+            // Every millisecond is visited, so a deadline in the past was caused by a stricter
+            // setting.
             if let Some((least, number)) = least.filter(|(least, _)| t >= created + least) {
                 return Some((t, ClosedStatus::Expired, t > created + least, number));
             }
@@ -143,7 +145,7 @@ proptest! {
         let mut sorted = changes;
         sorted.sort_by_key(|(from, _)| *from);
         versions.extend(sorted);
-        // Activity happens while the session is open, or it is none.
+        // Activity counts only while the session is open.
         let under = in_force(&versions, created, earlier);
         let fresh = Session { settings_version: under as u64 + 1, ..session(created, created) };
         let active = naive_end(created + idle, &versions, under, &fresh).is_none();
@@ -232,7 +234,7 @@ fn stricter_settings_act_at_once_looser_ones_revive_nothing() {
     assert_eq!(closing.at, at(three_days));
     assert_eq!((closing.status, closing.reason), (ClosedStatus::Expired, EndReason::SettingsTightened));
     assert_eq!(closing.settings_version, 2);
-    // A session that was young enough loses its later days all the same.
+    // A younger session gets a shorter lifetime too.
     let young = self::session(three_days - 10, three_days - 10);
     assert_eq!(young.expire_at(&policy(&versions)), at(three_days - 10) + days(1));
 }
@@ -246,12 +248,13 @@ fn a_setting_replaced_in_the_same_millisecond_was_in_force() {
         Verdict::Closed(closing) => Some(closing.status),
         Verdict::Open { .. } => None,
     };
-    // Signed in before the changes, between them, and after them, all in one millisecond.
+    // Signed in before, between and after the changes, all in one millisecond.
     for (under, expected) in [(1, short), (2, short), (3, None)] {
         let session = Session { settings_version: under, ..session(0, 0) };
         assert_eq!(status(&at_once, &session, at(0) + minutes(60)), expected, "under version {under}");
     }
-    // Idle for longer than a timeout that came and went: over at that moment, by that version.
+    // Idle for longer than a timeout that was in force for one millisecond: over at that time, by
+    // that version.
     let idle = (minutes(30).as_millis()) as i64;
     let versions = [(0, week), (idle, Lifetime::Inactivity(minutes(5))), (idle, week)];
     let Verdict::Closed(closing) = decide(at(idle), &policy(&versions), &session(0, 0)) else {
@@ -259,7 +262,8 @@ fn a_setting_replaced_in_the_same_millisecond_was_in_force() {
     };
     assert_eq!((closing.at, closing.reason), (at(idle), EndReason::SettingsTightened));
     assert_eq!((closing.status, closing.settings_version), (ClosedStatus::Abandoned, 2));
-    // At the deadline itself it is over, also where the timeout leaves in that millisecond.
+    // At the deadline itself the session is over, even if the timeout is removed in that
+    // millisecond.
     let versions = [(0, Lifetime::Inactivity(minutes(30))), (idle, week)];
     let Verdict::Closed(closing) = decide(at(idle), &policy(&versions), &session(0, 0)) else {
         panic!("its time was over before the change")
@@ -278,7 +282,7 @@ fn a_row_without_a_version_began_under_the_one_of_its_time() {
 
 #[test]
 fn a_session_older_than_all_settings_follows_the_first() {
-    // Two nodes whose clocks differ, or a test clock that was reset while somebody signed in.
+    // Two nodes with different clocks, or a reset of the test clock during the sign-in.
     let policy = policy(&[(minutes(20).as_millis() as i64, Lifetime::Inactivity(minutes(5)))]);
     let deadline = at(0) + minutes(5);
     assert!(decide(deadline - Duration::from_millis(1), &policy, &session(0, 0)).is_open());

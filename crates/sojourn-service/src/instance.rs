@@ -339,7 +339,7 @@ fn log_event(event: &Event) {
             tracing::info!(event = name, %session_id, %user_id, %client_id, "signed in");
         }
         Event::SessionCreated { session_id, user_id, client_id, actor: Some(actor) } => {
-            tracing::info!(event = name, %session_id, %user_id, %client_id, actor, "somebody acts as the account");
+            tracing::info!(event = name, %session_id, %user_id, %client_id, actor, "impersonation started");
         }
         Event::SessionClosed { session_id, user_id, closing } => {
             let reason = closing.reason.as_str();

@@ -102,8 +102,8 @@ impl PostgresEngine {
             }
         }
         let (stop, stopped) = oneshot::channel();
-        let keeper = tokio::spawn(keep(Arc::clone(&shared), stopped));
-        Ok(Self { shared, stop: Mutex::new(Some((stop, keeper))) })
+        let flusher = tokio::spawn(flush_loop(Arc::clone(&shared), stopped));
+        Ok(Self { shared, stop: Mutex::new(Some((stop, flusher))) })
     }
 
     /// Gives a sequence number to every event that has none.
@@ -122,7 +122,7 @@ impl PostgresEngine {
 }
 
 /// Writes activity in the background until it is stopped or the engine is dropped.
-async fn keep(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
+async fn flush_loop(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
     let mut flushes = 0_u32;
     loop {
         let ends = tokio::select! {
@@ -141,7 +141,7 @@ async fn keep(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
                 Ok(true) if !ends => {}
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "activity could not be written; it is kept and tried again");
+                    tracing::warn!(%error, "activity could not be written; trying again");
                     break;
                 }
             }
@@ -471,11 +471,11 @@ impl Engine for PostgresEngine {
             return Err(StoreError::closed());
         }
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((stop, keeper)) = stop {
+        if let Some((stop, flusher)) = stop {
             // The task ends when the sender is dropped.
             drop(stop);
-            if timeout(QUERY_TIMEOUT, keeper).await.is_err() {
-                tracing::warn!("the last activity was still being written");
+            if timeout(QUERY_TIMEOUT, flusher).await.is_err() {
+                tracing::warn!("stopped while the last activity was being written");
             }
         }
         self.shared.pool.close();

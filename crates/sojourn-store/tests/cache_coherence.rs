@@ -1,4 +1,4 @@
-//! What SQLite's engine keeps in memory is what is stored, whoever asks and when.
+//! The SQLite engine's row cache always equals the stored rows.
 
 mod common;
 
@@ -29,13 +29,13 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// A world on SQLite, and an engine that keeps nothing and is told the same.
+/// The same data in SQLite and in an engine without a cache.
 struct Twins {
     world: World,
     plain: Store,
     clients: Vec<ClientId>,
     users: Vec<UserId>,
-    /// All that ever were, also those that are over.
+    /// All sessions, including ended ones.
     sessions: Vec<SessionId>,
     attempts: Vec<SignInId>,
 }
@@ -43,7 +43,7 @@ struct Twins {
 impl Twins {
     async fn new(path: &Path, seed: u64) -> Self {
         let store = Store::sqlite(path).expect("a database");
-        // The two worlds draw the same ids.
+        // Both worlds generate the same ids.
         let plain = World::new(memory::store(), seed).await.store;
         let world = World::new(store, seed).await;
         Self {
@@ -56,7 +56,7 @@ impl Twins {
         }
     }
 
-    /// Commits to both, which agree on the outcome.
+    /// Commits to both engines, which must agree on the outcome.
     async fn commit(&self, set: ChangeSet) -> bool {
         let here = self.world.commit(set.clone()).await;
         let there = self.plain.commit(set).await;
@@ -64,7 +64,7 @@ impl Twins {
         here.is_ok()
     }
 
-    /// Every browser is known as it is stored, the first time and the second.
+    /// Every client equals its stored rows, at the first and at the second read.
     async fn compare(&self, step: &str) {
         let instance = self.world.instance;
         for client in &self.clients {
@@ -90,7 +90,7 @@ impl Twins {
         }
     }
 
-    /// One change of a kind, drawn.
+    /// A random change.
     async fn change(&mut self, secs: i64) -> &'static str {
         let client = self.one(|twins| &twins.clients);
         let user = self.one(|twins| &twins.users);
@@ -111,7 +111,7 @@ impl Twins {
                 let (id, gone) = (session.id, closed(session, secs, ClosedStatus::Removed));
                 let set = self.world.set(secs).write(Write::CloseSession(gone));
                 assert!(self.commit(set).await);
-                // A refresh was on its way, and comes too late to count.
+                // A refresh that was under way arrives too late to count.
                 self.record_activity(id, secs);
                 return "a sign-out";
             }
@@ -167,7 +167,7 @@ impl Twins {
     }
 }
 
-/// Attempts stay for a day after they are over.
+/// Attempts are kept for a day after their end.
 fn day_after(secs: i64) -> Moment {
     moment(secs + 86_400)
 }
@@ -193,7 +193,7 @@ async fn after_every_change_the_cached_client_equals_the_stored_one() {
         assert!(twins.commit(set).await);
         let mut secs = 10;
         for _ in 0..150 {
-            // Now and then nothing happens for longer than idle activity is remembered.
+            // Sometimes nothing happens for longer than idle activity stays in memory.
             secs += if twins.world.rng.below(20) == 0 { minutes(10).as_secs() as i64 } else { 7 };
             let step = twins.change(secs).await;
             twins.compare(step).await;
@@ -211,7 +211,7 @@ async fn after_an_acknowledged_change_no_read_returns_old_rows() {
     world.sign_in(client, ada.id, 2).await;
     let mut record = world.browser(client).await;
     let (mut row, mut user) = (record.browser.client.clone(), (*record.users.remove(0)).clone());
-    // From here on both versions are the same.
+    // From here on both versions are equal.
     while row.version != user.version {
         if row.version < user.version {
             world.put(3, Write::Client(row.clone())).await.expect("stored");
@@ -221,7 +221,7 @@ async fn after_an_acknowledged_change_no_read_returns_old_rows() {
         let mut record = world.browser(client).await;
         (row, user) = (record.browser.client.clone(), (*record.users.remove(0)).clone());
     }
-    // The versions that are acknowledged: of the client, and of the user.
+    // The acknowledged versions of the client and the user.
     let acknowledged = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
     let is_over = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)

@@ -1,4 +1,4 @@
-//! The file: what is refused, what is left alone, and what heals.
+//! The database file: what is refused, what is not changed, and how errors recover.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// A database that was closed properly, with an account in it.
+/// A database with one user, closed properly.
 async fn database(path: &Path) {
     let mut world = World::new(Store::sqlite(path).expect("a database"), 1).await;
     for secs in 1..30 {
@@ -96,7 +96,7 @@ async fn r_16_a_damaged_database_is_never_emptied() {
                 assert_eq!(fs::read(&path).expect("read"), damaged, "it was left as it is");
             }
             Ok(store) => {
-                // An error is an answer as well; silence is not.
+                // An error is acceptable; an empty result is not.
                 if let Ok(instances) = store.instances().await {
                     assert_eq!(instances.len(), 1, "round {round}");
                 }
@@ -128,7 +128,7 @@ async fn a_newer_schema_is_refused_with_both_numbers() {
     }
 }
 
-/// Rows from before addresses were compared by their domains' ASCII form.
+// Rows from before addresses were compared by the ASCII form of their domain.
 #[tokio::test]
 async fn rows_of_one_spelling_stay_findable_and_writable() {
     let (_folder, path) = folder();
@@ -153,7 +153,7 @@ async fn rows_of_one_spelling_stay_findable_and_writable() {
     assert_eq!(owner(&store, &unicode).await, Some(ada.id));
     assert_eq!(owner(&store, &ascii).await, Some(ada.id));
     store.close().await.expect("closed");
-    // Two accounts of one address: each keeps the spelling it had.
+    // Two accounts with the same address: each keeps its spelling.
     raw(&format!(
         "UPDATE identifiers SET value = 'ada@xn--bcher-kva.example' WHERE value = 'eve@example.com';
          UPDATE users SET document = replace(document, 'eve@example.com', 'ada@xn--bcher-kva.example') WHERE id = '{}'",
@@ -195,7 +195,7 @@ async fn everything_is_there_after_closing_and_after_dropping() {
     assert_eq!(world.store.high_water().await.expect("a load"), Some(at(20)));
 }
 
-/// What another process would read of a session's activity.
+/// The stored activity of a session, as another process reads it.
 fn stored_activity(path: &Path) -> i64 {
     let db = Connection::open(path).expect("a database");
     let select = "SELECT MAX(last_active_at) FROM activity";
@@ -217,12 +217,12 @@ async fn activity_is_stored_within_a_second_once_it_is_coarse_enough() {
     tokio::time::sleep(second).await;
     assert_eq!(stored_activity(&path), at(63).as_millis());
     assert_eq!(world.store.high_water().await.expect("a load"), Some(at(63)));
-    // New settings come with all activity of those before them.
+    // New settings are committed after all activity before them.
     world.store.record_activity(world.instance, session.id, moment(64));
     world.allow_many(65).await;
     assert_eq!(stored_activity(&path), at(64).as_millis());
-    // 30 minutes / 20 is more than a minute, so a minute it stays; a late
-    // batch leaves a closed session alone.
+    // 30 minutes / 20 is more than a minute, so the delay is a minute; a late batch does not change
+    // a closed session.
     let last = world.session(session.id).await;
     let revoked = closed(&last, 70, ClosedStatus::Revoked);
     world.put(70, Write::CloseSession(revoked)).await.expect("closed");
@@ -249,7 +249,7 @@ async fn r_04_a_locked_database_is_unavailable_within_two_seconds() {
         let store = world.store.clone();
         waiting.push(tokio::spawn(async move { store.commit(set).await }));
         tokio::time::sleep(Duration::from_millis(300)).await;
-        // Whoever only reads waits for nobody.
+        // A read does not wait for the writer.
         assert_eq!(world.load_user(ada.id).await, ada);
     }
     for outcome in waiting {

@@ -1,5 +1,5 @@
-//! Whatever is acknowledged survives `kill -9`, and a log that was cut
-//! anywhere holds a prefix of what was committed.
+//! Acknowledged writes survive `kill -9`, and a log that was cut anywhere contains a prefix
+//! of the commits.
 
 mod common;
 
@@ -27,8 +27,8 @@ const SEED: &str = "SOJOURN_TEST_KILL_SEED";
 const ROUNDS: u64 = 20;
 const TASKS: u64 = 6;
 
-/// Not a test of its own: the process that is killed. It commits, and prints
-/// each fact once it was acknowledged.
+/// Not a test: the process that is killed. It commits, and prints each fact after its
+/// acknowledgement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Ok(path) = env::var(CHILD) else { return };
@@ -130,14 +130,14 @@ async fn r_01_acknowledged_writes_survive_a_kill() {
             out.read_to_end(&mut text).expect("the child's facts");
             String::from_utf8(text).expect("text")
         });
-        // The first rounds are killed while the database is being made.
+        // The first rounds kill the process while it creates the database.
         let wait = if round < 5 { rng.below(25) } else { 40 + rng.below(200) };
         #[expect(clippy::disallowed_methods, reason = "the child works meanwhile, until it is killed")]
         thread::sleep(Duration::from_millis(wait));
         child.kill().expect("killed");
         child.wait().expect("gone");
         let text = listener.join().expect("no panic");
-        // A fact that was cut off was not told.
+        // A truncated line does not count as acknowledged.
         let told = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let told: Vec<String> =
             told.map(|line| line.trim_end().to_owned()).filter(|line| line.starts_with("fact ")).collect();
@@ -173,7 +173,7 @@ async fn r_02_a_truncated_log_holds_a_prefix_of_the_commits() {
         users.push(world.user(&format!("user{secs}"), secs).await.id);
     }
     let log = fs::read(folder.path().join("sojourn.db-wal")).expect("a log");
-    // 32 bytes of header, then frames of 24 bytes and a page of 4096.
+    // 32 bytes of header, then frames of 24 bytes and a page of 4,096.
     let frames = (log.len() - 32) / 4120;
     assert!(frames > 40, "everything is in the log: {frames} frames");
     let mut cuts = vec![0, 1, 31, 32, 33, 55, 56, log.len() - 1, log.len()];

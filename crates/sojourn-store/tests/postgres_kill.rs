@@ -1,6 +1,5 @@
-//! A server that crashes in mid-load: whoever asks is told that it is not
-//! available, nothing that was acknowledged is lost, and all goes on when it
-//! is back.
+//! A server that crashes under load: clients get "unavailable", nothing acknowledged is lost, and
+//! everything works again after the restart.
 
 mod common;
 #[path = "support/postgres.rs"]
@@ -27,7 +26,7 @@ use tokio::time::{sleep, timeout};
 const TASKS: u64 = 6;
 const ROUNDS: u64 = 6;
 
-/// Something that was acknowledged.
+/// An acknowledged change.
 #[derive(Clone, Copy, Debug)]
 enum Fact {
     User(UserId),
@@ -43,13 +42,13 @@ struct Load {
 }
 
 impl Load {
-    /// Commits a set, however often it takes: once it is in, or was in
-    /// already, it is acknowledged. Nothing but the server can be in the way.
+    /// Commits a set, with any number of attempts, until it is applied. Only the server can make an
+    /// attempt fail.
     async fn insist(&self, store: &Store, set: ChangeSet) {
         loop {
             match store.commit(set.clone()).await {
                 Ok(()) => return,
-                // The same set again finds out.
+                // Committing the same set again shows whether it was applied.
                 Err(CommitError::Store(StoreError::Unavailable(_)) | CommitError::OutcomeUnknown { .. }) => {
                     self.wait().await;
                 }

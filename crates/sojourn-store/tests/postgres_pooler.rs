@@ -1,5 +1,5 @@
-//! PostgreSQL behind PgBouncer in transaction mode, as managed poolers are: no
-//! connection keeps anything longer than a transaction.
+//! PostgreSQL behind PgBouncer in transaction mode, like managed poolers: a connection keeps
+//! nothing longer than a transaction.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -61,7 +61,7 @@ async fn nothing_is_left_on_the_connections_of_a_pooler() {
     let (server, pooler) = pooled(1).await;
     let store = Store::postgres(&pooler.url("pooled")).await.expect("a database");
     World::new(store, 1).await;
-    // The next program that is given the one connection there is.
+    // Another program that gets the same server connection.
     let neighbour = connect(&pooler.url("pooled")).await;
     let rows = neighbour
         .simple_query(

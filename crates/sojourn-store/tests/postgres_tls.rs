@@ -1,4 +1,4 @@
-//! TLS to a real server: whom it is spoken to, and who is believed to be it.
+//! TLS to a real server: when it is used, and which certificates are accepted.
 
 #[path = "support/postgres.rs"]
 mod postgres;
@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use sojourn_store::{Engine as _, Store, StoreError};
 use tempfile::TempDir;
 
-/// A certificate authority of our own, with its file.
+/// A certificate authority of the test, with its file.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -41,7 +41,7 @@ impl Authority {
     }
 }
 
-/// Opens a store, and says with what its connections are encrypted.
+/// Opens a store and returns the encryption of its connections.
 async fn encryption(server: &Server, url: &str) -> Vec<Option<String>> {
     let store = Store::postgres(url).await.unwrap_or_else(|error| panic!("{url}: {error}"));
     store.instances().await.expect("a load");
@@ -69,19 +69,19 @@ async fn a_server_certificate_is_checked_with_name_and_issuer() {
         let url = format!("{local}?sslmode={mode}&{root}");
         assert_eq!(encryption(&server, &url).await, encrypted);
     }
-    // This machine needs none.
+    // This machine needs no TLS.
     assert_eq!(encryption(&server, &local).await, [None]);
 
-    // Another machine by its name, without being asked for.
+    // Another machine by name, without an option.
     let other = format!("{}?hostaddr=127.0.0.1", server.url_of("db.internal"));
     assert_eq!(encryption(&server, &format!("{other}&{root}")).await, encrypted);
     assert_eq!(encryption(&server, &format!("{other}&sslmode=disable")).await, [None]);
 
-    // The system knows nothing of our authority, nor does another file.
+    // Neither the system nor another file contains our authority.
     assert!(refused(&format!("{local}?sslmode=require")).await.contains("sslrootcert"));
     let foreign = format!("sslrootcert={}", foreign.file().display());
     assert!(refused(&format!("{local}?sslmode=require&{foreign}")).await.contains("sslrootcert"));
-    // Signed, but for others.
+    // A valid certificate for another host.
     let wrong = format!("{}?hostaddr=127.0.0.1&{root}", server.url_of("db.example.com"));
     assert!(refused(&wrong).await.contains("certificate"));
     let missing = refused(&format!("{local}?sslmode=require&sslrootcert=/nowhere/ca.pem")).await;

@@ -65,5 +65,5 @@ pub(crate) async fn book(
 
 pub(crate) fn log_failed(user: Option<&User>, strategy: &str) {
     let user_id = user.map(|user| user.id.to_string());
-    tracing::info!(event = "sign_in.failed", user_id, strategy, "not proved");
+    tracing::info!(event = "sign_in.failed", user_id, strategy, "verification failed");
 }

@@ -34,13 +34,13 @@ async fn tidy(service: &Service) {
     loop {
         timer.tick().await;
         if let Err(error) = look(service, &holder, &mut schedule).await {
-            tracing::warn!(?error, "could not record the ends that are due; trying again");
+            tracing::warn!(?error, "could not close overdue sessions; trying again");
         }
         let at = service.moment();
         if purged_at.is_none_or(|purged| at.wall.since(purged) >= PURGE_EVERY) {
             purged_at = Some(at.wall);
             if let Err(error) = purge_alone(service, &holder, at).await {
-                tracing::warn!(?error, "could not remove what is long over; trying again later");
+                tracing::warn!(?error, "could not purge old rows; trying again later");
             }
         }
     }

@@ -94,7 +94,7 @@ impl Service {
                         "another node runs with other pinned settings: give all nodes the same configuration"
                     );
                 }
-                Err(error) => tracing::warn!(%error, "could not say which settings are pinned here"),
+                Err(error) => tracing::warn!(%error, "could not renew the lease on the pinned settings"),
             }
         }
     }

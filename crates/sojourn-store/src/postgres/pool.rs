@@ -45,7 +45,7 @@ pub(super) async fn open(server: &ServerUrl) -> Result<(Pool, Session), StoreErr
         None => detect(server).await?,
     };
     if session == Session::Pooled {
-        tracing::info!("a pooler hands out the database by the transaction: statements are not prepared");
+        tracing::info!("the database is behind a pooler in transaction mode: statements are not prepared");
     }
     Ok((pool(server, session)?, session))
 }

@@ -57,7 +57,7 @@ pub(super) fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Resul
     transaction.execute("UPDATE schema_version SET version = ?1 WHERE id = 1", [known]).map_err(refused)?;
     transaction.commit().map_err(refused)?;
     if let Some(copy) = &copy {
-        tracing::info!(from = found, to = known, copy = %copy.display(), "schema migrated; the file as it was is kept");
+        tracing::info!(from = found, to = known, copy = %copy.display(), "schema migrated; a copy of the old file was kept");
     }
     Ok(Migrated { from: found, to: known, copy })
 }

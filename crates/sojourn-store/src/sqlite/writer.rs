@@ -153,7 +153,7 @@ impl Writer {
                 if let Err(error) = file::checkpoint(&self.db) {
                     // The write-ahead log stays beside the file; SQLite recovers it at the next
                     // start.
-                    tracing::warn!(%error, "the log could not be moved into the database");
+                    tracing::warn!(%error, "the write-ahead log could not be moved into the database");
                 }
                 return;
             }
@@ -176,14 +176,14 @@ impl Writer {
                 last
             }
             Err(error) => {
-                tracing::error!(%error, jobs = group.len(), "nothing could be written");
+                tracing::error!(%error, jobs = group.len(), "a group of changes could not be committed");
                 self.activity.put_back(batch);
                 // A COMMIT that failed may still be durable, so cached rows may be stale.
                 self.row_cache.clear();
                 if !self.db.is_autocommit()
                     && let Err(error) = self.db.execute_batch("ROLLBACK")
                 {
-                    tracing::error!(%error, "the transaction could not be taken back");
+                    tracing::error!(%error, "the transaction could not be rolled back");
                 }
                 // Jobs that were queued meanwhile have waited for one timeout; fail them too, so
                 // that no caller waits for two.
@@ -218,11 +218,11 @@ impl Writer {
             Ok(found) => {
                 self.data_version = found;
                 self.row_cache.clear();
-                tracing::warn!("another program wrote to the database; the cached rows are read anew");
+                tracing::warn!("another program wrote to the database; the row cache was cleared");
             }
             Err(error) => {
                 self.row_cache.clear();
-                tracing::error!(%error, "the database cannot tell whether another program wrote to it");
+                tracing::error!(%error, "could not check whether another program wrote to the database");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A small world to tell stories in: one instance, and rows made by name.
+//! Test data for stories: one instance, and functions that create rows.
 
 #![allow(dead_code, reason = "each test file tells its own part")]
 
@@ -17,8 +17,7 @@ use sojourn_store::{
     TicketStatus, Write,
 };
 
-/// Some seconds after the story begins.
-/// The same on both clocks.
+/// Seconds after the start of the story, equal on both clocks.
 pub fn moment(secs: i64) -> Moment {
     Moment::real(at(secs))
 }
@@ -59,7 +58,6 @@ impl World {
         self.store.commit(set).await
     }
 
-    /// Commits one write.
     pub async fn put(&mut self, secs: i64, write: Write) -> Result<(), CommitError> {
         let set = self.set(secs).write(write);
         self.commit(set).await
@@ -87,7 +85,7 @@ impl World {
         user.expect("the user is there")
     }
 
-    /// A stored browser.
+    /// A stored client.
     pub async fn client(&mut self, secs: i64) -> ClientId {
         let id = ClientId::generate(at(secs), &mut self.rng);
         let client = Client::new(id, SecretHash(self.rng.array()), moment(secs));
@@ -95,13 +93,13 @@ impl World {
         id
     }
 
-    /// What admitting the user to the browser comes to, not committed yet.
+    /// The step that admits the user to the client, not committed yet.
     pub async fn admission(&mut self, client: ClientId, user: UserId, secs: i64) -> ClientStep {
         let record = self.browser(client).await;
         self.admission_of(&record, user, secs)
     }
 
-    /// What admitting the user to a browser as it was loaded comes to.
+    /// The step that admits the user to a loaded client.
     pub fn admission_of(&mut self, record: &ClientRecord, user: UserId, secs: i64) -> ClientStep {
         let newcomer = NewSession {
             session_id: SessionId::generate(at(secs), &mut self.rng),
@@ -114,7 +112,7 @@ impl World {
         admit(moment(secs), &record.policy, &record.browser, newcomer).expect("admitted")
     }
 
-    /// A stored session of the user in the browser.
+    /// A stored session of the user on the client.
     pub async fn sign_in(&mut self, client: ClientId, user: UserId, secs: i64) -> Session {
         let step = self.admission(client, user, secs).await;
         let set = self.set(secs).browser(&step);
@@ -122,7 +120,7 @@ impl World {
         step.subject.expect("a session")
     }
 
-    /// A stored session after the one before was signed out of, a second ago.
+    /// A stored session, after a sign-out of the previous one a second earlier.
     pub async fn sign_in_again(&mut self, client: ClientId, user: UserId, secs: i64) -> Session {
         for session in self.browser(client).await.browser.sessions {
             let gone = closed(&session, secs - 1, ClosedStatus::Removed);
@@ -141,8 +139,7 @@ impl World {
         session.expect("the session is there")
     }
 
-    /// The next settings, with several accounts per browser or not, and the
-    /// inactivity timeout on.
+    /// The next settings, with or without multi-session mode, and with the inactivity timeout on.
     pub async fn next_settings(&self, secs: i64, multi_session: bool) -> Settings {
         let (mut next, _) = self.store.settings(self.instance).await.expect("settings");
         let mut session = *next.session;
@@ -186,7 +183,7 @@ impl World {
     }
 }
 
-/// The session as it ends.
+/// The session with a closing.
 pub fn closed(session: &Session, secs: i64, status: ClosedStatus) -> Session {
     let reason = match status {
         ClosedStatus::Abandoned => EndReason::InactivityTimeout,

@@ -1,4 +1,4 @@
-//! Accounts and what names them.
+//! Users and their identifiers.
 
 use sojourn_core::{
     client::{SignOutScope, sign_out},
@@ -43,7 +43,7 @@ pub async fn an_address_or_external_id_belongs_to_one_user(store: Store) {
     eve.external_id = Some("17".to_owned());
     let taken = world.put(5, Write::User(eve.clone())).await;
     assert!(matches!(taken, Err(CommitError::Taken("external_id"))), "{taken:?}");
-    // What a user gives up is free again.
+    // An identifier that a user gives up is free again.
     let mut ada = world.load_user(ada.id).await;
     ada.external_id = None;
     let address = ada.email_addresses.remove(0);
@@ -73,7 +73,7 @@ pub async fn an_added_address_identifies_nobody_until_it_is_verified(store: Stor
     assert_eq!(owner(&world).await, None);
     let ada = world.user("Ada", 3).await;
     assert_eq!(owner(&world).await, Some(ada.id));
-    // Whatever Eve changes, the address stays Ada's.
+    // Changes of Eve's account do not affect Ada's address.
     let eve_id = eve.id;
     let mut eve = world.load_user(eve_id).await;
     eve.first_name = Some("Eva".to_owned());
@@ -84,7 +84,7 @@ pub async fn an_added_address_identifies_nobody_until_it_is_verified(store: Stor
     let taken = world.put(5, Write::User(eve)).await;
     assert!(matches!(taken, Err(CommitError::Taken("email_address"))), "{taken:?}");
     assert_eq!(owner(&world).await, Some(ada.id));
-    // Nor does the end of Eve's account free what is not hers.
+    // The deletion of Eve's account does not free Ada's identifiers.
     world.put(6, Write::DeleteUser(eve_id)).await.expect("deleted");
     assert_eq!(owner(&world).await, Some(ada.id));
 }
@@ -107,7 +107,7 @@ pub async fn one_address_in_two_spellings_is_one_users(store: Store) {
     twin.email_addresses[0].email = other.clone();
     let taken = world.put(2, Write::User(twin.clone())).await;
     assert!(matches!(taken, Err(CommitError::Taken("email_address"))), "{taken:?}");
-    // Written again, and given up: both spellings are free then.
+    // Stored again, then removed: both spellings are free.
     let mut ada = world.load_user(ada.id).await;
     world.put(3, Write::User(ada.clone())).await.expect("its own");
     ada = world.load_user(ada.id).await;

@@ -1,4 +1,4 @@
-//! What is used once or for a while.
+//! Objects that are used once or for a limited time.
 
 use sojourn_core::{
     event::Event,
@@ -93,7 +93,7 @@ pub async fn what_is_over_is_purged(store: Store) {
         let sign_up = SignUp::new(SignUpId::generate(at(secs), &mut world.rng), client, at(secs));
         world.put(secs, Write::SignUp(sign_up)).await.expect("an attempt");
     }
-    // Tickets end after 600 s; at their very end they are over. The ids of all 44 commits are a day old.
+    // Tickets expire after exactly 600 s. The ids of all 44 commits are a day old.
     assert_eq!(world.store.purge(Moment::real(at(614) + days(1)), 3).await.expect("purged"), 5 + 10 + 44);
     let ended = world.store.ticket_by_id(world.instance, tickets[4].id).await;
     assert_eq!(ended.expect("a load"), None);

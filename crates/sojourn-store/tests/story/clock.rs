@@ -1,4 +1,4 @@
-//! The test clock, leases, and how ended sessions leave.
+//! The test clock, leases, and the purge of ended sessions.
 
 use sojourn_core::{
     impersonation::Impersonation,
@@ -75,7 +75,7 @@ pub async fn open_sessions_are_walked_through_group_by_group(store: Store) {
     for n in 0..7 {
         let user = world.user(&format!("User{n}"), 1).await;
         let client = world.client(2).await;
-        // Two at a time: the id decides between them.
+        // Two sessions per second: the id determines their order.
         all.push(world.sign_in(client, user.id, 10 + n / 2).await);
     }
     let gone = closed(&all[3], 20, ClosedStatus::Removed);

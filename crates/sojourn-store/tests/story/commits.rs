@@ -1,4 +1,4 @@
-//! Sets: whole, once, and told.
+//! Change sets: atomic, applied once, with events.
 
 use sojourn_core::{
     client::{SignOutScope, sign_out},
@@ -68,7 +68,7 @@ pub async fn events_are_read_in_order_after_a_cursor(store: Store) {
     let record = world.browser(client).await;
     let one = SignOutScope::One(session.id);
     let step = sign_out(moment(4), &record.policy, &record.browser, one, Ending::SIGNED_OUT, None);
-    // A clock that stepped back changes nothing in the order.
+    // A clock that went back does not change the order of events.
     let set = world.set(-5).event(Event::UserUpdated(ada.id)).browser(&step);
     world.commit(set).await.expect("signed out");
     let outbox = async |after, limit| world.store.outbox(world.instance, after, limit).await.expect("a load");
@@ -125,7 +125,7 @@ pub async fn events_stay_for_a_week_and_places_go_on(store: Store) {
         let entries = store.outbox(instance, None, 9).await.expect("a load");
         entries.iter().map(|entry| (entry.seq, entry.at)).collect::<Vec<_>>()
     };
-    // None of it was read before: in PostgreSQL it has no place yet.
+    // No event was read before: in PostgreSQL none has a sequence number.
     store.purge(moment(2 + 7 * day), 1).await.expect("purged");
     assert_eq!(times().await, [(1, at(2)), (2, at(3)), (3, at(2 * day))]);
     store.purge(moment(5 + 7 * day), 1).await.expect("purged");

@@ -1,4 +1,4 @@
-//! Instances, their keys and settings, and the walls between them.
+//! Instances, their keys and settings, and their isolation.
 
 use sojourn_core::{
     id::InstanceId, session::ClosedStatus, settings::Settings, testing::SeededRng, time::minutes,
@@ -43,7 +43,7 @@ pub async fn secret_keys_are_taken_back_one_by_one_but_for_the_last(store: Store
         world.put(secs, Write::InsertSecretKey(key)).await.expect("a key");
     }
     world.put(5, Write::SecretKeyUsed([8; 32])).await.expect("used");
-    // Late news of another node.
+    // A late update by another node.
     world.put(4, Write::SecretKeyUsed([8; 32])).await.expect("used");
     world.put(6, Write::RevokeSecretKey([7; 32])).await.expect("taken back");
     for hash in [[7; 32], [8; 32], [9; 32]] {
@@ -66,7 +66,7 @@ pub async fn of_two_that_take_back_one_of_two_keys_each_one_does(store: Store) {
             let key = SecretKey::new(key, None, at(1));
             world.put(1, Write::InsertSecretKey(key)).await.expect("a key");
         }
-        // Those of the rounds before are gone but for one.
+        // The keys of earlier rounds are revoked, except one.
         let keys = world.store.secret_keys(world.instance).await.expect("a load");
         let left = keys.iter().filter(|key| key.is_good() && !pair.contains(&key.hash));
         for key in left.map(|key| key.hash).collect::<Vec<_>>() {
@@ -98,7 +98,7 @@ pub async fn of_eight_that_make_the_first_instance_at_once_one_does(store: Store
             let set = ChangeSet::new(id, moment(0), &mut rng).expect(Expect::NoInstance);
             let set = set.write(Write::InsertInstance(row)).write(Write::Settings(Settings::initial(at(0))));
             let outcome = store.commit(set.clone()).await;
-            // Sent again, because the answer was lost, it comes to the same.
+            // The same set again, after a lost response, has the same outcome.
             assert_eq!(store.commit(set).await.is_ok(), outcome.is_ok());
             outcome.map(|()| id)
         })
@@ -163,7 +163,7 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     assert_eq!(store.sessions(there, filter).await.expect("a load"), (vec![], 0));
     let filter = UserFilter { limit: 9, ids: vec![ada.id], ..UserFilter::default() };
     assert_eq!(store.users(there, filter).await.expect("a load"), (vec![], 0));
-    // Nor does it change anything there.
+    // Calls for one instance do not change another.
     store.record_activity(there, session.id, moment(99));
     store.flush_activity().await.expect("flushed");
     assert_eq!(world.session(session.id).await, session);
@@ -175,9 +175,9 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     other.put(9, Write::ClearMails).await.expect("its own");
     let mails = world.store.mails(world.instance, None, 9).await.expect("a load");
     assert_eq!(mails, [mail]);
-    // The same address may have an account in each.
+    // The same address may have an account in each instance.
     other.user("Ada", 4).await;
-    // And there is no default: an unknown instance is refused.
+    // There is no default instance: an unknown one is refused.
     let nowhere = InstanceId::generate(at(0), &mut world.rng);
     world.instance = nowhere;
     let outcome = world.put(5, Write::ClearMails).await;

@@ -143,7 +143,7 @@ pub async fn users_are_found_by_times_and_parts_of_names(store: Store) {
     let cases = [
         (UserFilter { created: span(Some(20), None), ..all.clone() }, vec![bob.id, nameless.id]),
         (UserFilter { created: span(Some(10), Some(20)), ..all.clone() }, vec![ada.id]),
-        // The newest activity, which is in memory; who never was active was not so before.
+        // The newest activity, which is only in memory. A user who was never active does not match.
         (active(Some(60), None), vec![ada.id]),
         (active(None, Some(60)), vec![bob.id]),
         (active(Some(61), None), vec![]),

@@ -1,4 +1,4 @@
-//! One story per promise of the interface, told to every engine.
+//! The contract of the storage interface, as stories that run on every engine.
 
 mod accounts;
 mod attempts;
@@ -27,7 +27,7 @@ macro_rules! stories {
             })*)*
         }
 
-        /// As one of several that share the rows, with activity of its own in memory.
+        /// One of several nodes on the same rows, with its own activity in memory.
         mod on_a_node_in_memory {
             use super::*;
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]

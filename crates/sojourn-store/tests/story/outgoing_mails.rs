@@ -1,4 +1,4 @@
-//! Mails on their way out: found when due, claimed by one, listed, and purged.
+//! Outgoing mails: found when due, claimed by one node, listed and purged.
 
 use sojourn_core::{
     id::MailId,
@@ -52,7 +52,7 @@ pub async fn a_mail_that_is_due_is_claimed_by_one_of_eight(store: Store) {
         }
         assert_eq!(claims, 1);
         assert!(due(&world, secs).await.is_empty());
-        // Who claimed it is gone: it is due again, and then it is sent.
+        // The node that claimed the mail is gone: the mail is due again, and then sent.
         let [mut sent] = due(&world, secs + 60).await.try_into().expect("one mail");
         assert_eq!((sent.version, sent.tries), (2, 1));
         sent.take(at(secs + 60), seconds(60));

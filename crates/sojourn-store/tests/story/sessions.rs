@@ -1,4 +1,4 @@
-//! Browsers, their sessions, and activity.
+//! Clients, their sessions, and activity.
 
 use sojourn_core::{
     email::Email,
@@ -83,7 +83,7 @@ pub async fn an_active_session_is_not_ended_for_inactivity(store: Store) {
     let abandoned = closed(&session, 100, ClosedStatus::Abandoned);
     let outcome = world.put(100, Write::CloseSession(abandoned)).await;
     assert!(is_conflict(&outcome), "{outcome:?}");
-    // Also once it is only in the table.
+    // Also if the activity is only in the table.
     world.store.flush_activity().await.expect("flushed");
     let abandoned = closed(&session, 100, ClosedStatus::Abandoned);
     let outcome = world.put(100, Write::CloseSession(abandoned)).await;
