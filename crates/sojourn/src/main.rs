@@ -14,6 +14,7 @@ mod output;
 mod serve;
 mod server_file;
 mod shutdown;
+mod systemd;
 mod telemetry;
 mod tls;
 mod usage;

@@ -19,6 +19,7 @@ use crate::net::{self, ConnectionLimits, Listener, ListenerConfig, PortConflict,
 use crate::output;
 use crate::server_file::ServerFile;
 use crate::shutdown::DRAIN;
+use crate::systemd::{self, PassedSockets};
 
 /// What differs between `serve` and `test-server`.
 #[derive(Debug, Clone, Copy)]
@@ -34,10 +35,15 @@ pub async fn run(
     config: &Config,
     folder: DataFolder,
     serve_options: ServeOptions,
+    passed: PassedSockets,
     stop: watch::Receiver<bool>,
     since: Stopwatch,
 ) -> Result<(), Failure> {
-    let bound = net::bind(config.port.value, serve_options.port_conflict).await?;
+    check_passed(config, &passed)?;
+    let bound = match passed.plain.is_empty() {
+        true => net::bind(config.port.value, serve_options.port_conflict).await?,
+        false => net::adopt(passed.plain)?,
+    };
     if let Some(port) = bound.busy_port {
         output::note(&format!("port {port} is in use: listening on port {} instead", bound.port));
     }
@@ -49,10 +55,16 @@ pub async fn run(
     };
     if let Some(tls) = &config.tls {
         let accepted = crate::tls::start(tls, base_url.host_str().unwrap_or("localhost"))?;
-        for socket in crate::tls::bind(tls, !*config.expose_development).await? {
+        let sockets = match passed.tls.is_empty() {
+            true => crate::tls::bind(tls, !*config.expose_development).await?,
+            false => net::adopt(passed.tls)?.listeners,
+        };
+        for socket in sockets {
             let transport = Transport { tls: Some(accepted.clone()), ..Transport::default() };
             listeners.push(Listener { socket, transport });
         }
+    } else {
+        systemd::ignore_hangup();
     }
     let database = match &config.server {
         Some(server) => Database::Server(server.value.clone()),
@@ -71,7 +83,8 @@ pub async fn run(
     let router = sojourn_server::router(&app);
     let listener =
         ListenerConfig::new(connection_limits(config), sojourn_server::connection_error_response, DRAIN);
-    let serving = tokio::spawn(net::serve(listeners, router, listener, stop));
+    let mut stopped = stop.clone();
+    let mut serving = tokio::spawn(net::serve(listeners, router, listener, stop));
 
     let jobs = tokio::spawn(sojourn_server::run_jobs(app.clone()));
 
@@ -107,8 +120,16 @@ pub async fn run(
         exposed,
     };
     output::line(&(serve_options.announce)(&banner))?;
+    systemd::ready(&banner.access.base_url);
 
-    let drained = serving.await.unwrap_or(false);
+    let drained = tokio::select! {
+        drained = &mut serving => drained,
+        _ = stopped.wait_for(|stopped| *stopped) => {
+            systemd::stopping();
+            serving.await
+        }
+    };
+    let drained = drained.unwrap_or(false);
     jobs.abort();
     // Clients must not find a server that no longer answers.
     drop(published);
@@ -119,6 +140,27 @@ pub async fn run(
     })?;
     if !drained {
         tracing::warn!("some requests took too long and were not answered");
+    }
+    Ok(())
+}
+
+/// Sockets from outside are held to what the configuration may not do either.
+fn check_passed(config: &Config, passed: &PassedSockets) -> Result<(), Failure> {
+    if let Some(address) = passed.beyond_loopback()
+        && !*config.expose_development
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            "development_exposed",
+            format!("the socket {address} of the service manager leaves this machine"),
+        )
+        .because("a development instance has test codes that sign anyone in, and a mailbox")
+        .next("add --expose-development, which switches those off, or listen on 127.0.0.1"));
+    }
+    if !passed.tls.is_empty() && config.tls.is_none() {
+        return Err(Failure::new(Exit::Usage, "tls_missing", "the service manager passes a socket for TLS")
+            .because("there is no certificate for it")
+            .next("give tls.certificate_file and tls.key_file, or name the socket something else than tls"));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::net::PortConflict;
 use crate::serve::{self, ServeOptions};
 use crate::shutdown::{self, Signals};
+use crate::systemd::PassedSockets;
 use crate::telemetry;
 
 use super::{flags, no_runtime};
@@ -85,6 +86,7 @@ impl ServeArguments {
 }
 
 pub fn serve(arguments: &ServeArguments, since: Stopwatch) -> Result<(), Failure> {
+    let passed = PassedSockets::take()?;
     let sources = Sources::of_this_process(arguments.config.clone(), arguments.flags())?;
     let config = Config::load(&sources)?;
     telemetry::start(config.log_format.value);
@@ -102,7 +104,7 @@ pub fn serve(arguments: &ServeArguments, since: Stopwatch) -> Result<(), Failure
             LogFormat::Json => |banner| banner.json().to_string(),
         },
     };
-    until_stopped(&config, folder, options, false, since)
+    until_stopped(&config, folder, options, passed, false, since)
 }
 
 pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<(), Failure> {
@@ -136,19 +138,20 @@ pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<
             |banner| banner.text()
         },
     };
-    until_stopped(&config, folder, options, true, since)
+    until_stopped(&config, folder, options, PassedSockets::default(), true, since)
 }
 
 fn until_stopped(
     config: &Config,
     folder: DataFolder,
     options: ServeOptions,
+    passed: PassedSockets,
     with_parent: bool,
     since: Stopwatch,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
     runtime.block_on(async {
         let stop = shutdown::watch(Signals::listen()?, with_parent);
-        serve::run(config, folder, options, stop, since).await
+        serve::run(config, folder, options, passed, stop, since).await
     })
 }

@@ -68,6 +68,20 @@ pub async fn bind_each(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Fai
     Ok(listeners)
 }
 
+/// Sockets that another process has bound. They do not block.
+pub fn adopt(sockets: Vec<std::net::TcpListener>) -> Result<Listeners, Failure> {
+    let listeners: io::Result<Vec<TcpListener>> = sockets.into_iter().map(TcpListener::from_std).collect();
+    let adopted = listeners.and_then(|listeners| {
+        let port =
+            listeners.first().map(TcpListener::local_addr).transpose()?.map_or(0, |address| address.port());
+        Ok(Listeners { port, listeners, busy_port: None })
+    });
+    adopted.map_err(|error| {
+        Failure::new(Exit::Other, "listen_unusable", "cannot listen on the sockets of the service manager")
+            .because(error.to_string())
+    })
+}
+
 async fn bind_both(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
     let mut tries = 0;
     loop {

@@ -14,7 +14,7 @@ mod tests;
 pub mod tls;
 mod write_deadline;
 
-pub use bind::{PortConflict, bind, bind_each};
+pub use bind::{PortConflict, adopt, bind, bind_each};
 pub use config::ListenerConfig;
 pub use connection::Transport;
 pub use connection_limit::{ConnectionLimits, open_file_limit};

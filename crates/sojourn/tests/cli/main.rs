@@ -14,4 +14,5 @@ mod raw_http;
 mod settings_as_code;
 mod stand_in;
 mod support;
+mod systemd;
 mod tls;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::support::{Running, connect, eventually, free_port, send, sojourn, stderr};
+use crate::support::{Running, Stream, connect, eventually, free_port, send, sojourn, stderr};
 
 /// Issues certificates for `localhost`, writes them where the server reads them, and trusts them.
 pub struct Authority {
@@ -55,6 +55,10 @@ impl Authority {
     }
 
     pub fn connect(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.connect_to(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
+    }
+
+    pub fn connect_to(&self, address: SocketAddr) -> StreamOwned<ClientConnection, TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a certificate");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -65,7 +69,7 @@ impl Authority {
             .with_no_client_auth();
         let name = ServerName::try_from("localhost").expect("a name");
         let client = ClientConnection::new(Arc::new(client), name).expect("a client");
-        StreamOwned::new(client, connect(&format!("127.0.0.1:{}", self.port)))
+        StreamOwned::new(client, connect(&address.to_string()))
     }
 
     /// The certificate that a new connection is shown.
@@ -77,7 +81,7 @@ impl Authority {
 }
 
 /// A request that leaves the connection open.
-fn health(stream: &mut StreamOwned<ClientConnection, TcpStream>) {
+pub fn health(stream: &mut dyn Stream) {
     stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
     let mut answer = [0; 15];
     stream.read_exact(&mut answer).expect("an answer");
