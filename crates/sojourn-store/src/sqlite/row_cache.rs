@@ -4,7 +4,7 @@
 //! commit:
 //!
 //! 1. [`RowCache::begin_commit`] starts a new epoch. Rows that were read in an older epoch are not
-//! inserted any more ([`RowCache::insert_if_unchanged`]).
+//!    inserted any more ([`RowCache::insert_if_unchanged`]).
 //! 2. COMMIT.
 //! 3. [`RowCache::end_commit`] removes the changed rows. Then the writer acknowledges the commit.
 //!
