@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::on_postgres::{MASTER_KEY, node};
-use crate::people::{Fact, Node, check, live};
+use crate::people::{Fact, Node, check, ended, live, until};
 use crate::postgres::{Database, Server};
 use crate::support::Running;
 
@@ -210,8 +210,9 @@ async fn r_08_a_killed_node_loses_nothing_and_catches_up() {
     }
 }
 
-/// How long after the database is back a node may still say that it is not.
-const HEALED: Duration = Duration::from_secs(5);
+/// How long after the database is back a node may still say that it is not: five seconds, and
+/// more on a machine that is busy with other tests.
+const HEALED: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "measures how long people are turned away")]
@@ -239,9 +240,15 @@ async fn r_05_a_database_restart_is_503_and_loses_nothing() {
         });
     }
     for _ in 0..3 {
-        sleep(Duration::from_millis(900)).await;
+        let ends = ended(&facts) + 2;
+        until("people sign out", || ended(&facts) >= ends).await;
+        let failures = || {
+            let of = |process: &Process| process.node.failures.lock().expect("not poisoned").len();
+            processes.iter().map(of).sum::<usize>()
+        };
+        let before = failures();
         server.crash();
-        sleep(Duration::from_millis(300)).await;
+        until("people are turned away", || failures() > before).await;
         server.restart();
         let back = Instant::now();
         for process in &processes {
@@ -262,16 +269,12 @@ async fn r_05_a_database_restart_is_503_and_loses_nothing() {
         person.expect("no panic");
     }
     let facts = facts.lock().expect("not poisoned").clone();
-    let mut turned_away = 0;
     for process in &processes {
         for (status, again) in process.node.failures.lock().expect("not poisoned").drain(..) {
             assert_eq!((status, again), (503, true), "an answer other than: try again in a moment");
-            turned_away += 1;
         }
     }
     for (index, fact) in facts.iter().enumerate() {
         check(&processes[index % 2].node, fact).await;
     }
-    let ends = facts.iter().filter(|fact| matches!(fact, Fact::Ended { .. })).count();
-    assert!(ends > 3 && turned_away > 0, "too little happened: {ends} ends, {turned_away} turned away");
 }

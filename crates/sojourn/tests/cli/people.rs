@@ -1,6 +1,6 @@
 //! People who use a server, and remember what it said to have done.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use reqwest::{Client, Method, Response, header};
 use serde_json::{Value, json};
@@ -17,6 +17,27 @@ pub enum Fact {
     SignedUp { user: String, session: String },
     SignedIn { session: String, cookie: String },
     Ended { session: String, status: &'static str, cookie: String },
+}
+
+/// Waits until the people have come so far, however slow the machine is.
+pub async fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..6000 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("still not so after a minute: {what}");
+}
+
+pub fn signed_up(facts: &Mutex<Vec<Fact>>) -> usize {
+    let facts = facts.lock().expect("not poisoned");
+    facts.iter().filter(|fact| matches!(fact, Fact::SignedUp { .. })).count()
+}
+
+pub fn ended(facts: &Mutex<Vec<Fact>>) -> usize {
+    let facts = facts.lock().expect("not poisoned");
+    facts.iter().filter(|fact| matches!(fact, Fact::Ended { .. })).count()
 }
 
 /// A node as people reach it, and what they have seen of its failures.
