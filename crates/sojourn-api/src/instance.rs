@@ -53,7 +53,11 @@ pub struct SecretKey {
     pub object: Kind<Self>,
     pub id: String,
     pub name: Option<String>,
+    /// `full`, `read_only`, or `sessions`: to read users, and everything about sessions and clients.
+    pub role: String,
     pub created_at: UnixMillis,
+    /// Refused from then on.
+    pub expires_at: Option<UnixMillis>,
     /// To within some minutes.
     pub last_used_at: Option<UnixMillis>,
     pub revoked_at: Option<UnixMillis>,
@@ -69,6 +73,42 @@ pub struct SecretKey {
 pub struct CreateSecretKey {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// `full` unless it says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// From 60 to 315360000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in_seconds: Option<u64>,
+}
+
+/// A key that signs tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SigningKey {
+    #[schema(schema_with = crate::kind::schema::<Self>)]
+    pub object: Kind<Self>,
+    /// The `kid` in the header of its tokens.
+    pub id: String,
+    /// `next`, `current`, `previous` or `withdrawn`. All but the last are in the key set.
+    pub status: String,
+    pub created_at: UnixMillis,
+    pub signs_from: UnixMillis,
+    /// When it leaves the key set; null as long as no other key replaces it.
+    pub published_until: Option<UnixMillis>,
+    /// The public key as PEM, for SDKs that take it as `CLERK_JWT_KEY`.
+    pub public_key: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RotateSigningKey {
+    /// Withdraws all older keys at once: every token that is out is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<bool>,
+    /// How long the new key is published before it signs: 3900 unless it says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<u64>,
+    /// How long the old key stays published after that: 2678400 unless it says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_seconds: Option<u64>,
 }
 
 /// The public keys that verify tokens.
@@ -109,5 +149,6 @@ pub struct Health {
 named! {
     Instance = "instance"
     SecretKey = "secret_key"
+    SigningKey = "signing_key"
     Health = "health"
 }

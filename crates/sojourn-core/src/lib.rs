@@ -26,6 +26,7 @@ pub mod session;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod signing_key;
 pub mod simulation;
 pub mod template;
 pub mod test_clock;

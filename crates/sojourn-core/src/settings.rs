@@ -19,6 +19,7 @@ pub use self::{
     duration::{format_duration, parse_duration},
     instance::{
         AttackProtectionSettings, EmailSettings, EnumerationProtection, InstanceSettings, PathSettings,
+        SigningKeySettings,
     },
     kind::{Kind, Mismatch, Reason},
     registry::{SETTINGS, Setting},

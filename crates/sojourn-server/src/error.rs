@@ -4,6 +4,7 @@ use sojourn_core::{
     client::SignInRefused,
     factor::CodeRefusal,
     password::{Password, PasswordRefusal},
+    signing_key::{MAXIMUM_WAIT, RotationRefused},
     user::{EmailRefusal, MAX_EMAIL_ADDRESSES},
 };
 use sojourn_service::{
@@ -14,6 +15,7 @@ use sojourn_service::{
     rate_limits::RateLimited,
     secret_keys::SecretKeyError,
     sessions::{SignedOut, backend::BackendError},
+    signing_keys::SigningKeyError,
     users::UserError,
 };
 
@@ -255,6 +257,25 @@ impl From<SecretKeyError> for ApiError {
             SecretKeyError::Last => {
                 must_stay("It is the last one, and nobody could make another. Create one first.")
             }
+        }
+    }
+}
+
+impl From<SigningKeyError> for ApiError {
+    fn from(error: SigningKeyError) -> Self {
+        match error {
+            SigningKeyError::Refused(RotationRefused::UnderWay { signs_from }) => {
+                Self::new(ErrorCode::SigningKeyRotationUnderWay)
+                    .meta("signs_from", signs_from.as_millis())
+                    .why("The key of the last rotation does not sign yet. Wait until it does, or rotate with emergency=true if a key is in the wrong hands.")
+            }
+            SigningKeyError::Refused(RotationRefused::TooLong) => {
+                Self::new(ErrorCode::FormParamValueInvalid).why(format!(
+                    "wait_seconds and keep_seconds may be {} at most.",
+                    MAXIMUM_WAIT.as_secs()
+                ))
+            }
+            SigningKeyError::Unusable(cause) => Self::internal(cause),
         }
     }
 }

@@ -51,6 +51,7 @@ const WITH_SECRET_KEY: &[ErrorCode] = &[
     ErrorCode::AuthorizationHeaderFormatInvalid,
     ErrorCode::ClerkKeyInvalid,
     ErrorCode::SecretKeyFromBrowser,
+    ErrorCode::SecretKeyRoleInsufficient,
     ErrorCode::TooManyRequests,
 ];
 

@@ -1,6 +1,6 @@
 //! Finds the instance of a database, or creates it in an empty one.
 
-use sojourn_core::{id::InstanceId, settings::Settings, time::Moment};
+use sojourn_core::{id::InstanceId, settings::Settings, signing_key::SigningKeyTimes, time::Moment};
 use sojourn_store::{
     ChangeSet, CommitError, Engine as _, Environment, Expect, Instance, SecretKey, SigningKey, Store, Write,
 };
@@ -83,7 +83,11 @@ async fn make(
     let changes = ChangeSet::new(id, at, random)
         .expect(Expect::NoInstance)
         .write(Write::InsertInstance(instance.clone()))
-        .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: now }))
+        .write(Write::InsertSigningKey(SigningKey {
+            kid,
+            sealed_private_key,
+            times: SigningKeyTimes::first(now),
+        }))
         .write(Write::InsertSecretKey(SecretKey::new(
             keys::sha256(secret_key.as_bytes()),
             Some("development".to_owned()),

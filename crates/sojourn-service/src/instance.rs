@@ -11,12 +11,13 @@ use crate::{
     cut_claims::CutClaims,
     error::MaybeConflict,
     first_instance,
-    keys::{self, MasterKey, SealError, Signer, SigningError},
+    keys::{self, Keyring, KeyringError, MasterKey, MasterKeys, SealError, Signer, SigningError},
     mail::Mailer,
     passwords::Passwords,
     rate_limits::RateLimits,
     rng::{Rng, RngHandle},
     settings::Pins,
+    signing_keys,
 };
 
 /// The configuration of a server.
@@ -24,6 +25,8 @@ pub struct Options {
     /// The opened database.
     pub store: Store,
     pub master_key: MasterKey,
+    /// The master key before this one. It opens rows that it encrypted; the start encrypts them again.
+    pub previous_master_key: Option<MasterKey>,
     pub clock: Arc<dyn Clock>,
     pub rng: Rng,
     /// The URL at which browsers reach this server, without a path.
@@ -58,6 +61,9 @@ pub enum StartError {
     /// The signing key cannot be read.
     #[error(transparent)]
     SigningKey(#[from] SigningError),
+    /// The keys that the previous master key encrypted could not be encrypted again.
+    #[error("the signing keys cannot be sealed with the new master key: {0}")]
+    Reseal(String),
     /// The instance is exposed now, but its test clock could not be reset.
     #[error("the test clock cannot be reset: {0}")]
     TestClock(#[source] CommitError),
@@ -73,7 +79,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     store: Store,
     instance: Instance,
-    signer: Signer,
+    keyring: Keyring,
     publishable_key: String,
     secret_key: Option<String>,
     code_key: [u8; 32],
@@ -109,8 +115,11 @@ impl Service {
         let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
         let instance = first_instance::find_or_make(&store, &master_key, Moment::real(wall), &rng).await?;
         let signing_keys = store.signing_keys(instance.id).await?;
-        let newest = signing_keys.last().ok_or(SigningError)?;
-        let signer = Signer::new(&newest.kid, &master_key.open(&newest.kid, &newest.sealed_private_key)?)?;
+        let master_keys = MasterKeys { current: master_key.clone(), previous: options.previous_master_key };
+        let keyring = Keyring::new(master_keys, &signing_keys).map_err(|error| match error {
+            KeyringError::Sealed(error) => StartError::MasterKey(error),
+            KeyringError::Unusable(error) => StartError::SigningKey(error),
+        })?;
         let development = instance.environment == Environment::Development;
         let test_clock = store.test_clock(instance.id).await?;
         let rate_clock = Arc::clone(&clock);
@@ -135,7 +144,7 @@ impl Service {
             clocks,
             store,
             instance,
-            signer,
+            keyring,
             rng,
             base_url,
         }));
@@ -144,6 +153,11 @@ impl Service {
             service.reset_test_clock().await.map_err(StartError::TestClock)?;
         }
         service.apply_pins().await?;
+        if service.keyring().master_keys().previous.is_some() {
+            let resealed = signing_keys::reseal(&service).await;
+            let resealed = resealed.map_err(|error| StartError::Reseal(format!("{error:?}")))?;
+            tracing::info!(resealed, "signing keys were sealed with the new master key");
+        }
         Ok(service)
     }
 
@@ -230,13 +244,24 @@ impl Service {
         self.0.base_url.origin().ascii_serialization()
     }
 
-    pub fn signer(&self) -> &Signer {
-        &self.0.signer
+    /// The keys that sign and verify the instance's tokens.
+    pub fn keyring(&self) -> &Keyring {
+        &self.0.keyring
+    }
+
+    /// Signs the instance's tokens.
+    pub fn signer(&self) -> Arc<Signer> {
+        self.keyring().current(self.moment().wall)
+    }
+
+    /// The payload of a token of this instance and of that category; `None` for anything else.
+    pub fn verify_token(&self, token: &str, category: &str) -> Option<serde_json::Value> {
+        self.keyring().verify(token, category, self.moment().wall)
     }
 
     /// The public key of the signer, as PEM.
     pub fn public_key_pem(&self) -> String {
-        self.0.signer.public_key_pem()
+        self.signer().public_key_pem()
     }
 
     /// The key for the hashes of codes.

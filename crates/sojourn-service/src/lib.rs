@@ -25,6 +25,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod signing_keys;
 pub mod tickets;
 pub mod tokens;
 pub mod users;

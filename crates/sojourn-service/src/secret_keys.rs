@@ -3,9 +3,9 @@
 
 use sojourn_core::{
     id::{Randomness as _, SecretKeyId},
-    time::Moment,
+    time::{Moment, Timestamp},
 };
-use sojourn_store::{Engine as _, SecretKey, StoreError, Write};
+use sojourn_store::{Engine as _, SecretKey, SecretKeyRole, StoreError, Write};
 
 use crate::{
     idempotency::CreationSecrets,
@@ -20,7 +20,7 @@ pub enum SecretKeyError {
     Unknown,
     /// The development server prints this key at start.
     Printed,
-    /// It is the last valid key.
+    /// It is the last valid key with the role `full`.
     Last,
 }
 
@@ -42,9 +42,19 @@ pub fn text_of(service: &Service, mut secrets: CreationSecrets<'_>) -> String {
     keys::secret_key(kind, secrets.array())
 }
 
-/// The row of a new key with this text.
-pub fn new_key(at: Moment, name: Option<String>, text: &str) -> SecretKey {
-    SecretKey::new(sha256(text.as_bytes()), name, at.wall)
+/// What the creator of a key chooses.
+#[derive(Clone, Debug, Default)]
+pub struct NewSecretKey {
+    pub name: Option<String>,
+    pub role: SecretKeyRole,
+    /// On the wall clock.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key that is not stored yet, by its text.
+pub fn new_key(at: Moment, new: NewSecretKey, text: &str) -> SecretKey {
+    let NewSecretKey { name, role, expires_at } = new;
+    SecretKey { role, expires_at, ..SecretKey::new(sha256(text.as_bytes()), name, at.wall) }
 }
 
 /// Whether this is the key that a development instance prints at start.
@@ -66,16 +76,17 @@ pub async fn revoke(
         .retry_on_conflict(|| async {
             let keys = service.store().secret_keys(service.instance_id()).await?;
             let key = keys.iter().find(|key| key.id() == id).ok_or(SecretKeyError::Unknown)?;
-            if !key.is_good() {
+            if key.revoked_at.is_some() {
                 return Ok(key.clone());
             }
             if is_printed(service, key) {
                 return Err(SecretKeyError::Printed.into());
             }
-            if !keys.iter().any(|other| other.is_good() && other.id() != id) {
+            let at = service.moment();
+            let can_create = |key: &SecretKey| key.is_good(at.wall) && key.role == SecretKeyRole::Full;
+            if !keys.iter().any(|other| can_create(other) && other.id() != id) {
                 return Err(SecretKeyError::Last.into());
             }
-            let at = service.moment();
             service.commit(service.changes(at).write(Write::RevokeSecretKey(key.hash))).await?;
             tracing::info!(key_id = %id, "a secret key was revoked");
             Ok(SecretKey { revoked_at: Some(at.wall), ..key.clone() })

@@ -49,5 +49,9 @@ pub fn issue_token<'a>(
         service.cut_claims().count(session.user_id);
         tracing::warn!(user_id = %session.user_id, "this user's custom claims are too large for a cookie and were left out");
     }
-    Ok(service.signer().sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), &claims))
+    Ok(service.keyring().current(occasion.at.wall).sign(
+        claims::SESSION_CATEGORY,
+        Some(claims.issued_at()),
+        &claims,
+    ))
 }

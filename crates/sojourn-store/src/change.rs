@@ -11,7 +11,7 @@ use sojourn_core::{
     sign_in::SignIn,
     sign_up::SignUp,
     test_clock::TestClock,
-    time::Moment,
+    time::{Moment, Timestamp},
     user::User,
 };
 
@@ -93,9 +93,21 @@ pub enum Write {
     /// The id must not exist.
     InsertInstance(Instance),
     InsertSigningKey(SigningKey),
+    /// Sets when a signing key leaves the key set. Rejected with `Conflict` unless that is still
+    /// set to `before`: of two concurrent rotations, one decides again.
+    WithdrawSigningKey {
+        kid: String,
+        until: Timestamp,
+        before: Option<Timestamp>,
+    },
+    /// Replaces the encrypted private key by the same one under another master key.
+    ResealSigningKey {
+        kid: String,
+        sealed_private_key: Vec<u8>,
+    },
     InsertSecretKey(SecretKey),
     /// Revokes the secret key with this hash. Rejected with `Conflict` if the key is already
-    /// revoked, or if it is the last valid one: without a valid key nobody could create another.
+    /// revoked, or if it is the last valid one with the role `full`: nobody could create another.
     RevokeSecretKey([u8; 32]),
     /// Updates the last use of the key with this hash.
     SecretKeyUsed([u8; 32]),

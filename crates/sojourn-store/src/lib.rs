@@ -26,8 +26,9 @@ pub use engine::Engine;
 pub use error::{CommitError, StoreError};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
-    ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
-    SessionOrder, SigningKey, Span, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder, UserSortKey,
+    ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SecretKeyRole,
+    SessionFilter, SessionOrder, SigningKey, Span, StoredStatus, Ticket, TicketStatus, UserFilter, UserOrder,
+    UserSortKey,
 };
 pub use schema::{Migrated, MigrationMode, Schema};
 pub use sqlite::SqliteEngine;

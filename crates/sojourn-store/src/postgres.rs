@@ -55,7 +55,7 @@ use crate::{
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        attempts, clock, idempotency, instances, journal, mails, outgoing_mails, purge, sessions,
+        attempts, clock, idempotency, instances, journal, keys, mails, outgoing_mails, purge, sessions,
         statement::Dialect, tickets, users,
     },
 };
@@ -169,11 +169,11 @@ impl Engine for PostgresEngine {
     }
 
     async fn signing_keys(&self, instance: InstanceId) -> Result<Vec<SigningKey>, StoreError> {
-        self.shared.all(&instances::signing_keys(instance)).await
+        self.shared.all(&keys::signing_keys(instance)).await
     }
 
     async fn secret_keys(&self, instance: InstanceId) -> Result<Vec<SecretKey>, StoreError> {
-        self.shared.all(&instances::secret_keys(instance)).await
+        self.shared.all(&keys::secret_keys(instance)).await
     }
 
     async fn secret_key(
@@ -181,7 +181,7 @@ impl Engine for PostgresEngine {
         instance: InstanceId,
         hash: [u8; 32],
     ) -> Result<Option<SecretKey>, StoreError> {
-        self.shared.first(&instances::secret_key(instance, hash)).await
+        self.shared.first(&keys::secret_key(instance, hash)).await
     }
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {

@@ -13,6 +13,7 @@ use sojourn_core::{
     settings::Settings,
     sign_in::SignIn,
     sign_up::SignUp,
+    signing_key::SigningKeyTimes,
     time::Timestamp,
     user::User,
 };
@@ -38,26 +39,61 @@ pub struct SigningKey {
     pub kid: String,
     /// PKCS#8, encrypted with the master key.
     pub sealed_private_key: Vec<u8>,
-    pub created_at: Timestamp,
+    pub times: SigningKeyTimes,
 }
 
-/// A secret key of the application's backend. Only its hash is stored.
+/// The requests that a secret key may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretKeyRole {
+    /// Every request.
+    #[default]
+    Full,
+    /// Requests that change nothing.
+    ReadOnly,
+    /// Reading users, and every request about sessions and clients.
+    Sessions,
+}
+
+impl SecretKeyRole {
+    pub const ALL: [Self; 3] = [Self::Full, Self::ReadOnly, Self::Sessions];
+
+    /// The word in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Sessions => "sessions",
+        }
+    }
+
+    /// The role of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+}
+
+/// A secret key of the application's backend. Only its hash is stored. Its times are on the wall
+/// clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretKey {
     /// SHA-256 of the key.
     pub hash: [u8; 32],
     /// A label by the person who created the key.
     pub name: Option<String>,
-    /// On the wall clock, as all times of a key.
+    pub role: SecretKeyRole,
     pub created_at: Timestamp,
+    /// The key is rejected from then on.
+    pub expires_at: Option<Timestamp>,
     /// The last use, accurate to some minutes.
     pub last_used_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
 }
 
 impl SecretKey {
+    /// A new key with every right that does not expire.
     pub const fn new(hash: [u8; 32], name: Option<String>, created_at: Timestamp) -> Self {
-        Self { hash, name, created_at, last_used_at: None, revoked_at: None }
+        let role = SecretKeyRole::Full;
+        Self { hash, name, role, created_at, expires_at: None, last_used_at: None, revoked_at: None }
     }
 
     /// The id in the API.
@@ -65,9 +101,14 @@ impl SecretKey {
         SecretKeyId::of_hash(&self.hash)
     }
 
-    /// Whether the key is valid.
-    pub const fn is_good(&self) -> bool {
-        self.revoked_at.is_none()
+    /// Whether the key is valid at `wall`.
+    pub fn is_good(&self, wall: Timestamp) -> bool {
+        self.revoked_at.is_none() && !self.is_expired(wall)
+    }
+
+    /// Whether the key has expired at `wall`.
+    pub fn is_expired(&self, wall: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires_at| wall >= expires_at)
     }
 }
 

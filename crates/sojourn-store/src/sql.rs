@@ -10,6 +10,7 @@ pub(crate) mod idempotency;
 mod impersonation;
 pub(crate) mod instances;
 pub(crate) mod journal;
+pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod mails;
 pub(crate) mod outgoing_mails;
@@ -30,6 +31,7 @@ pub(crate) fn every_statement() -> impl Iterator<Item = &'static statement::Sql>
         idempotency::ALL,
         instances::ALL,
         journal::ALL,
+        keys::ALL,
         mails::ALL,
         outgoing_mails::ALL,
         purge::ALL,

@@ -52,7 +52,7 @@ use crate::{
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        attempts, clients, clock, idempotency, instances, journal, mails, outgoing_mails, sessions,
+        attempts, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails, sessions,
         statement::{Dialect, Statement},
         tickets, users,
     },
@@ -154,11 +154,11 @@ impl Engine for SqliteEngine {
     }
 
     async fn signing_keys(&self, instance: InstanceId) -> Result<Vec<SigningKey>, StoreError> {
-        self.readers.all(&instances::signing_keys(instance))
+        self.readers.all(&keys::signing_keys(instance))
     }
 
     async fn secret_keys(&self, instance: InstanceId) -> Result<Vec<SecretKey>, StoreError> {
-        self.readers.all(&instances::secret_keys(instance))
+        self.readers.all(&keys::secret_keys(instance))
     }
 
     async fn secret_key(
@@ -166,7 +166,7 @@ impl Engine for SqliteEngine {
         instance: InstanceId,
         hash: [u8; 32],
     ) -> Result<Option<SecretKey>, StoreError> {
-        self.readers.first(&instances::secret_key(instance, hash))
+        self.readers.first(&keys::secret_key(instance, hash))
     }
 
     async fn settings(&self, instance: InstanceId) -> Result<(Settings, Policy), StoreError> {

@@ -257,7 +257,7 @@ impl TestApp {
     /// It is none.
     pub fn verified(&self, jwt: &str) -> Value {
         let category = sojourn_core::claims::SESSION_CATEGORY;
-        let claims = self.server.signer().verify(jwt, category).expect("a session token of ours");
+        let claims = self.server.verify_token(jwt, category).expect("a session token of ours");
         assert_eq!(claims, claims_of(jwt));
         claims
     }

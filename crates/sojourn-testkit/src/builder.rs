@@ -235,6 +235,7 @@ impl Frame {
             service: sojourn_service::Options {
                 store,
                 master_key: seed::master_key(),
+                previous_master_key: None,
                 clock: Arc::new(clock.clone()),
                 rng: Rng::Seeded(Mutex::new(Box::new(rng))),
                 base_url: self.base_url.parse().expect("a URL"),

@@ -8,6 +8,7 @@ use argon2::{Argon2, password_hash::PasswordHasher as _};
 use sojourn_core::{
     id::{InstanceId, Randomness as _},
     settings::Settings,
+    signing_key::SigningKeyTimes,
     testing::SeededRng,
     time::Moment,
     user::PasswordHash,
@@ -70,7 +71,11 @@ pub(crate) async fn instance(
     let hash = keys::sha256(secret_key.as_bytes());
     let changes = ChangeSet::new(id, Moment::real(START), rng)
         .write(Write::InsertInstance(instance))
-        .write(Write::InsertSigningKey(SigningKey { kid, sealed_private_key, created_at: START }))
+        .write(Write::InsertSigningKey(SigningKey {
+            kid,
+            sealed_private_key,
+            times: SigningKeyTimes::first(START),
+        }))
         .write(Write::InsertSecretKey(SecretKey::new(hash, None, START)))
         .write(Write::Settings(settings));
     store.commit(changes).await.expect("an empty store takes an instance");

@@ -14,6 +14,7 @@ pub struct Opened {
     pub database: Database,
     pub store: Store,
     pub master_key: MasterKey,
+    pub previous_master_key: Option<MasterKey>,
     /// Where the key is from.
     pub key_from: String,
     /// Whether there was an instance before.
@@ -63,7 +64,9 @@ pub async fn open(
         },
         None => shown(&folder.master_key_path()),
     };
-    Ok(Opened { database, store, master_key, key_from, existing })
+    let previous = config.previous_master_key.as_ref();
+    let previous_master_key = previous.map(|file| master_key_in(&file.value)).transpose()?;
+    Ok(Opened { database, store, master_key, previous_master_key, key_from, existing })
 }
 
 /// The database cannot be used: what to do next depends on why.

@@ -206,6 +206,10 @@ fn options(
         service: sojourn_service::Options {
             store: opened.store.clone(),
             master_key: sojourn_service::MasterKey::new(opened.master_key.0),
+            previous_master_key: opened
+                .previous_master_key
+                .as_ref()
+                .map(|key| sojourn_service::MasterKey::new(key.0)),
             clock: Arc::new(SystemClock),
             rng: sojourn_service::Rng::System,
             base_url,

@@ -20,6 +20,8 @@ pub struct InstanceSettings {
     pub test_mode: bool,
     /// Origins that may call the Frontend API, in addition to those of the configuration.
     pub allowed_origins: Vec<String>,
+    #[serde(default)]
+    pub signing_keys: SigningKeySettings,
 }
 
 impl Default for InstanceSettings {
@@ -32,6 +34,7 @@ impl Default for InstanceSettings {
             paths: PathSettings { home_url: None },
             test_mode: true,
             allowed_origins: Vec::new(),
+            signing_keys: SigningKeySettings::default(),
         }
     }
 }
@@ -78,4 +81,11 @@ pub enum EnumerationProtection {
 pub struct PathSettings {
     /// The target after sign-in if the request names none.
     pub home_url: Option<String>,
+}
+
+/// The settings of the keys that sign tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKeySettings {
+    /// Days after which a new key replaces the current one; 0: only an administrator rotates.
+    pub rotation_days: u64,
 }

@@ -101,6 +101,11 @@ pub const SETTINGS: &[Setting] = &[
         "Whether the sign-in pages hide which addresses have an account. strict answers alike for every address.",
     ),
     setting(
+        "signing_keys.rotation_days",
+        Kind::Integer { least: 0, most: 3650 },
+        "Days after which a new signing key replaces the current one; 0 never. Applications that hold the public key in their configuration need the new one each time.",
+    ),
+    setting(
         "paths.home_url",
         Kind::Address,
         "Where people go who opened the sign-in page by themselves: an address, or a path on this server.",
@@ -122,6 +127,7 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("session_settings.maximum_lifetime", "The session is over that long after sign-in, whatever happens."),
     ("session", "The session token, not the session."),
+    ("signing_keys", "The keys that sign session tokens."),
 ];
 
 pub fn find(path: &str) -> Option<&'static Setting> {

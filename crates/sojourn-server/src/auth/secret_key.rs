@@ -8,11 +8,11 @@ use std::{
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
 };
 use sojourn_core::time::{Timestamp, minutes};
 use sojourn_service::keys::sha256;
-use sojourn_store::{Engine as _, SecretKey, Write};
+use sojourn_store::{Engine as _, SecretKey, SecretKeyRole, Write};
 
 use crate::{
     app::App,
@@ -28,14 +28,45 @@ impl FromRequestParts<App> for ApplicationServer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
-        let (proof, key) = prove(app, &parts.headers).await?;
-        // SDKs fetch the keys again for every token they do not know, so this
-        // one is cheap and never limited.
+        let key = bearer(&parts.headers)?;
+        // SDKs fetch the key set again for every key id that they do not know, 20 requests at once
+        // where 20 tokens arrive. So this path is not limited and reads no row for a known key.
+        // Anybody may read the set anyway, at /.well-known/jwks.json.
         // Compat: clerk/javascript packages/backend/src/tokens/keys.ts
-        if parts.uri.path() != "/v1/jwks" {
-            app.rate_limits().backend(key)?;
+        if parts.uri.path() == KEY_SET {
+            if !app.key_uses().was_good(key, app.moment().wall) {
+                good_key(app, key).await?;
+            }
+            return Ok(Self);
         }
-        Ok(proof)
+        let known = good_key(app, key).await?;
+        app.rate_limits().backend(key)?;
+        if !may(known.role, &parts.method, parts.uri.path()) {
+            return Err(ApiError::new(ErrorCode::SecretKeyRoleInsufficient).why(format!(
+                "The secret key has the role `{}`. Use one with the role `full`, or create one: sojourn keys create.",
+                known.role.as_str(),
+            )));
+        }
+        Ok(Self)
+    }
+}
+
+const KEY_SET: &str = "/v1/jwks";
+
+/// Whether a key of that role may send such a request to the Backend API.
+fn may(role: SecretKeyRole, method: &Method, path: &str) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let is_below =
+        |table: &str| path.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match role {
+        SecretKeyRole::Full => true,
+        // Both look whether a token is good, and change nothing.
+        SecretKeyRole::ReadOnly => {
+            reads || path == "/v1/clients/verify" || (is_below("/v1/sessions") && path.ends_with("/verify"))
+        }
+        SecretKeyRole::Sessions => {
+            is_below("/v1/sessions") || is_below("/v1/clients") || (reads && is_below("/v1/users"))
+        }
     }
 }
 
@@ -44,12 +75,14 @@ impl FromRequestParts<App> for ApplicationServer {
 /// # Errors
 /// What is wrong with the key, or that there is none.
 pub async fn authenticate(app: &App, headers: &HeaderMap) -> ApiResult<ApplicationServer> {
-    let (proof, key) = prove(app, headers).await?;
+    let key = bearer(headers)?;
+    good_key(app, key).await?;
     app.rate_limits().backend(key)?;
-    Ok(proof)
+    Ok(ApplicationServer)
 }
 
-async fn prove<'a>(app: &App, headers: &'a HeaderMap) -> ApiResult<(ApplicationServer, &'a str)> {
+/// The secret key of a request that does not come from a browser.
+fn bearer(headers: &HeaderMap) -> ApiResult<&str> {
     let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
         ApiError::new(ErrorCode::AuthenticationInvalid)
             .why("This address needs a secret key. Send it as `Authorization: Bearer sk_…`.")
@@ -63,16 +96,25 @@ async fn prove<'a>(app: &App, headers: &'a HeaderMap) -> ApiResult<(ApplicationS
         return Err(ApiError::new(ErrorCode::SecretKeyFromBrowser)
             .why("A secret key was sent together with an Origin header, that is, from a browser. Keep it on your server, and rotate it."));
     }
-    let known = find(app, key).await?.ok_or_else(|| {
-        ApiError::new(ErrorCode::ClerkKeyInvalid)
-            .why("The secret key is not one of this instance. Compare it with the one that the server printed at its start.")
-    })?;
-    if !known.is_good() {
-        return Err(ApiError::new(ErrorCode::ClerkKeyInvalid)
-            .why("The secret key was revoked. Give the application another one: sojourn keys create."));
+    Ok(key)
+}
+
+/// The key of this instance with that text; its use is recorded.
+async fn good_key(app: &App, key: &str) -> ApiResult<SecretKey> {
+    let refused = |why| Err(ApiError::new(ErrorCode::ClerkKeyInvalid).why(why));
+    let Some(known) = find(app, key).await? else {
+        return refused(
+            "The secret key is not one of this instance. Compare it with the one that the server printed at its start.",
+        );
+    };
+    if known.revoked_at.is_some() {
+        return refused("The secret key was revoked. Give the application another one: sojourn keys create.");
+    }
+    if known.is_expired(app.moment().wall) {
+        return refused("The secret key has expired. Give the application another one: sojourn keys create.");
     }
     note_use(app, &known);
-    Ok((ApplicationServer, key))
+    Ok(known)
 }
 
 /// Whether `key` is a good secret key of this instance.
@@ -80,7 +122,8 @@ async fn prove<'a>(app: &App, headers: &'a HeaderMap) -> ApiResult<(ApplicationS
 /// # Errors
 /// The store does not answer.
 pub async fn is_secret_key(app: &App, key: &str) -> ApiResult<bool> {
-    let Some(known) = find(app, key).await?.filter(SecretKey::is_good) else { return Ok(false) };
+    let wall = app.moment().wall;
+    let Some(known) = find(app, key).await?.filter(|key| key.is_good(wall)) else { return Ok(false) };
     note_use(app, &known);
     Ok(true)
 }
@@ -94,15 +137,33 @@ async fn find(app: &App, key: &str) -> ApiResult<Option<SecretKey>> {
 /// How exactly the last use of a key is known.
 const USE_NOTED_EVERY: Duration = minutes(5);
 
-/// The last uses that this node has noted.
+/// How long a key that was good may read the key set without another look at its row.
+const GOOD_FOR_KEY_SET: Duration = minutes(1);
+
+/// What this node remembers of the secret keys that it met, by their hashes.
 #[derive(Debug, Default)]
-pub struct KeyUses(Mutex<BTreeMap<[u8; 32], Timestamp>>);
+pub struct KeyUses {
+    /// When their use was last recorded.
+    recorded: Mutex<BTreeMap<[u8; 32], Timestamp>>,
+    /// When their rows were last read, and they were good.
+    good: Mutex<BTreeMap<[u8; 32], Timestamp>>,
+}
 
 impl KeyUses {
+    /// Whether the key with that text was good a moment before `wall`.
+    fn was_good(&self, key: &str, wall: Timestamp) -> bool {
+        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        good.get(&sha256(key.as_bytes())).is_some_and(|at| wall < *at + GOOD_FOR_KEY_SET)
+    }
+
+    fn note_good(&self, key: &SecretKey, wall: Timestamp) {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner).insert(key.hash, wall);
+    }
+
     /// Whether the use of `key` at `wall` is worth a row: not if one was noted a
     /// moment ago, here or by another node.
     fn is_news(&self, key: &SecretKey, wall: Timestamp) -> bool {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         let last = key.last_used_at.max(noted.get(&key.hash).copied());
         let is_news = last.is_none_or(|last| wall >= last + USE_NOTED_EVERY);
         if is_news {
@@ -115,6 +176,7 @@ impl KeyUses {
 /// Notes that a key is in use. No request waits for it.
 fn note_use(app: &App, key: &SecretKey) {
     let at = app.moment();
+    app.key_uses().note_good(key, at.wall);
     if !app.key_uses().is_news(key, at.wall) {
         return;
     }

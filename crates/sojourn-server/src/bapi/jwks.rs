@@ -13,5 +13,5 @@ use crate::{app::App, auth::ApplicationServer, wire::key_set};
     responses((status = 200, description = "A JSON Web Key Set", body = api::JsonWebKeySet)),
 )]
 pub async fn get_jwks(State(app): State<App>, _: ApplicationServer) -> impl IntoResponse {
-    Json(key_set(app.signer()))
+    Json(key_set(&app))
 }

@@ -18,6 +18,7 @@ mod settings_history;
 mod settings_request;
 mod settings_schema;
 mod sign_in_tokens;
+mod signing_keys;
 mod testing_tokens;
 mod tickets;
 mod tokens;
@@ -65,6 +66,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(settings::get_session_token, settings::update_session_token))
         .routes(routes!(secret_keys::list_secret_keys, secret_keys::create_secret_key))
         .routes(routes!(secret_keys::revoke_secret_key))
+        .routes(routes!(signing_keys::list_signing_keys))
+        .routes(routes!(signing_keys::rotate_signing_key))
         .routes(routes!(settings_history::list_settings_versions))
         .routes(routes!(settings_history::get_settings_version))
         .routes(routes!(settings_history::rollback_settings))

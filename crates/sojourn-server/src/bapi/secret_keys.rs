@@ -1,6 +1,8 @@
 //! The secret keys of the application's servers: several at once, each taken
 //! back by itself (AUZ-03).
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -8,8 +10,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
-use sojourn_service::{idempotency::CreationSecrets, secret_keys};
-use sojourn_store::{SecretKey, Write};
+use sojourn_service::{
+    idempotency::CreationSecrets,
+    secret_keys::{self, NewSecretKey},
+};
+use sojourn_store::{SecretKey, SecretKeyRole, Write};
 
 use super::creation::{create_once, creation};
 use crate::{
@@ -19,13 +24,17 @@ use crate::{
 };
 
 const MAX_NAME_CHARS: usize = 64;
+/// Ten years.
+const MAX_LIFETIME_SECONDS: u64 = 315_360_000;
 
 fn object(app: &App, key: &SecretKey) -> api::SecretKey {
     api::SecretKey {
         object: api::Kind::default(),
         id: key.id().to_string(),
         name: key.name.clone(),
+        role: key.role.as_str().to_owned(),
         created_at: millis(key.created_at),
+        expires_at: key.expires_at.map(millis),
         last_used_at: key.last_used_at.map(millis),
         revoked_at: key.revoked_at.map(millis),
         is_printed_at_start: secret_keys::is_printed(app, key),
@@ -57,6 +66,7 @@ pub async fn list_secret_keys(State(app): State<App>, _: ApplicationServer) -> A
     responses((status = 200, description = "The key with its `secret`", body = api::SecretKey)),
     extensions(("x-error-codes" = json!([
         "form_param_max_length_exceeded", "form_param_type_invalid", "form_param_unknown",
+        "form_param_value_invalid",
         "idempotency_key_reused", "malformed_request_parameters",
     ]))),
 )]
@@ -66,7 +76,7 @@ pub async fn create_secret_key(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
-    params.only(&["name"])?;
+    params.only(&["name", "role", "expires_in_seconds"])?;
     let name = params.text("name")?;
     let name = name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     if name.is_some_and(|name| name.chars().count() > MAX_NAME_CHARS) {
@@ -75,12 +85,16 @@ pub async fn create_secret_key(
     }
     let creation = creation(&headers, "POST /v1/instance/secret_keys", &params)?;
     let at = app.moment();
-    let name = name.map(str::to_owned);
+    let new = NewSecretKey {
+        name: name.map(str::to_owned),
+        role: role(&params)?,
+        expires_at: lifetime(&params)?.map(|lifetime| at.wall + lifetime),
+    };
     let made = create_once(&app, creation.as_ref(), |nonce| {
-        let (app, name) = (&app, name.clone());
+        let (app, new) = (&app, new.clone());
         async move {
             let text = secret_keys::text_of(app, CreationSecrets::new(app, &nonce));
-            let key = secret_keys::new_key(at, name, &text);
+            let key = secret_keys::new_key(at, new, &text);
             let changes = app.changes(at).write(Write::InsertSecretKey(key.clone()));
             Ok((changes, object(app, &key)))
         }
@@ -91,6 +105,24 @@ pub async fn create_secret_key(
     tracing::info!(key_id = %answer["id"], "a secret key was handed out");
     answer["secret"] = secret.into();
     Ok(Json(answer).into_response())
+}
+
+fn role(params: &Params) -> ApiResult<SecretKeyRole> {
+    let Some(word) = params.text("role")? else { return Ok(SecretKeyRole::Full) };
+    SecretKeyRole::from_word(&word).ok_or_else(|| {
+        let words = SecretKeyRole::ALL.map(SecretKeyRole::as_str).join(", ");
+        ApiError::param(ErrorCode::FormParamValueInvalid, "role")
+            .why(format!("role has to be one of {words}."))
+    })
+}
+
+fn lifetime(params: &Params) -> ApiResult<Option<Duration>> {
+    let Some(seconds) = params.number("expires_in_seconds")? else { return Ok(None) };
+    if !(60..=MAX_LIFETIME_SECONDS).contains(&seconds) {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "expires_in_seconds")
+            .why(format!("expires_in_seconds has to be from 60 to {MAX_LIFETIME_SECONDS}.")));
+    }
+    Ok(Some(Duration::from_secs(seconds)))
 }
 
 /// Takes a key back, for good and at once on every node. The last good one stays,

@@ -92,7 +92,7 @@ pub async fn verify_session(
     let token = params.required("token")?;
     let at = app.moment();
     let (session, policy) = find_session(&app, at, &id).await?;
-    let claims = app.signer().verify(&token, SESSION_CATEGORY);
+    let claims = app.verify_token(&token, SESSION_CATEGORY);
     let wall = at.wall.as_secs();
     // A claim that is missing is as good as one that is wrong (JWT-05). Another
     // node's clock may be a little ahead of this one's.

@@ -19,7 +19,7 @@ use crate::{app::App, wire::key_set};
     responses((status = 200, description = "A JSON Web Key Set", body = api::JsonWebKeySet)),
 )]
 pub async fn get_jwks(State(app): State<App>) -> Response {
-    public(&key_set(app.signer()))
+    public(&key_set(&app))
 }
 
 /// Where the keys are, for libraries that begin with the issuer.

@@ -58,6 +58,7 @@ codes! {
     OriginMissing "origin_missing" BAD_REQUEST "Missing origin";
     SecretKeyFromBrowser "origin_authorization_headers_conflict" BAD_REQUEST "A secret key must not be used by a browser";
     HostUnknown "host_invalid" MISDIRECTED_REQUEST "Unknown host";
+    SecretKeyRoleInsufficient "secret_key_role_insufficient" FORBIDDEN "The secret key may not do this";
     UserLocked "user_locked" FORBIDDEN "Your account is locked";
     UserBanned "user_banned" FORBIDDEN "Your account is banned";
     AuthorizationInvalid "authorization_invalid" FORBIDDEN "You are not authorized to do this";
@@ -127,6 +128,7 @@ codes! {
     ActorTokenSubjectNotFound "actor_token_subject_not_found" NOT_FOUND "The user does not exist any more";
     ActorTokenCannotBeRevoked "actor_token_cannot_be_revoked_code" BAD_REQUEST "The actor token cannot be revoked";
     ReservedClaim "jwt_template_reserved_claim" BAD_REQUEST "A reserved claim was used";
+    SigningKeyRotationUnderWay "signing_key_rotation_under_way" CONFLICT "A signing key is being rotated already";
     SecretKeyCannotBeRevoked "secret_key_cannot_be_revoked" CONFLICT "The secret key cannot be revoked";
     SettingPinned "setting_pinned" CONFLICT "The setting is pinned";
     // Ours

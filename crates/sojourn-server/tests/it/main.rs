@@ -41,6 +41,7 @@ mod settings_jumps;
 mod settings_pins;
 mod settings_registry;
 mod sign_ins;
+mod signing_keys;
 mod token_kinds;
 mod tokens;
 mod webkit;

@@ -129,3 +129,63 @@ async fn the_printed_key_stays_and_bad_names_are_refused() {
     backend.post(&format!("{KEYS}/key_x/revoke"), json!({})).await.assert_refused(404, "resource_not_found");
     assert_eq!(listed(&app).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_role_limits_what_a_key_may_do() {
+    let app = TestApp::new().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let session = format!("/v1/sessions/{}", alice.session());
+    let verify = (format!("{session}/verify"), json!({"token": alice.token(&alice.session()).await.jwt()}));
+    let key = async |role: &str| app.backend().post(KEYS, json!({"role": role})).await.assert_ok().json();
+    let ask = async |key: &Value, method: &str, path: &str, body: &Value| {
+        let bearer = format!("Bearer {}", key["secret"].as_str().expect("a secret"));
+        app.request(method, path).header("authorization", &bearer).json(body).send().await
+    };
+    let (read_only, sessions) = (key("read_only").await, key("sessions").await);
+    assert_eq!((&read_only["role"], &sessions["role"]), (&json!("read_only"), &json!("sessions")));
+    let refused = "secret_key_role_insufficient";
+    for key in [&read_only, &sessions] {
+        for path in ["/v1/users", &session, "/v1/jwks"] {
+            ask(key, "GET", path, &json!({})).await.assert_ok();
+        }
+        ask(key, "POST", &verify.0, &verify.1).await.assert_ok();
+        for path in ["/v1/users", "/v1/sign_in_tokens", KEYS, "/v1/instance/signing_keys/rotate"] {
+            ask(key, "POST", path, &json!({})).await.assert_refused(403, refused);
+        }
+        ask(key, "PATCH", "/v1/instance/session_settings", &json!({})).await.assert_refused(403, refused);
+    }
+    ask(&sessions, "GET", KEYS, &json!({})).await.assert_refused(403, refused);
+    let revoke = format!("{session}/revoke");
+    ask(&read_only, "POST", &revoke, &json!({})).await.assert_refused(403, refused);
+    ask(&sessions, "POST", &revoke, &json!({})).await.assert_ok();
+    let unknown = app.backend().post(KEYS, json!({"role": "admin"})).await;
+    unknown.assert_refused(422, "form_param_value_invalid");
+}
+
+#[tokio::test]
+async fn a_key_expires_when_it_was_said_to() {
+    let app = TestApp::new().start().await;
+    let key = app.backend().post(KEYS, json!({"expires_in_seconds": 3600})).await.assert_ok().json();
+    assert_eq!(key["expires_at"], json!(app.clock.now().as_millis() + 3_600_000));
+    app.clock.advance(minutes(59));
+    ask_with(&app, &key).await.assert_ok();
+    app.clock.advance(minutes(1));
+    let refused = ask_with(&app, &key).await;
+    refused.assert_refused(401, "clerk_key_invalid");
+    assert!(refused.text().contains("expired"), "{}", refused.text());
+    for seconds in [0, 59, 315_360_001] {
+        let refused = app.backend().post(KEYS, json!({"expires_in_seconds": seconds})).await;
+        refused.assert_refused(422, "form_param_value_invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_less_rights_does_not_count_as_the_one_that_stays() {
+    let app = TestApp::new().production().start().await;
+    app.backend().post(KEYS, json!({"role": "sessions"})).await.assert_ok();
+    app.backend().post(KEYS, json!({"expires_in_seconds": 60})).await.assert_ok();
+    app.clock.advance(minutes(2));
+    let keys = listed(&app).await;
+    let full = keys.iter().find(|key| key["role"] == "full" && key["expires_at"].is_null());
+    revoke(&app, full.expect("the first key")).await.assert_refused(409, "secret_key_cannot_be_revoked");
+}

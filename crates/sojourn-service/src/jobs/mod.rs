@@ -3,6 +3,7 @@
 //!
 //! If several nodes serve one instance, only the holder of a job's lease runs that job.
 
+mod keys;
 mod purge;
 pub mod sweep;
 
@@ -23,7 +24,7 @@ const PURGE_EVERY: Duration = seconds(300);
 
 /// Runs until the server stops.
 pub async fn run(service: &Service) {
-    tokio::join!(tidy(service), service.renew_pins_lease_loop());
+    tokio::join!(tidy(service), service.renew_pins_lease_loop(), keys::follow(service));
 }
 
 async fn tidy(service: &Service) {

@@ -1,11 +1,13 @@
-//! Keys: the master key, which encrypts the other keys, the RSA key that signs tokens, the
+//! Keys: the master key, which encrypts the other keys, the RSA keys that sign tokens, the
 //! publishable key and the secret keys.
 
+mod keyring;
 mod master;
 mod publishable;
 mod secret;
 mod signing;
 
+pub use keyring::{KeyOfRing, Keyring, KeyringError, MasterKeys};
 pub use master::{MasterKey, SealError};
 pub use publishable::{cookie_suffix, publishable_key};
 pub use secret::{SecretKeyKind, secret_key};

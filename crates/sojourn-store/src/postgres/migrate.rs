@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_ends_of_all_and_secret_keys.sql"),
     include_str!("../../migrations/postgres/0004_idempotency_and_outbox.sql"),
     include_str!("../../migrations/postgres/0005_outgoing_mails.sql"),
+    include_str!("../../migrations/postgres/0006_key_rotation.sql"),
 ];
 
 /// The number of attempts if another node migrates at the same time.

@@ -4,7 +4,7 @@
 use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
 use super::{
-    attempts, clients, clock, idempotency, instances, journal, mails, outgoing_mails, sessions,
+    attempts, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails, sessions,
     statement::Statement, tickets, users,
 };
 use crate::{
@@ -119,14 +119,20 @@ impl Statements<'_> {
             Write::ClearMails => mails::clear(instance),
             Write::InsertInstance(row) if row.id != instance => return Err(CommitError::Conflict),
             Write::InsertInstance(row) => instances::insert(row),
-            Write::InsertSigningKey(row) => instances::insert_signing_key(instance, row),
-            Write::InsertSecretKey(row) => instances::insert_secret_key(instance, row),
+            Write::InsertSigningKey(row) => keys::insert_signing_key(instance, row),
+            Write::WithdrawSigningKey { kid, until, before } => {
+                keys::withdraw_signing_key(instance, kid, *until, *before)
+            }
+            Write::ResealSigningKey { kid, sealed_private_key } => {
+                keys::reseal_signing_key(instance, kid, sealed_private_key)
+            }
+            Write::InsertSecretKey(row) => keys::insert_secret_key(instance, row),
             Write::RevokeSecretKey(hash) => {
-                let [another, revoke] = instances::revoke_secret_key(instance, *hash, self.changes.at.wall);
+                let [another, revoke] = keys::revoke_secret_key(instance, *hash, self.changes.at.wall);
                 self.statements.push(another);
                 revoke
             }
-            Write::SecretKeyUsed(hash) => instances::secret_key_used(instance, *hash, self.changes.at.wall),
+            Write::SecretKeyUsed(hash) => keys::secret_key_used(instance, *hash, self.changes.at.wall),
             Write::TestClock(row) => clock::put(instance, row),
             Write::RebaseOpenSessions(by_ms) => {
                 self.statements.extend(clock::shift(instance, *by_ms));

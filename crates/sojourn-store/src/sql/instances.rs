@@ -1,17 +1,15 @@
-//! Instances, their keys and their settings.
+//! Instances and their settings.
 
 use sojourn_core::{id::InstanceId, settings::Settings, time::Timestamp};
 
 use super::{
-    row::{
-        Row, Unreadable, bytes, document, hash, number, parsed, text, text_if_any, time, time_if_any, word,
-    },
+    row::{Row, Unreadable, document, number, parsed, text, time, time_if_any, word},
     statement::{ExpectedRows, Query, Statement, columns, json, statements},
     value::params,
 };
 use crate::{
     error::StoreError,
-    records::{Environment, Instance, SecretKey, SigningKey},
+    records::{Environment, Instance},
 };
 
 columns! { instance_columns, of_instance:
@@ -19,20 +17,6 @@ columns! { instance_columns, of_instance:
     ENVIRONMENT "environment";
     HOST "host";
     CREATED_AT "created_at";
-}
-
-columns! { signing_key_columns, of_signing_key:
-    KID "kid";
-    SEALED_PRIVATE_KEY "sealed_private_key";
-    CREATED_AT "created_at";
-}
-
-columns! { secret_key_columns, of_secret_key:
-    HASH "hash";
-    NAME "name";
-    CREATED_AT "created_at";
-    LAST_USED_AT "last_used_at";
-    REVOKED_AT "revoked_at";
 }
 
 columns! { newest_columns, of_newest:
@@ -55,37 +39,6 @@ statements! { "instances";
             INSERT INTO instances (id, environment, host, created_at)
             VALUES ($1, $2, $3, $4)
             ON CONFLICT DO NOTHING";
-    SIGNING_KEYS = both concat!("SELECT ", signing_key_columns!(), "
-            FROM signing_keys WHERE instance_id = $1 ORDER BY created_at, kid");
-    INSERT_SIGNING_KEY = both "
-            INSERT INTO signing_keys (instance_id, kid, sealed_private_key, created_at)
-            VALUES ($1, $2, $3, $4)
-            ON CONFLICT DO NOTHING";
-    SECRET_KEYS = both concat!("SELECT ", secret_key_columns!(), "
-            FROM secret_keys WHERE instance_id = $1 ORDER BY created_at, hash");
-    SECRET_KEY = both concat!("SELECT ", secret_key_columns!(), "
-            FROM secret_keys WHERE instance_id = $1 AND hash = $2");
-    INSERT_SECRET_KEY = both "
-            INSERT INTO secret_keys (instance_id, hash, name, created_at)
-            VALUES ($1, $2, $3, $4)
-            ON CONFLICT DO NOTHING";
-    // Two concurrent revocations of different keys must not leave the instance without a key:
-    // PostgreSQL locks the keys that remain.
-    ANOTHER_SECRET_KEY =
-        sqlite "SELECT 1 FROM secret_keys WHERE instance_id = $1 AND hash <> $2 AND revoked_at IS NULL",
-        postgres "
-            SELECT 1
-            FROM secret_keys
-            WHERE instance_id = $1 AND hash <> $2 AND revoked_at IS NULL
-            FOR UPDATE";
-    REVOKE_SECRET_KEY = both "
-            UPDATE secret_keys
-            SET revoked_at = $3
-            WHERE instance_id = $1 AND hash = $2 AND revoked_at IS NULL";
-    USE_SECRET_KEY = both "
-            UPDATE secret_keys
-            SET last_used_at = $3
-            WHERE instance_id = $1 AND hash = $2 AND (last_used_at IS NULL OR last_used_at < $3)";
     NEWEST_SETTINGS = both concat!("SELECT ", newest_columns!(), "
             FROM settings WHERE instance_id = $1 ORDER BY version DESC LIMIT 1");
     // One row if $2 is the newest version, or if $2 is 0 and there are no settings.
@@ -139,56 +92,6 @@ pub(crate) fn expect(id: InstanceId) -> Statement {
 pub(crate) fn insert(row: &Instance) -> Statement {
     let Instance { id, environment, host, created_at } = row;
     Statement::one(&INSERT_INSTANCE, params![*id, environment.as_str(), host, *created_at])
-}
-
-pub(crate) fn signing_keys(instance: InstanceId) -> Query<SigningKey, 1> {
-    let read = |row: &dyn Row| {
-        Ok(SigningKey {
-            kid: text(row, of_signing_key::KID)?.to_owned(),
-            sealed_private_key: bytes(row, of_signing_key::SEALED_PRIVATE_KEY)?.to_owned(),
-            created_at: time(row, of_signing_key::CREATED_AT)?,
-        })
-    };
-    Query { sql: &SIGNING_KEYS, params: params![instance], read }
-}
-
-pub(crate) fn insert_signing_key(instance: InstanceId, key: &SigningKey) -> Statement {
-    let SigningKey { kid, sealed_private_key, created_at } = key;
-    Statement::one(&INSERT_SIGNING_KEY, params![instance, kid, sealed_private_key.clone(), *created_at])
-}
-
-fn key(row: &dyn Row) -> Result<SecretKey, Unreadable> {
-    Ok(SecretKey {
-        hash: hash(row, of_secret_key::HASH)?,
-        name: text_if_any(row, of_secret_key::NAME)?,
-        created_at: time(row, of_secret_key::CREATED_AT)?,
-        last_used_at: time_if_any(row, of_secret_key::LAST_USED_AT)?,
-        revoked_at: time_if_any(row, of_secret_key::REVOKED_AT)?,
-    })
-}
-
-/// Including revoked ones, oldest first.
-pub(crate) fn secret_keys(instance: InstanceId) -> Query<SecretKey, 1> {
-    Query { sql: &SECRET_KEYS, params: params![instance], read: key }
-}
-
-pub(crate) fn secret_key(instance: InstanceId, sha256: [u8; 32]) -> Query<SecretKey, 2> {
-    Query { sql: &SECRET_KEY, params: params![instance, sha256], read: key }
-}
-
-pub(crate) fn insert_secret_key(instance: InstanceId, key: &SecretKey) -> Statement {
-    Statement::one(&INSERT_SECRET_KEY, params![instance, key.hash, key.name.clone(), key.created_at])
-}
-
-/// Revokes a key if another valid one exists.
-pub(crate) fn revoke_secret_key(instance: InstanceId, sha256: [u8; 32], wall: Timestamp) -> [Statement; 2] {
-    let another = Statement::one(&ANOTHER_SECRET_KEY, params![instance, sha256]);
-    [another, Statement::one(&REVOKE_SECRET_KEY, params![instance, sha256, wall])]
-}
-
-/// Records the use of a key; the later time wins.
-pub(crate) fn secret_key_used(instance: InstanceId, sha256: [u8; 32], wall: Timestamp) -> Statement {
-    Statement::any(&USE_SECRET_KEY, params![instance, sha256, wall])
 }
 
 /// The newest settings: the version, and the time from which it is in force. A reset of the test

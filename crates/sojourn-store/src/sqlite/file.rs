@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_ends_of_all_and_secret_keys.sql"),
     include_str!("../../migrations/sqlite/0004_idempotency_and_outbox.sql"),
     include_str!("../../migrations/sqlite/0005_outgoing_mails.sql"),
+    include_str!("../../migrations/sqlite/0006_key_rotation.sql"),
 ];
 
 /// `application_id` in the header of the file: "Sjrn".

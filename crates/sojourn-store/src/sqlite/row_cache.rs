@@ -217,6 +217,8 @@ impl RowCache {
             | Write::ClearMails
             | Write::InsertInstance(_)
             | Write::InsertSigningKey(_)
+            | Write::WithdrawSigningKey { .. }
+            | Write::ResealSigningKey { .. }
             | Write::InsertSecretKey(_)
             | Write::RevokeSecretKey(_)
             | Write::SecretKeyUsed(_)

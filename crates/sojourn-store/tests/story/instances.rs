@@ -1,7 +1,8 @@
 //! Instances, their keys and settings, and their isolation.
 
 use sojourn_core::{
-    id::InstanceId, session::ClosedStatus, settings::Settings, testing::SeededRng, time::minutes,
+    id::InstanceId, session::ClosedStatus, settings::Settings, signing_key::SigningKeyTimes,
+    testing::SeededRng, time::minutes,
 };
 use sojourn_store::{
     ChangeSet, CommitError, Engine as _, Environment, Expect, Instance, SecretKey, SessionFilter, SigningKey,
@@ -18,7 +19,7 @@ pub async fn an_instance_has_keys_and_settings(store: Store) {
     let key = |kid: &str, secs| SigningKey {
         kid: kid.to_owned(),
         sealed_private_key: vec![1, 2, 3],
-        created_at: at(secs),
+        times: SigningKeyTimes::first(at(secs)),
     };
     let secret = SecretKey::new([7; 32], None, at(1));
     world.put(1, Write::InsertSigningKey(key("b", 1))).await.expect("a key");
@@ -68,7 +69,7 @@ pub async fn of_two_that_take_back_one_of_two_keys_each_one_does(store: Store) {
         }
         // The keys of earlier rounds are revoked, except one.
         let keys = world.store.secret_keys(world.instance).await.expect("a load");
-        let left = keys.iter().filter(|key| key.is_good() && !pair.contains(&key.hash));
+        let left = keys.iter().filter(|key| key.is_good(at(2)) && !pair.contains(&key.hash));
         for key in left.map(|key| key.hash).collect::<Vec<_>>() {
             world.put(2, Write::RevokeSecretKey(key)).await.expect("taken back");
         }
@@ -141,7 +142,8 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     let ticket = world.ticket(ada.id, 3);
     let mail = world.mail("ada@example.com", 3);
     let secret = SecretKey::new([7; 32], None, at(1));
-    let key = SigningKey { kid: "k".to_owned(), sealed_private_key: vec![1], created_at: at(1) };
+    let key =
+        SigningKey { kid: "k".to_owned(), sealed_private_key: vec![1], times: SigningKeyTimes::first(at(1)) };
     let set = world
         .set(3)
         .write(Write::InsertTicket(ticket.clone()))
@@ -192,4 +194,25 @@ pub async fn an_instance_sees_nothing_of_another(store: Store) {
     };
     let outcome = other.put(5, Write::InsertInstance(foreign)).await;
     assert!(is_conflict(&outcome), "an instance is inserted by a set of its own: {outcome:?}");
+}
+
+pub async fn a_signing_key_is_withdrawn_by_one_rotation_and_sealed_anew(store: Store) {
+    let mut world = World::new(store, 1).await;
+    let key =
+        SigningKey { kid: "k".to_owned(), sealed_private_key: vec![1], times: SigningKeyTimes::first(at(1)) };
+    world.put(1, Write::InsertSigningKey(key)).await.expect("a key");
+    let withdraw =
+        |until, before| Write::WithdrawSigningKey { kid: "k".to_owned(), until: at(until), before };
+    world.put(2, withdraw(9, None)).await.expect("withdrawn");
+    let second = world.put(3, withdraw(8, None)).await;
+    assert!(is_conflict(&second), "it was decided without the first: {second:?}");
+    world.put(3, withdraw(7, Some(at(9)))).await.expect("withdrawn earlier");
+    let reseal = Write::ResealSigningKey { kid: "k".to_owned(), sealed_private_key: vec![2] };
+    world.put(4, reseal).await.expect("sealed");
+    let keys = world.store.signing_keys(world.instance).await.expect("a load");
+    let found = keys.iter().find(|key| key.kid == "k").expect("the key");
+    assert_eq!(found.sealed_private_key, [2]);
+    assert_eq!(found.times.published_until, Some(at(7)));
+    let unknown = Write::ResealSigningKey { kid: "unknown".to_owned(), sealed_private_key: vec![2] };
+    assert!(is_conflict(&world.put(5, unknown).await));
 }

@@ -106,6 +106,7 @@ stories! {
         users_are_found_by_times_and_parts_of_names;
     instances:
         secret_keys_are_taken_back_one_by_one_but_for_the_last
+        a_signing_key_is_withdrawn_by_one_rotation_and_sealed_anew
         of_two_that_take_back_one_of_two_keys_each_one_does
         an_instance_has_keys_and_settings
         of_eight_that_make_the_first_instance_at_once_one_does

@@ -7,6 +7,7 @@ use sojourn_core::{
     email::Email,
     id::{SessionId, TicketId, UserId},
     session::{ClosedStatus, Session},
+    signing_key::SigningKeyTimes,
     test_clock::TestClock,
     time::Timestamp,
     user::User,
@@ -14,8 +15,8 @@ use sojourn_core::{
 
 use super::tenant::Tenant;
 use sojourn_store::{
-    ChangeSet, CommitError, Expect, OutboxEntry, SecretKey, Ticket, TicketStatus, Write,
-    engine_parts::entries,
+    ChangeSet, CommitError, Expect, OutboxEntry, SecretKey, SecretKeyRole, SigningKey, Ticket, TicketStatus,
+    Write, engine_parts::entries,
 };
 
 /// Reverts one change.
@@ -187,12 +188,28 @@ impl Application<'_> {
             }
             Write::InsertSigningKey(key) => unless(put!(self.signing_keys[key.kid.clone()] = key.clone())),
             Write::InsertSecretKey(key) => unless(put!(self.secret_keys[key.hash] = key.clone())),
+            Write::WithdrawSigningKey { kid, until, before } => {
+                let stored = self.tenant.signing_keys.get(kid).cloned().ok_or(CommitError::Conflict)?;
+                unless(stored.times.published_until != *before)?;
+                let times = SigningKeyTimes { published_until: Some(*until), ..stored.times };
+                put!(self.signing_keys[kid.clone()] = SigningKey { times, ..stored });
+                Ok(())
+            }
+            Write::ResealSigningKey { kid, sealed_private_key } => {
+                let stored = self.tenant.signing_keys.get(kid).cloned().ok_or(CommitError::Conflict)?;
+                let sealed_private_key = sealed_private_key.clone();
+                put!(self.signing_keys[kid.clone()] = SigningKey { sealed_private_key, ..stored });
+                Ok(())
+            }
             Write::RevokeSecretKey(hash) => {
-                let is_left = |key: &SecretKey| key.hash != *hash && key.is_good();
+                let wall = changes.at.wall;
+                let is_left = |key: &SecretKey| {
+                    key.hash != *hash && key.is_good(wall) && key.role == SecretKeyRole::Full
+                };
                 unless(!self.tenant.secret_keys.values().any(is_left))?;
-                let stored = self.tenant.secret_keys.get(hash).filter(|key| key.is_good()).cloned();
-                let key =
-                    SecretKey { revoked_at: Some(changes.at.wall), ..stored.ok_or(CommitError::Conflict)? };
+                let stored =
+                    self.tenant.secret_keys.get(hash).filter(|key| key.revoked_at.is_none()).cloned();
+                let key = SecretKey { revoked_at: Some(wall), ..stored.ok_or(CommitError::Conflict)? };
                 put!(self.secret_keys[key.hash] = key);
                 Ok(())
             }

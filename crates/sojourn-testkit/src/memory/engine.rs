@@ -62,7 +62,7 @@ impl Engine for MemoryEngine {
     async fn signing_keys(&self, instance: InstanceId) -> Result<Vec<SigningKey>, StoreError> {
         let mut keys: Vec<SigningKey> =
             self.list(instance, |tenant| tenant.signing_keys.values().cloned().collect())?;
-        keys.sort_by_key(|key| key.created_at);
+        keys.sort_by_key(|key| (key.times.created_at, key.kid.clone()));
         Ok(keys)
     }
 

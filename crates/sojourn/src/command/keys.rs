@@ -1,10 +1,12 @@
-//! `sojourn keys`: the secret keys of the application's servers.
+//! `sojourn keys`: the secret keys of the application's servers, and the keys that sign tokens.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use sojourn_core::settings::parse_duration;
 
 use super::ServerArguments;
 use super::sessions::{checked, time};
+use super::signing_keys::{self, SigningKeysCommand};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output;
@@ -19,6 +21,9 @@ pub enum KeysCommand {
     Create(CreateArguments),
     /// Take a key back, at once and for good
     Revoke(RevokeArguments),
+    /// The keys that sign session tokens
+    #[command(subcommand)]
+    Signing(SigningKeysCommand),
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +40,12 @@ pub struct CreateArguments {
     /// What it is for, such as the name of the application
     #[arg(long)]
     name: Option<String>,
+    /// What it may do: everything; requests that change nothing; sessions, clients and reading users
+    #[arg(long, value_parser = ["full", "read_only", "sessions"], default_value = "full")]
+    role: String,
+    /// Refuse it after that time
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    lifetime: Option<u64>,
     /// As one JSON object; the key is its "secret"
     #[arg(long)]
     json: bool,
@@ -60,6 +71,8 @@ impl KeysCommand {
             Self::List(arguments) => arguments.json,
             Self::Create(arguments) => arguments.json,
             Self::Revoke(arguments) => arguments.json,
+            Self::Signing(SigningKeysCommand::List(arguments)) => arguments.json,
+            Self::Signing(SigningKeysCommand::Rotate(arguments)) => arguments.json,
         }
     }
 }
@@ -69,6 +82,7 @@ pub async fn run(command: &KeysCommand) -> Result<(), Failure> {
         KeysCommand::List(arguments) => list(arguments).await,
         KeysCommand::Create(arguments) => create(arguments).await,
         KeysCommand::Revoke(arguments) => revoke(arguments).await,
+        KeysCommand::Signing(command) => signing_keys::run(command).await,
     }
 }
 
@@ -80,18 +94,22 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
         return output::line(&keys.to_string());
     }
     let rows: Vec<Vec<String>> = keys["data"].as_array().into_iter().flatten().map(row).collect();
-    output::line(&output::table(&["ID", "NAME", "CREATED", "LAST USED", "STATUS"], &rows))
+    output::line(&output::table(&["ID", "NAME", "ROLE", "CREATED", "LAST USED", "STATUS"], &rows))
 }
 
 fn row(key: &Value) -> Vec<String> {
     let status = match key["revoked_at"].as_i64() {
         Some(at) => format!("revoked {}", time(Some(at))),
         None if key["is_printed_at_start"] == true => "printed at start".to_owned(),
-        None => "good".to_owned(),
+        None => match key["expires_at"].as_i64() {
+            Some(at) => format!("until {}", time(Some(at))),
+            None => "good".to_owned(),
+        },
     };
     vec![
         key["id"].as_str().unwrap_or("-").to_owned(),
         key["name"].as_str().unwrap_or("-").to_owned(),
+        key["role"].as_str().unwrap_or("-").to_owned(),
         time(key["created_at"].as_i64()),
         time(key["last_used_at"].as_i64()),
         status,
@@ -100,10 +118,11 @@ fn row(key: &Value) -> Vec<String> {
 
 async fn create(arguments: &CreateArguments) -> Result<(), Failure> {
     let client = Client::find(&arguments.server)?;
-    let body = match &arguments.name {
-        Some(name) => json!({ "name": name }),
-        None => json!({}),
-    };
+    let body = json!(sojourn_api::CreateSecretKey {
+        name: arguments.name.clone(),
+        role: Some(arguments.role.clone()),
+        expires_in_seconds: arguments.lifetime,
+    });
     let key =
         client.post(KEYS, &body).await.map_err(|refused| refused.while_doing("cannot make a secret key"))?;
     if arguments.json {

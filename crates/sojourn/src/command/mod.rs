@@ -9,6 +9,7 @@ mod migrate;
 mod serve;
 mod sessions;
 mod settings;
+mod signing_keys;
 mod users;
 
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ enum Command {
     /// Sessions of the running server
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
-    /// Secret keys of the application's servers
+    /// Secret keys of the application's servers, and the keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Let time pass for the sessions of a development instance

@@ -22,6 +22,7 @@ const PROCESS: &[(&str, Kind)] = &[
     ("database", Kind::Text),
     ("master_key", Kind::Text),
     ("master_key_file", Kind::Text),
+    ("previous_master_key_file", Kind::Text),
     ("public_url", Kind::Text),
     ("log_format", Kind::Word(&["text", "json"])),
     ("environment", Kind::Text),

@@ -49,6 +49,8 @@ pub struct Config {
     pub server: Option<Sourced<ServerUrl>>,
     /// None: the one in the data folder.
     pub master_key: Option<Sourced<GivenKey>>,
+    /// The master key before it, while the nodes change over.
+    pub previous_master_key: Option<Sourced<PathBuf>>,
     pub public_url: Option<Sourced<Url>>,
     pub log_format: Sourced<LogFormat>,
     pub expose_development: Sourced<bool>,
@@ -150,6 +152,7 @@ impl Config {
         Ok(Self {
             server: layers.text("database").map(check::database).transpose()?.flatten(),
             master_key: check::master_key(layers.text("master_key"), key_file)?,
+            previous_master_key: layers.text("previous_master_key_file").map(path),
             port: layers
                 .number("port")
                 .map(|port| Sourced {

@@ -26,6 +26,7 @@ fn settings_get_prints_lines_or_one_value_or_json() {
     test_mode = true
     auth_email.verify_at_sign_up = true
     auth_attack_protection.enumeration_protection = "off"
+    signing_keys.rotation_days = 0
     # paths.home_url is not set
     "#);
     let one = server.run(&["settings", "get", "session.lifetime"]);
@@ -186,17 +187,40 @@ fn keys_are_listed_made_and_revoked() {
     let server = Server::start();
     insta::assert_snapshot!(shown(&server.run(&["keys", "list"])), @"
     exit Some(0)
-    ID     NAME    CREATED               LAST USED             STATUS
-    key_2  worker  2026-09-21T14:13:20Z  -                     revoked 2026-09-21T14:14:20Z
-    key_1  -       2026-09-21T14:13:20Z  2026-09-21T14:14:20Z  printed at start
+    ID     NAME    ROLE      CREATED               LAST USED             STATUS
+    key_2  worker  sessions  2026-09-21T14:13:20Z  -                     revoked 2026-09-21T14:14:20Z
+    key_1  -       full      2026-09-21T14:13:20Z  2026-09-21T14:14:20Z  printed at start
     --
     ");
     server.asked();
     let made = server.run(&["keys", "create", "--name", "worker"]);
     assert_eq!(stdout(&made), "sk_test_new\n", "only the key, to be piped on");
-    assert_eq!(server.asked()[0].1, json!({"name": "worker"}));
+    assert_eq!(server.asked()[0].1, json!({"name": "worker", "role": "full"}));
+    server.run(&["keys", "create", "--role", "sessions", "--for", "90d"]);
+    assert_eq!(server.asked()[0].1, json!({"role": "sessions", "expires_in_seconds": 7_776_000}));
     assert_eq!(stdout(&server.run(&["keys", "revoke", "key_3"])), "key_3 revoked\n");
     assert_eq!(server.run(&["keys", "revoke", "../key_3"]).status.code(), Some(2));
+}
+
+#[test]
+fn signing_keys_are_listed_and_rotated() {
+    let server = Server::start();
+    insta::assert_snapshot!(shown(&server.run(&["keys", "signing", "list"])), @"
+    exit Some(0)
+    ID        STATUS    CREATED               SIGNS FROM            PUBLISHED UNTIL
+    ins_1_ab  current   2026-09-21T14:13:20Z  2026-09-21T14:13:20Z  -
+    ins_1     previous  2026-09-21T14:13:20Z  2026-09-21T14:13:20Z  2026-09-21T14:14:20Z
+    --
+    ");
+    server.asked();
+    server.run(&["keys", "signing", "rotate", "--keep", "7d"]);
+    assert_eq!(server.asked()[0].1, json!({"wait_seconds": 3900, "keep_seconds": 604_800}));
+    // Nobody can be asked here.
+    let refused = server.run(&["keys", "signing", "rotate", "--emergency"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert_eq!(server.asked(), []);
+    server.run(&["keys", "signing", "rotate", "--emergency", "--yes"]);
+    assert_eq!(server.asked()[0].1, json!({"emergency": true}));
 }
 
 #[test]

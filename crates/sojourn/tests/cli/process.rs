@@ -92,6 +92,45 @@ fn a_database_without_its_key_refuses_the_start() {
 }
 
 #[test]
+fn a_master_key_is_replaced_while_the_signing_key_stays() {
+    let home = tempfile::tempdir().expect("temporary folder");
+    let write = |name: &str, key: &str| fs::write(home.path().join(name), key).expect("write");
+    write("old.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    write("new.key", "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let start = |config: &str| {
+        write("sojourn.toml", config);
+        serve(home.path(), &["--port", "0"])
+    };
+    let refused = |config: &str| {
+        write("sojourn.toml", config);
+        let refused = sojourn(home.path()).args(["serve", "--port", "0"]).output().expect("ran");
+        assert_eq!(refused.status.code(), Some(1));
+        stderr(&refused)
+    };
+    let stop = |server: Running| {
+        server.signal("-TERM");
+        assert_eq!(server.wait().0, Some(0));
+    };
+    // The public key tells which private key it is.
+    let public_key = || {
+        let env = sojourn(home.path()).args(["env", "--for", "json"]).output().expect("ran");
+        let lines: serde_json::Value = serde_json::from_str(&stdout(&env)).expect("JSON");
+        lines.to_string().split("PUBLIC KEY").nth(1).expect("a key").to_owned()
+    };
+    let first = start("master_key_file = \"old.key\"");
+    let key = public_key();
+    stop(first);
+    assert!(refused("master_key_file = \"new.key\"").contains("does not open"));
+    let both = start("master_key_file = \"new.key\"\nprevious_master_key_file = \"old.key\"");
+    assert_eq!(public_key(), key);
+    stop(both);
+    let new = start("master_key_file = \"new.key\"");
+    assert_eq!(public_key(), key);
+    stop(new);
+    assert!(refused("master_key_file = \"old.key\"").contains("does not open"));
+}
+
+#[test]
 fn a_test_server_prints_one_line_and_removes_its_folder() {
     let home = tempfile::tempdir().expect("temporary folder");
     let temporary = tempfile::tempdir().expect("temporary folder");

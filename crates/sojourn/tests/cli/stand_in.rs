@@ -78,6 +78,7 @@ pub fn config() -> Value {
         "test_mode": true,
         "auth_email": { "verify_at_sign_up": true },
         "auth_attack_protection": { "enumeration_protection": "off" },
+        "signing_keys": { "rotation_days": 0 },
         "paths": { "home_url": null },
     })
 }
@@ -148,15 +149,25 @@ async fn answer(
         ("GET", "/v1/sessions/sess_9/end") => end(),
         ("GET", "/v1/instance/secret_keys") => json!({ "data": [
             {
-                "id": "key_2", "name": "worker", "created_at": 1_790_000_000_000_i64, "last_used_at": null,
+                "id": "key_2", "name": "worker", "role": "sessions", "expires_at": null, "created_at": 1_790_000_000_000_i64, "last_used_at": null,
                 "revoked_at": 1_790_000_060_000_i64, "is_printed_at_start": false,
             },
             {
-                "id": "key_1", "name": null, "created_at": 1_790_000_000_000_i64,
+                "id": "key_1", "name": null, "role": "full", "expires_at": null, "created_at": 1_790_000_000_000_i64,
                 "last_used_at": 1_790_000_060_000_i64, "revoked_at": null, "is_printed_at_start": true,
             },
         ], "total_count": 2 }),
         ("POST", "/v1/instance/secret_keys") => json!({ "id": "key_3", "secret": "sk_test_new" }),
+        ("GET", "/v1/instance/signing_keys") | ("POST", "/v1/instance/signing_keys/rotate") => {
+            let key = |id: &str, status: &str, until: Option<i64>| {
+                json!({
+                    "object": "signing_key", "id": id, "status": status, "created_at": 1_790_000_000_000_i64,
+                    "signs_from": 1_790_000_000_000_i64, "published_until": until, "public_key": "PEM",
+                })
+            };
+            let keys = [key("ins_1_ab", "current", None), key("ins_1", "previous", Some(1_790_000_060_000))];
+            json!({ "data": keys, "total_count": 2 })
+        }
         ("POST", "/v1/instance/secret_keys/key_3/revoke") => json!({ "id": "key_3" }),
         ("POST", "/v1/sessions/revoke") if uri.query() == Some("dry_run=true") => {
             json!({ "dry_run": true, "would_end": 7 })
