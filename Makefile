@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint generate build example e2e sdks bundles tools chromium postgresql bench simulate
+.PHONY: help run acme check test lint generate build example e2e sdks bundles tools chromium postgresql bench simulate
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: it optimises only what a server waits for (Cargo.toml), and
@@ -35,6 +35,9 @@ test: tools bundles chromium postgresql e2e/node_modules/.package-lock.json exam
 	@cargo build --locked --package sojourn
 	SOJOURN_BIN=$(BINARY) node sdks/run.mjs express fastify hono python
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
+
+acme: tools bundles ## Certificates from a local ACME server (builds Pebble with Go, once)
+	PEBBLE=$$(scripts/install-pebble) cargo test --workspace --locked --test cli -- --ignored acme
 
 sdks: tools bundles chromium e2e/node_modules/.package-lock.json ## The real SDKs of other stacks; SDKS="go java" for some (those need their toolchains)
 	@cargo build --locked --package sojourn

@@ -1,5 +1,6 @@
 //! `sojourn`: the session server and its command line.
 
+mod acme;
 mod banner;
 mod client;
 mod clock;

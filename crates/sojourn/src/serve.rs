@@ -54,7 +54,7 @@ pub async fn run(
         None => local_url(bound.port)?,
     };
     if let Some(tls) = &config.tls {
-        let accepted = crate::tls::start(tls, base_url.host_str().unwrap_or("localhost"))?;
+        let accepted = crate::tls::start(tls, base_url.host_str().unwrap_or("localhost"), folder.path())?;
         let sockets = match passed.tls.is_empty() {
             true => crate::tls::bind(tls, !*config.expose_development).await?,
             false => net::adopt(passed.tls)?.listeners,

@@ -1,5 +1,6 @@
 //! Puts the certificate of the configuration into use and keeps it up to date.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -7,11 +8,13 @@ use sojourn_core::time::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::acme::Acme;
 use crate::clock::SystemClock;
-use crate::config::TlsConfig;
+use crate::config::{self, CertificateSource, TlsConfig};
 use crate::failure::{Exit, Failure};
 use crate::net;
 use crate::net::tls::{self, CertificateFiles, CertificateResolver, Outcome};
+use crate::systemd;
 
 /// The sockets for TLS: on all addresses of this machine, unless the configuration says otherwise.
 ///
@@ -35,16 +38,38 @@ pub async fn bind(config: &TlsConfig, only_loopback: bool) -> Result<Vec<TcpList
     }))
 }
 
-/// Reads the certificate and follows its files from then on. `host`: what browsers will ask for.
+/// Puts a certificate for `host` into use and keeps it up to date from then on. `data`: the data folder.
 ///
 /// # Errors
-/// The certificate cannot be used.
-pub fn start(config: &TlsConfig, host: &str) -> Result<Arc<ServerConfig>, Failure> {
+/// The certificate files cannot be used; the cache of ACME cannot be made.
+pub fn start(config: &TlsConfig, host: &str, data: &Path) -> Result<Arc<ServerConfig>, Failure> {
     let resolver = Arc::new(CertificateResolver::default());
-    let certificate = &config.certificate;
+    match &config.certificate {
+        CertificateSource::Files(files) => follow_files(files, host, &resolver)?,
+        CertificateSource::Acme(acme) => {
+            let acme = Acme::new(acme.clone(), host.to_owned(), data, resolver.clone()).map_err(|error| {
+                Failure::new(Exit::Other, "acme_cache_unusable", "cannot keep certificates of ACME")
+                    .because(error.to_string())
+                    .next("give tls.acme.cache_dir a folder that the server can write")
+            })?;
+            acme.load();
+            tokio::spawn(acme.keep(now));
+            systemd::ignore_hangup();
+        }
+    }
+    tls::server_config(resolver, config.minimum_version).map_err(|error| {
+        Failure::new(Exit::Other, "tls_unavailable", "cannot serve TLS").because(error.to_string())
+    })
+}
+
+fn follow_files(
+    certificate: &config::CertificateFiles,
+    host: &str,
+    resolver: &Arc<CertificateResolver>,
+) -> Result<(), Failure> {
     let mut files =
         CertificateFiles::new(certificate.certificate.value.clone(), certificate.key.value.clone());
-    if let Outcome::Refused(error) = files.load(&resolver) {
+    if let Outcome::Refused(error) = files.load(resolver) {
         return Err(Failure::new(
             Exit::Usage,
             "certificate_unusable",
@@ -67,15 +92,13 @@ pub fn start(config: &TlsConfig, host: &str) -> Result<Arc<ServerConfig>, Failur
             "the certificate is not for the host of the public URL: browsers will refuse it"
         );
     }
-    files.warn_of_expiry(&resolver, now());
+    files.warn_of_expiry(resolver, now());
     let hangup = signal(SignalKind::hangup()).map_err(|error| {
         Failure::new(Exit::Other, "signals_unavailable", "cannot listen for signals")
             .because(error.to_string())
     })?;
     tokio::spawn(files.follow(resolver.clone(), hangup, now));
-    tls::server_config(resolver, config.minimum_version).map_err(|error| {
-        Failure::new(Exit::Other, "tls_unavailable", "cannot serve TLS").because(error.to_string())
-    })
+    Ok(())
 }
 
 fn now() -> Timestamp {

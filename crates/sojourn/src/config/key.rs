@@ -36,6 +36,11 @@ const PROCESS: &[(&str, Kind)] = &[
     ("tls.certificate_file", Kind::Text),
     ("tls.key_file", Kind::Text),
     ("tls.minimum_version", Kind::Word(&["1.2", "1.3"])),
+    ("tls.acme.enabled", Kind::Flag),
+    ("tls.acme.contact", Kind::Text),
+    ("tls.acme.directory_url", Kind::Text),
+    ("tls.acme.cache_dir", Kind::Text),
+    ("tls.acme.ca_file", Kind::Text),
 ];
 
 fn keys() -> impl Iterator<Item = Key> {

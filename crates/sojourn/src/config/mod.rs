@@ -20,7 +20,7 @@ pub use self::check::is_loopback;
 pub use self::key::is_of_the_process;
 pub use self::layer::Flag;
 pub use self::origin::{Origin, Sourced};
-pub use self::tls::TlsConfig;
+pub use self::tls::{AcmeConfig, CertificateFiles, CertificateSource, TlsConfig};
 pub use self::value::{example, from_text, from_typed};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};

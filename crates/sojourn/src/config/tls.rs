@@ -12,9 +12,30 @@ use crate::net::tls::MinimumVersion;
 pub struct TlsConfig {
     /// None: all addresses on port 443, or loopback on 4443 where nobody else may reach the server.
     pub listen: Option<Sourced<Vec<SocketAddr>>>,
-    pub certificate: CertificateFiles,
+    pub certificate: CertificateSource,
     pub minimum_version: MinimumVersion,
 }
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum CertificateSource {
+    Files(CertificateFiles),
+    Acme(AcmeConfig),
+}
+
+/// How certificates are ordered for the host of `public_url`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// E-mail address that the server writes to.
+    pub contact: Option<String>,
+    pub directory_url: String,
+    /// None: `acme` in the data folder.
+    pub cache_dir: Option<PathBuf>,
+    /// None: the roots that the system trusts.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Let's Encrypt.
+const DEFAULT_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct CertificateFiles {
@@ -37,15 +58,28 @@ impl TlsConfig {
             "1.3" => Some(MinimumVersion::Tls13),
             _ => Some(MinimumVersion::Tls12),
         });
-        let certificate = match (certificate, key) {
-            (Some(certificate), Some(key)) => CertificateFiles { certificate, key },
-            (Some(given), None) => {
+        let acme = acme(layers, &path)?;
+        let certificate = match (certificate, key, acme) {
+            (Some(certificate), Some(key), None) => {
+                CertificateSource::Files(CertificateFiles { certificate, key })
+            }
+            (None, None, Some(acme)) => CertificateSource::Acme(acme.value),
+            (Some(given), _, Some(acme)) | (None, Some(given), Some(acme)) => {
+                return Err(refused(format!(
+                    "certificate files from {} and tls.acme.enabled from {} are both given",
+                    given.origin.in_words(),
+                    acme.origin.in_words()
+                ))
+                .because("there is one certificate")
+                .next("leave one of them out"));
+            }
+            (Some(given), None, None) => {
                 return Err(missing("tls.certificate_file", &given.origin, "tls.key_file"));
             }
-            (None, Some(given)) => {
+            (None, Some(given), None) => {
                 return Err(missing("tls.key_file", &given.origin, "tls.certificate_file"));
             }
-            (None, None) => {
+            (None, None, None) => {
                 let without = [
                     ("tls.listen", listen.as_ref().map(|given| &given.origin)),
                     ("tls.minimum_version", minimum_version.as_ref().map(|given| &given.origin)),
@@ -75,6 +109,60 @@ impl TlsConfig {
             ],
         }
     }
+}
+
+fn acme(
+    layers: &Layers,
+    path: impl Fn(Sourced<String>) -> Sourced<PathBuf>,
+) -> Result<Option<Sourced<AcmeConfig>>, Failure> {
+    let enabled = layers.switch("tls.acme.enabled").filter(|enabled| enabled.value);
+    let text = |key: &str| layers.text(key);
+    let keys = ["tls.acme.contact", "tls.acme.directory_url", "tls.acme.cache_dir", "tls.acme.ca_file"];
+    let Some(enabled) = enabled else {
+        // A switch that is off turns the others off; without one they are a slip.
+        let given = keys.into_iter().find_map(|key| Some((key, text(key)?.origin)));
+        return match given.filter(|_| layers.switch("tls.acme.enabled").is_none()) {
+            Some((key, origin)) => Err(missing(key, &origin, "tls.acme.enabled")),
+            None => Ok(None),
+        };
+    };
+    let Some(public_url) = text("public_url").filter(|url| url.value.starts_with("https://")) else {
+        return Err(refused(format!(
+            "tls.acme.enabled is true by {}, and public_url is no https address",
+            enabled.origin.in_words()
+        ))
+        .because("certificates are ordered for the host of public_url")
+        .next("public_url = \"https://clerk.example.com\""));
+    };
+    let directory = text("tls.acme.directory_url");
+    if let Some(given) = directory.as_ref().filter(|given| !given.value.starts_with("https://")) {
+        return Err(refused(format!(
+            "tls.acme.directory_url \"{}\" from {} cannot be used",
+            given.value,
+            given.origin.in_words()
+        ))
+        .because("it is no https address")
+        .next("give the address of the directory, or leave it out for that of Let's Encrypt"));
+    }
+    let is_local = url::Url::parse(&public_url.value).is_ok_and(|url| super::is_loopback(&url));
+    if directory.is_none() && is_local {
+        return Err(refused(format!(
+            "no public server issues a certificate for {} from {}",
+            public_url.value,
+            public_url.origin.in_words()
+        ))
+        .because("the name means this machine everywhere")
+        .next(
+            "use certificate files, or a server of your own: tls.acme.directory_url and tls.acme.ca_file",
+        ));
+    }
+    let value = AcmeConfig {
+        contact: text("tls.acme.contact").map(|given| given.value.trim_start_matches("mailto:").to_owned()),
+        directory_url: directory.map_or_else(|| DEFAULT_DIRECTORY.to_owned(), |given| given.value),
+        cache_dir: text("tls.acme.cache_dir").map(|given| path(given).value),
+        ca_file: text("tls.acme.ca_file").map(|given| path(given).value),
+    };
+    Ok(Some(Sourced { value, origin: enabled.origin }))
 }
 
 fn addresses(text: &Sourced<String>) -> Result<Sourced<Vec<SocketAddr>>, Failure> {

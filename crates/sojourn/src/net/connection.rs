@@ -326,6 +326,8 @@ where
             Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2) => {
                 acceptor.serve_http2(stream, client, draining).await;
             }
+            // Who looks for the proof of an ACME order has seen it in the handshake.
+            Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(tls::ACME_PROOF) => {}
             Stream::Tls(stream) => acceptor.serve_http1(stream, client, draining).await,
         }
     }

@@ -1,5 +1,6 @@
 //! The built binary, seen from outside.
 
+mod acme;
 mod client_commands;
 mod crash;
 mod logs;

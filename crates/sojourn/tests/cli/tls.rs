@@ -45,6 +45,11 @@ impl Authority {
         fs::rename(self.folder.join("new"), self.folder.join(name)).expect("renamed");
     }
 
+    /// What a client has to trust, in PEM form.
+    pub fn root(&self) -> String {
+        self.issuer.pem()
+    }
+
     /// The configuration of a server that uses the certificate.
     pub fn variables(&self) -> [(&'static str, String); 3] {
         [

@@ -14,6 +14,7 @@ use x509_cert::der::Decode as _;
 #[derive(Debug)]
 pub struct Certificate {
     pub key: Arc<CertifiedKey>,
+    pub not_before: Timestamp,
     pub not_after: Timestamp,
 }
 
@@ -52,7 +53,11 @@ impl Certificate {
                     other => CertificateError::Unusable(other.to_string()),
                 },
             )?;
-        Ok(Self { key: Arc::new(key), not_after: timestamp(validity.not_after) })
+        Ok(Self {
+            key: Arc::new(key),
+            not_before: timestamp(validity.not_before),
+            not_after: timestamp(validity.not_after),
+        })
     }
 
     /// Whether a client that opens `host` accepts the certificate.

@@ -19,6 +19,8 @@ use rustls::version::{TLS12, TLS13};
 /// Names of ALPN (RFC 7301).
 pub const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
+/// Of connections that only look for the proof of an ACME order (RFC 8737).
+pub const ACME_PROOF: &[u8] = b"acme-tls/1";
 
 /// What is needed to accept handshakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +46,8 @@ pub fn server_config(
         .with_protocol_versions(versions)?
         .with_no_client_auth()
         .with_cert_resolver(resolver);
-    config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1_1.to_vec()];
+    // Last: a client that speaks HTTP gets it. Nobody else offers the proof's protocol.
+    config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1_1.to_vec(), ACME_PROOF.to_vec()];
     // Resumption without a table of sessions; the keys of the tickets rotate and stay in memory.
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     Ok(Arc::new(config))

@@ -84,7 +84,9 @@ mod tests {
         cache.keep_certificate("a.example", b"second").expect("kept");
         let again = open("https://acme.example/directory");
         assert_eq!(again.certificate("a.example").expect("readable").as_deref(), Some(&b"second"[..]));
-        assert!(open("https://other.example/directory").certificate("a.example").expect("readable").is_none());
+        assert!(
+            open("https://other.example/directory").certificate("a.example").expect("readable").is_none()
+        );
 
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!(mode(cache.folder()), 0o700);

@@ -10,6 +10,9 @@ use instant_acme::{
     Account, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::CertifiedKey;
 use sojourn_core::time::Timestamp;
 
 use self::cache::Cache;
@@ -37,7 +40,9 @@ enum AcmeError {
     Protocol(#[from] instant_acme::Error),
     #[error("the server does not offer the challenge tls-alpn-01 for {0}")]
     ChallengeNotOffered(String),
-    #[error("the server ended the order as {0:?}; it could not reach this host on port 443 by TLS, or refuses the name")]
+    #[error(
+        "the server ended the order as {0:?}; it could not reach this host on port 443 by TLS, or refuses the name"
+    )]
     OrderFailed(OrderStatus),
     #[error("the order took longer than {} seconds", ORDER_TIMEOUT.as_secs())]
     TimedOut,
@@ -79,7 +84,9 @@ impl Acme {
     pub fn load(&self) {
         match self.cache.certificate(&self.host) {
             Ok(Some(pem)) => match Certificate::from_pem(&pem, &pem) {
-                Ok(certificate) if certificate.is_for(&self.host) => self.resolver.replace(Arc::new(certificate)),
+                Ok(certificate) if certificate.is_for(&self.host) => {
+                    self.resolver.replace(Arc::new(certificate));
+                }
                 Ok(_) => tracing::warn!(host = self.host, "the cached certificate is for another host"),
                 Err(error) => tracing::warn!(%error, "the cached certificate cannot be used"),
             },
@@ -140,7 +147,7 @@ impl Acme {
                 .challenge(ChallengeType::TlsAlpn01)
                 .ok_or_else(|| AcmeError::ChallengeNotOffered(self.host.clone()))?;
             let proof = proof(&self.host, challenge.key_authorization().digest().as_ref())?;
-            self.resolver.set_challenge(&self.host, proof.key);
+            self.resolver.set_challenge(&self.host, proof);
             challenge.set_ready().await?;
         }
         match order.poll_ready(&PATIENCE).await? {
@@ -164,9 +171,11 @@ impl Acme {
         if let Some(credentials) = self.cache.account().map_err(|error| self.cache_error(error))? {
             return Ok(builder.from_credentials(credentials).await?);
         }
-        let contact: Vec<String> = self.config.contact.iter().map(|address| format!("mailto:{address}")).collect();
+        let contact: Vec<String> =
+            self.config.contact.iter().map(|address| format!("mailto:{address}")).collect();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+        let new =
+            NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let (account, credentials) = builder.create(&new, self.config.directory_url.clone(), None).await?;
         self.cache.keep_account(&credentials).map_err(|error| self.cache_error(error))?;
         Ok(account)
@@ -178,12 +187,15 @@ impl Acme {
 }
 
 /// What the server gets to see when it asks for the proof (RFC 8737, 3).
-fn proof(host: &str, digest: &[u8]) -> Result<Certificate, AcmeError> {
+fn proof(host: &str, digest: &[u8]) -> Result<Arc<CertifiedKey>, AcmeError> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(vec![host.to_owned()])?;
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let certificate = params.self_signed(&key)?;
-    Ok(Certificate::from_pem(certificate.pem().as_bytes(), key.serialize_pem().as_bytes())?)
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    // `CertifiedKey::from_der` compares both, and refuses a certificate with this critical extension.
+    let key = aws_lc_rs::sign::any_supported_type(&key)?;
+    Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)))
 }
 
 /// When a third of its life is left, as servers recommend.
