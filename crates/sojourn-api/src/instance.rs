@@ -41,6 +41,12 @@ pub struct UpdateInstance {
     /// `false`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_based_session_syncing: Option<bool>,
+    /// Empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clerk_js_version: Option<String>,
+    /// Empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub development_origin: Option<String>,
     /// `password`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_sign_in_strategy_when_password_required: Option<String>,

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::UnixMillis;
+
 /// Whom to sign in, and perhaps the proof at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreateSignIn {
@@ -153,6 +155,9 @@ pub struct CreateUser {
     pub banned: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
+    /// Whether users may delete their own account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_self_enabled: Option<bool>,
     /// RFC 3339, not in the future.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
@@ -174,6 +179,7 @@ pub struct UpdateUser {
     pub password_hasher: Option<String>,
     pub skip_password_checks: Option<bool>,
     pub sign_out_of_other_sessions: Option<bool>,
+    pub delete_self_enabled: Option<bool>,
     pub public_metadata: Option<Map<String, Value>>,
     pub private_metadata: Option<Map<String, Value>>,
     pub unsafe_metadata: Option<Map<String, Value>>,
@@ -209,12 +215,40 @@ pub struct SessionQuery {
     pub session_id: Option<String>,
 }
 
+/// As [`SessionQuery`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EnterpriseConnectionsQuery {
+    #[serde(rename = "_clerk_session_id")]
+    pub session_id: Option<String>,
+    /// Ignored: there are no connections.
+    pub with_organization_account_linking: Option<bool>,
+}
+
 /// Where a navigation goes on to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RedirectQuery {
     /// Absolute, on an origin that the instance allows.
     pub redirect_url: String,
+}
+
+/// How an application's server sends a browser to be recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HandshakeQuery {
+    /// Absolute, on an origin that the instance allows.
+    pub redirect_url: String,
+    /// The token that the browser came with; it may say which of several sessions is meant.
+    #[serde(rename = "__session")]
+    pub session_token: Option<String>,
+    /// `nonce`, whatever is asked for.
+    pub format: Option<String>,
+    /// Ignored: cookies are always set with the suffix and without.
+    pub suffixed_cookies: Option<bool>,
+    /// Ignored.
+    #[serde(rename = "__clerk_hs_reason")]
+    pub reason: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -249,8 +283,30 @@ pub struct ListUsersQuery {
     pub external_id: Option<Vec<String>>,
     /// A part of a name, an address or an id.
     pub query: Option<String>,
+    /// A part of an address.
+    pub email_address_query: Option<String>,
+    /// A part of a name.
+    pub name_query: Option<String>,
     pub banned: Option<bool>,
-    /// `created_at`, `updated_at`, `last_sign_in_at` or `last_active_at`, with `+` or `-` before it.
+    pub created_at_after: Option<UnixMillis>,
+    pub created_at_before: Option<UnixMillis>,
+    pub last_active_at_after: Option<UnixMillis>,
+    pub last_active_at_before: Option<UnixMillis>,
+    /// At that time or later.
+    pub last_active_at_since: Option<UnixMillis>,
+    pub last_sign_in_at_after: Option<UnixMillis>,
+    pub last_sign_in_at_before: Option<UnixMillis>,
+    /// Nobody has one, nor any of those below: whoever names one finds nobody.
+    pub phone_number: Option<Vec<String>>,
+    pub phone_number_query: Option<String>,
+    pub username: Option<Vec<String>>,
+    pub username_query: Option<String>,
+    pub web3_wallet: Option<Vec<String>>,
+    pub organization_id: Option<Vec<String>>,
+    pub provider: Option<String>,
+    pub provider_user_id: Option<Vec<String>>,
+    /// `created_at`, `updated_at`, `last_sign_in_at`, `last_active_at`, `email_address`, `first_name`
+    /// or `last_name`, with `+` or `-` before it.
     pub order_by: Option<String>,
     /// 1 to 500, 10 by default.
     pub limit: Option<u32>,

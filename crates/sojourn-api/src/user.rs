@@ -44,6 +44,8 @@ pub struct User {
     #[schema(nullable = false)]
     pub private_metadata: Option<Map<String, Value>>,
     pub last_sign_in_at: Option<UnixMillis>,
+    /// The newest activity of the user's sessions that are kept, up to a minute old; the last sign-in
+    /// where none is kept. In answers to browsers that of the session by which they ask.
     pub last_active_at: Option<UnixMillis>,
     pub mfa_enabled_at: Option<UnixMillis>,
     pub mfa_disabled_at: Option<UnixMillis>,

@@ -1,16 +1,11 @@
 //! What every handler shares: the use cases, and what only HTTP needs.
 
-use std::{future::Future, ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc};
 
 use sojourn_core::cookie::CookieNames;
-use sojourn_service::{Failure, MaybeConflict, Service, StartError, keys};
-use sojourn_store::{CommitError, StoreError};
+use sojourn_service::{Service, StartError, keys};
 
-use crate::{
-    auth::secret_key::KeyUses,
-    portal::mailbox::MailboxAccess,
-    wire::{ApiError, ApiResult},
-};
+use crate::{auth::secret_key::KeyUses, portal::mailbox::MailboxAccess};
 
 /// What a server is started with.
 #[derive(Debug)]
@@ -101,75 +96,9 @@ impl App {
     pub fn mailbox_link(&self) -> String {
         format!("{}/mailbox?key={}", self.own_origin(), self.0.mailbox.new_link(&mut self.random()))
     }
-
-    /// As [`Service::retry_on_conflict`], for handlers that answer by themselves.
-    ///
-    /// # Errors
-    /// What `attempt` fails with; the last conflict when it never ends.
-    pub async fn retry_on_conflict<T, F>(&self, attempt: impl FnMut() -> F) -> ApiResult<T>
-    where
-        F: Future<Output = Result<T, AttemptError>>,
-    {
-        self.0.service.retry_on_conflict(attempt).await.map_err(AttemptError::into_refusal)
-    }
 }
 
 /// Runs what nobody asks for, until the server ends.
 pub async fn run_jobs(app: App) {
     sojourn_service::jobs::run(&app).await;
-}
-
-/// Why an attempt inside [`App::retry_on_conflict`] did not succeed.
-#[derive(Debug)]
-pub enum AttemptError {
-    /// Decide again.
-    Conflict,
-    /// Answer this.
-    Refused(ApiError),
-}
-
-impl AttemptError {
-    /// What to answer when there is no further attempt.
-    pub fn into_refusal(self) -> ApiError {
-        match self {
-            Self::Conflict => CommitError::Conflict.into(),
-            Self::Refused(error) => error,
-        }
-    }
-}
-
-impl MaybeConflict for AttemptError {
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict)
-    }
-}
-
-impl From<CommitError> for AttemptError {
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Conflict => Self::Conflict,
-            other => Self::Refused(other.into()),
-        }
-    }
-}
-
-impl From<StoreError> for AttemptError {
-    fn from(error: StoreError) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
-impl<R: Into<ApiError>> From<Failure<R>> for AttemptError {
-    fn from(failure: Failure<R>) -> Self {
-        match failure {
-            Failure::Refused(reason, _) => Self::Refused(reason.into()),
-            Failure::Storage(error) => error.into(),
-        }
-    }
-}
-
-impl From<ApiError> for AttemptError {
-    fn from(error: ApiError) -> Self {
-        Self::Refused(error)
-    }
 }

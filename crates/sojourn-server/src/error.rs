@@ -1,5 +1,7 @@
 //! From the errors of the use cases to the codes of answers: one `match` per enum.
 
+use std::convert::Infallible;
+
 use sojourn_core::{
     client::SignInRefused,
     factor::CodeRefusal,
@@ -10,6 +12,7 @@ use sojourn_core::{
 use sojourn_service::{
     account::AccountError,
     factors::AuthError,
+    idempotency::CreationError,
     outcome::Failure,
     passwords::{ImportRefused, PasswordsError},
     rate_limits::RateLimited,
@@ -76,6 +79,22 @@ impl From<SignedOut> for ApiError {
             Some(notice) => signed_out().with_session_end(notice),
             None => signed_out(),
         }
+    }
+}
+
+impl<R: Into<Self>> From<CreationError<R>> for ApiError {
+    fn from(error: CreationError<R>) -> Self {
+        match error {
+            CreationError::KeyReused => Self::new(ErrorCode::IdempotencyKeyReused)
+                .why("Another request was sent with this Idempotency-Key. Use a new key for each creation."),
+            CreationError::Refused(reason) => reason.into(),
+        }
+    }
+}
+
+impl From<Infallible> for ApiError {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 
@@ -235,6 +254,8 @@ impl From<BackendError> for ApiError {
             BackendError::NoSession => Self::not_found("session"),
             BackendError::SessionOver => Self::new(ErrorCode::AuthenticationInvalid)
                 .why("The session is over, so there is no token for it. The user has to sign in again."),
+            BackendError::NotItsToken => Self::new(ErrorCode::InvalidSessionToken)
+                .why("The token is not one of this session, or one of the two is over."),
             BackendError::NoClient => Self::not_found("client"),
             BackendError::NoHandshake => Self::not_found("handshake nonce"),
             BackendError::NoUser => Self::not_found("user"),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sojourn_api as api;
 use utoipa::OpenApi as _;
 
-use crate::{fapi, wire::ErrorCode};
+use crate::{bapi, fapi, wire::ErrorCode};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -59,6 +59,39 @@ const WITH_SECRET_KEY: &[ErrorCode] = &[
 const FROM_BROWSER: &[ErrorCode] =
     &[ErrorCode::OriginInvalid, ErrorCode::OriginMissing, ErrorCode::TooManyRequests];
 
+/// What a browser may ask that is signed in nowhere, whatever its cookie.
+const SIGNED_IN_NOWHERE: [(&str, &str); 3] =
+    [("get", "/v1/client"), ("get", "/v1/client/handshake"), ("get", "/v1/client/touch")];
+
+/// The groups of operations; the longest path that an operation begins with says its group.
+const TAGS: [(&str, &str); 25] = [
+    ("/.well-known", "Well-known"),
+    ("/dev", "Development"),
+    ("/v1/actor_tokens", "Actor tokens"),
+    ("/v1/client", "Client"),
+    ("/v1/client/handshake", "Handshake"),
+    ("/v1/client/sessions/{session_id}", "Sessions"),
+    ("/v1/client/sign_ins", "Sign-ins"),
+    ("/v1/client/sign_ups", "Sign-ups"),
+    ("/v1/clients", "Clients"),
+    ("/v1/environment", "Environment"),
+    ("/v1/health", "Health"),
+    ("/v1/instance", "Instance"),
+    ("/v1/instance/secret_keys", "Secret keys"),
+    ("/v1/instance/session_settings", "Settings"),
+    ("/v1/instance/session_token", "Settings"),
+    ("/v1/instance/settings", "Settings"),
+    ("/v1/instance/settings_history", "Settings"),
+    ("/v1/instance/signing_keys", "Signing keys"),
+    ("/v1/jwks", "JWKS"),
+    ("/v1/me", "Me"),
+    ("/v1/platform", "Settings"),
+    ("/v1/sessions", "Sessions"),
+    ("/v1/sign_in_tokens", "Sign-in tokens"),
+    ("/v1/testing_tokens", "Testing tokens"),
+    ("/v1/users", "Users"),
+];
+
 /// The document before the routes are added to it.
 pub fn base() -> utoipa::openapi::OpenApi {
     Documentation::openapi()
@@ -83,11 +116,20 @@ pub fn complete(document: utoipa::openapi::OpenApi) -> Value {
         }
     }
     require_nullable_fields(&mut document);
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.extend(bapi::settings_schema::schemas());
+    }
+    describe_answers(&mut document);
     document
 }
 
 fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     name_path_parameters(path, operation);
+    let is_of = |(group, _): &&(&str, &str)| {
+        path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let tag = TAGS.iter().filter(is_of).max_by_key(|(group, _)| group.len());
+    operation["tags"] = tag.map(|(_, tag)| *tag).into_iter().collect();
     let is_public = fapi::is_public(path);
     if !is_public {
         let scheme = if fapi::owns(path) { "client" } else { "secret_key" };
@@ -100,7 +142,18 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
     match (is_public, fapi::owns(path)) {
         (true, _) => {}
-        (false, true) => add(FROM_BROWSER),
+        (false, true) => {
+            // Browsers send forms: no preflight comes before them.
+            if let Some(Value::Object(content)) = operation.pointer_mut("/requestBody/content")
+                && let Some(json) = content.remove("application/json")
+            {
+                content.insert("application/x-www-form-urlencoded".to_owned(), json);
+            }
+            add(FROM_BROWSER);
+            if !SIGNED_IN_NOWHERE.contains(&(method, path)) {
+                add(&[ErrorCode::AuthenticationInvalid]);
+            }
+        }
         (false, false) => add(WITH_SECRET_KEY),
     }
     if method != "get" {
@@ -139,6 +192,21 @@ fn error_response(codes: &[ErrorCode]) -> Value {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}},
         ERROR_CODES: codes.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
     })
+}
+
+/// Answers that say nothing of themselves are described by their types.
+fn describe_answers(document: &mut Value) {
+    let schemas = document["components"]["schemas"].clone();
+    let operations = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for operation in operations.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+            let name = response["content"]["application/json"]["schema"]["$ref"].as_str();
+            let name = name.and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
+            if response["description"].as_str().is_none_or(str::is_empty) && !name.is_empty() {
+                response["description"] = schemas[&name]["description"].as_str().unwrap_or(&name).into();
+            }
+        }
+    }
 }
 
 /// Lists the parameters of the path that the operation does not describe itself.

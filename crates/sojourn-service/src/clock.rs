@@ -1,18 +1,27 @@
 //! The two clocks of a server: the wall clock, which never goes back, and the session clock, which
 //! the test clock of a development instance can advance.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use sojourn_core::{
-    test_clock::TestClock,
+    session::Session,
+    test_clock::{ClockRefusal, TestClock},
     time::{Moment, Timestamp},
 };
 use sojourn_store::{CommitError, Engine as _, StoreError, Write};
 
-use crate::{error::MaybeConflict, instance::Service};
+use crate::{
+    error::MaybeConflict,
+    instance::Service,
+    jobs::{purge, sweep},
+    outcome::{Failure, Reason},
+};
 
 /// The source of the time: the system clock in the binary, a fixed clock in tests.
 pub trait Clock: Send + Sync + 'static {
@@ -66,6 +75,20 @@ impl Clocks {
     }
 }
 
+/// How the test clock of a development instance is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockMove {
+    Freeze,
+    Resume,
+    Advance(Duration),
+    Set(Timestamp),
+    /// Back to the wall. Revives nothing: open sessions keep the time they have left, because
+    /// their times are moved along.
+    Reset,
+}
+
+impl Reason for ClockRefusal {}
+
 impl Service {
     /// The test clock as this node knows it.
     pub fn test_clock(&self) -> TestClock {
@@ -85,38 +108,64 @@ impl Service {
         Ok(())
     }
 
-    /// Stores the test clock that `decide` returns, and in the same commit moves everything open by
-    /// the milliseconds that `decide` returns.
+    /// Moves the test clock, and does what is due by it then. Gives back the sessions that this
+    /// ended, oldest end first; `None` for a move that makes nothing due.
     ///
     /// # Errors
-    /// The errors of `decide` and of the store.
-    pub async fn move_test_clock<E: MaybeConflict>(
+    /// [`ClockRefusal`]; the store does not answer.
+    pub async fn move_test_clock(
         &self,
-        decide: impl Fn(TestClock, Moment) -> Result<(TestClock, Option<i64>), E>,
+        by: ClockMove,
+    ) -> Result<Option<Vec<Session>>, Failure<ClockRefusal>> {
+        // What is due by the clock as it is now is recorded with the time it was due at.
+        let closed = if by == ClockMove::Reset { Some(self.do_what_is_due().await?) } else { None };
+        let decide = |clock: TestClock, wall| -> Result<_, Failure<ClockRefusal>> {
+            Ok(match by {
+                ClockMove::Freeze => clock.freeze(wall),
+                ClockMove::Resume => clock.resume(wall),
+                ClockMove::Advance(span) => clock.advance(wall, span)?,
+                ClockMove::Set(to) => clock.set(wall, to)?,
+                ClockMove::Reset => clock.reset(),
+            })
+        };
+        self.store_test_clock(decide).await?;
+        match by {
+            ClockMove::Advance(_) | ClockMove::Set(_) => Ok(Some(self.do_what_is_due().await?)),
+            _ => Ok(closed),
+        }
+    }
+
+    /// Sets the test clock back to the wall.
+    pub(crate) async fn reset_test_clock(&self) -> Result<(), CommitError> {
+        self.store_test_clock(|clock, _| Ok(clock.reset())).await
+    }
+
+    /// Stores what `decide` makes of the test clock. Everything that is still open moves along with
+    /// one that goes back to the wall, in the same commit.
+    async fn store_test_clock<E: MaybeConflict>(
+        &self,
+        decide: impl Fn(TestClock, Timestamp) -> Result<TestClock, E>,
     ) -> Result<(), E> {
         self.retry_on_conflict(|| async {
             let stored = self.store().test_clock(self.instance_id()).await.map_err(CommitError::from)?;
             let at = stored.read(self.moment().wall);
-            let (next, shift) = decide(stored, at)?;
-            let changes = self.changes(at).write(Write::TestClock(next));
-            self.commit(match shift {
-                Some(by_ms) => changes.write(Write::RebaseOpenSessions(by_ms)),
-                None => changes,
-            })
-            .await
-            .map_err(E::from)
+            let next = decide(stored, at.wall)?;
+            let mut changes = self.changes(at).write(Write::TestClock(next));
+            if next.resets > stored.resets {
+                let shift_ms = at.wall.as_millis() - at.now.as_millis();
+                changes = changes.write(Write::RebaseOpenSessions(shift_ms));
+            }
+            self.commit(changes).await.map_err(E::from)
         })
         .await?;
         Ok(self.follow_test_clock().await.map_err(CommitError::from)?)
     }
 
-    /// Resets the test clock to the wall clock. Everything that is still open moves by the same
-    /// span, so that nothing lives longer and nothing becomes open again.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn reset_test_clock(&self) -> Result<(), CommitError> {
-        self.move_test_clock(|clock, at| Ok((clock.reset(), Some(at.wall.as_millis() - at.now.as_millis()))))
-            .await
+    async fn do_what_is_due(&self) -> Result<Vec<Session>, CommitError> {
+        let at = self.moment();
+        let mut closed = sweep::pass(self, at, true).await?.closed;
+        purge(self, at).await?;
+        closed.sort_by_key(|session| (session.closed.map(|closing| closing.at), session.id));
+        Ok(closed)
     }
 }

@@ -10,9 +10,9 @@ use sojourn_core::id::Randomness;
 use sojourn_store::{ChangeSet, CommitError, Engine as _, IdempotencyKey, StoreError, Write};
 
 use crate::{
-    error::MaybeConflict,
     instance::Service,
     keys::{random_hex, sha256},
+    outcome::{Failure, Reason},
 };
 
 /// A creation with an idempotency key.
@@ -22,9 +22,15 @@ pub struct Creation {
     request_hash: [u8; 32],
 }
 
-/// The key was used for another request.
+/// Why nothing is created.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyReused;
+pub enum CreationError<R> {
+    /// The key was used for another request.
+    KeyReused,
+    Refused(R),
+}
+
+impl<R> Reason for CreationError<R> {}
 
 /// The first response to a creation, without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,17 +49,15 @@ impl Creation {
         }
     }
 
-    async fn first_answer<E>(&self, service: &Service) -> Result<Option<FirstAnswer>, E>
-    where
-        E: MaybeConflict + From<KeyReused>,
-    {
-        let store = |error: StoreError| E::from(CommitError::from(error));
-        let found = service.store().idempotency_key(service.instance_id(), self.key_hash).await;
-        match found.map_err(store)? {
+    async fn first_answer<R>(
+        &self,
+        service: &Service,
+    ) -> Result<Option<FirstAnswer>, Failure<CreationError<R>>> {
+        match service.store().idempotency_key(service.instance_id(), self.key_hash).await? {
             None => Ok(None),
-            Some(found) if found.request_hash != self.request_hash => Err(KeyReused.into()),
+            Some(found) if found.request_hash != self.request_hash => Err(CreationError::KeyReused.into()),
             Some(found) => serde_json::from_value(found.answer).map(Some).map_err(|error| {
-                store(StoreError::Corrupt { table: "idempotency_keys", reason: error.to_string() })
+                StoreError::Corrupt { table: "idempotency_keys", reason: error.to_string() }.into()
             }),
         }
     }
@@ -98,32 +102,32 @@ impl Randomness for CreationSecrets<'_> {
 /// receives the nonce of its secrets, and returns the changes and the response without secrets.
 ///
 /// # Errors
-/// [`KeyReused`], and the errors of `attempt` and the store.
-pub async fn create_once<E, F>(
+/// [`CreationError`].
+pub async fn create_once<R, F, T>(
     service: &Service,
     creation: Option<&Creation>,
     attempt: impl Fn(String) -> F,
-) -> Result<FirstAnswer, E>
+) -> Result<FirstAnswer, Failure<CreationError<R>>>
 where
-    E: MaybeConflict + From<KeyReused>,
-    F: Future<Output = Result<(ChangeSet, Value), E>>,
+    F: Future<Output = Result<(ChangeSet, T), Failure<R>>>,
+    T: Serialize,
 {
     service
         .retry_on_conflict(|| async {
             if let Some(creation) = creation
-                && let Some(first) = creation.first_answer::<E>(service).await?
+                && let Some(first) = creation.first_answer(service).await?
             {
                 return Ok(first);
             }
             let nonce = random_hex(&mut service.random(), 16);
-            let (changes, answer) = attempt(nonce.clone()).await?;
-            let first = FirstAnswer { answer, nonce };
+            let attempted = attempt(nonce.clone()).await;
+            let (changes, answer) = attempted.map_err(|failure| failure.map(CreationError::Refused))?;
+            let first = FirstAnswer { answer: serde_json::to_value(answer).unwrap_or_default(), nonce };
             match (service.commit(record(changes, creation, &first)).await, creation) {
                 (Ok(()), _) => Ok(first),
-                // The same request was committed concurrently; return its response.
-                (Err(CommitError::Taken(name)), Some(creation)) => {
-                    let earlier = creation.first_answer::<E>(service).await?;
-                    earlier.ok_or_else(|| E::from(CommitError::Taken(name)))
+                // By the same request, which came first.
+                (Err(error @ CommitError::Taken(_)), Some(creation)) => {
+                    creation.first_answer(service).await?.ok_or_else(|| error.into())
                 }
                 (Err(error), _) => Err(error.into()),
             }

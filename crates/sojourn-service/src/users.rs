@@ -1,5 +1,7 @@
 //! Users: created, changed and deleted by any interface.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use sojourn_core::{
     email::Email,
@@ -11,7 +13,7 @@ use sojourn_core::{
     time::{Moment, Timestamp},
     user::{EmailRefusal, PasswordHash, User, merge_metadata},
 };
-use sojourn_store::{ChangeSet, Engine as _, Expect, StoreError, Write};
+use sojourn_store::{ChangeSet, Engine as _, Expect, StoreError, UserFilter, Write};
 
 use crate::{
     instance::Service,
@@ -141,7 +143,82 @@ pub fn new_user(
     Ok(user)
 }
 
-/// Loads a user.
+/// An account, and when its sessions were last active.
+#[derive(Clone, Debug)]
+pub struct ActiveUser {
+    pub user: User,
+    /// Of the sessions that are kept, as it is stored: up to a minute old. The last sign-in where
+    /// none is kept.
+    pub last_active_at: Option<Timestamp>,
+}
+
+impl ActiveUser {
+    fn new(user: User, newest: &BTreeMap<UserId, Timestamp>) -> Self {
+        Self { last_active_at: newest.get(&user.id).copied().or(user.last_sign_in_at), user }
+    }
+}
+
+/// Which accounts are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct UserQuery {
+    /// `None` is an id that is none.
+    pub ids: Vec<Option<UserId>>,
+    /// `None` is an address that is none.
+    pub emails: Vec<Option<Email>>,
+    /// Whether it names what no account has.
+    pub names_nobody: bool,
+    /// All else.
+    pub filter: UserFilter,
+}
+
+impl UserQuery {
+    /// `None` when nobody can match.
+    fn filter(self) -> Option<UserFilter> {
+        let nobody = self.names_nobody
+            || (!self.ids.is_empty() && self.ids.iter().all(Option::is_none))
+            || (!self.emails.is_empty() && self.emails.iter().all(Option::is_none));
+        let ids = self.ids.into_iter().flatten().collect();
+        let emails = self.emails.into_iter().flatten().collect();
+        (!nobody).then_some(UserFilter { ids, emails, ..self.filter })
+    }
+}
+
+/// The accounts that a query finds, and how many there are without `limit` and `offset`.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn list(service: &Service, query: UserQuery) -> Result<(Vec<ActiveUser>, u64), StoreError> {
+    let Some(filter) = query.filter() else { return Ok((Vec::new(), 0)) };
+    let (users, total) = service.store().users(service.instance_id(), filter).await?;
+    let ids = users.iter().map(|user| user.id).collect();
+    let newest = service.store().last_activity(service.instance_id(), ids).await?;
+    Ok((users.into_iter().map(|user| ActiveUser::new(user, &newest)).collect(), total))
+}
+
+async fn active(service: &Service, user: User) -> Result<ActiveUser, StoreError> {
+    let newest = service.store().last_activity(service.instance_id(), vec![user.id]).await?;
+    Ok(ActiveUser::new(user, &newest))
+}
+
+/// How many accounts a query finds.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn count(service: &Service, query: UserQuery) -> Result<u64, StoreError> {
+    let Some(filter) = query.filter() else { return Ok(0) };
+    Ok(service.store().users(service.instance_id(), filter).await?.1)
+}
+
+/// One account.
+///
+/// # Errors
+/// [`UserError::Unknown`], also for an id that is none.
+pub async fn find(service: &Service, id: Option<UserId>) -> Result<ActiveUser, Failure<UserError>> {
+    let user = load(service, id).await?;
+    Ok(active(service, user).await?)
+}
+
+/// An account.
 ///
 /// # Errors
 /// [`UserError::Unknown`], also if `id` is `None`.
@@ -160,11 +237,10 @@ pub async fn change(
     id: Option<UserId>,
     ends: Option<EndReason>,
     patch: &UserPatch,
-) -> Result<User, Failure<UserError>> {
-    service
-        .retry_on_conflict(|| async {
-            // Load the user first: a concurrent sign-in also writes the user, so it causes a
-            // conflict.
+) -> Result<ActiveUser, Failure<UserError>> {
+    let user = service
+        .retry_on_conflict::<_, Failure<UserError>, _>(|| async {
+            // The account first: a sign-in in between writes it too, and conflicts.
             let mut user = load(service, id).await?;
             patch.apply(&mut user, at.now)?;
             user.changed(at.now);
@@ -176,7 +252,8 @@ pub async fn change(
             service.commit(changes).await?;
             Ok(user)
         })
-        .await
+        .await?;
+    Ok(active(service, user).await?)
 }
 
 /// Deletes a user and returns it. Its sessions end in the same commit.

@@ -408,20 +408,7 @@ async fn a_commit_without_an_answer_has_an_unknown_outcome() {
     let server = Server::start(false);
     let store = Store::postgres(&server.url()).await.expect("a database");
     let mut world = World::new(store, 1).await;
-    let operator = connect(&server.url()).await;
-    let wait_for = async |standby: &str| {
-        let setting = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
-        operator.batch_execute(&setting).await.expect("set");
-        operator.batch_execute("SELECT pg_reload_conf()").await.expect("loaded");
-        // Each process reads it when it is told to; the one that waits for standbys last.
-        let mut found = None;
-        while found.as_deref() != Some(standby) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            let row = operator.query_one("SHOW synchronous_standby_names", &[]).await.expect("a row");
-            found = Some(row.get::<_, String>(0));
-        }
-    };
-    wait_for("gone").await;
+    server.wait_for_standby("gone").await;
     let ada = world.new_user("Ada", 1);
     let set = world.set(1).write(Write::User(ada.clone()));
     let outcome = world.commit(set.clone()).await;
@@ -434,7 +421,7 @@ async fn a_commit_without_an_answer_has_an_unknown_outcome() {
     bob.version = 7;
     let stale = world.put(2, Write::User(bob)).await;
     assert!(matches!(stale, Err(CommitError::Conflict)), "{stale:?}");
-    wait_for("").await;
+    server.wait_for_standby("").await;
     world.commit(set.clone()).await.expect("the same set finds out");
     assert!(world.store.was_committed(world.instance, set.id).await.expect("a load"));
     assert_eq!(world.load_user(ada.id).await.version, 1);

@@ -56,6 +56,16 @@ impl TestApp {
         self.frame.clone().reopen(self.clock.clone()).await
     }
 
+    /// As [`Self::restarted`], with rows that a statement damaged in between.
+    ///
+    /// # Panics
+    /// As there, or the statement is none.
+    pub async fn damaged(&self, statement: &str) -> Self {
+        self.server.close().await.expect("a clean stop");
+        self.frame.home.run(statement).await;
+        self.frame.clone().reopen(self.clock.clone()).await
+    }
+
     /// Starts another node on the same store, with settings pinned there: each
     /// pin is its path, its value and where it is pinned.
     ///

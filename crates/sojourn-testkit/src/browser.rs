@@ -169,18 +169,23 @@ impl FakeBrowser {
 
     /// A navigation at the top: no `Origin`, cookies of that site.
     pub async fn navigate(&self, path: &str) -> Answer {
+        self.send(self.navigation(path)).await
+    }
+
+    /// The request of [`Self::navigate`].
+    pub fn navigation(&self, path: &str) -> Request {
         let url = self.server_url().join(path).unwrap_or_else(|_| self.server_url());
-        let mut request = self
+        let request = self
             .app
             .request("GET", path)
             .header("user-agent", self.user_agent)
             .header("sec-fetch-mode", "navigate")
             .header("sec-fetch-site", "same-site")
             .header("accept", "text/html");
-        if let Some(cookies) = self.jar().header(&url, None, self.app.clock.now()) {
-            request = request.header("cookie", &cookies);
+        match self.jar().header(&url, None, self.app.clock.now()) {
+            Some(cookies) => request.header("cookie", &cookies),
+            None => request,
         }
-        self.send(request).await
     }
 
     /// What a page load asks for.

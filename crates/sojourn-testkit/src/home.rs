@@ -50,6 +50,18 @@ impl Home {
         }
     }
 
+    /// Runs a statement on the rows, which nobody has open.
+    pub(crate) async fn run(&self, statement: &str) {
+        match self {
+            Self::Memory(_) => panic!("rows in memory understand no statements: .on_sqlite()"),
+            Self::Folder(folder) => {
+                let file = rusqlite::Connection::open(folder.path().join("sojourn.db")).expect("a file");
+                file.execute_batch(statement).expect("understood");
+            }
+            Self::Server(database) => database.run(statement).await,
+        }
+    }
+
     /// Whether what is stored can be opened again.
     pub(crate) fn survives(&self) -> bool {
         !matches!(self, Self::Memory(_))

@@ -9,7 +9,7 @@ use axum::{
 };
 use tower::ServiceExt as _;
 
-use crate::Answer;
+use crate::{Answer, schema::sent};
 
 /// A request under construction.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct Request {
     target: String,
     headers: HeaderMap,
     body: Vec<u8>,
+    is_described: bool,
 }
 
 impl Request {
@@ -26,7 +27,7 @@ impl Request {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("localhost:4000"));
         let method = method.parse().expect("a method");
-        Self { router, method, target: target.to_owned(), headers, body: Vec::new() }
+        Self { router, method, target: target.to_owned(), headers, body: Vec::new(), is_described: true }
     }
 
     /// Sets a header, in place of one of that name.
@@ -80,6 +81,13 @@ impl Request {
         self.header("content-type", content_type)
     }
 
+    /// Sends what the OpenAPI document does not know, on purpose.
+    #[must_use]
+    pub fn beyond_the_document(mut self) -> Self {
+        self.is_described = false;
+        self
+    }
+
     /// Sends it; the answer is read whole.
     ///
     /// # Panics
@@ -102,12 +110,20 @@ impl Request {
     pub async fn try_send(self) -> Option<Answer> {
         let uri: Uri = self.target.parse().ok()?;
         let asked = format!("{} {}", self.method, self.target);
-        let mut request = axum::http::Request::new(Body::from(self.body));
+        let content_type = self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or("").to_owned();
+        let mut request = axum::http::Request::new(Body::from(self.body.clone()));
         *request.method_mut() = self.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers;
         let response = self.router.oneshot(request).await.unwrap_or_else(|never| match never {});
-        Some(Answer::read(asked, response).await)
+        let answer = Answer::read(asked.clone(), response).await;
+        if self.is_described && answer.status() < 400 {
+            if let Err(faults) = sent::check(&asked, &content_type, &self.body) {
+                panic!("{answer}\nwas asked what openapi/sojourn.json does not have:\n{faults}");
+            }
+        }
+        Some(answer)
     }
 }
 

@@ -181,7 +181,8 @@ impl Kind {
             Self::Origins { most } => {
                 json!({"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": most})
             }
-            Self::Claims => json!({"type": "object"}),
+            // Null stands for none.
+            Self::Claims => json!({"type": ["object", "null"]}),
         }
     }
 }

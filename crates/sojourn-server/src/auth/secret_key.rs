@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -19,10 +20,18 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
-/// Proof that the request carries a secret key of this instance. Ask for it
+/// The server, for a request that carries a secret key of its instance. Ask for it
 /// before anything else, so that nothing exists for those without (AUZ-03).
-#[derive(Clone, Copy, Debug)]
-pub struct ApplicationServer;
+#[derive(Clone, Debug)]
+pub struct ApplicationServer(App);
+
+impl Deref for ApplicationServer {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
 
 impl FromRequestParts<App> for ApplicationServer {
     type Rejection = ApiError;
@@ -37,7 +46,7 @@ impl FromRequestParts<App> for ApplicationServer {
             if !app.key_uses().was_good(key, app.moment().wall) {
                 good_key(app, key).await?;
             }
-            return Ok(Self);
+            return Ok(Self(app.clone()));
         }
         let known = good_key(app, key).await?;
         app.rate_limits().backend(key)?;
@@ -47,7 +56,7 @@ impl FromRequestParts<App> for ApplicationServer {
                 known.role.as_str(),
             )));
         }
-        Ok(Self)
+        Ok(Self(app.clone()))
     }
 }
 
@@ -74,11 +83,10 @@ fn may(role: SecretKeyRole, method: &Method, path: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with the key, or that there is none.
-pub async fn authenticate(app: &App, headers: &HeaderMap) -> ApiResult<ApplicationServer> {
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> ApiResult<()> {
     let key = bearer(headers)?;
     good_key(app, key).await?;
-    app.rate_limits().backend(key)?;
-    Ok(ApplicationServer)
+    Ok(app.rate_limits().backend(key)?)
 }
 
 /// The secret key of a request that does not come from a browser.

@@ -1,11 +1,7 @@
 //! Tickets by which somebody of the application's staff acts as a user: the
 //! session says who really acts, and lives under limits of its own (SES-21).
 
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::Path, http::HeaderMap, response::Response};
 use sojourn_api as api;
 use sojourn_core::{
     id::ActorTokenId,
@@ -16,7 +12,6 @@ use sojourn_service::tickets::NewTicket;
 
 use super::{creation::creation, tickets};
 use crate::{
-    app::App,
     auth::ApplicationServer,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
@@ -32,21 +27,17 @@ const MAXIMUM: &str = "session_max_duration_in_seconds";
 /// `actor` needs a `sub`, and is the claim `act` of the session's tokens.
 /// Compat: bapi-2026-05-12.yml /actor_tokens: an unknown user is 422 here.
 #[utoipa::path(
-    post,
-    path = "/v1/actor_tokens",
-    tag = "Actor tokens",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
+    post, path = "/v1/actor_tokens",
+    params(api::IdempotencyKey),
     request_body = api::CreateActorToken,
     responses((status = 200, description = "The actor token with its secret", body = api::ActorToken)),
     extensions(("x-error-codes" = json!([
-        "form_param_exceeds_allowed_size", "form_param_format_invalid", "form_param_missing",
-        "form_param_unknown", "form_param_value_invalid", "form_resource_not_found",
-        "idempotency_key_reused", "malformed_request_parameters",
+        "form_param_exceeds_allowed_size", "form_param_missing", "form_param_unknown",
+        "form_param_value_invalid", "form_resource_not_found", "idempotency_key_reused",
     ]))),
 )]
 pub async fn create_actor_token(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
@@ -96,17 +87,11 @@ fn impersonation(params: &Params) -> ApiResult<Impersonation> {
 /// Takes a ticket back that was not used. The session of one that was used is
 /// revoked as any other.
 #[utoipa::path(
-    post,
-    path = "/v1/actor_tokens/{actor_token_id}/revoke",
-    tag = "Actor tokens",
+    post, path = "/v1/actor_tokens/{actor_token_id}/revoke",
     responses((status = 200, description = "The revoked actor token", body = api::ActorToken)),
-    extensions(("x-error-codes" = json!(["actor_token_cannot_be_revoked_code", "resource_not_found"]))),
+    extensions(("x-error-codes" = json!(["actor_token_cannot_be_revoked_code"]))),
 )]
-pub async fn revoke_actor_token(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
+pub async fn revoke_actor_token(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let used = ErrorCode::ActorTokenCannotBeRevoked;
     tickets::revoke::<ActorTokenId>(&app, &id, "actor token", used).await
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::Path,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
@@ -14,36 +14,23 @@ use sojourn_service::{
 };
 
 use crate::{
-    app::App,
     auth::ApplicationServer,
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
 /// Not offered, as the contract allows: list sessions instead.
-#[utoipa::path(
-    get,
-    path = "/v1/clients",
-    tag = "Clients",
-    extensions(("x-error-codes" = json!(["resource_gone"]))),
-)]
-pub async fn list_clients(State(_): State<App>, _: ApplicationServer) -> ApiError {
+#[utoipa::path(get, path = "/v1/clients", extensions(("x-error-codes" = json!(["resource_gone"]))))]
+pub async fn list_clients(_: ApplicationServer) -> ApiError {
     ApiError::new(ErrorCode::ResourceGone)
         .why("Clients cannot be listed. List sessions, each of which names its client.")
 }
 
 /// One browser with its open sessions.
 #[utoipa::path(
-    get,
-    path = "/v1/clients/{client_id}",
-    tag = "Clients",
+    get, path = "/v1/clients/{client_id}",
     responses((status = 200, description = "The client", body = api::Client)),
-    extensions(("x-error-codes" = json!(["resource_not_found"]))),
 )]
-pub async fn get_client(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
+pub async fn get_client(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let at = app.moment();
     let (browser, policy) = backend::client(&app, at, id.parse().ok(), None).await?;
     Ok(object(at.now, &policy, &browser))
@@ -51,18 +38,12 @@ pub async fn get_client(
 
 /// The browser behind the value of a client cookie.
 #[utoipa::path(
-    post,
-    path = "/v1/clients/verify",
-    tag = "Clients",
+    post, path = "/v1/clients/verify",
     request_body = api::VerifyToken,
     responses((status = 200, description = "The client", body = api::Client)),
     extensions(("x-error-codes" = json!(["form_param_missing", "invalid_client_token"]))),
 )]
-pub async fn verify_client(
-    State(app): State<App>,
-    _: ApplicationServer,
-    params: Params,
-) -> ApiResult<Response> {
+pub async fn verify_client(app: ApplicationServer, params: Params) -> ApiResult<Response> {
     let invalid = || {
         ApiError::new(ErrorCode::InvalidClientToken)
             .why("This is not the current value of a browser's client cookie.")

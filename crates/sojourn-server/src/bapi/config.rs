@@ -2,74 +2,82 @@
 //! habits and tools carry over. Contract: platform-beta.yml, tag Config; the
 //! secret key stands in for the platform's token.
 
-use axum::{
-    Json,
-    extract::{Path, RawQuery, State},
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
-use serde_json::{Map, Value, json};
+use axum::{Json, extract::Path};
+use serde_json::{Map, Value};
+use sojourn_api as api;
 use sojourn_core::settings::{Change, Claims, registry};
 use sojourn_service::settings::Changed;
 use sojourn_store::Engine as _;
 
 use super::{
-    settings_request::SettingsRequest,
-    settings_schema::{Configuration, ConfigurationChanged},
+    settings_request::{CHANGE_CODES, SettingsRequest},
+    settings_schema::{ConfigurationChange, ConfigurationPart, NewConfiguration},
 };
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult, ErrorCode, Params},
+    wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
 
+type ConfigurationChanged = api::ConfigurationChanged<ConfigurationPart>;
+
 /// The configuration in force, or those of its keys that `keys` names.
-#[utoipa::path(get, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), responses((status = 200, description = "The configuration and its config_version", body = Configuration), (status = 404, description = "Another instance")))]
+#[utoipa::path(
+    get, path = "/v1/platform/applications/{application_id}/instances/{instance}/config",
+    params(api::ConfigurationQuery),
+    responses((status = 200, body = api::ConfigurationInForce<ConfigurationPart>)),
+    extensions(("x-error-codes" = json!(["form_param_unknown"]))),
+)]
 pub async fn get_config(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path((application, instance)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-) -> ApiResult<Response> {
+    query: Params,
+) -> ApiResult<Json<api::ConfigurationInForce<ConfigurationPart>>> {
     names_this(&app, &application, &instance)?;
-    let keys = keys(&Params::from_form(query.as_deref().unwrap_or(""))?)?;
+    let keys = keys(&query)?;
     let (settings, _) = app.store().settings(app.instance_id()).await?;
-    let mut config = only(keys.as_deref(), settings.config());
-    config.insert("config_version".to_owned(), settings.version.to_string().into());
-    Ok(Json(config).into_response())
+    let config = only(keys.as_deref(), settings.config()).into();
+    Ok(Json(api::ConfigurationInForce { config_version: settings.version.to_string(), config }))
 }
 
 /// The JSON Schema of the configuration: names, meanings, defaults and bounds.
-#[utoipa::path(get, path = "/v1/platform/applications/{application_id}/instances/{instance}/config/schema", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), responses((status = 200, description = "A JSON Schema"), (status = 404, description = "Another instance")))]
+#[utoipa::path(
+    get, path = "/v1/platform/applications/{application_id}/instances/{instance}/config/schema",
+    params(api::ConfigurationQuery),
+    responses((status = 200, description = "A JSON Schema", body = api::JsonSchema)),
+    extensions(("x-error-codes" = json!(["form_param_unknown"]))),
+)]
 pub async fn get_config_schema(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path((application, instance)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-) -> ApiResult<Response> {
+    query: Params,
+) -> ApiResult<Json<Value>> {
     names_this(&app, &application, &instance)?;
-    let keys = keys(&Params::from_form(query.as_deref().unwrap_or(""))?)?;
+    let keys = keys(&query)?;
     let mut schema = registry::schema("", app.environment());
     if let Value::Object(properties) = schema["properties"].take() {
         schema["properties"] = only(keys.as_deref(), properties).into();
     }
-    Ok(Json(schema).into_response())
+    Ok(Json(schema))
 }
 
 /// Changes what is given and leaves the rest, as one version. Null puts a value
 /// back to its default, with `destructive=true`. `dry_run=true` changes nothing
 /// and counts whom it would sign out; `If-Match` names the `config_version`.
-#[utoipa::path(patch, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), request_body = Configuration, responses((status = 200, description = "Before and after", body = ConfigurationChanged), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "Neither limit would be on, or a value is not accepted")))]
+#[utoipa::path(
+    patch, path = "/v1/platform/applications/{application_id}/instances/{instance}/config",
+    params(api::ChangeConfigurationQuery, api::IfMatch),
+    request_body = ConfigurationChange,
+    responses((status = 200, body = api::ConfigurationChanged<ConfigurationPart>)),
+    extensions(("x-error-codes" = json!(CHANGE_CODES))),
+)]
 pub async fn update_config(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path((application, instance)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: SettingsRequest,
     params: Params,
-) -> ApiResult<Response> {
+) -> ApiResult<Json<ConfigurationChanged>> {
     names_this(&app, &application, &instance)?;
-    let request = SettingsRequest::of(&headers, query.as_deref())?;
     let updated: Vec<String> = params.fields().keys().cloned().collect();
     let keys = keys(&request.query)?.unwrap_or(updated);
     let changed = change(&app, &request, &params, Claims::Merged).await?;
@@ -78,17 +86,20 @@ pub async fn update_config(
 
 /// Replaces the whole configuration, as one version; all keys have to be there.
 /// Otherwise as PATCH.
-#[utoipa::path(put, path = "/v1/platform/applications/{application_id}/instances/{instance}/config", tag = "Settings", params(("application_id" = String, Path), ("instance" = String, Path)), request_body = Configuration, responses((status = 200, description = "Before and after", body = ConfigurationChanged), (status = 400, description = "Keys are missing"), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "Neither limit would be on, or a value is not accepted")))]
+#[utoipa::path(
+    put, path = "/v1/platform/applications/{application_id}/instances/{instance}/config",
+    params(api::ChangeConfigurationQuery, api::IfMatch),
+    request_body = NewConfiguration,
+    responses((status = 200, body = api::ConfigurationChanged<ConfigurationPart>)),
+    extensions(("x-error-codes" = json!(CHANGE_CODES))),
+)]
 pub async fn replace_config(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path((application, instance)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: SettingsRequest,
     params: Params,
-) -> ApiResult<Response> {
+) -> ApiResult<Json<ConfigurationChanged>> {
     names_this(&app, &application, &instance)?;
-    let request = SettingsRequest::of(&headers, query.as_deref())?;
     let missing = Change::missing(params.fields());
     if !missing.is_empty() {
         return Err(ApiError::new(ErrorCode::RequestBodyInvalid)
@@ -121,21 +132,23 @@ async fn answer(
     request: &SettingsRequest,
     keys: &[String],
     changed: &Changed,
-) -> ApiResult<Response> {
+) -> ApiResult<Json<ConfigurationChanged>> {
     let Changed { before, after, .. } = changed;
+    let dry_run = request.change.dry_run;
     // What a dry run names is there to be matched by the change itself.
-    let version = if request.change.dry_run { before.version } else { after.version };
-    let mut answer = json!({
-        "config_version": version.to_string(),
-        "dry_run": request.change.dry_run,
-        "before": only(Some(keys), before.config()),
-        "after": only(Some(keys), after.config()),
-        "warnings": after.warnings(),
-    });
-    if request.change.dry_run {
-        answer["would_end"] = json!(app.would_end(changed).await?);
-    }
-    Ok(Json(answer).into_response())
+    let version = if dry_run { before.version } else { after.version };
+    let would_end = match dry_run {
+        true => Some(wire::settings::would_end(app.would_end(changed).await?)),
+        false => None,
+    };
+    Ok(Json(api::ConfigurationChanged {
+        config_version: version.to_string(),
+        dry_run,
+        before: only(Some(keys), before.config()).into(),
+        after: only(Some(keys), after.config()).into(),
+        warnings: wire::settings::warnings(after.warnings()),
+        would_end,
+    }))
 }
 
 /// There is one instance here, and it is an application of its own.

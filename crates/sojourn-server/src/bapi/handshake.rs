@@ -3,7 +3,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
@@ -19,18 +18,12 @@ use crate::{
 
 /// The cookies to set for the browser that brought `nonce`.
 #[utoipa::path(
-    get,
-    path = "/v1/clients/handshake_payload",
-    tag = "Clients",
+    get, path = "/v1/clients/handshake_payload",
     params(api::HandshakeNonceQuery),
     responses((status = 200, description = "`Set-Cookie` lines", body = api::HandshakePayload)),
     extensions(("x-error-codes" = json!(["form_param_missing", "resource_not_found"]))),
 )]
-pub async fn get_handshake_payload(
-    State(app): State<App>,
-    _: ApplicationServer,
-    params: Params,
-) -> ApiResult<Response> {
+pub async fn get_handshake_payload(app: ApplicationServer, params: Params) -> ApiResult<Response> {
     let nonce = params.required("nonce")?;
     let RedeemedHandshake { handshake, token, client_uat } = backend::redeem_handshake(&app, &nonce).await?;
     let secure = handshake.origin.starts_with("https://");

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -13,7 +12,6 @@ use sojourn_store::Engine as _;
 
 use super::settings_request::SettingsRequest;
 use crate::{
-    app::App,
     auth::ApplicationServer,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
@@ -43,12 +41,10 @@ fn fixed() -> [(&'static str, Value, &'static str); 6] {
 
 /// The instance.
 #[utoipa::path(
-    get,
-    path = "/v1/instance",
-    tag = "Instance",
+    get, path = "/v1/instance",
     responses((status = 200, description = "The instance", body = api::Instance)),
 )]
-pub async fn get_instance(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+pub async fn get_instance(app: ApplicationServer) -> ApiResult<Response> {
     let (settings, _) = app.store().settings(app.instance_id()).await?;
     Ok(Json(api::Instance {
         object: api::Kind::default(),
@@ -66,19 +62,15 @@ pub async fn get_instance(State(app): State<App>, _: ApplicationServer) -> ApiRe
 /// Changes test mode, allowed origins and the address for support. A field that can have only one
 /// value here is refused with any other.
 #[utoipa::path(
-    patch,
-    path = "/v1/instance",
-    tag = "Instance",
+    patch, path = "/v1/instance",
     request_body = api::UpdateInstance,
     responses((status = 204, description = "It is changed")),
     extensions(("x-error-codes" = json!([
-        "form_param_format_invalid", "form_param_type_invalid", "form_param_unknown",
-        "form_param_value_invalid", "request_invalid_for_environment", "setting_pinned",
+        "form_param_unknown", "form_param_value_invalid", "request_invalid_for_environment", "setting_pinned",
     ]))),
 )]
 pub async fn update_instance(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<StatusCode> {

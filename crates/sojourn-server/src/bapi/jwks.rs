@@ -1,17 +1,15 @@
 //! The keys that verify tokens, for SDKs that ask with their secret key.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Json, response::IntoResponse};
 use sojourn_api as api;
 
-use crate::{app::App, auth::ApplicationServer, wire::key_set};
+use crate::{auth::ApplicationServer, wire::key_set};
 
 /// The public keys.
 #[utoipa::path(
-    get,
-    path = "/v1/jwks",
-    tag = "JWKS",
+    get, path = "/v1/jwks",
     responses((status = 200, description = "A JSON Web Key Set", body = api::JsonWebKeySet)),
 )]
-pub async fn get_jwks(State(app): State<App>, _: ApplicationServer) -> impl IntoResponse {
+pub async fn get_jwks(app: ApplicationServer) -> impl IntoResponse {
     Json(key_set(&app))
 }

@@ -16,7 +16,7 @@ mod sessions;
 mod settings;
 mod settings_history;
 mod settings_request;
-mod settings_schema;
+pub(crate) mod settings_schema;
 mod sign_in_tokens;
 mod signing_keys;
 mod testing_tokens;

@@ -1,22 +1,23 @@
 //! The secret keys of the application's servers: several at once, each taken
 //! back by itself (AUZ-03).
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::Path,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
 use sojourn_service::{
-    idempotency::CreationSecrets,
+    Failure,
+    idempotency::{CreationSecrets, create_once},
     secret_keys::{self, NewSecretKey},
 };
 use sojourn_store::{SecretKey, SecretKeyRole, Write};
 
-use super::creation::{create_once, creation};
+use super::creation::creation;
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -45,12 +46,10 @@ fn object(app: &App, key: &SecretKey) -> api::SecretKey {
 /// All secret keys, newest first, those taken back included. What a key reads is
 /// not known any more; when it was last used is, to within some minutes.
 #[utoipa::path(
-    get,
-    path = "/v1/instance/secret_keys",
-    tag = "Secret keys",
+    get, path = "/v1/instance/secret_keys",
     responses((status = 200, description = "The keys", body = api::Page<api::SecretKey>)),
 )]
-pub async fn list_secret_keys(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+pub async fn list_secret_keys(app: ApplicationServer) -> ApiResult<Response> {
     let keys = secret_keys::list(&app).await?;
     let data: Vec<_> = keys.iter().map(|key| object(&app, key)).collect();
     Ok(Json(api::Page { data, total_count: keys.len() as u64 }).into_response())
@@ -58,21 +57,16 @@ pub async fn list_secret_keys(State(app): State<App>, _: ApplicationServer) -> A
 
 /// Makes a key. The answer is the only place where it is ever told.
 #[utoipa::path(
-    post,
-    path = "/v1/instance/secret_keys",
-    tag = "Secret keys",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
+    post, path = "/v1/instance/secret_keys",
+    params(api::IdempotencyKey),
     request_body = api::CreateSecretKey,
     responses((status = 200, description = "The key with its `secret`", body = api::SecretKey)),
     extensions(("x-error-codes" = json!([
-        "form_param_max_length_exceeded", "form_param_type_invalid", "form_param_unknown",
-        "form_param_value_invalid",
-        "idempotency_key_reused", "malformed_request_parameters",
+        "form_param_unknown", "form_param_value_invalid", "idempotency_key_reused",
     ]))),
 )]
 pub async fn create_secret_key(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
@@ -96,7 +90,7 @@ pub async fn create_secret_key(
             let text = secret_keys::text_of(app, CreationSecrets::new(app, &nonce));
             let key = secret_keys::new_key(at, new, &text);
             let changes = app.changes(at).write(Write::InsertSecretKey(key.clone()));
-            Ok((changes, object(app, &key)))
+            Ok::<_, Failure<Infallible>>((changes, object(app, &key)))
         }
     });
     let first = made.await?;
@@ -128,17 +122,11 @@ fn lifetime(params: &Params) -> ApiResult<Option<Duration>> {
 /// Takes a key back, for good and at once on every node. The last good one stays,
 /// and so does the one that a development server prints at its start.
 #[utoipa::path(
-    post,
-    path = "/v1/instance/secret_keys/{secret_key_id}/revoke",
-    tag = "Secret keys",
+    post, path = "/v1/instance/secret_keys/{secret_key_id}/revoke",
     responses((status = 200, description = "The key as it is now", body = api::SecretKey)),
-    extensions(("x-error-codes" = json!(["resource_not_found", "secret_key_cannot_be_revoked"]))),
+    extensions(("x-error-codes" = json!(["secret_key_cannot_be_revoked"]))),
 )]
-pub async fn revoke_secret_key(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
+pub async fn revoke_secret_key(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let key = secret_keys::revoke(&app, id.parse().ok()).await?;
     Ok(Json(object(&app, &key)).into_response())
 }

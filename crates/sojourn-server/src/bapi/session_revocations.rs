@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::RawQuery,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -24,23 +24,14 @@ use crate::{
 /// so the history says who did it, and `If-Match` is heeded. `?dry_run=true` only
 /// counts.
 #[utoipa::path(
-    post,
-    path = "/v1/sessions/revoke",
-    tag = "Sessions",
+    post, path = "/v1/sessions/revoke",
     params(api::DryRunQuery),
     request_body = api::RevokeSessions,
-    responses((
-        status = 200,
-        description = "What was ended, or in a dry run would be",
-        body = api::SessionRevocation,
-    )),
-    extensions(("x-error-codes" = json!([
-        "form_param_missing", "form_param_type_invalid", "form_param_unknown", "resource_not_found",
-    ]))),
+    responses((status = 200, body = api::SessionRevocation)),
+    extensions(("x-error-codes" = json!(["form_param_missing", "form_param_unknown", "resource_not_found"]))),
 )]
 pub async fn revoke_sessions(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     params: Params,

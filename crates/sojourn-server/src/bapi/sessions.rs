@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::Path,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
@@ -13,18 +13,19 @@ use sojourn_core::{
     session::{ClosedStatus, EndReason, EndedBy, Ending, Session},
     time::{Moment, Timestamp},
 };
-use sojourn_service::sessions::{
-    backend::{self, BackendError},
-    list::{StatusFilter, list},
-    record_ends::find,
-    revoke,
+use sojourn_service::{
+    Failure,
+    idempotency::create_once,
+    sessions::{
+        backend::{self, BackendError},
+        list::{StatusFilter, list},
+        record_ends::find,
+        revoke,
+    },
 };
 use sojourn_store::{Engine as _, SessionFilter};
 
-use super::{
-    creation::{create_once, creation},
-    page::Page,
-};
+use super::{creation::creation, page::Page};
 use crate::{
     app::App,
     auth::ApplicationServer,
@@ -40,16 +41,13 @@ fn object(now: Timestamp, policy: &Policy, session: &Session) -> Response {
 /// so that statuses, filters and counts agree. With `include_end=true` each has
 /// the record of its `end`, null while it is open.
 #[utoipa::path(
-    get,
-    path = "/v1/sessions",
-    tag = "Sessions",
+    get, path = "/v1/sessions",
     params(api::ListSessionsQuery),
     responses((status = 200, description = "Sessions, newest first", body = api::SessionList)),
-    extensions(("x-error-codes" = json!(["form_param_type_invalid", "form_param_value_invalid"]))),
+    extensions(("x-error-codes" = json!(["form_param_value_invalid"]))),
 )]
 pub async fn list_sessions(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
@@ -138,17 +136,10 @@ pub(super) async fn find_session(app: &App, at: Moment, id: &str) -> ApiResult<(
 
 /// One session, open or over.
 #[utoipa::path(
-    get,
-    path = "/v1/sessions/{session_id}",
-    tag = "Sessions",
+    get, path = "/v1/sessions/{session_id}",
     responses((status = 200, description = "The session", body = api::Session)),
-    extensions(("x-error-codes" = json!(["resource_not_found"]))),
 )]
-pub async fn get_session(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
+pub async fn get_session(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let at = app.moment();
     let now = at.now;
     let (session, policy) = find_session(&app, at, &id).await?;
@@ -158,17 +149,10 @@ pub async fn get_session(
 /// How, why and by whom a session ended. An end that nobody noticed before is
 /// recorded first.
 #[utoipa::path(
-    get,
-    path = "/v1/sessions/{session_id}/end",
-    tag = "Sessions",
+    get, path = "/v1/sessions/{session_id}/end",
     responses((status = 200, description = "The record of its end", body = api::SessionEnd)),
-    extensions(("x-error-codes" = json!(["resource_not_found"]))),
 )]
-pub async fn get_session_end(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
+pub async fn get_session_end(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let (session, _) = find_session(&app, app.moment(), &id).await?;
     let closing = session.closed.ok_or_else(|| {
         ApiError::not_found("end").why("The session is open. Ask again when it is over, or revoke it.")
@@ -178,17 +162,10 @@ pub async fn get_session_end(
 
 /// Ends a session. One that is over stays as it ended.
 #[utoipa::path(
-    post,
-    path = "/v1/sessions/{session_id}/revoke",
-    tag = "Sessions",
+    post, path = "/v1/sessions/{session_id}/revoke",
     responses((status = 200, description = "The session as it ended", body = api::Session)),
-    extensions(("x-error-codes" = json!(["resource_not_found"]))),
 )]
-pub async fn revoke_session(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
+pub async fn revoke_session(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
     let session = revoke::one(&app, id.parse().ok(), ending).await?;
     let (_, policy) = app.store().settings(app.instance_id()).await?;
@@ -197,21 +174,17 @@ pub async fn revoke_session(
 
 /// Signs a user in on a browser that nobody holds: for tests, in development.
 #[utoipa::path(
-    post,
-    path = "/v1/sessions",
-    tag = "Sessions",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
+    post, path = "/v1/sessions",
+    params(api::IdempotencyKey),
     request_body = api::CreateSession,
     responses((status = 200, description = "The session", body = api::Session)),
     extensions(("x-error-codes" = json!([
         "form_param_missing", "form_param_unknown", "idempotency_key_reused",
-        "malformed_request_parameters", "request_invalid_for_environment", "resource_not_found",
-        "user_banned",
+        "request_invalid_for_environment", "resource_not_found", "user_banned",
     ]))),
 )]
 pub async fn create_session(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
@@ -226,7 +199,7 @@ pub async fn create_session(
     let at = app.moment();
     let made = create_once(&app, creation.as_ref(), |_| async {
         let (changes, session, policy) = backend::new_session(&app, at, user_id).await?;
-        Ok((changes, wire::session::backend_session(at.now, &policy, &session)))
+        Ok::<_, Failure<BackendError>>((changes, wire::session::backend_session(at.now, &policy, &session)))
     });
     Ok(Json(made.await?.answer).into_response())
 }

@@ -1,99 +1,115 @@
 //! Every version of the settings there was, who made it and what it changed,
 //! and the way back to one.
 
-use axum::{
-    Json,
-    extract::{Path, RawQuery, State},
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
-use serde_json::{Value, json};
-use sojourn_core::settings::{Settings, differences};
+use axum::{Json, extract::Path};
+use serde::Serialize;
+use sojourn_api as api;
+use sojourn_core::settings::Settings;
 use sojourn_service::settings::VersionWithPredecessor;
 use sojourn_store::Engine as _;
 
-use super::{page::Page, settings_request::SettingsRequest};
+use super::{
+    page::Page,
+    settings_request::{CHANGE_CODES, SettingsRequest},
+    settings_schema::Configuration,
+};
 use crate::{
     app::App,
     auth::ApplicationServer,
-    wire::{ApiError, ApiResult, Params},
+    wire::{self, ApiError, ApiResult, Params},
 };
 
 /// A version as it is listed: `before` is the one that it followed.
-fn object(version: &Settings, before: Option<&Settings>) -> Value {
-    let changes = before.map(|before| differences(&before.config(), &version.config()));
-    json!({
-        "object": "settings_version",
-        "version": version.version,
-        "author": version.author,
-        "restores": version.restores,
-        "ended_all_sessions": version.ends_all_sessions,
-        "saved_at": version.saved_at.unwrap_or(version.in_force_from),
-        "in_force_from": version.in_force_from,
-        "changes": changes.unwrap_or_default(),
-    })
+fn object(version: &Settings, before: Option<&Settings>) -> api::SettingsVersion {
+    api::SettingsVersion {
+        object: api::Kind::default(),
+        version: version.version,
+        author: version.author.clone(),
+        restores: version.restores,
+        ended_all_sessions: version.ends_all_sessions,
+        saved_at: wire::millis(version.saved_at.unwrap_or(version.in_force_from)),
+        in_force_from: wire::millis(version.in_force_from),
+        changes: before.map(|before| wire::settings::changes(before, version)).unwrap_or_default(),
+    }
+}
+
+fn with_config(
+    version: &Settings,
+    before: Option<&Settings>,
+) -> api::SettingsVersionWithConfig<Configuration> {
+    api::SettingsVersionWithConfig { version: object(version, before), config: version.config().into() }
 }
 
 /// The versions of the settings, newest first. One version covers all documents.
-#[utoipa::path(get, path = "/v1/instance/settings_history", tag = "Settings", responses((status = 200, description = "The versions, each with what it changed")))]
+#[utoipa::path(
+    get, path = "/v1/instance/settings_history",
+    params(api::PageQuery),
+    responses((status = 200, body = api::Page<api::SettingsVersion>)),
+    extensions(("x-error-codes" = json!(["form_param_value_invalid"]))),
+)]
 pub async fn list_settings_versions(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     params: Params,
-) -> ApiResult<Response> {
+) -> ApiResult<Json<api::Page<api::SettingsVersion>>> {
     let page = Page::of(&params)?;
     let history = app.store().settings_history(app.instance_id()).await?;
     let listed = (0..history.len()).rev().skip(page.offset as usize).take(page.limit as usize);
     let before = |index: usize| index.checked_sub(1).and_then(|before| history.get(before));
-    let data: Vec<Value> = listed.map(|index| object(&history[index], before(index))).collect();
-    Ok(Json(json!({"data": data, "total_count": history.len()})).into_response())
+    let data = listed.map(|index| object(&history[index], before(index))).collect();
+    Ok(Json(api::Page { data, total_count: history.len() as u64 }))
 }
 
 /// One version, with the whole of its settings.
-#[utoipa::path(get, path = "/v1/instance/settings_history/{version}", tag = "Settings", params(("version" = u64, Path)), responses((status = 200, description = "The version"), (status = 404, description = "There is no such version")))]
+#[utoipa::path(
+    get, path = "/v1/instance/settings_history/{version}",
+    params(("version" = u64, Path)),
+    responses((status = 200, body = api::SettingsVersionWithConfig<Configuration>)),
+)]
 pub async fn get_settings_version(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path(version): Path<String>,
-) -> ApiResult<Response> {
+) -> ApiResult<Json<api::SettingsVersionWithConfig<Configuration>>> {
     let found = find(&app, &version).await?;
-    let mut answer = object(&found.version, found.predecessor.as_ref());
-    answer["config"] = found.version.config().into();
-    Ok(Json(answer).into_response())
+    Ok(Json(with_config(&found.version, found.predecessor.as_ref())))
 }
 
 /// Makes a new version with the content of an earlier one; the history stays as
 /// it was. `?dry_run=true` and `If-Match` as with any change, and what is refused
 /// there is refused here: pinned values, and durations out of today's bounds.
-#[utoipa::path(post, path = "/v1/instance/settings_history/{version}/rollback", tag = "Settings", params(("version" = u64, Path)), responses((status = 200, description = "The new version, or the dry run"), (status = 404, description = "There is no such version"), (status = 409, description = "Another version is in force, or a value is pinned"), (status = 422, description = "A value is not accepted any more")))]
+#[utoipa::path(
+    post, path = "/v1/instance/settings_history/{version}/rollback",
+    params(("version" = u64, Path), api::DryRunQuery, api::IfMatch),
+    responses((
+        status = 200,
+        description = "The new version, or the dry run",
+        body = api::ChangedOrDryRun<api::SettingsRollback<Configuration>, api::SettingsRollbackDryRun<Configuration>>,
+    )),
+    extensions(("x-error-codes" = json!(CHANGE_CODES))),
+)]
 pub async fn rollback_settings(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path(version): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> ApiResult<Response> {
-    let request = SettingsRequest::of(&headers, query.as_deref())?;
+    request: SettingsRequest,
+) -> ApiResult<Json<impl Serialize>> {
     let earlier = find(&app, &version).await?.version;
     let dry_run = request.change.dry_run;
     let changed = app.roll_back_settings(request.change, &earlier).await?;
-    let mut answer = if dry_run {
-        json!({
-            "object": "settings_rollback_dry_run",
-            "version": changed.before.version,
-            "restores": earlier.version,
-            "before": changed.before.config(),
-            "after": changed.after.config(),
-            "changes": differences(&changed.before.config(), &changed.after.config()),
-            "would_end": app.would_end(&changed).await?,
-        })
-    } else {
-        let mut answer = object(&changed.after, Some(&changed.before));
-        answer["config"] = changed.after.config().into();
-        answer
-    };
-    answer["warnings"] = json!(changed.after.warnings());
-    Ok(Json(answer).into_response())
+    let (before, after) = (&changed.before, &changed.after);
+    let warnings = wire::settings::warnings(after.warnings());
+    if !dry_run {
+        let version = with_config(after, Some(before));
+        return Ok(Json(api::ChangedOrDryRun::Changed(api::SettingsRollback { version, warnings })));
+    }
+    Ok(Json(api::ChangedOrDryRun::DryRun(api::SettingsRollbackDryRun::<Configuration> {
+        object: api::Kind::default(),
+        version: before.version,
+        restores: earlier.version,
+        before: before.config().into(),
+        after: after.config().into(),
+        changes: wire::settings::changes(before, after),
+        would_end: wire::settings::would_end(app.would_end(&changed).await?),
+        warnings,
+    })))
 }
 
 async fn find(app: &App, version: &str) -> ApiResult<VersionWithPredecessor> {

@@ -1,7 +1,10 @@
 //! What every change of the settings has in common over HTTP: the version that is meant, dry runs,
 //! authors, and the codes of what is refused.
 
-use axum::http::{HeaderMap, header};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
 use sojourn_core::{
     settings::{Reason, Refusal, RefusalReason},
     template::TemplateError,
@@ -9,6 +12,21 @@ use sojourn_core::{
 use sojourn_service::settings::{Author, ChangeRequest, SettingsError};
 
 use crate::wire::{ApiError, ApiResult, ErrorCode, Params};
+
+/// What a change of the settings may be refused with.
+pub const CHANGE_CODES: [&str; 11] = [
+    "form_param_exceeds_allowed_size",
+    "form_param_format_invalid",
+    "form_param_nil",
+    "form_param_type_invalid",
+    "form_param_unknown",
+    "form_param_value_invalid",
+    "malformed_request_parameters",
+    "request_invalid_for_environment",
+    "jwt_template_reserved_claim",
+    "session_lifetime_required",
+    "setting_pinned",
+];
 
 /// The header in which the command line names who types.
 const CLI_USER: &str = "sojourn-cli-user";
@@ -42,6 +60,14 @@ impl SettingsRequest {
         };
         let author = Author::Named(author(headers));
         Ok(Self { change: ChangeRequest { expected, dry_run, ..ChangeRequest::by(author) }, query })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SettingsRequest {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+        Self::of(&parts.headers, parts.uri.query())
     }
 }
 

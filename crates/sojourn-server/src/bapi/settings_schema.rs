@@ -1,127 +1,107 @@
-//! The schemas of the settings endpoints, made from the registry: a new setting is in the document
-//! of the API without being written there.
+//! The documents of the settings as types of the API. The registry makes their schemas, so a new
+//! setting is in the OpenAPI document without being written there, and an answer that lacks one
+//! differs from it.
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use sojourn_core::{environment::Environment, settings::registry};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{RefOr, Schema},
+    openapi::{Ref, RefOr, Schema},
 };
 
-macro_rules! schemas {
+/// Each becomes a type whose schema is a reference to one of [`schemas`].
+macro_rules! documents {
     ($($name:ident = $schema:expr;)*) => {
         $(
-            #[derive(Clone, Copy, Debug)]
-            pub struct $name;
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[serde(transparent)]
+            pub struct $name(Map<String, Value>);
+
+            impl From<Map<String, Value>> for $name {
+                fn from(document: Map<String, Value>) -> Self {
+                    Self(document)
+                }
+            }
 
             impl PartialSchema for $name {
                 fn schema() -> RefOr<Schema> {
-                    serde_json::from_value($schema).expect("a schema of ours")
+                    Ref::from_schema_name(stringify!($name)).into()
                 }
             }
 
             impl ToSchema for $name {
                 fn name() -> Cow<'static, str> {
-                    Cow::Borrowed(stringify!($name))
+                    stringify!($name).into()
                 }
             }
         )*
+
+        /// The schemas of the documents by their names.
+        pub fn schemas() -> Map<String, Value> {
+            Map::from_iter([$((stringify!($name).to_owned(), $schema)),*])
+        }
     };
 }
 
-schemas! {
-    SessionSettingsChange = part("session_settings", &[]);
-    SessionSettingsAnswer = versioned("session_settings", &[], &[]);
-    SessionTokenChange = part("session", &[]);
-    SessionTokenAnswer = versioned("session", &[], &[("claims_cut", json!({
-        "type": "object",
-        "description": "Tokens without the claims that they should have had, counted by this process.",
-        "properties": {
-            "since": {"type": "integer"},
-            "tokens": {"type": "integer"},
-            "user_ids": {"type": "array", "items": {"type": "string"}},
-        },
-    }))]);
-    InstanceSettingsChange = part("", &TABLES);
-    InstanceSettingsAnswer = versioned("", &TABLES, &[]);
-    Configuration = {
-        let mut schema = part("", &[]);
-        schema["properties"]["config_version"] = json!({"type": "string"});
-        schema
-    };
-    ConfigurationChanged = json!({
-        "type": "object",
-        "properties": {
-            "config_version": {"type": "string"},
-            "dry_run": {"type": "boolean"},
-            "before": part("", &[]),
-            "after": part("", &[]),
-            "warnings": warnings(),
-            "would_end": would_end(),
-        },
-    });
+documents! {
+    SessionSettings = whole(change("session_settings"));
+    SessionSettingsChange = change("session_settings");
+    SessionTokenSettings = whole(change("session"));
+    SessionTokenSettingsChange = change("session");
+    InstanceSettings = whole(without_tables(change("")));
+    InstanceSettingsChange = without_tables(change(""));
+    Configuration = whole(change(""));
+    ConfigurationPart = part(whole(change("")));
+    ConfigurationChange = or_null(change(""));
+    NewConfiguration = or_null(whole(change("")));
 }
 
 /// The documents that have an address of their own.
-const TABLES: [&str; 2] = ["session_settings", "session"];
+pub const TABLES: [&str; 2] = ["session_settings", "session"];
 
-/// A table of the settings, any subset of which may be there; bounds are those of development,
-/// the wider ones.
-fn part(table: &str, without: &[&str]) -> Value {
+/// Any subset of a table of the settings; bounds are those of development, the wider ones.
+fn change(table: &str) -> Value {
     let mut schema = registry::schema(table, Environment::Development);
-    let object = schema.as_object_mut().expect("an object");
-    object.retain(|name, _| !name.starts_with('$'));
-    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.retain(|name, _| !without.contains(&name.as_str()));
+    if let Some(keywords) = schema.as_object_mut() {
+        keywords.retain(|name, _| !name.starts_with('$'));
     }
     schema
 }
 
-/// What GET and PATCH answer; in a dry run `before` and `after` instead of the settings.
-fn versioned(table: &str, without: &[&str], more: &[(&str, Value)]) -> Value {
-    let settings = part(table, without);
-    let mut schema = settings.clone();
-    let beside = [
-        ("object", json!({"type": "string"})),
-        ("version", json!({"type": "integer"})),
-        ("updated_at", json!({"type": "integer"})),
-        ("warnings", warnings()),
-        ("before", settings.clone()),
-        ("after", settings),
-        ("would_end", would_end()),
-        ("rendered", json!({"type": "object", "description": "In a dry run with `user_id`: their claims."})),
-    ];
-    let is_of = |name: &str| match name {
-        "would_end" => table == "session_settings",
-        "rendered" => table == "session",
-        _ => true,
-    };
-    for (name, property) in beside.into_iter().chain(more.iter().cloned()).filter(|(name, _)| is_of(name)) {
-        schema["properties"][name] = property;
+fn without_tables(mut schema: Value) -> Value {
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|name, _| !TABLES.contains(&name.as_str()));
     }
-    schema["required"] = json!(["object"]);
     schema
 }
 
-fn warnings() -> Value {
-    json!({
-        "type": "array",
-        "items": {
-            "type": "object",
-            "required": ["code", "message"],
-            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
-        },
-    })
+/// With all its settings, as an answer has it; other fields may stand beside them.
+fn whole(mut schema: Value) -> Value {
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        let names: Vec<String> = properties.keys().cloned().collect();
+        properties.values_mut().for_each(|property| *property = whole(property.take()));
+        schema["required"] = json!(names);
+        schema.as_object_mut().map(|keywords| keywords.remove("additionalProperties"));
+    }
+    schema
 }
 
-fn would_end() -> Value {
-    json!({
-        "type": "object",
-        "description": "Sessions that a dry run found to end by the change.",
-        "properties": {"now": {"type": "integer"}, "within_one_hour": {"type": "integer"}},
-    })
+/// Some of its tables, each of them whole.
+fn part(mut schema: Value) -> Value {
+    schema.as_object_mut().map(|keywords| keywords.remove("required"));
+    schema
+}
+
+/// With null for what goes back to its default.
+fn or_null(mut schema: Value) -> Value {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(Map::values_mut) {
+        *property = json!({"oneOf": [{"type": "null"}, or_null(property.take())]});
+    }
+    schema
 }
 
 #[cfg(test)]
@@ -132,26 +112,24 @@ mod tests {
 
     #[test]
     fn each_setting_is_in_the_schema_of_its_document() {
-        let names = |schema: RefOr<Schema>| {
-            let schema = serde_json::to_value(schema).expect("JSON");
-            schema["properties"].as_object().expect("an object").keys().cloned().collect::<Vec<_>>()
-        };
-        for (table, without, schema) in [
-            ("session_settings", &[][..], SessionSettingsChange::schema()),
-            ("session", &[][..], SessionTokenChange::schema()),
-            ("", &TABLES[..], InstanceSettingsChange::schema()),
+        let schemas = schemas();
+        for (table, without, name) in [
+            ("session_settings", &[][..], "SessionSettings"),
+            ("session", &[][..], "SessionTokenSettings"),
+            ("", &TABLES[..], "InstanceSettings"),
+            ("", &[][..], "Configuration"),
         ] {
             let mut expected = names_in(table);
             expected.retain(|name| !without.contains(name));
             expected.sort_unstable();
-            assert_eq!(names(schema), expected);
+            assert_eq!(schemas[name]["required"], json!(expected));
+            let properties = schemas[name]["properties"].as_object().expect("properties");
+            assert_eq!(properties.keys().collect::<Vec<_>>(), expected);
         }
-        let lifetime = serde_json::to_value(SessionTokenAnswer::schema()).expect("JSON");
-        let lifetime = &lifetime["properties"]["lifetime"];
+        let lifetime = &schemas["SessionTokenSettingsChange"]["properties"]["lifetime"];
         assert_eq!((&lifetime["maximum"], &lifetime["default"]), (&json!(300), &json!(60)));
-        ConfigurationChanged::schema();
-        Configuration::schema();
-        InstanceSettingsAnswer::schema();
-        SessionSettingsAnswer::schema();
+        let limit =
+            &schemas["Configuration"]["properties"]["session_settings"]["properties"]["maximum_lifetime"];
+        assert_eq!(limit["required"], json!(["duration_seconds", "enabled"]));
     }
 }

@@ -1,17 +1,12 @@
 //! Tickets by which the application's server lets one user in, once.
 
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::Path, http::HeaderMap, response::Response};
 use sojourn_api as api;
 use sojourn_core::{id::SignInTokenId, time::seconds};
 use sojourn_service::tickets::NewTicket;
 
 use super::{creation::creation, tickets};
 use crate::{
-    app::App,
     auth::ApplicationServer,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
@@ -23,20 +18,17 @@ const MOST_SECONDS: u64 = 315_360_000;
 
 /// A ticket for a user; `url` opens the portal with it.
 #[utoipa::path(
-    post,
-    path = "/v1/sign_in_tokens",
-    tag = "Sign-in tokens",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
+    post, path = "/v1/sign_in_tokens",
+    params(api::IdempotencyKey),
     request_body = api::CreateSignInToken,
     responses((status = 200, description = "The sign-in token with its secret", body = api::SignInToken)),
     extensions(("x-error-codes" = json!([
-        "form_param_missing", "form_param_unknown", "form_param_value_invalid",
-        "idempotency_key_reused", "malformed_request_parameters", "resource_not_found",
+        "form_param_missing", "form_param_unknown", "form_param_value_invalid", "idempotency_key_reused",
+        "resource_not_found",
     ]))),
 )]
 pub async fn create_sign_in_token(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
@@ -53,17 +45,11 @@ pub async fn create_sign_in_token(
 
 /// Takes a ticket back that was not used.
 #[utoipa::path(
-    post,
-    path = "/v1/sign_in_tokens/{sign_in_token_id}/revoke",
-    tag = "Sign-in tokens",
+    post, path = "/v1/sign_in_tokens/{sign_in_token_id}/revoke",
     responses((status = 200, description = "The revoked sign-in token", body = api::SignInToken)),
-    extensions(("x-error-codes" = json!(["resource_not_found", "sign_in_token_cannot_be_revoked_code"]))),
+    extensions(("x-error-codes" = json!(["sign_in_token_cannot_be_revoked_code"]))),
 )]
-pub async fn revoke_sign_in_token(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
+pub async fn revoke_sign_in_token(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let used = ErrorCode::SignInTokenCannotBeRevoked;
     tickets::revoke::<SignInTokenId>(&app, &id, "sign-in token", used).await
 }

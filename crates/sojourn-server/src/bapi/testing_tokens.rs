@@ -3,23 +3,20 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
 use sojourn_core::time::minutes;
 use sojourn_service::keys::random_hex;
 
-use crate::{app::App, auth::ApplicationServer, wire::ApiResult};
+use crate::{auth::ApplicationServer, wire::ApiResult};
 
 /// A token for an hour.
 #[utoipa::path(
-    post,
-    path = "/v1/testing_tokens",
-    tag = "Testing tokens",
+    post, path = "/v1/testing_tokens",
     responses((status = 200, description = "A testing token", body = api::TestingToken)),
 )]
-pub async fn create_testing_token(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+pub async fn create_testing_token(app: ApplicationServer) -> ApiResult<Response> {
     let now = app.moment().wall;
     let token = format!("{}-c_{}", now.as_secs(), random_hex(&mut app.random(), 16));
     let expires_at = (now + minutes(60)).as_secs();

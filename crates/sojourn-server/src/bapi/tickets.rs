@@ -1,7 +1,7 @@
 //! What sign-in tokens and actor tokens have in common: they are made, shown
 //! with their secret once, and taken back while nobody used them.
 
-use std::{ops::RangeInclusive, str::FromStr};
+use std::{convert::Infallible, ops::RangeInclusive, str::FromStr};
 
 use axum::{
     Json,
@@ -15,13 +15,12 @@ use sojourn_core::{
 };
 use sojourn_service::{
     Failure,
-    idempotency::{Creation, CreationSecrets},
+    idempotency::{Creation, CreationError, CreationSecrets, create_once},
     keys::random_secret,
     tickets::{self, NewTicket, TicketError},
 };
 use sojourn_store::{Ticket, TicketStatus};
 
-use super::creation::create_once;
 use crate::{
     app::App,
     wire::{ApiError, ApiResult, ErrorCode, Params, millis},
@@ -39,14 +38,17 @@ pub async fn create(
     creation: Option<&Creation>,
     missing: impl Fn() -> ApiError,
 ) -> ApiResult<Response> {
-    let (order, missing) = (&order, &missing);
+    let order = &order;
     let made = create_once(app, creation, |nonce| async move {
         let ticket = order.ticket(at, &random_secret(&mut CreationSecrets::new(app, &nonce)));
-        let inserted = tickets::insert(app, app.changes(at), &ticket).await;
-        let changes = inserted.map_err(|failure| refused(failure, missing, ErrorCode::InternalError))?;
-        Ok((changes, answer(&ticket)))
+        Ok((tickets::insert(app, app.changes(at), &ticket).await?, answer(&ticket)))
     });
-    let first = made.await?;
+    let first = made.await.map_err(|failure| match failure {
+        Failure::Refused(CreationError::Refused(reason), _) => {
+            refused(reason.into(), missing, ErrorCode::InternalError)
+        }
+        other => other.map(|_| CreationError::<Infallible>::KeyReused).into(),
+    })?;
     let token = random_secret(&mut first.secrets(app));
     let mut answer = first.answer;
     answer["url"] = format!("{}/sign-in?__clerk_ticket={token}", app.own_origin()).into();

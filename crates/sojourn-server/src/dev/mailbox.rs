@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -11,21 +10,17 @@ use sojourn_store::{Engine as _, Mail, Write};
 
 use super::only_development;
 use crate::{
-    app::App,
     auth::ApplicationServer,
     wire::{ApiResult, Params, millis},
 };
 
 /// The development mailbox, newest first; `to` is an exact address.
 #[utoipa::path(
-    get,
-    path = "/dev/mailbox",
-    tag = "Development",
+    get, path = "/dev/mailbox",
     params(api::ListMailsQuery),
     responses((status = 200, description = "Mails, newest first", body = api::Items<api::Mail>)),
-    extensions(("x-error-codes" = json!(["form_param_type_invalid"]))),
 )]
-pub async fn list_mails(State(app): State<App>, _: ApplicationServer, params: Params) -> ApiResult<Response> {
+pub async fn list_mails(app: ApplicationServer, params: Params) -> ApiResult<Response> {
     only_development(&app)?;
     let to = params.text("to")?.map(|to| to.trim().to_lowercase());
     let limit = params.number("limit")?.map_or(100, |limit| u32::try_from(limit).unwrap_or(500).min(500));
@@ -34,13 +29,8 @@ pub async fn list_mails(State(app): State<App>, _: ApplicationServer, params: Pa
 }
 
 /// Empties the development mailbox.
-#[utoipa::path(
-    delete,
-    path = "/dev/mailbox",
-    tag = "Development",
-    responses((status = 204, description = "It is empty")),
-)]
-pub async fn clear_mails(State(app): State<App>, _: ApplicationServer) -> ApiResult<StatusCode> {
+#[utoipa::path(delete, path = "/dev/mailbox", responses((status = 204, description = "It is empty")))]
+pub async fn clear_mails(app: ApplicationServer) -> ApiResult<StatusCode> {
     only_development(&app)?;
     app.commit(app.changes(app.moment()).write(Write::ClearMails)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -48,12 +38,10 @@ pub async fn clear_mails(State(app): State<App>, _: ApplicationServer) -> ApiRes
 
 /// A fresh one-time link to the mailbox page.
 #[utoipa::path(
-    post,
-    path = "/dev/mailbox/links",
-    tag = "Development",
+    post, path = "/dev/mailbox/links",
     responses((status = 200, description = "The link", body = api::MailboxLink)),
 )]
-pub async fn create_mailbox_link(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
+pub async fn create_mailbox_link(app: ApplicationServer) -> ApiResult<Response> {
     only_development(&app)?;
     Ok(Json(api::MailboxLink { object: api::Kind::default(), url: app.mailbox_link() }).into_response())
 }

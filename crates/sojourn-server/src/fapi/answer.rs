@@ -1,20 +1,71 @@
 //! Answers to browsers: the envelope, the client that comes along, the cookies.
 
+use std::ops::Deref;
+
 use axum::{
     Json,
-    http::{HeaderValue, header},
+    extract::FromRequestParts,
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use sojourn_api as api;
 use sojourn_core::{id::UserId, session::Session, user::User};
 use sojourn_service::{Failure, Shown, tokens::issue_token};
+use url::Url;
 
 use crate::{
     app::App,
     auth::BrowserCredentials,
-    wire::{self, ApiError},
+    wire::{self, ApiError, ApiResult, user::Audience},
 };
+
+/// A browser that asks, and the way back to it.
+#[derive(Debug)]
+pub struct Browser {
+    pub app: App,
+    credentials: BrowserCredentials,
+}
+
+impl FromRequestParts<App> for Browser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
+        let credentials = BrowserCredentials::from_request_parts(parts, app).await?;
+        Ok(Self { app: app.clone(), credentials })
+    }
+}
+
+impl Deref for Browser {
+    type Target = BrowserCredentials;
+
+    fn deref(&self) -> &BrowserCredentials {
+        &self.credentials
+    }
+}
+
+impl Browser {
+    /// What the use case found, for this browser.
+    pub const fn view<'a>(&'a self, shown: &'a Shown) -> View<'a> {
+        View { app: &self.app, parts: &self.credentials, shown }
+    }
+
+    /// What a use case found.
+    ///
+    /// # Errors
+    /// What it refused, with the client as it is now and its cookies where the
+    /// refusal shows them: the browser signs the tab out without asking again.
+    pub fn found<T, R: Into<ApiError>>(&self, result: Result<T, Failure<R>>) -> ApiResult<T> {
+        result.map_err(|failure| match failure {
+            Failure::Storage(error) => error.into(),
+            Failure::Refused(reason, None) => reason.into(),
+            Failure::Refused(reason, Some(shown)) => {
+                let view = self.view(&shown);
+                reason.into().with_client(view.client(), view.cookies())
+            }
+        })
+    }
+}
 
 /// A browser as it is shown to itself.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +76,6 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// What the use case found, for the browser that sent `parts`.
-    pub const fn new(app: &'a App, parts: &'a BrowserCredentials, shown: &'a Shown) -> Self {
-        Self { app, parts, shown }
-    }
-
     fn user(&self, id: UserId) -> Option<&'a User> {
         let new = self.shown.user.as_ref().filter(|user| user.id == id);
         new.or_else(|| self.shown.caller.user(id))
@@ -41,6 +87,14 @@ impl<'a> View<'a> {
         let user = self.user(session.user_id);
         let token = issue_token(self.app, request, session, user).ok();
         wire::session::frontend_session(request.now(), &request.policy, session, user, token.as_deref())
+    }
+
+    /// The account by whose session the browser asks.
+    pub fn account(&self, user: &User) -> api::User {
+        let sessions = self.shown.browser.iter().flat_map(|browser| &browser.sessions);
+        let active = sessions.filter(|session| session.user_id == user.id);
+        let last_active_at = active.map(|session| session.last_active_at).max().or(user.last_sign_in_at);
+        wire::user::user(user, last_active_at, self.shown.caller.request.now(), Audience::Browser)
     }
 
     /// The client object, where there is a client.
@@ -85,15 +139,16 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a use case refused, with the client as it is now and its cookies where the
-/// refusal shows them: the browser signs the tab out without asking again.
-pub fn refused<R: Into<ApiError>>(app: &App, parts: &BrowserCredentials, failure: Failure<R>) -> ApiError {
-    match failure {
-        Failure::Storage(error) => error.into(),
-        Failure::Refused(reason, None) => reason.into(),
-        Failure::Refused(reason, Some(shown)) => {
-            let view = View::new(app, parts, &shown);
-            reason.into().with_client(view.client(), view.cookies())
-        }
+/// Sends a browser on, with cookies.
+///
+/// # Errors
+/// The address is none that a header can carry.
+pub fn redirect(target: &Url, cookies: Vec<HeaderValue>) -> ApiResult<Response> {
+    let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
+    let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    Ok(response)
 }

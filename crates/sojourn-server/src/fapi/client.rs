@@ -1,17 +1,12 @@
 //! The browser itself: read, make, forget, sign out of everything.
 
-use axum::{
-    extract::State,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use sojourn_api as api;
 use sojourn_service::sessions;
 
-use super::answer::{View, refused};
+use super::answer::{Browser, redirect};
 use crate::{
-    app::App,
-    auth::{BrowserCredentials, origin},
+    auth::origin,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -21,90 +16,61 @@ use crate::{
 /// because a page load sends nothing else.
 /// Compat: clerk/javascript packages/clerk-js/src/core/clerk.ts handleUnauthenticated
 #[utoipa::path(
-    get,
-    path = "/v1/client",
-    tag = "Client",
+    get, path = "/v1/client",
     operation_id = "frontend_get_client",
-    responses((
-        status = 200,
-        description = "The client, or null",
-        body = api::WithClient<Option<api::BrowserClient>>,
-    )),
+    responses((status = 200, body = api::WithClient<Option<api::BrowserClient>>)),
 )]
-pub async fn get_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
-    let shown = sessions::load_page(&app, &parts.request).await?;
-    let view = View::new(&app, &parts, &shown);
+pub async fn get_client(browser: Browser) -> ApiResult<Response> {
+    let shown = sessions::load_page(&browser.app, &browser.request).await?;
+    let view = browser.view(&shown);
     Ok(view.read(&view.client()))
 }
 
 /// Makes a client for a browser that has none; else as the read.
 #[utoipa::path(
-    post,
-    path = "/v1/client",
-    tag = "Client",
-    responses((status = 200, description = "The client", body = api::WithClient<api::BrowserClient>)),
-    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+    post, path = "/v1/client",
+    responses((status = 200, body = api::WithClient<api::BrowserClient>)),
 )]
-pub async fn create_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
-    make_client(app, parts).await
+pub async fn create_client(browser: Browser) -> ApiResult<Response> {
+    make_client(&browser).await
 }
 
 /// As the POST.
 #[utoipa::path(
-    put,
-    path = "/v1/client",
-    tag = "Client",
-    responses((status = 200, description = "The client", body = api::WithClient<api::BrowserClient>)),
-    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+    put, path = "/v1/client",
+    responses((status = 200, body = api::WithClient<api::BrowserClient>)),
 )]
-pub async fn put_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
-    make_client(app, parts).await
+pub async fn put_client(browser: Browser) -> ApiResult<Response> {
+    make_client(&browser).await
 }
 
-async fn make_client(app: App, parts: BrowserCredentials) -> ApiResult<Response> {
-    let made = sessions::create_client(&app, &parts.request).await;
-    let shown = made.map_err(|failure| refused(&app, &parts, failure))?;
-    let view = View::new(&app, &parts, &shown);
+async fn make_client(browser: &Browser) -> ApiResult<Response> {
+    let made = sessions::create_client(&browser.app, &browser.request).await;
+    let shown = browser.found(made)?;
+    let view = browser.view(&shown);
     Ok(view.changed(&view.client()))
 }
 
 /// Ends all sessions and forgets the browser.
 #[utoipa::path(
-    delete,
-    path = "/v1/client",
-    tag = "Client",
-    responses((
-        status = 200,
-        description = "Nothing is left",
-        body = api::WithClient<Option<api::BrowserClient>>,
-    )),
-    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+    delete, path = "/v1/client",
+    responses((status = 200, body = api::WithClient<Option<api::BrowserClient>>)),
 )]
-pub async fn delete_client(State(app): State<App>, parts: BrowserCredentials) -> ApiResult<Response> {
-    let deleted = sessions::delete_client(&app, &parts.request).await;
-    let shown = deleted.map_err(|failure| refused(&app, &parts, failure))?;
-    Ok(View::new(&app, &parts, &shown).changed(&None::<api::BrowserClient>))
+pub async fn delete_client(browser: Browser) -> ApiResult<Response> {
+    let deleted = sessions::delete_client(&browser.app, &browser.request).await;
+    let shown = browser.found(deleted)?;
+    Ok(browser.view(&shown).changed(&None::<api::BrowserClient>))
 }
 
 /// Signs out of all accounts. The client stays, with its id (S9: `signOut()`).
 #[utoipa::path(
-    delete,
-    path = "/v1/client/sessions",
-    tag = "Client",
-    responses((
-        status = 200,
-        description = "The client without sessions",
-        body = api::WithClient<Option<api::BrowserClient>>,
-    )),
-    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+    delete, path = "/v1/client/sessions",
+    responses((status = 200, body = api::WithClient<Option<api::BrowserClient>>)),
 )]
-pub async fn delete_client_sessions(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-) -> ApiResult<Response> {
-    let signed_out = sessions::sign_out_of_all(&app, &parts.request).await;
-    let shown = signed_out.map_err(|failure| refused(&app, &parts, failure))?;
-    let view = View::new(&app, &parts, &shown);
+pub async fn delete_client_sessions(browser: Browser) -> ApiResult<Response> {
+    let signed_out = sessions::sign_out_of_all(&browser.app, &browser.request).await;
+    let shown = browser.found(signed_out)?;
+    let view = browser.view(&shown);
     Ok(view.read(&view.client()))
 }
 
@@ -112,29 +78,17 @@ pub async fn delete_client_sessions(
 /// Missing from the public document; Compat: clerk/javascript
 /// packages/clerk-js/src/core/resources/Client.ts buildTouchUrl
 #[utoipa::path(
-    get,
-    path = "/v1/client/touch",
-    tag = "Client",
+    get, path = "/v1/client/touch",
     params(api::RedirectQuery),
     responses((status = 307, description = "On to `redirect_url`")),
     extensions(("x-error-codes" = json!(["form_param_missing", "redirect_url_invalid"]))),
 )]
-pub async fn touch_client(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    params: Params,
-) -> ApiResult<Response> {
+pub async fn touch_client(browser: Browser, params: Params) -> ApiResult<Response> {
     let target = params.rejoined("redirect_url")?;
-    let target =
-        origin::redirect_target(&app, &parts.request.settings, &target).ok_or_else(redirect_refused)?;
-    let shown = sessions::read_client(&app, &parts.request).await?;
-    let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
-    let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for cookie in parts.cookies(&app, &shown) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    let target = origin::redirect_target(&browser.app, &browser.request.settings, &target)
+        .ok_or_else(redirect_refused)?;
+    let shown = sessions::read_client(&browser.app, &browser.request).await?;
+    redirect(&target, browser.cookies(&browser.app, &shown))
 }
 
 /// The refusal of a redirect target, which is never followed.

@@ -13,9 +13,7 @@ use crate::{
 
 /// The environment document. Public; makes no client.
 #[utoipa::path(
-    get,
-    path = "/v1/environment",
-    tag = "Environment",
+    get, path = "/v1/environment",
     responses((status = 200, description = "The environment", body = api::Environment)),
 )]
 pub async fn get_environment(
@@ -28,9 +26,7 @@ pub async fn get_environment(
 /// The same: browsers of development keys ask this way.
 /// Compat: clerk/javascript packages/clerk-js/src/core/resources/Environment.ts
 #[utoipa::path(
-    patch,
-    path = "/v1/environment",
-    tag = "Environment",
+    patch, path = "/v1/environment",
     responses((status = 200, description = "The environment", body = api::Environment)),
 )]
 pub async fn update_environment(

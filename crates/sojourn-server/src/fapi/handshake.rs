@@ -1,11 +1,7 @@
 //! The handshake: an application's server sends a browser here whose token is
 //! stale or missing, and gets it back with a nonce to redeem.
 
-use axum::{
-    extract::State,
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sojourn_api as api;
 use sojourn_core::{
@@ -16,10 +12,12 @@ use sojourn_core::{
 use sojourn_service::sessions::{Handshaken, start_handshake};
 use url::Url;
 
-use super::client::redirect_refused;
+use super::{
+    answer::{Browser, redirect},
+    client::redirect_refused,
+};
 use crate::{
-    app::App,
-    auth::{BrowserCredentials, host, origin},
+    auth::{host, origin},
     wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
 };
 
@@ -28,35 +26,29 @@ use crate::{
 /// activity (S3), and always in the nonce form (COK-08).
 /// Compat: clerk/javascript packages/backend/src/tokens/handshake.ts
 #[utoipa::path(
-    get,
-    path = "/v1/client/handshake",
-    tag = "Handshake",
-    params(api::RedirectQuery),
+    get, path = "/v1/client/handshake",
+    params(api::HandshakeQuery),
     responses((status = 307, description = "Back to `redirect_url`")),
     extensions(("x-error-codes" = json!([
         "form_param_missing", "handshake_cookies_not_shared", "redirect_url_invalid",
     ]))),
 )]
-pub async fn perform_handshake(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    params: Params,
-) -> ApiResult<Response> {
-    let app = &app;
+pub async fn perform_handshake(browser: Browser, params: Params) -> ApiResult<Response> {
+    let app = &browser.app;
     let target = params.rejoined("redirect_url")?;
-    let target =
-        origin::redirect_target(app, &parts.request.settings, &target).ok_or_else(redirect_refused)?;
-    refuse_unshared_cookies(&parts.public_url, &target)?;
+    let target = origin::redirect_target(&browser.app, &browser.request.settings, &target)
+        .ok_or_else(redirect_refused)?;
+    refuse_unshared_cookies(&browser.public_url, &target)?;
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
     let origin = target.origin().ascii_serialization();
-    let Handshaken { shown, nonce } = start_handshake(app, &parts.request, hint, &origin).await?;
+    let Handshaken { shown, nonce } = start_handshake(app, &browser.request, hint, &origin).await?;
     let secure = target.scheme() == "https";
     let carrier = Cookie::lasting(HANDSHAKE_NONCE, nonce, secure)
         .for_at_most(NONCE_LIFETIME)
         .on_domain(host::shared_domain(app, target.host_str().unwrap_or("")));
     let mut cookies = set_cookies(&[carrier]);
-    cookies.extend(parts.cookies(app, &shown));
-    back(&target, cookies)
+    cookies.extend(browser.cookies(app, &shown));
+    redirect(&target, cookies)
 }
 
 fn hinted_session(token: &str) -> Option<SessionId> {
@@ -78,14 +70,4 @@ fn refuse_unshared_cookies(own: &Url, target: &Url) -> ApiResult<()> {
     Err(ApiError::new(ErrorCode::HandshakeCannotReturn).why(format!(
         "The application runs on {theirs} and this server on {own}; a browser shares no cookie between the two, so nobody could be signed in. Open both under one host name, on a laptop http://localhost with two ports."
     )))
-}
-
-fn back(target: &Url, cookies: Vec<HeaderValue>) -> ApiResult<Response> {
-    let location = HeaderValue::try_from(target.as_str()).map_err(ApiError::internal)?;
-    let mut response = (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for cookie in cookies {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
 }

@@ -1,17 +1,12 @@
 //! Signing in: name somebody, prove it, get a session.
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use sojourn_api as api;
 use sojourn_core::sign_in::Strategy;
 use sojourn_service::sign_in::{self, SignInOutcome, SignInResult};
 
-use super::answer::{View, refused};
+use super::answer::Browser;
 use crate::{
-    app::App,
-    auth::BrowserCredentials,
     error::chosen_password,
     wire::{self, ApiError, ApiResult, ErrorCode, Params},
 };
@@ -19,31 +14,20 @@ use crate::{
 /// Begins to sign in: with nothing, with an identifier, with an identifier and
 /// a password at once, or with a ticket.
 #[utoipa::path(
-    post,
-    path = "/v1/client/sign_ins",
-    tag = "Sign-ins",
-    request_body(content = api::CreateSignIn, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignIn>,
-    )),
+    post, path = "/v1/client/sign_ins",
+    request_body = api::CreateSignIn,
+    responses((status = 200, body = api::WithClient<api::SignIn>)),
     extensions(("x-error-codes" = json!([
         "actor_token_already_used_code", "actor_token_revoked_code", "actor_token_subject_not_found",
-        "authentication_invalid", "client_session_limit_exceeded", "form_code_incorrect",
-        "form_identifier_not_found", "form_param_format_invalid", "form_param_missing",
-        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
+        "client_session_limit_exceeded", "form_code_incorrect", "form_identifier_not_found",
+        "form_param_missing", "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
         "form_password_or_identifier_incorrect", "identifier_already_signed_in", "session_exists",
         "sign_in_step_invalid", "sign_in_token_already_used_code", "sign_in_token_invalid",
         "strategy_for_user_invalid", "ticket_expired_code", "user_banned", "user_locked",
     ]))),
 )]
-pub async fn create_sign_in(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    params: Params,
-) -> ApiResult<Response> {
-    app.rate_limits().creation(&parts.request.device.ip_address)?;
+pub async fn create_sign_in(browser: Browser, params: Params) -> ApiResult<Response> {
+    browser.app.rate_limits().creation(&browser.request.device.ip_address)?;
     if params.flag("transfer")? == Some(true) {
         return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "transfer").why(
             "There is nothing to transfer: no verification of this browser says that it is transferable.",
@@ -54,7 +38,7 @@ pub async fn create_sign_in(
     let by_ticket = given == Some(Strategy::Ticket);
     let result = if by_ticket || ticket.is_some() {
         let ticket = ticket.ok_or_else(|| ApiError::param(ErrorCode::FormParamMissing, "ticket"))?;
-        sign_in::with_ticket(&app, &parts.request, &ticket).await
+        sign_in::with_ticket(&browser.app, &browser.request, &ticket).await
     } else {
         match (params.text("identifier")?, params.text("password")?) {
             (None, Some(_)) => {
@@ -62,56 +46,41 @@ pub async fn create_sign_in(
                     .why("Say whose password it is."));
             }
             (Some(identifier), Some(password)) => {
-                sign_in::with_password(&app, &parts.request, &identifier, &password).await
+                sign_in::with_password(&browser.app, &browser.request, &identifier, &password).await
             }
-            (identifier, None) => sign_in::begin(&app, &parts.request, identifier.as_deref()).await,
+            (identifier, None) => sign_in::begin(&browser.app, &browser.request, identifier.as_deref()).await,
         }
     };
-    changed(&app, &parts, result)
+    changed(&browser, result)
 }
 
 /// The attempt, as long as it is this browser's.
 #[utoipa::path(
-    get,
-    path = "/v1/client/sign_ins/{sign_in_id}",
-    tag = "Sign-ins",
-    responses((status = 200, description = "The attempt", body = api::WithClient<api::SignIn>)),
-    extensions(("x-error-codes" = json!(["authentication_invalid", "resource_not_found"]))),
+    get, path = "/v1/client/sign_ins/{sign_in_id}",
+    responses((status = 200, body = api::WithClient<api::SignIn>)),
 )]
-pub async fn get_sign_in(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
-    let read = sign_in::read(&app, &parts.request, id.parse().ok()).await;
-    let SignInOutcome { shown, sign_in, user } = read.map_err(|failure| refused(&app, &parts, failure))?;
+pub async fn get_sign_in(browser: Browser, Path(id): Path<String>) -> ApiResult<Response> {
+    let read = sign_in::read(&browser.app, &browser.request, id.parse().ok()).await;
+    let SignInOutcome { shown, sign_in, user } = browser.found(read)?;
     let object = wire::sign_in::sign_in(shown.caller.request.now(), &sign_in, user.as_ref());
-    Ok(View::new(&app, &parts, &shown).read(&object))
+    Ok(browser.view(&shown).read(&object))
 }
 
 /// Sends a code to one of the account's addresses.
 #[utoipa::path(
-    post,
-    path = "/v1/client/sign_ins/{sign_in_id}/prepare_first_factor",
-    tag = "Sign-ins",
-    request_body(content = api::PrepareFirstFactor, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignIn>,
-    )),
+    post, path = "/v1/client/sign_ins/{sign_in_id}/prepare_first_factor",
+    request_body = api::PrepareFirstFactor,
+    responses((status = 200, body = api::WithClient<api::SignIn>)),
     extensions(("x-error-codes" = json!([
-        "authentication_invalid", "form_param_missing", "form_param_value_invalid", "resource_not_found",
-        "sign_in_step_invalid", "user_locked",
+        "form_param_missing", "form_param_value_invalid", "sign_in_step_invalid", "user_locked",
     ]))),
 )]
 pub async fn prepare_first_factor(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.rate_limits().attempt(&parts.request.device.ip_address, "prepare")?;
+    browser.app.rate_limits().attempt(&browser.request.device.ip_address, "prepare")?;
     let strategy = strategy(&params)?;
     if matches!(strategy, Strategy::Password | Strategy::Ticket) {
         return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "strategy")
@@ -119,90 +88,76 @@ pub async fn prepare_first_factor(
     }
     let address_id = params.text("email_address_id")?;
     let id = id.parse().ok();
-    let sent = sign_in::send_code(&app, &parts.request, id, strategy, address_id.as_deref()).await;
-    changed(&app, &parts, sent)
+    let sent = sign_in::send_code(&browser.app, &browser.request, id, strategy, address_id.as_deref()).await;
+    changed(&browser, sent)
 }
 
 /// Proves the first factor by password or code.
 #[utoipa::path(
-    post,
-    path = "/v1/client/sign_ins/{sign_in_id}/attempt_first_factor",
-    tag = "Sign-ins",
-    request_body(content = api::AttemptFirstFactor, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignIn>,
-    )),
+    post, path = "/v1/client/sign_ins/{sign_in_id}/attempt_first_factor",
+    request_body = api::AttemptFirstFactor,
+    responses((status = 200, body = api::WithClient<api::SignIn>)),
     extensions(("x-error-codes" = json!([
         "actor_token_already_used_code", "actor_token_revoked_code", "actor_token_subject_not_found",
-        "authentication_invalid", "client_session_limit_exceeded", "form_code_incorrect",
-        "form_identifier_not_found", "form_param_format_invalid", "form_param_missing",
-        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
-        "form_password_or_identifier_incorrect", "identifier_already_signed_in", "resource_not_found",
-        "session_exists", "sign_in_step_invalid", "sign_in_token_already_used_code",
-        "sign_in_token_invalid", "strategy_for_user_invalid", "ticket_expired_code", "user_banned",
-        "user_locked", "verification_expired", "verification_failed", "verification_missing",
+        "client_session_limit_exceeded", "form_code_incorrect", "form_identifier_not_found",
+        "form_param_missing", "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
+        "form_password_or_identifier_incorrect", "identifier_already_signed_in", "session_exists",
+        "sign_in_step_invalid", "sign_in_token_already_used_code", "sign_in_token_invalid",
+        "strategy_for_user_invalid", "ticket_expired_code", "user_banned", "user_locked",
+        "verification_expired", "verification_failed", "verification_missing",
     ]))),
 )]
 pub async fn attempt_first_factor(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.rate_limits().attempt(&parts.request.device.ip_address, "answer")?;
+    browser.app.rate_limits().attempt(&browser.request.device.ip_address, "answer")?;
     let (strategy, id) = (strategy(&params)?, id.parse().ok());
     let result = match strategy {
         Strategy::Password => {
             let password = params.required("password")?;
-            sign_in::answer_password(&app, &parts.request, id, &password).await
+            sign_in::answer_password(&browser.app, &browser.request, id, &password).await
         }
         Strategy::EmailCode | Strategy::ResetPasswordEmailCode => {
             let code = params.required("code")?;
-            sign_in::answer_code(&app, &parts.request, id, strategy, &code).await
+            sign_in::answer_code(&browser.app, &browser.request, id, strategy, &code).await
         }
-        Strategy::Ticket => sign_in::with_ticket(&app, &parts.request, &params.required("ticket")?).await,
+        Strategy::Ticket => {
+            sign_in::with_ticket(&browser.app, &browser.request, &params.required("ticket")?).await
+        }
     };
-    changed(&app, &parts, result)
+    changed(&browser, result)
 }
 
 /// Sets the new password and signs in. The account's other sessions end,
 /// unless `sign_out_of_other_sessions=false` (SES-16).
 #[utoipa::path(
-    post,
-    path = "/v1/client/sign_ins/{sign_in_id}/reset_password",
-    tag = "Sign-ins",
-    request_body(content = api::ResetPassword, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignIn>,
-    )),
+    post, path = "/v1/client/sign_ins/{sign_in_id}/reset_password",
+    request_body = api::ResetPassword,
+    responses((status = 200, body = api::WithClient<api::SignIn>)),
     extensions(("x-error-codes" = json!([
-        "authentication_invalid", "client_session_limit_exceeded", "form_param_missing",
-        "form_password_incorrect", "form_password_length_too_long", "form_password_length_too_short",
-        "form_password_validation_failed", "identifier_already_signed_in", "resource_not_found",
-        "session_exists", "sign_in_step_invalid", "user_banned", "user_locked",
+        "client_session_limit_exceeded", "form_param_missing", "form_password_incorrect",
+        "form_password_length_too_long", "form_password_length_too_short", "form_password_validation_failed",
+        "identifier_already_signed_in", "session_exists", "sign_in_step_invalid", "user_banned",
+        "user_locked",
     ]))),
 )]
-pub async fn reset_password(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    Path(id): Path<String>,
-    params: Params,
-) -> ApiResult<Response> {
-    app.rate_limits().attempt(&parts.request.device.ip_address, "answer")?;
+pub async fn reset_password(browser: Browser, Path(id): Path<String>, params: Params) -> ApiResult<Response> {
+    browser.app.rate_limits().attempt(&browser.request.device.ip_address, "answer")?;
     let password = chosen_password(&params, "password")?;
     let ends_others = params.flag("sign_out_of_other_sessions")?.unwrap_or(true);
     let id = id.parse().ok();
-    changed(&app, &parts, sign_in::reset_password(&app, &parts.request, id, password, ends_others).await)
+    changed(
+        &browser,
+        sign_in::reset_password(&browser.app, &browser.request, id, password, ends_others).await,
+    )
 }
 
-fn changed(app: &App, parts: &BrowserCredentials, result: SignInResult) -> ApiResult<Response> {
-    let SignInOutcome { shown, sign_in, user } = result.map_err(|failure| refused(app, parts, failure))?;
+fn changed(browser: &Browser, result: SignInResult) -> ApiResult<Response> {
+    let SignInOutcome { shown, sign_in, user } = browser.found(result)?;
     let object = wire::sign_in::sign_in(shown.caller.request.now(), &sign_in, user.as_ref());
-    Ok(View::new(app, parts, &shown).changed(&object))
+    Ok(browser.view(&shown).changed(&object))
 }
 
 fn strategy(params: &Params) -> ApiResult<Strategy> {

@@ -1,168 +1,114 @@
 //! Signing up: say who one is, prove the address, get an account and a session.
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use sojourn_api as api;
 use sojourn_core::sign_in::Strategy;
 use sojourn_service::sign_up::{self, Given, SignUpOutcome, SignUpResult};
 
-use super::answer::{View, refused};
+use super::answer::Browser;
 use crate::{
-    app::App,
-    auth::BrowserCredentials,
     error::chosen_password,
     wire::{self, ApiError, ApiResult, ErrorCode, Params, params::within_metadata_limit},
 };
 
 /// Begins to sign up; complete at once when nothing has to be proved.
 #[utoipa::path(
-    post,
-    path = "/v1/client/sign_ups",
-    tag = "Sign-ups",
-    request_body(content = api::SignUpFields, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignUp>,
-    )),
+    post, path = "/v1/client/sign_ups",
+    request_body = api::SignUpFields,
+    responses((status = 200, body = api::WithClient<api::SignUp>)),
     extensions(("x-error-codes" = json!([
-        "actor_token_not_in_sign_in_code", "authentication_invalid", "client_session_limit_exceeded",
-        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_format_invalid",
-        "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
-        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
-        "form_password_length_too_long", "form_password_length_too_short",
-        "form_password_validation_failed", "identifier_already_signed_in", "session_exists",
-        "sign_in_token_already_used_code", "sign_in_token_invalid", "ticket_expired_code", "user_banned",
+        "actor_token_not_in_sign_in_code", "client_session_limit_exceeded", "form_identifier_exists",
+        "form_param_exceeds_allowed_size", "form_param_missing", "form_param_unknown",
+        "form_param_value_invalid", "form_password_incorrect", "form_password_length_too_long",
+        "form_password_length_too_short", "form_password_validation_failed", "identifier_already_signed_in",
+        "session_exists", "sign_in_token_already_used_code", "sign_in_token_invalid", "ticket_expired_code",
+        "user_banned",
     ]))),
 )]
-pub async fn create_sign_up(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    params: Params,
-) -> ApiResult<Response> {
-    app.rate_limits().creation(&parts.request.device.ip_address)?;
+pub async fn create_sign_up(browser: Browser, params: Params) -> ApiResult<Response> {
+    browser.app.rate_limits().creation(&browser.request.device.ip_address)?;
     let by_ticket = params.text("strategy")?.as_deref() == Some("ticket") || params.has("ticket");
     let result = match by_ticket {
-        true => sign_up::with_ticket(&app, &parts.request, &params.required("ticket")?).await,
-        false => sign_up::create(&app, &parts.request, given(&params)?).await,
+        true => sign_up::with_ticket(&browser.app, &browser.request, &params.required("ticket")?).await,
+        false => sign_up::create(&browser.app, &browser.request, given(&params)?).await,
     };
-    changed(&app, &parts, result)
+    changed(&browser, result)
 }
 
 /// The attempt, as long as it is this browser's.
 #[utoipa::path(
-    get,
-    path = "/v1/client/sign_ups/{sign_up_id}",
-    tag = "Sign-ups",
-    responses((status = 200, description = "The attempt", body = api::WithClient<api::SignUp>)),
-    extensions(("x-error-codes" = json!(["authentication_invalid", "resource_not_found"]))),
+    get, path = "/v1/client/sign_ups/{sign_up_id}",
+    responses((status = 200, body = api::WithClient<api::SignUp>)),
 )]
-pub async fn get_sign_up(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
-    let read = sign_up::read(&app, &parts.request, id.parse().ok()).await;
-    let outcome = read.map_err(|failure| refused(&app, &parts, failure))?;
-    Ok(View::new(&app, &parts, &outcome.shown).read(&object(&outcome)))
+pub async fn get_sign_up(browser: Browser, Path(id): Path<String>) -> ApiResult<Response> {
+    let read = sign_up::read(&browser.app, &browser.request, id.parse().ok()).await;
+    let outcome = browser.found(read)?;
+    Ok(browser.view(&outcome.shown).read(&object(&outcome)))
 }
 
 /// Adds to an attempt; complete when nothing is missing any more.
 #[utoipa::path(
-    patch,
-    path = "/v1/client/sign_ups/{sign_up_id}",
-    tag = "Sign-ups",
-    request_body(content = api::SignUpFields, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignUp>,
-    )),
+    patch, path = "/v1/client/sign_ups/{sign_up_id}",
+    request_body = api::SignUpFields,
+    responses((status = 200, body = api::WithClient<api::SignUp>)),
     extensions(("x-error-codes" = json!([
-        "authentication_invalid", "client_session_limit_exceeded", "form_identifier_exists",
-        "form_param_exceeds_allowed_size", "form_param_format_invalid", "form_param_max_length_exceeded",
-        "form_param_missing", "form_param_type_invalid", "form_param_unknown", "form_param_value_invalid",
-        "form_password_incorrect", "form_password_length_too_long", "form_password_length_too_short",
-        "form_password_validation_failed", "identifier_already_signed_in", "resource_not_found",
-        "session_exists",
+        "client_session_limit_exceeded", "form_identifier_exists", "form_param_exceeds_allowed_size",
+        "form_param_missing", "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
+        "form_password_length_too_long", "form_password_length_too_short", "form_password_validation_failed",
+        "identifier_already_signed_in", "session_exists",
     ]))),
 )]
-pub async fn update_sign_up(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    Path(id): Path<String>,
-    params: Params,
-) -> ApiResult<Response> {
-    app.rate_limits().attempt(&parts.request.device.ip_address, "answer")?;
+pub async fn update_sign_up(browser: Browser, Path(id): Path<String>, params: Params) -> ApiResult<Response> {
+    browser.app.rate_limits().attempt(&browser.request.device.ip_address, "answer")?;
     // A ticket begins an attempt, and adds nothing to one.
     params.refuse_not_offered(&["ticket"])?;
-    changed(&app, &parts, sign_up::update(&app, &parts.request, id.parse().ok(), given(&params)?).await)
+    changed(&browser, sign_up::update(&browser.app, &browser.request, id.parse().ok(), given(&params)?).await)
 }
 
 /// Sends a code to the address.
 #[utoipa::path(
-    post,
-    path = "/v1/client/sign_ups/{sign_up_id}/prepare_verification",
-    tag = "Sign-ups",
-    request_body(content = api::PrepareVerification, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignUp>,
-    )),
-    extensions(("x-error-codes" = json!([
-        "authentication_invalid", "form_param_missing", "form_param_value_invalid", "resource_not_found",
-    ]))),
+    post, path = "/v1/client/sign_ups/{sign_up_id}/prepare_verification",
+    request_body = api::PrepareVerification,
+    responses((status = 200, body = api::WithClient<api::SignUp>)),
+    extensions(("x-error-codes" = json!(["form_param_missing", "form_param_value_invalid"]))),
 )]
 pub async fn prepare_verification(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.rate_limits().attempt(&parts.request.device.ip_address, "prepare")?;
+    browser.app.rate_limits().attempt(&browser.request.device.ip_address, "prepare")?;
     only_email_code(&params)?;
-    changed(&app, &parts, sign_up::send_code(&app, &parts.request, id.parse().ok()).await)
+    changed(&browser, sign_up::send_code(&browser.app, &browser.request, id.parse().ok()).await)
 }
 
 /// Takes an answer to the code; complete when nothing else is missing.
 #[utoipa::path(
-    post,
-    path = "/v1/client/sign_ups/{sign_up_id}/attempt_verification",
-    tag = "Sign-ups",
-    request_body(content = api::AttemptVerification, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The attempt and the client",
-        body = api::WithClient<api::SignUp>,
-    )),
+    post, path = "/v1/client/sign_ups/{sign_up_id}/attempt_verification",
+    request_body = api::AttemptVerification,
+    responses((status = 200, body = api::WithClient<api::SignUp>)),
     extensions(("x-error-codes" = json!([
-        "authentication_invalid", "client_session_limit_exceeded", "form_code_incorrect",
-        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_format_invalid",
-        "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
-        "form_param_unknown", "form_param_value_invalid", "form_password_incorrect",
-        "form_password_length_too_long", "form_password_length_too_short",
-        "form_password_validation_failed", "identifier_already_signed_in", "resource_not_found",
+        "client_session_limit_exceeded", "form_code_incorrect", "form_identifier_exists",
+        "form_param_exceeds_allowed_size", "form_param_missing", "form_param_unknown",
+        "form_param_value_invalid", "form_password_incorrect", "form_password_length_too_long",
+        "form_password_length_too_short", "form_password_validation_failed", "identifier_already_signed_in",
         "session_exists", "verification_expired", "verification_failed", "verification_missing",
     ]))),
 )]
 pub async fn attempt_verification(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    app.rate_limits().attempt(&parts.request.device.ip_address, "answer")?;
+    browser.app.rate_limits().attempt(&browser.request.device.ip_address, "answer")?;
     only_email_code(&params)?;
     let code = params.required("code")?;
-    changed(&app, &parts, sign_up::answer_code(&app, &parts.request, id.parse().ok(), &code).await)
+    changed(&browser, sign_up::answer_code(&browser.app, &browser.request, id.parse().ok(), &code).await)
 }
 
-fn changed(app: &App, parts: &BrowserCredentials, result: SignUpResult) -> ApiResult<Response> {
-    let outcome = result.map_err(|failure| refused(app, parts, failure))?;
-    Ok(View::new(app, parts, &outcome.shown).changed(&object(&outcome)))
+fn changed(browser: &Browser, result: SignUpResult) -> ApiResult<Response> {
+    let outcome = browser.found(result)?;
+    Ok(browser.view(&outcome.shown).changed(&object(&outcome)))
 }
 
 fn object(outcome: &SignUpOutcome) -> api::SignUp {

@@ -12,9 +12,7 @@ use crate::{app::App, wire::key_set};
 
 /// The public keys. Anybody may read them, and keep them for five minutes.
 #[utoipa::path(
-    get,
-    path = "/.well-known/jwks.json",
-    tag = "Well-known",
+    get, path = "/.well-known/jwks.json",
     operation_id = "frontend_get_jwks",
     responses((status = 200, description = "A JSON Web Key Set", body = api::JsonWebKeySet)),
 )]
@@ -24,9 +22,7 @@ pub async fn get_jwks(State(app): State<App>) -> Response {
 
 /// Where the keys are, for libraries that begin with the issuer.
 #[utoipa::path(
-    get,
-    path = "/.well-known/openid-configuration",
-    tag = "Well-known",
+    get, path = "/.well-known/openid-configuration",
     responses((status = 200, description = "Metadata of the issuer", body = api::OpenIdConfiguration)),
 )]
 pub async fn get_openid_configuration(State(app): State<App>) -> Response {
@@ -47,9 +43,7 @@ fn public(body: &impl serde::Serialize) -> Response {
 
 /// Whether the server answers.
 #[utoipa::path(
-    get,
-    path = "/v1/health",
-    tag = "Health",
+    get, path = "/v1/health",
     responses((status = 200, description = "It answers", body = api::Health)),
 )]
 pub async fn get_health() -> impl IntoResponse {

@@ -9,6 +9,7 @@ mod keys;
 pub mod params;
 pub mod session;
 pub mod session_end;
+pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod user;

@@ -28,7 +28,7 @@ pub fn frontend_session(
     api::BrowserSession {
         session: with_place(backend_session(now, policy, session)),
         factor_verification_age: session.factor_ages(now),
-        user: user.map(|user| user_object(user, now, Audience::Browser)),
+        user: user.map(|user| user_object(user, Some(session.last_active_at), now, Audience::Browser)),
         public_user_data: user.map(public_user_data),
         last_active_token: token.map(token_object),
     }

@@ -18,7 +18,7 @@ pub enum Audience {
 }
 
 /// A user object. Compat: clerk/javascript packages/shared/src/types/json.ts UserJSON
-pub fn user(user: &User, now: Timestamp, audience: Audience) -> api::User {
+pub fn user(user: &User, last_active_at: Option<Timestamp>, now: Timestamp, audience: Audience) -> api::User {
     let lockout = &user.lockout;
     let locked = lockout.is_locked(now);
     let seconds_left = lockout.locked_until.filter(|_| locked).map(|until| until.since(now).as_secs().max(1));
@@ -52,7 +52,7 @@ pub fn user(user: &User, now: Timestamp, audience: Audience) -> api::User {
         unsafe_metadata: user.unsafe_metadata.clone(),
         private_metadata: (audience == Audience::Backend).then(|| user.private_metadata.clone()),
         last_sign_in_at: user.last_sign_in_at.map(millis),
-        last_active_at: user.last_sign_in_at.map(millis),
+        last_active_at: last_active_at.map(millis),
         mfa_enabled_at: None,
         mfa_disabled_at: None,
         create_organization_enabled: false,

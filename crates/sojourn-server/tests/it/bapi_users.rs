@@ -159,6 +159,50 @@ async fn users_are_filtered_by_times_and_ordered_by_names() {
 }
 
 #[tokio::test]
+async fn last_active_at_is_what_filters_and_orders_go_by() {
+    for app in [TestApp::new().start().await, TestApp::new().on_sqlite().start().await] {
+        let backend = app.backend();
+        let (zoe, yan) = (app.signed_in("zoe@example.com").await, app.signed_in("yan@example.com").await);
+        app.user("never@example.com").await;
+        app.clock.advance(minutes(3));
+        // Another browser of hers that is idle since.
+        app.signed_in("zoe@example.com").await;
+        let signed_in = app.clock.now().as_millis();
+        app.clock.advance(minutes(3));
+        yan.touch(&yan.session()).await.assert_ok();
+        app.clock.advance(minutes(3));
+        zoe.token(&zoe.session()).await.assert_ok();
+        let active = app.clock.now().as_millis();
+
+        let list = backend.get("/v1/users?order_by=-last_active_at").await.json();
+        let shown =
+            |index: usize| (list[index]["first_name"].as_str(), list[index]["last_active_at"].as_i64());
+        let yans = active - i64::try_from(minutes(3).as_millis()).expect("small");
+        assert_eq!(shown(0), (Some("Zoe"), Some(active)));
+        assert_eq!(shown(1), (Some("Yan"), Some(yans)));
+        assert_eq!(shown(2), (Some("Never"), None));
+        assert_eq!(list[0]["last_sign_in_at"], signed_in);
+        for index in [0, 1] {
+            let (id, at) = (&list[index]["id"], shown(index).1.expect("active"));
+            let found = async |filter: &str| {
+                let path = format!(
+                    "/v1/users/count?user_id={}&last_active_at_{filter}",
+                    id.as_str().expect("an id")
+                );
+                backend.get(&path).await.json()["total_count"].as_u64()
+            };
+            assert_eq!(found(&format!("since={at}")).await, Some(1));
+            assert_eq!(found(&format!("after={at}")).await, Some(0));
+            assert_eq!(found(&format!("before={at}")).await, Some(0));
+            assert_eq!(found(&format!("before={}", at + 1)).await, Some(1));
+            let one = backend.get(&format!("/v1/users/{}", id.as_str().expect("an id"))).await.json();
+            assert_eq!(one["last_active_at"], at);
+        }
+        assert_eq!(zoe.get("/v1/me").await.response()["last_active_at"], active);
+    }
+}
+
+#[tokio::test]
 async fn inp_04_a_filter_is_never_a_pattern_or_a_statement() {
     for app in [TestApp::new().start().await, TestApp::new().on_sqlite().start().await] {
         app.user("al_ice@example.com").await;

@@ -272,7 +272,7 @@ async fn run(app: &TestApp, cases: std::ops::Range<u64>) {
                 .collect();
             request = request.another_header(name, &value);
         }
-        if let Some(answer) = request.try_send().await {
+        if let Some(answer) = request.beyond_the_document().try_send().await {
             assert_clean(case, &answer);
         }
     }

@@ -259,12 +259,15 @@ async fn auz_05_users_write_only_names_and_unsafe_metadata() {
         ("public_metadata", r#"{"role":"admin"}"#),
         ("banned", "true"),
     ];
-    let changed = alice.post_as("PATCH", "/v1/me", &fields).await.response();
+    let send = async |path: &str, fields: &[(&str, &str)]| {
+        alice.send(alice.request("PATCH", path).form(fields).beyond_the_document()).await
+    };
+    let changed = send("/v1/me", &fields).await.response();
     assert_eq!(changed["first_name"], "Augusta");
     assert_eq!(changed["public_metadata"], json!({}));
     assert_eq!(changed["banned"], false);
     let patch = [("unsafe_metadata", r#"{"theme":{"dark":null},"lang":"en"}"#), ("first_name", "Eve")];
-    let merged = alice.post_as("PATCH", "/v1/me/metadata", &patch).await;
+    let merged = send("/v1/me/metadata", &patch).await;
     assert_eq!(merged.response()["unsafe_metadata"], json!({"theme": {"size": 2}, "lang": "en"}));
     assert_eq!(merged.response()["first_name"], "Augusta");
     assert_eq!(merged.client()["sessions"][0]["user"]["unsafe_metadata"]["lang"], "en");

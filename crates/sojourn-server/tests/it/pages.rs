@@ -125,6 +125,35 @@ async fn a_navigation_that_fails_gets_a_page() {
     assert_eq!(slow.header("retry-after"), Some("1"));
 }
 
+#[tokio::test]
+async fn a_navigation_that_is_one_too_many_gets_a_page() {
+    let app = TestApp::new().rate_limits().start().await;
+    let send = async |mode: &str| {
+        let request = app.request("POST", "/v1/client/sign_ins").header("sec-fetch-mode", mode);
+        request.form(&[("identifier", "alice@example.com")]).send().await
+    };
+    for _ in 0..5 {
+        assert_ne!(send("navigate").await.status(), 429);
+    }
+    let refused = send("navigate").await;
+    assert_page(&refused, 429, "too_many_requests");
+    assert!(refused.header("retry-after").is_some() && !refused.text().contains("href=\"/sign-in\""));
+    send("cors").await.assert_refused(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_gets_a_page_that_tells_nothing_of_it() {
+    let app = TestApp::new().on_sqlite().start().await;
+    let alice = app.signed_in("alice@example.com").await;
+    let alice = alice.moved_to(&app.damaged("UPDATE users SET document = '{}'").await);
+    let fault = alice.navigate("/v1/client").await;
+    assert_page(&fault, 500, "internal_clerk_error");
+    for told in ["missing field", "a row of"] {
+        assert!(!fault.text().contains(told), "{told} in {fault}");
+    }
+    alice.get("/v1/client").await.assert_refused(500, "internal_clerk_error");
+}
+
 /// A page in itself: no request beside it, so that it also shows where none is answered.
 #[track_caller]
 fn assert_page(answer: &Answer, status: u16, code: &str) {

@@ -178,8 +178,10 @@ async fn ses_22_a_navigation_creates_no_session_and_no_client() {
     let ticket = app.ticket("alice@example.com", sojourn_testkit::minutes(5)).await;
     let browser = app.browser();
     browser.handshake("http://localhost:3000/").await;
-    browser.navigate(&format!("/v1/client?strategy=ticket&ticket={ticket}")).await;
-    browser.navigate(&format!("/v1/client/sign_ins?_method=POST&strategy=ticket&ticket={ticket}")).await;
+    for path in ["/v1/client?", "/v1/client/sign_ins?_method=POST&"] {
+        let path = format!("{path}strategy=ticket&ticket={ticket}");
+        browser.send(browser.navigation(&path).beyond_the_document()).await;
+    }
     browser.navigate(&format!("/sign-in?__clerk_ticket={ticket}")).await;
     assert_eq!(browser.client_cookie(), None);
     browser.sign_in_with_ticket(&ticket).await.assert_ok();

@@ -1,7 +1,9 @@
 //! Requests by the application's backend about sessions and clients. They never count as activity
 //! (S3).
 
+use serde_json::Value;
 use sojourn_core::{
+    claims::SESSION_CATEGORY,
     client::{Client, ClientWithSessions, Identity, NewSession, SecretHash, admit, close_overdue},
     handshake::Handshake,
     id::{ClientId, SessionId, UserId},
@@ -11,6 +13,7 @@ use sojourn_core::{
 };
 use sojourn_store::{ChangeSet, Engine as _, Expect, Write};
 
+use super::record_ends::find;
 use crate::{
     instance::Service,
     keys::{random_secret, sha256},
@@ -23,7 +26,9 @@ use crate::{
 pub enum BackendError {
     NoSession,
     SessionOver,
-    /// The client does not exist, or the secret is not its current one.
+    /// The token is not one of the session, or one of the two is over.
+    NotItsToken,
+    /// There is no such client, or this is not its current secret.
     NoClient,
     /// The handshake does not exist or has expired.
     NoHandshake,
@@ -72,8 +77,40 @@ pub async fn token(
         .await
 }
 
-/// A client with its open sessions, and the policy. With a `secret`, only if it is the client's
-/// current secret.
+/// How far another node's clock may be ahead of this one's.
+const CLOCK_SKEW_SECONDS: i64 = 5;
+
+/// The session whose token it is, and the policy by which it is open.
+///
+/// # Errors
+/// [`BackendError::NoSession`], [`BackendError::NotItsToken`].
+pub async fn verify_token(
+    service: &Service,
+    at: Moment,
+    id: Option<SessionId>,
+    token: &str,
+) -> Result<(Session, Policy), Failure<BackendError>> {
+    let id = id.ok_or(BackendError::NoSession)?;
+    let (session, policy) = find(service, at, id).await?.ok_or(BackendError::NoSession)?;
+    let wall = at.wall.as_secs();
+    // A claim that is missing is as good as one that is wrong (JWT-05).
+    let is_its = |claims: Value| {
+        claims["iss"] == service.issuer()
+            && claims["sub"] == session.user_id.to_string()
+            && claims["sid"] == session.id.to_string()
+            && claims["exp"].as_i64().is_some_and(|exp| wall < exp)
+            && claims["nbf"].as_i64().is_some_and(|nbf| nbf <= wall + CLOCK_SKEW_SECONDS)
+            && claims["iat"].as_i64().is_some_and(|iat| iat <= wall + CLOCK_SKEW_SECONDS)
+    };
+    let claims = service.verify_token(token, SESSION_CATEGORY);
+    if session.closed.is_none() && claims.is_some_and(is_its) {
+        return Ok((session, policy));
+    }
+    Err(BackendError::NotItsToken.into())
+}
+
+/// A client with its open sessions, and the policy by which they are open. With a
+/// `secret` only if that is the client's current one.
 ///
 /// # Errors
 /// [`BackendError::NoClient`].

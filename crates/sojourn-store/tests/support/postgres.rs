@@ -141,6 +141,22 @@ impl Server {
         self.order("start");
     }
 
+    /// Lets every COMMIT wait for a standby of this name, which is not there; for none if it is
+    /// empty.
+    pub async fn wait_for_standby(&self, name: &str) {
+        let operator = connect(&self.url()).await;
+        let setting = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
+        operator.batch_execute(&setting).await.expect("set");
+        operator.batch_execute("SELECT pg_reload_conf()").await.expect("loaded");
+        // Each process reads it when it is told to; the one that waits for standbys last.
+        let mut found = None;
+        while found.as_deref() != Some(name) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            let row = operator.query_one("SHOW synchronous_standby_names", &[]).await.expect("a row");
+            found = Some(row.get::<_, String>(0));
+        }
+    }
+
     /// Where it is.
     pub fn url(&self) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");

@@ -4,6 +4,7 @@ mod acme;
 mod client_commands;
 mod crash;
 mod logs;
+mod lost_commit;
 mod migrate;
 mod nodes;
 mod on_postgres;

@@ -1,19 +1,19 @@
 //! New accounts.
 
+use std::convert::Infallible;
+
 use axum::{
     Json,
-    extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
-use sojourn_service::users;
+use sojourn_service::{Failure, idempotency::create_once, users};
 
 use super::fields;
 use crate::{
-    app::App,
     auth::ApplicationServer,
-    bapi::creation::{create_once, creation},
+    bapi::creation::creation,
     wire::{
         ApiError, ApiResult, ErrorCode, Params,
         user::{Audience, user as user_object},
@@ -22,27 +22,18 @@ use crate::{
 
 /// Makes an account. Its addresses are verified: the application vouches for them.
 #[utoipa::path(
-    post,
-    path = "/v1/users",
-    tag = "Users",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the first answer, for a day")),
+    post, path = "/v1/users",
+    params(api::IdempotencyKey),
     request_body = api::CreateUser,
     responses((status = 200, description = "The user", body = api::User)),
     extensions(("x-error-codes" = json!([
-        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_format_invalid",
-        "form_param_max_length_exceeded", "form_param_missing", "form_param_type_invalid",
+        "form_identifier_exists", "form_param_exceeds_allowed_size", "form_param_missing",
         "form_param_unknown", "form_param_value_invalid", "form_password_digest_invalid_code",
-        "form_password_length_too_long", "form_password_length_too_short",
-        "form_password_validation_failed", "idempotency_key_reused",
-        "malformed_request_parameters",
+        "form_password_length_too_long", "form_password_length_too_short", "form_password_validation_failed",
+        "idempotency_key_reused",
     ]))),
 )]
-pub async fn create_user(
-    State(app): State<App>,
-    _: ApplicationServer,
-    headers: HeaderMap,
-    params: Params,
-) -> ApiResult<Response> {
+pub async fn create_user(app: ApplicationServer, headers: HeaderMap, params: Params) -> ApiResult<Response> {
     fields::refuse_unknown(&params)?;
     let creation = creation(&headers, "POST /v1/users", &params)?;
     let at = app.moment();
@@ -58,8 +49,8 @@ pub async fn create_user(
     }
     let user = users::new_user(&app, at, emails, &patch)?;
     let made = create_once(&app, creation.as_ref(), |_| async {
-        let answer = user_object(&user, at.now, Audience::Backend);
-        Ok((users::created(app.changes(at), &user), answer))
+        let answer = user_object(&user, None, at.now, Audience::Backend);
+        Ok::<_, Failure<Infallible>>((users::created(app.changes(at), &user), answer))
     });
     Ok(Json(made.await?.answer).into_response())
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::Path,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
@@ -11,7 +11,6 @@ use sojourn_service::users::{self, UserPatch};
 
 use super::change;
 use crate::{
-    app::App,
     auth::ApplicationServer,
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
@@ -19,18 +18,13 @@ use crate::{
 /// Whether a password is the user's. Who holds the secret key is no guesser,
 /// so wrong ones lock nobody out.
 #[utoipa::path(
-    post,
-    path = "/v1/users/{user_id}/verify_password",
-    tag = "Users",
+    post, path = "/v1/users/{user_id}/verify_password",
     request_body = api::VerifyPassword,
     responses((status = 200, description = "The password is the user's", body = api::PasswordVerified)),
-    extensions(("x-error-codes" = json!([
-        "form_param_missing", "incorrect_password", "no_password_set", "resource_not_found",
-    ]))),
+    extensions(("x-error-codes" = json!(["form_param_missing", "incorrect_password", "no_password_set"]))),
 )]
 pub async fn verify_password(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
@@ -44,19 +38,16 @@ pub async fn verify_password(
 
 /// Takes the password away. Sessions go on unless the other is asked for.
 #[utoipa::path(
-    post,
-    path = "/v1/users/{user_id}/remove_password",
-    tag = "Users",
+    post, path = "/v1/users/{user_id}/remove_password",
     request_body = api::RemoveUserPassword,
     responses((status = 200, description = "The user", body = api::User)),
-    extensions(("x-error-codes" = json!(["no_password_set", "resource_not_found"]))),
+    extensions(("x-error-codes" = json!(["no_password_set"]))),
 )]
 pub async fn remove_password(
-    State(app): State<App>,
-    _: ApplicationServer,
+    app: ApplicationServer,
     Path(id): Path<String>,
     params: Params,
-) -> ApiResult<Response> {
+) -> ApiResult<Json<api::User>> {
     let signs_out = params.flag("sign_out_of_other_sessions")?.unwrap_or(false);
     let patch = UserPatch { password: Some(None), ..UserPatch::default() };
     change(&app, &id, signs_out.then_some(EndReason::PasswordChanged), &patch).await

@@ -1,21 +1,13 @@
 //! The account's e-mail addresses: add one, prove it, take one away.
 
-use axum::{
-    extract::{Path, RawQuery, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use sojourn_api as api;
 use sojourn_core::{id::EmailAddressId, user::EmailRefusal};
 use sojourn_service::account::{self, AccountError, AccountOutcome};
 
-use super::named;
+use super::Whose;
 use crate::{
-    app::App,
-    auth::BrowserCredentials,
-    fapi::{
-        answer::{View, refused},
-        sign_ups::only_email_code,
-    },
+    fapi::{answer::Browser, sign_ups::only_email_code},
     wire::{
         ApiResult, Params,
         user::{deleted, email_address as object},
@@ -24,179 +16,129 @@ use crate::{
 
 /// The addresses of the account.
 #[utoipa::path(
-    get,
-    path = "/v1/me/email_addresses",
-    tag = "Me",
+    get, path = "/v1/me/email_addresses",
     params(api::SessionQuery),
-    responses((
-        status = 200,
-        description = "E-mail addresses",
-        body = api::WithClient<Vec<api::EmailAddress>>,
-    )),
-    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
+    responses((status = 200, body = api::WithClient<Vec<api::EmailAddress>>)),
 )]
-pub async fn list_email_addresses(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    RawQuery(query): RawQuery,
-) -> ApiResult<Response> {
-    let read = account::read(&app, &parts.request, named(query.as_deref())?).await;
-    let AccountOutcome { shown, user } = read.map_err(|failure| refused(&app, &parts, failure))?;
+pub async fn list_email_addresses(browser: Browser, Whose(named): Whose) -> ApiResult<Response> {
+    let read = account::read(&browser.app, &browser.request, named).await;
+    let AccountOutcome { shown, user } = browser.found(read)?;
     let now = shown.caller.request.now();
     let objects: Vec<_> = user.email_addresses.iter().map(|address| object(address, now)).collect();
-    Ok(View::new(&app, &parts, &shown).read(&objects))
+    Ok(browser.view(&shown).read(&objects))
 }
 
 /// Adds an address. It names nobody until it is proved.
 #[utoipa::path(
-    post,
-    path = "/v1/me/email_addresses",
-    tag = "Me",
+    post, path = "/v1/me/email_addresses",
     params(api::SessionQuery),
-    request_body(content = api::CreateEmailAddress, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The address and the client",
-        body = api::WithClient<api::EmailAddress>,
-    )),
+    request_body = api::CreateEmailAddress,
+    responses((status = 200, body = api::WithClient<api::EmailAddress>)),
     extensions(("x-error-codes" = json!([
-        "authentication_invalid", "authorization_invalid", "form_identifier_exists",
-        "form_param_format_invalid", "form_param_missing", "form_param_value_invalid",
+        "authorization_invalid", "form_identifier_exists", "form_param_missing", "form_param_value_invalid",
     ]))),
 )]
 pub async fn create_email_address(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    RawQuery(query): RawQuery,
+    browser: Browser,
+    Whose(named): Whose,
     params: Params,
 ) -> ApiResult<Response> {
-    app.rate_limits().creation(&parts.request.device.ip_address)?;
-    let (text, named) = (params.required("email_address")?, named(query.as_deref())?);
-    let added = account::add_email(&app, &parts.request, named, &text).await;
-    let (outcome, id) = added.map_err(|failure| refused(&app, &parts, failure))?;
-    changed(&app, &parts, &outcome, id)
+    browser.app.rate_limits().creation(&browser.request.device.ip_address)?;
+    let text = params.required("email_address")?;
+    let added = account::add_email(&browser.app, &browser.request, named, &text).await;
+    let (outcome, id) = browser.found(added)?;
+    changed(&browser, &outcome, id)
 }
 
 /// One address of the account.
 #[utoipa::path(
-    get,
-    path = "/v1/me/email_addresses/{email_address_id}",
-    tag = "Me",
+    get, path = "/v1/me/email_addresses/{email_address_id}",
     params(api::SessionQuery),
-    responses((status = 200, description = "The address", body = api::WithClient<api::EmailAddress>)),
-    extensions(("x-error-codes" = json!(["authentication_invalid", "resource_not_found"]))),
+    responses((status = 200, body = api::WithClient<api::EmailAddress>)),
 )]
 pub async fn get_email_address(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
+    Whose(named): Whose,
 ) -> ApiResult<Response> {
-    let read = account::read(&app, &parts.request, named(query.as_deref())?).await;
-    let AccountOutcome { shown, user } = read.map_err(|failure| refused(&app, &parts, failure))?;
+    let read = account::read(&browser.app, &browser.request, named).await;
+    let AccountOutcome { shown, user } = browser.found(read)?;
     let address = id.parse().ok().and_then(|id| user.email(id)).ok_or_else(no_address)?;
-    Ok(View::new(&app, &parts, &shown).read(&object(address, shown.caller.request.now())))
+    Ok(browser.view(&shown).read(&object(address, shown.caller.request.now())))
 }
 
 /// Takes an address away. The primary one stays: another has to take its place first.
 #[utoipa::path(
-    delete,
-    path = "/v1/me/email_addresses/{email_address_id}",
-    tag = "Me",
+    delete, path = "/v1/me/email_addresses/{email_address_id}",
     params(api::SessionQuery),
-    responses((status = 200, description = "It is gone", body = api::WithClient<api::DeletedObject>)),
-    extensions(("x-error-codes" = json!([
-        "authentication_invalid", "authorization_invalid", "identification_deletion_failed",
-        "resource_not_found",
-    ]))),
+    responses((status = 200, body = api::WithClient<api::DeletedObject>)),
+    extensions(("x-error-codes" = json!(["authorization_invalid", "identification_deletion_failed"]))),
 )]
 pub async fn delete_email_address(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
+    Whose(named): Whose,
 ) -> ApiResult<Response> {
-    let named = named(query.as_deref())?;
-    let removed = account::remove_email(&app, &parts.request, named, id.parse().ok()).await;
-    let outcome = removed.map_err(|failure| refused(&app, &parts, failure))?;
-    Ok(View::new(&app, &parts, &outcome.shown).changed(&deleted("email_address", &id)))
+    let removed = account::remove_email(&browser.app, &browser.request, named, id.parse().ok()).await;
+    let outcome = browser.found(removed)?;
+    Ok(browser.view(&outcome.shown).changed(&deleted("email_address", &id)))
 }
 
 /// Sends a code to an address that is not proved yet.
 #[utoipa::path(
-    post,
-    path = "/v1/me/email_addresses/{email_address_id}/prepare_verification",
-    tag = "Me",
+    post, path = "/v1/me/email_addresses/{email_address_id}/prepare_verification",
     params(api::SessionQuery),
-    request_body(content = api::PrepareVerification, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The address and the client",
-        body = api::WithClient<api::EmailAddress>,
-    )),
+    request_body = api::PrepareVerification,
+    responses((status = 200, body = api::WithClient<api::EmailAddress>)),
     extensions(("x-error-codes" = json!([
-        "authentication_invalid", "authorization_invalid", "form_identifier_exists", "form_param_missing",
-        "form_param_value_invalid", "resource_not_found", "verification_already_verified",
+        "authorization_invalid", "form_identifier_exists", "form_param_missing", "form_param_value_invalid",
+        "verification_already_verified",
     ]))),
 )]
 pub async fn prepare_email_address(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
+    Whose(named): Whose,
     params: Params,
 ) -> ApiResult<Response> {
     only_email_code(&params)?;
     let id = id.parse().map_err(|_| no_address())?;
-    let sent = account::send_email_code(&app, &parts.request, named(query.as_deref())?, id).await;
-    let outcome = sent.map_err(|failure| refused(&app, &parts, failure))?;
-    changed(&app, &parts, &outcome, id)
+    let sent = account::send_email_code(&browser.app, &browser.request, named, id).await;
+    let outcome = browser.found(sent)?;
+    changed(&browser, &outcome, id)
 }
 
 /// Takes an answer to the code. Each counts, in a durable write, before it is told.
 #[utoipa::path(
-    post,
-    path = "/v1/me/email_addresses/{email_address_id}/attempt_verification",
-    tag = "Me",
+    post, path = "/v1/me/email_addresses/{email_address_id}/attempt_verification",
     params(api::SessionQuery),
-    request_body(content = api::AttemptVerification, content_type = "application/x-www-form-urlencoded"),
-    responses((
-        status = 200,
-        description = "The address and the client",
-        body = api::WithClient<api::EmailAddress>,
-    )),
+    request_body = api::AttemptVerification,
+    responses((status = 200, body = api::WithClient<api::EmailAddress>)),
     extensions(("x-error-codes" = json!([
-        "authentication_invalid", "authorization_invalid", "form_code_incorrect",
-        "form_identifier_exists", "form_param_missing", "form_param_value_invalid", "resource_not_found",
-        "user_locked", "verification_already_verified", "verification_expired", "verification_failed",
-        "verification_missing",
+        "authorization_invalid", "form_code_incorrect", "form_identifier_exists", "form_param_missing",
+        "form_param_value_invalid", "user_locked", "verification_already_verified", "verification_expired",
+        "verification_failed", "verification_missing",
     ]))),
 )]
 pub async fn attempt_email_address(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
+    Whose(named): Whose,
     params: Params,
 ) -> ApiResult<Response> {
     let id = id.parse().map_err(|_| no_address())?;
-    let (code, named) = (params.required("code")?, named(query.as_deref())?);
-    let answered = account::answer_email_code(&app, &parts.request, named, id, &code).await;
-    let outcome = answered.map_err(|failure| refused(&app, &parts, failure))?;
-    changed(&app, &parts, &outcome, id)
+    let code = params.required("code")?;
+    let answered = account::answer_email_code(&browser.app, &browser.request, named, id, &code).await;
+    let outcome = browser.found(answered)?;
+    changed(&browser, &outcome, id)
 }
 
 const fn no_address() -> AccountError {
     AccountError::Email(EmailRefusal::Unknown)
 }
 
-fn changed(
-    app: &App,
-    parts: &BrowserCredentials,
-    outcome: &AccountOutcome,
-    id: EmailAddressId,
-) -> ApiResult<Response> {
+fn changed(browser: &Browser, outcome: &AccountOutcome, id: EmailAddressId) -> ApiResult<Response> {
     let address = outcome.user.email(id).ok_or_else(no_address)?;
     let object = object(address, outcome.shown.caller.request.now());
-    Ok(View::new(app, parts, &outcome.shown).changed(&object))
+    Ok(browser.view(&outcome.shown).changed(&object))
 }

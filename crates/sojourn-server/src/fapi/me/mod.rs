@@ -5,29 +5,29 @@ pub mod email_addresses;
 pub mod password;
 pub mod sessions;
 
-use axum::response::Response;
+use axum::{extract::FromRequestParts, http::request::Parts, response::Response};
 use sojourn_service::account::{AccountResult, Named};
 
-use super::answer::{View, refused};
-use crate::{
-    app::App,
-    auth::BrowserCredentials,
-    wire::{
-        ApiResult, Params,
-        user::{Audience, user as user_object},
-    },
-};
+use super::answer::Browser;
+use crate::wire::{ApiError, ApiResult, Params};
 
 /// Whose `me` it is: that of the session named by `_clerk_session_id`, else of the
 /// active one.
-fn named(query: Option<&str>) -> ApiResult<Named> {
-    let named = Params::from_form(query.unwrap_or(""))?.text("_clerk_session_id")?;
-    Ok(named.map_or(Named::Active, |id| Named::Session(id.parse().ok())))
+pub struct Whose(Named);
+
+impl<S: Send + Sync> FromRequestParts<S> for Whose {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+        let query = Params::from_form(parts.uri.query().unwrap_or(""))?;
+        let named = query.text("_clerk_session_id")?;
+        Ok(Self(named.map_or(Named::Active, |id| Named::Session(id.parse().ok()))))
+    }
 }
 
 /// The answer to a change of the account: the user and the client.
-fn changed(app: &App, parts: &BrowserCredentials, result: AccountResult) -> ApiResult<Response> {
-    let outcome = result.map_err(|failure| refused(app, parts, failure))?;
-    let user = user_object(&outcome.user, outcome.shown.caller.request.now(), Audience::Browser);
-    Ok(View::new(app, parts, &outcome.shown).changed(&user))
+fn changed(browser: &Browser, result: AccountResult) -> ApiResult<Response> {
+    let outcome = browser.found(result)?;
+    let view = browser.view(&outcome.shown);
+    Ok(view.changed(&view.account(&outcome.user)))
 }

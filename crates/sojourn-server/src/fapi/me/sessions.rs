@@ -2,38 +2,29 @@
 
 use axum::{
     Json,
-    extract::{Path, RawQuery, State},
+    extract::Path,
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
 use sojourn_service::account::{self, AccountError};
 
-use super::named;
+use super::Whose;
 use crate::{
-    app::App,
-    auth::BrowserCredentials,
-    fapi::answer::{View, refused},
+    fapi::answer::Browser,
     wire::{self, ApiResult},
 };
 
 /// All open sessions of the account, whole but without tokens: those are for
 /// the browser that holds the session.
 #[utoipa::path(
-    get,
-    path = "/v1/me/sessions",
-    tag = "Me",
+    get, path = "/v1/me/sessions",
     operation_id = "frontend_list_sessions",
     params(api::SessionQuery),
     responses((status = 200, description = "Sessions with their user", body = Vec<api::BrowserSession>)),
-    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
 )]
-pub async fn list_sessions(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    RawQuery(query): RawQuery,
-) -> ApiResult<Response> {
-    let listed = account::list_sessions(&app, &parts.request, named(query.as_deref())?).await;
-    let (outcome, sessions) = listed.map_err(|failure| refused(&app, &parts, failure))?;
+pub async fn list_sessions(browser: Browser, Whose(named): Whose) -> ApiResult<Response> {
+    let listed = account::list_sessions(&browser.app, &browser.request, named).await;
+    let (outcome, sessions) = browser.found(listed)?;
     let request = &outcome.shown.caller.request;
     let object = |session| {
         wire::session::frontend_session(request.now(), &request.policy, session, Some(&outcome.user), None)
@@ -45,20 +36,13 @@ pub async fn list_sessions(
 /// the device list finds its own. Compat: clerk/javascript
 /// packages/clerk-js/src/core/resources/User.ts getSessions
 #[utoipa::path(
-    get,
-    path = "/v1/me/sessions/active",
-    tag = "Me",
+    get, path = "/v1/me/sessions/active",
     params(api::SessionQuery),
     responses((status = 200, description = "Sessions with their devices", body = Vec<api::Session>)),
-    extensions(("x-error-codes" = json!(["authentication_invalid"]))),
 )]
-pub async fn list_active_sessions(
-    State(app): State<App>,
-    parts: BrowserCredentials,
-    RawQuery(query): RawQuery,
-) -> ApiResult<Response> {
-    let listed = account::list_sessions(&app, &parts.request, named(query.as_deref())?).await;
-    let (outcome, sessions) = listed.map_err(|failure| refused(&app, &parts, failure))?;
+pub async fn list_active_sessions(browser: Browser, Whose(named): Whose) -> ApiResult<Response> {
+    let listed = account::list_sessions(&browser.app, &browser.request, named).await;
+    let (outcome, sessions) = browser.found(listed)?;
     let request = &outcome.shown.caller.request;
     let object = |session| {
         wire::session::with_place(wire::session::backend_session(request.now(), &request.policy, session))
@@ -68,29 +52,20 @@ pub async fn list_active_sessions(
 
 /// Ends a session of the account on another device.
 #[utoipa::path(
-    post,
-    path = "/v1/me/sessions/{session_id}/revoke",
-    tag = "Me",
+    post, path = "/v1/me/sessions/{session_id}/revoke",
     operation_id = "frontend_revoke_session",
     params(api::SessionQuery),
-    responses((
-        status = 200,
-        description = "The revoked session and the client",
-        body = api::WithClient<api::BrowserSession>,
-    )),
-    extensions(("x-error-codes" = json!([
-        "authentication_invalid", "authorization_invalid", "resource_not_found",
-    ]))),
+    responses((status = 200, body = api::WithClient<api::BrowserSession>)),
+    extensions(("x-error-codes" = json!(["authorization_invalid"]))),
 )]
 pub async fn revoke_session(
-    State(app): State<App>,
-    parts: BrowserCredentials,
+    browser: Browser,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
+    Whose(named): Whose,
 ) -> ApiResult<Response> {
     let id = id.parse().map_err(|_| AccountError::NoSession)?;
-    let revoked = account::revoke_session(&app, &parts.request, named(query.as_deref())?, id).await;
-    let (outcome, session) = revoked.map_err(|failure| refused(&app, &parts, failure))?;
-    let view = View::new(&app, &parts, &outcome.shown);
+    let revoked = account::revoke_session(&browser.app, &browser.request, named, id).await;
+    let (outcome, session) = browser.found(revoked)?;
+    let view = browser.view(&outcome.shown);
     Ok(view.changed(&view.session(&session)))
 }
