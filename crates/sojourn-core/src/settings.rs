@@ -18,8 +18,8 @@ pub use self::{
     config::{Difference, differences},
     duration::{format_duration, parse_duration},
     instance::{
-        AttackProtectionSettings, EmailSettings, EnumerationProtection, InstanceSettings, PathSettings,
-        SigningKeySettings,
+        AttackProtectionSettings, EmailSettings, EnumerationProtection, InstanceSettings, MailSettings,
+        NotifyNewDevice, PathSettings, SigningKeySettings,
     },
     kind::{Kind, Mismatch, Reason},
     registry::{SETTINGS, Setting},

@@ -13,6 +13,7 @@ use sojourn_service::{
     account::AccountError,
     factors::AuthError,
     idempotency::CreationError,
+    mail::MailError,
     outcome::Failure,
     passwords::{ImportRefused, PasswordsError},
     rate_limits::RateLimited,
@@ -190,7 +191,20 @@ impl From<AuthError> for ApiError {
                 .why("Who acts as an account signs in. Open the link on the sign-in page."),
             AuthError::RateLimited(limited) => limited.into(),
             AuthError::Passwords(error) => error.into(),
-            AuthError::Mail(error) => Self::internal(error),
+            AuthError::Mail(error) => error.into(),
+        }
+    }
+}
+
+impl From<MailError> for ApiError {
+    fn from(error: MailError) -> Self {
+        match error {
+            MailError::NotConfigured => Self::new(ErrorCode::MailUnavailable)
+                .why("This server has no mail server to send the code by. Sign in with a password, or ask whoever runs it."),
+            MailError::QueueFull => Self::new(ErrorCode::MailUnavailable)
+                .why("Too many mails are waiting to be sent. Try again in some minutes, or sign in with a password.")
+                .retry_after(60),
+            MailError::Text(error) => Self::internal(error),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct RequestContext {
     pub origin: Option<String>,
     /// The browser's description of itself.
     pub device: Device,
+    /// The languages that the browser asks for, the preferred one first.
+    pub languages: Vec<String>,
     /// How long the browser certainly keeps a cookie that the response sets (S7).
     pub cookie_kept_for: Duration,
     pub settings: Settings,
@@ -170,6 +172,7 @@ impl BrowserContext {
             at: request.at,
             origin: request.origin.clone(),
             device: request.device.clone(),
+            languages: request.languages.clone(),
             cookie_kept_for: request.cookie_kept_for,
             settings,
             policy,

@@ -3,16 +3,16 @@
 use std::{future::Future, sync::Arc};
 
 use sojourn_core::{client::ClientStep, event::Event, id::InstanceId, time::Moment};
-use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError};
+use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError, Write};
 use url::Url;
 
 use crate::{
     clock::{Clock, Clocks},
     cut_claims::CutClaims,
     error::MaybeConflict,
-    first_instance,
+    first_instance, jobs,
     keys::{self, Keyring, KeyringError, MasterKey, MasterKeys, SealError, Signer, SigningError},
-    mail::Mailer,
+    mail::{MailOptions, Mailer},
     passwords::Passwords,
     rate_limits::RateLimits,
     rng::{Rng, RngHandle},
@@ -36,6 +36,8 @@ pub struct Options {
     /// Whether other machines can reach a development instance. It then has no test codes, mailbox
     /// page and `/dev`.
     pub exposed: bool,
+    /// How mail is written and where it goes.
+    pub mail: MailOptions,
     /// Settings that the configuration fixes.
     pub pins: Pins,
 }
@@ -137,7 +139,7 @@ impl Service {
             code_key: master_key.derive("codes"),
             passwords: Passwords::new(),
             rate_limits: RateLimits::new(options.rate_limits || !development, rate_clock),
-            mailer: Mailer::new(base_url.clone()),
+            mailer: Mailer::new(base_url.clone(), options.mail, development && !options.exposed),
             exposed: options.exposed,
             pins: options.pins,
             cut_claims: CutClaims::since(wall),
@@ -151,6 +153,12 @@ impl Service {
         if !service.has_development_tools() && !test_clock.is_real() {
             // In an exposed instance nobody could reset it any more.
             service.reset_test_clock().await.map_err(StartError::TestClock)?;
+        }
+        if !service.mailer().is_configured() {
+            tracing::warn!(
+                event = "mail.not_configured",
+                "no mail server is configured: nobody gets codes or notices, and only passwords and tickets sign in; set mail.smtp.host and mail.from"
+            );
         }
         service.apply_pins().await?;
         if service.keyring().master_keys().previous.is_some() {
@@ -307,7 +315,12 @@ impl Service {
         }
         // Logged after the commit: the log must not contain an event that did not happen.
         let events = changes.events.clone();
+        let is_new = |write: &Write| matches!(write, Write::OutgoingMail(mail) if !mail.is_claimed);
+        let mails = changes.writes.iter().any(is_new);
         self.store().commit(changes).await?;
+        if mails {
+            self.mailer().queue().wake.notify_one();
+        }
         events.iter().for_each(log_event);
         Ok(())
     }
@@ -347,6 +360,7 @@ impl Service {
     /// # Errors
     /// The store could not be closed cleanly.
     pub async fn close(&self) -> Result<(), StoreError> {
+        jobs::deliver::drain(self).await;
         // The next start must not use a time before one that this node has returned (SES-12).
         self.store().raise_high_water(self.moment().wall).await?;
         self.store().close().await

@@ -105,12 +105,14 @@ pub async fn send_code(service: &Service, request: &RequestContext, id: Option<S
             }
             let (at, settings) = (caller.request.at, &caller.request.settings);
             let email = sign_up.fields.email.clone().ok_or(AuthError::EmailMissing)?;
+            let locale = sign_up.fields.locale.clone();
+            let (request, locale) = (&caller.request, locale.as_deref());
             let (sent, mail) = if is_secretly_taken(service, settings, &email).await? {
-                let mail = mail_notice(service, settings, &email, Notice::AccountExists, at.now)?;
+                let mail = mail_notice(service, request, &email, locale, Notice::AccountExists)?;
                 (SentCode::unanswerable(at.now, email), mail)
             } else {
                 let code = new_code(service, settings, &email);
-                let mail = mail_code(service, settings, &email, CodePurpose::SignUp, &code, at.now)?;
+                let mail = mail_code(service, request, &email, locale, CodePurpose::SignUp, &code)?;
                 let hash = hash_code(service, &sign_up.id.to_string(), &code);
                 (SentCode::new(at.now, email, None, hash), mail)
             };

@@ -11,7 +11,11 @@ use sojourn_core::{
     testing::SeededRng,
 };
 use sojourn_server::{App, Options};
-use sojourn_service::{Rng, StartError, settings::Pins};
+use sojourn_service::{
+    Rng, StartError,
+    mail::{Delivery, MailOptions, Smtp, Templates},
+    settings::Pins,
+};
 use sojourn_store::{Environment, Store};
 
 use crate::{APP_ORIGIN, BASE_URL, ManualClock, START, TestApp, home::Home, seed};
@@ -28,6 +32,7 @@ pub struct Builder {
     allowed_origins: Vec<String>,
     rate_limits: bool,
     exposed: bool,
+    smtp: Option<Smtp>,
     on_sqlite: bool,
     older_secret_key: bool,
     seed: u64,
@@ -43,6 +48,7 @@ impl Default for Builder {
             allowed_origins: Vec::new(),
             rate_limits: false,
             exposed: false,
+            smtp: None,
             on_sqlite: false,
             older_secret_key: false,
             seed: 1,
@@ -158,6 +164,13 @@ impl Builder {
         self
     }
 
+    /// Mails go to a mail server.
+    #[must_use]
+    pub fn smtp(mut self, smtp: Smtp) -> Self {
+        self.smtp = Some(smtp);
+        self
+    }
+
     /// In a file of a folder that is gone with the application, for stories
     /// that need a real database; `SOJOURN_TEST_ENGINE` may name another one.
     #[must_use]
@@ -197,6 +210,7 @@ impl Builder {
             allow_loopback: self.allow_loopback,
             rate_limits: self.rate_limits,
             exposed: self.exposed,
+            smtp: self.smtp,
             page: if production { "https://app.example.com" } else { APP_ORIGIN },
             secret_key,
             home,
@@ -213,6 +227,7 @@ pub(crate) struct Frame {
     allow_loopback: bool,
     rate_limits: bool,
     exposed: bool,
+    smtp: Option<Smtp>,
     pub(crate) page: &'static str,
     pub(crate) secret_key: String,
     pub(crate) home: Home,
@@ -241,6 +256,11 @@ impl Frame {
                 base_url: self.base_url.parse().expect("a URL"),
                 rate_limits: self.rate_limits,
                 exposed: self.exposed,
+                mail: MailOptions {
+                    // Also where no page shows it: a story reads it from the store.
+                    delivery: Some(self.smtp.clone().map_or(Delivery::Mailbox, Delivery::Smtp)),
+                    templates: Templates::default(),
+                },
                 pins,
             },
             allowed_origins: self.allowed_origins.clone(),

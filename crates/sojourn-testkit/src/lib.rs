@@ -23,6 +23,7 @@ mod builder;
 mod clock;
 mod home;
 mod jar;
+mod mail_server;
 pub mod memory;
 #[path = "../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
@@ -38,6 +39,7 @@ pub use browser::FakeBrowser;
 pub use builder::Builder;
 pub use clock::{ManualClock, START};
 pub use jar::{Jar, StoredCookie};
+pub use mail_server::{MAIL_USER, MailServer};
 pub use request::Request;
 pub use seed::{PASSWORD, WRONG_PASSWORD};
 pub use sojourn_core::time::{days, minutes, seconds};

@@ -16,6 +16,8 @@ pub struct Banner {
     pub ready_in: Duration,
     /// One-time link, or none where the mailbox is switched off.
     pub mailbox_link: Option<String>,
+    /// Whether mail is sent, too.
+    pub sends_mail: bool,
     /// The database, without its password.
     pub data: String,
     /// Where the master key is from, if other nodes need the same.
@@ -50,7 +52,10 @@ impl Banner {
         lines.push(format!("  JWKS             {base}/.well-known/jwks.json"));
         if let Some(link) = &self.mailbox_link {
             lines.push(format!("  Mailbox          {link}"));
-            lines.push("                   (works once; all mail stays here, nothing is sent)".to_owned());
+            lines.push(match self.sends_mail {
+                true => "                   (works once; shows all mail, which is sent, too)".to_owned(),
+                false => "                   (works once; all mail stays here, nothing is sent)".to_owned(),
+            });
         }
         let data = format!("  Data             {}", self.data);
         if data.chars().count() + self.found().chars().count() <= WIDTH {
@@ -161,6 +166,7 @@ mod tests {
             pid: 4242,
             key_host: "clerk.2kX9bvq1.localhost".to_owned(),
             ready_in: Duration::from_millis(312),
+            sends_mail: false,
             mailbox_link: Some(format!(
                 "http://localhost:4000/mailbox?t={}",
                 "abcdefghijklmnopqrstuvwxyz012345"

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sojourn_service::StartError;
+use sojourn_service::mail::MailOptions;
 use sojourn_service::settings::{Pin, Pins};
 use sojourn_store::{Database, MigrationMode};
 use tokio::sync::watch;
@@ -70,9 +71,10 @@ pub async fn run(
         Some(server) => Database::Server(server.value.clone()),
         None => Database::File(folder.database()),
     };
+    let mail = config.mail.options(base_url.host_str().unwrap_or("localhost"))?;
     let opened = database::open(database, config, &folder, serve_options.migration).await?;
     let failed = |error: StartError| start_failed(&opened, &error);
-    let options = options(config, &opened, serve_options, base_url.clone());
+    let options = options(config, &opened, serve_options, base_url.clone(), mail);
     let app = sojourn_server::App::open(options).await.map_err(failed)?;
     let access = Access {
         base_url: base_url.origin().ascii_serialization(),
@@ -110,6 +112,7 @@ pub async fn run(
         key_host: app.key_host().to_owned(),
         ready_in: since.elapsed(),
         mailbox_link: (!exposed).then(|| app.mailbox_link()),
+        sends_mail: config.mail.is_smtp(),
         data: database::name(&opened.database),
         shared_key: config.server.as_ref().map(|_| opened.key_from.clone()),
         config: config.file.as_deref().map(shown),
@@ -196,6 +199,7 @@ fn options(
     opened: &Opened,
     serve_options: ServeOptions,
     base_url: Url,
+    mail: MailOptions,
 ) -> sojourn_server::Options {
     let pin = |pin: &config::Pin| Pin {
         setting: pin.setting,
@@ -215,6 +219,7 @@ fn options(
             base_url,
             exposed: *config.expose_development,
             rate_limits: serve_options.rate_limits,
+            mail,
             pins: Pins(config.pins.iter().map(pin).collect()),
         },
         allowed_origins: config.allowed_origins.value.clone(),

@@ -14,6 +14,8 @@ pub struct InstanceSettings {
     /// Protection against attackers who probe for accounts.
     #[serde(default)]
     pub auth_attack_protection: AttackProtectionSettings,
+    #[serde(default)]
+    pub mail: MailSettings,
     /// Addresses to which the portal redirects.
     pub paths: PathSettings,
     /// Whether test addresses and their fixed code work. Development instances only.
@@ -31,6 +33,7 @@ impl Default for InstanceSettings {
             support_email: None,
             auth_email: EmailSettings { verify_at_sign_up: true },
             auth_attack_protection: AttackProtectionSettings::default(),
+            mail: MailSettings::default(),
             paths: PathSettings { home_url: None },
             test_mode: true,
             allowed_origins: Vec::new(),
@@ -74,6 +77,31 @@ pub enum EnumerationProtection {
     Off,
     /// They do not: a client without a verified factor cannot learn whether an account exists.
     Strict,
+}
+
+/// The settings of mails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailSettings {
+    /// The language of mails to readers who want none of those there are.
+    pub default_locale: String,
+    /// When a user is told of a sign-in from a browser that was new to the account.
+    pub notify_new_device: NotifyNewDevice,
+}
+
+impl Default for MailSettings {
+    fn default() -> Self {
+        Self { default_locale: "en".to_owned(), notify_new_device: NotifyNewDevice::InProduction }
+    }
+}
+
+/// When a user is told of a sign-in from a browser that was new to the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyNewDevice {
+    /// On production instances. In development each test signs in from a new browser.
+    InProduction,
+    Always,
+    Never,
 }
 
 /// Addresses to which the portal redirects.

@@ -6,6 +6,7 @@ use url::Url;
 use crate::{
     email::Email,
     environment::Environment,
+    language,
     template::{self, TemplateError},
 };
 
@@ -37,6 +38,8 @@ pub enum Kind {
     Address,
     /// An e-mail address, or null.
     EmailAddress,
+    /// A language tag in small letters.
+    Language,
     /// A list of origins in the form that browsers send: scheme, host and port only.
     Origins {
         most: usize,
@@ -113,6 +116,10 @@ impl Kind {
                 let text = value.as_str().ok_or_else(wrong_type)?.trim();
                 if Email::parse(text).is_ok() { Ok(text.into()) } else { Err(refuse(Reason::Format)) }
             }
+            Self::Language => {
+                let tag = language::tag(value.as_str().ok_or_else(wrong_type)?);
+                tag.map(Value::from).ok_or_else(|| refuse(Reason::Format))
+            }
             Self::Origins { most } => {
                 let items = value.as_array().ok_or_else(wrong_type)?;
                 let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
@@ -149,6 +156,7 @@ impl Kind {
                     .to_owned()
             }
             Self::EmailAddress => "an e-mail address such as help@example.com, or null".to_owned(),
+            Self::Language => "a language such as en, de or pt-br".to_owned(),
             Self::Origins { most } => format!(
                 "a list of at most {most} origins such as https://app.example.com: scheme, host and port in lower case, without path, wildcard or slash at the end"
             ),
@@ -178,6 +186,7 @@ impl Kind {
             Self::Line { most } => json!({"type": "string", "minLength": 1, "maxLength": most}),
             Self::Address => json!({"type": ["string", "null"], "format": "uri-reference"}),
             Self::EmailAddress => json!({"type": ["string", "null"], "format": "email"}),
+            Self::Language => json!({"type": "string", "pattern": "^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$"}),
             Self::Origins { most } => {
                 json!({"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": most})
             }

@@ -106,6 +106,16 @@ pub const SETTINGS: &[Setting] = &[
         "Days after which a new signing key replaces the current one; 0 never. Applications that hold the public key in their configuration need the new one each time.",
     ),
     setting(
+        "mail.default_locale",
+        Kind::Language,
+        "The language of mails to readers whose account and browser name none that there is, such as en, de or pt-br.",
+    ),
+    setting(
+        "mail.notify_new_device",
+        Kind::Word(&["in_production", "always", "never"]),
+        "When users get a mail about a sign-in from a browser that was not used for their account before.",
+    ),
+    setting(
         "paths.home_url",
         Kind::Address,
         "Where people go who opened the sign-in page by themselves: an address, or a path on this server.",
@@ -116,6 +126,7 @@ pub const SETTINGS: &[Setting] = &[
 const TABLES: &[(&str, &str)] = &[
     ("auth_email", "E-mail addresses."),
     ("auth_attack_protection", "Protection against guessing."),
+    ("mail", "Mails to users."),
     ("paths", "Where people are sent."),
     (
         "session_settings",

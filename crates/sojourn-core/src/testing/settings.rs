@@ -48,6 +48,10 @@ pub fn samples(kind: Kind) -> Samples {
             vec![json!("help@example.com")],
             vec![json!("help"), json!("a@b@example.com"), json!(7), json!([])],
         ),
+        Kind::Language => (
+            vec![json!("en"), json!("pt-br")],
+            vec![json!("English"), json!("../de"), json!(""), json!(7), json!(null)],
+        ),
         Kind::Origins { most } => (
             vec![json!([]), json!(["https://app.example.com", "http://localhost:3000"])],
             vec![

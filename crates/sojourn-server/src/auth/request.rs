@@ -6,7 +6,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, header, request::Parts},
 };
-use sojourn_core::{cookie, policy::Policy, session::Device, settings::Settings};
+use sojourn_core::{cookie, language, policy::Policy, session::Device, settings::Settings};
 use sojourn_service::RequestContext;
 use sojourn_store::Engine as _;
 use url::Url;
@@ -90,6 +90,9 @@ pub(super) async fn read(parts: &mut Parts, app: &App) -> ApiResult<(RequestCont
         at: app.moment(),
         cookie_kept_for: cookie::kept_for(user_agent, across_hosts),
         origin,
+        languages: text(headers, header::ACCEPT_LANGUAGE.as_str())
+            .map(language::accepted)
+            .unwrap_or_default(),
         device: Device {
             user_agent: user_agent.chars().take(512).collect(),
             ip_address: forwarded.or(peer).unwrap_or_default(),

@@ -9,6 +9,7 @@ mod creation;
 mod handshake;
 mod instance;
 mod jwks;
+mod mails;
 mod page;
 mod secret_keys;
 mod session_revocations;
@@ -68,6 +69,12 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(secret_keys::revoke_secret_key))
         .routes(routes!(signing_keys::list_signing_keys))
         .routes(routes!(signing_keys::rotate_signing_key))
+        .routes(routes!(mails::list_outgoing_mails))
+        .routes(routes!(mails::retry_mail))
+        .routes(routes!(mails::retry_failed_mails))
+        .routes(routes!(mails::send_test_mail))
+        .routes(routes!(mails::list_mail_templates))
+        .routes(routes!(mails::preview_mail))
         .routes(routes!(settings_history::list_settings_versions))
         .routes(routes!(settings_history::get_settings_version))
         .routes(routes!(settings_history::rollback_settings))

@@ -132,6 +132,8 @@ codes! {
     SecretKeyCannotBeRevoked "secret_key_cannot_be_revoked" CONFLICT "The secret key cannot be revoked";
     SettingPinned "setting_pinned" CONFLICT "The setting is pinned";
     // Ours
+    MailCannotBeRetried "mail_cannot_be_retried" CONFLICT "The mail is not sent again";
+    MailUnavailable "mail_unavailable" SERVICE_UNAVAILABLE "Mail cannot be sent now";
     ServiceUnavailable "service_unavailable" SERVICE_UNAVAILABLE "Cannot answer now";
     OutcomeUnknown "outcome_unknown" SERVICE_UNAVAILABLE "Whether it was done is not known";
     InternalError "internal_clerk_error" INTERNAL_SERVER_ERROR "Something went wrong on our side";

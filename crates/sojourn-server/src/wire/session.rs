@@ -8,6 +8,7 @@ use sojourn_core::{
     session::{ClosedStatus, Device, Session, Verdict, decide},
     time::Timestamp,
     user::User,
+    user_agent::describe,
 };
 
 use super::{
@@ -108,43 +109,6 @@ fn place(address: &str) -> &'static str {
             "local network"
         }
         _ => "location unknown",
-    }
-}
-
-/// What a `User-Agent` header says, as far as people need it.
-struct Browser<'a> {
-    name: Option<&'static str>,
-    version: Option<&'a str>,
-    system: Option<&'static str>,
-    is_mobile: bool,
-}
-
-fn describe(user_agent: &str) -> Browser<'_> {
-    // In this order: most browsers also claim to be the ones below them.
-    const NAMES: [(&str, &str); 6] = [
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("HeadlessChrome/", "Chrome"),
-        ("Chrome/", "Chrome"),
-        ("Version/", "Safari"),
-    ];
-    const SYSTEMS: [(&str, &str); 6] = [
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Android", "Android"),
-        ("Windows", "Windows"),
-        ("Macintosh", "Macintosh"),
-        ("Linux", "Linux"),
-    ];
-    let found =
-        NAMES.iter().find_map(|(mark, name)| user_agent.split_once(mark).map(|(_, rest)| (*name, rest)));
-    let system = SYSTEMS.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
-    Browser {
-        name: found.map(|(name, _)| name),
-        version: found.map(|(_, rest)| rest.split([' ', ';', ')']).next().unwrap_or("")),
-        system,
-        is_mobile: user_agent.contains("Mobile"),
     }
 }
 

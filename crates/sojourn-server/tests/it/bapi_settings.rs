@@ -254,7 +254,9 @@ async fn the_rest_of_the_settings_changes_by_any_subset() {
         json!({
             "object": "instance_settings", "application_name": "Acme", "support_email": null, "auth_email": {"verify_at_sign_up": false},
             "auth_attack_protection": {"enumeration_protection": "off"},
+            "mail": {"default_locale": "en", "notify_new_device": "in_production"},
             "paths": {"home_url": "https://app.example.com/home"}, "test_mode": true,
+            "signing_keys": {"rotation_days": 0},
             "allowed_origins": ["https://app.example.com"], "version": 2, "updated_at": app.clock.now().as_millis(),
         })
     );

@@ -21,6 +21,7 @@ mod idempotency;
 mod impersonation;
 mod lifetimes;
 mod lost_answers;
+mod mail;
 mod malformed;
 mod me;
 mod not_offered;

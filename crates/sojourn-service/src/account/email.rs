@@ -90,10 +90,17 @@ pub async fn send_email_code(
                 // The owner of the address gets no mail either; otherwise a signed-in user could
                 // send mail to strangers.
                 gets_mail(service, settings, &email)?;
-                (SentCode::unanswerable(at.now, email), None)
+                (SentCode::unanswerable(at.now, email), Vec::new())
             } else {
                 let code = new_code(service, settings, &email);
-                let mail = mail_code(service, settings, &email, CodePurpose::NewAddress, &code, at.now)?;
+                let mail = mail_code(
+                    service,
+                    &caller.request,
+                    &email,
+                    user.locale.as_deref(),
+                    CodePurpose::NewAddress,
+                    &code,
+                )?;
                 let hash = hash_code(service, &attempt(id, step.browser.client.id), &code);
                 (SentCode::new(at.now, email, Some(id), hash), mail)
             };

@@ -1,15 +1,14 @@
 //! Codes: generate, hash, and send by mail.
 
 use aws_lc_rs::hmac;
-use sojourn_core::{
-    email::Email, factor::CodeHash, id::Randomness as _, settings::Settings, time::Timestamp,
-};
+use sojourn_core::{email::Email, factor::CodeHash, id::Randomness as _, settings::Settings};
 use sojourn_store::Write;
 
 use super::AuthError;
 use crate::{
+    browser::RequestContext,
     instance::Service,
-    mail::{CodePurpose, Notice},
+    mail::{CodePurpose, Message, Notice, Occasion},
 };
 
 /// The code of every test address (AUT-09).
@@ -34,49 +33,52 @@ pub(crate) fn hash_code(service: &Service, attempt: &str, code: &str) -> CodeHas
     CodeHash(hex::encode(tag))
 }
 
-/// The mail with a code; `None` for test addresses.
+/// The mail with a code; nothing for test addresses. `locale` is the account's language.
 pub(crate) fn mail_code(
     service: &Service,
-    settings: &Settings,
+    request: &RequestContext,
     to: &Email,
+    locale: Option<&str>,
     purpose: CodePurpose,
     code: &str,
-    now: Timestamp,
-) -> Result<Option<Write>, AuthError> {
-    if !gets_mail(service, settings, to)? {
-        return Ok(None);
-    }
-    let name = &settings.instance.application_name;
-    service
-        .mailer()
-        .code(now, name, to, purpose, code, &mut service.random())
-        .map(Some)
-        .map_err(AuthError::Mail)
+) -> Result<Vec<Write>, AuthError> {
+    mail(service, request, to, locale, Message::Code(purpose, code))
 }
 
 /// The mail that explains why there is no code; `None` for test addresses.
 pub(crate) fn mail_notice(
     service: &Service,
-    settings: &Settings,
+    request: &RequestContext,
     to: &Email,
+    locale: Option<&str>,
     notice: Notice,
-    now: Timestamp,
-) -> Result<Option<Write>, AuthError> {
-    if !gets_mail(service, settings, to)? {
-        return Ok(None);
+) -> Result<Vec<Write>, AuthError> {
+    mail(service, request, to, locale, Message::Notice(notice))
+}
+
+fn mail(
+    service: &Service,
+    request: &RequestContext,
+    to: &Email,
+    locale: Option<&str>,
+    message: Message<'_>,
+) -> Result<Vec<Write>, AuthError> {
+    if !gets_mail(service, &request.settings, to)? {
+        return Ok(Vec::new());
     }
-    let name = &settings.instance.application_name;
-    service.mailer().notice(now, name, to, notice, &mut service.random()).map(Some).map_err(AuthError::Mail)
+    let occasion = Occasion::of(request, to, locale);
+    service.mailer().write(&occasion, message, &mut service.random()).map_err(AuthError::Mail)
 }
 
 /// Whether this address gets a mail. If so, the mail counts towards the rate limit (AUT-08).
 ///
 /// # Errors
-/// [`AuthError::RateLimited`].
+/// [`AuthError::RateLimited`], or there is nowhere to send it to.
 pub(crate) fn gets_mail(service: &Service, settings: &Settings, to: &Email) -> Result<bool, AuthError> {
     if is_test(service, settings, to) {
         return Ok(false);
     }
+    service.mailer().is_ready().map_err(AuthError::Mail)?;
     service.rate_limits().mail(to).map_err(AuthError::RateLimited)?;
     Ok(true)
 }

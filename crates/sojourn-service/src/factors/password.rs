@@ -18,7 +18,7 @@ pub async fn prove_password(
     password: Password,
 ) -> Result<(), Failure<AuthError>> {
     refuse_banned(user)?;
-    book(service, at, user, None).await?;
+    book(service, at, user, Vec::new()).await?;
     let hash = user.password_hash.clone();
     let has_password = hash.is_some();
     let is_right = service.passwords().verify(password, hash).await.map_err(AuthError::from)?;
@@ -42,7 +42,7 @@ pub(crate) async fn book(
     service: &Service,
     at: Moment,
     user: &User,
-    notice: Option<Write>,
+    notice: Vec<Write>,
 ) -> Result<(), Failure<AuthError>> {
     let mut user = user.clone();
     loop {

@@ -3,6 +3,7 @@
 //!
 //! If several nodes serve one instance, only the holder of a job's lease runs that job.
 
+pub(crate) mod deliver;
 mod keys;
 mod purge;
 pub mod sweep;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use sojourn_core::time::{Moment, seconds};
 use sojourn_store::{CommitError, Engine as _, StoreError};
 
-pub use self::purge::purge;
 use self::sweep::Schedule;
+pub use self::{deliver::deliver_due, purge::purge};
 use crate::{instance::Service, keys::random_hex};
 
 /// The interval at which the loop checks whether a job is due.
@@ -24,7 +25,12 @@ const PURGE_EVERY: Duration = seconds(300);
 
 /// Runs until the server stops.
 pub async fn run(service: &Service) {
-    tokio::join!(tidy(service), service.renew_pins_lease_loop(), keys::follow(service));
+    tokio::join!(
+        tidy(service),
+        service.renew_pins_lease_loop(),
+        keys::follow(service),
+        deliver::run(service)
+    );
 }
 
 async fn tidy(service: &Service) {

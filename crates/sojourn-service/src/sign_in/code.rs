@@ -65,11 +65,12 @@ pub async fn send_code(
                 Some(address_id) => {
                     let code = new_code(service, settings, &email);
                     let hash = hash_code(service, &sign_in.id.to_string(), &code);
-                    let mail = mail_code(service, settings, &email, purpose, &code, at.now)?;
+                    let locale = user.as_ref().and_then(|user| user.locale.as_deref());
+                    let mail = mail_code(service, &caller.request, &email, locale, purpose, &code)?;
                     (SentCode::new(at.now, email, Some(address_id), hash), mail)
                 }
                 None => {
-                    let mail = mail_notice(service, settings, &email, Notice::NoAccount, at.now)?;
+                    let mail = mail_notice(service, &caller.request, &email, None, Notice::NoAccount)?;
                     (SentCode::unanswerable(at.now, email), mail)
                 }
             };
@@ -136,7 +137,7 @@ pub async fn answer_code(
                 _ if sign_in.hidden_address.is_some() => {
                     enumeration_protection::count_answer(service, request, user.as_ref()).await?;
                 }
-                Some(user) => book(service, request.at, user, None).await?,
+                Some(user) => book(service, request.at, user, Vec::new()).await?,
                 None => {}
             }
         }
@@ -150,7 +151,7 @@ pub async fn answer_code(
     // lockout.
     let user = user.ok_or(AuthError::OutOfOrder)?;
     if user.lockout.is_locked(now) {
-        book(service, request.at, &user, None).await?;
+        book(service, request.at, &user, Vec::new()).await?;
     }
     if sign_in.status == SignInStatus::NeedsNewPassword {
         let shown = service.retry_on_conflict(|| async {

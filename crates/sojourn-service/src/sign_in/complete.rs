@@ -4,19 +4,21 @@
 use sojourn_core::{
     email::Email,
     event::Event,
-    id::SignInId,
+    id::{ClientId, SignInId},
     impersonation::Impersonation,
     session::{EndReason, EndedBy, Ending},
+    settings::NotifyNewDevice,
     sign_in::{SignIn, Strategy},
     user::{PasswordHash, User},
 };
-use sojourn_store::{Engine as _, Expect, Write};
+use sojourn_store::{Engine as _, Expect, SessionFilter, Write};
 
 use super::{SignInOutcome, SignInResult, own_sign_in, password::is_repeated, ticket::examine};
 use crate::{
     browser::{BrowserContext, RequestContext},
     factors::{AuthError, refuse_banned},
     instance::Service,
+    mail::{Message, Occasion},
     outcome::{Failure, Shown},
     sessions::{refuse_start, revoke, start_session},
 };
@@ -116,6 +118,9 @@ pub(super) async fn complete(
             let settings = Expect::Settings(caller.request.settings.version);
             let mut changes = started.write(service.changes(at).expect(settings));
             changes.writes.extend(spend);
+            if !acts_for_another {
+                changes.writes.extend(new_device_notice(service, &caller, &user, started.client_id()).await?);
+            }
             // An actor is not the account owner: an impersonation neither updates the last sign-in
             // nor resets the lockout (SES-21).
             match acts_for_another {
@@ -144,6 +149,43 @@ pub(super) async fn complete(
             Ok(SignInOutcome { shown, sign_in, user: Some(user) })
         })
         .await
+}
+
+/// The mail about a sign-in from a browser that has no session of the account, open or ended.
+/// Who never signed in before has no other device, and signing in never depends on mail.
+async fn new_device_notice(
+    service: &Service,
+    caller: &BrowserContext,
+    user: &User,
+    client_id: ClientId,
+) -> Result<Vec<Write>, Failure<AuthError>> {
+    let request = &caller.request;
+    let is_on = match request.settings.instance.mail.notify_new_device {
+        NotifyNewDevice::Always => true,
+        NotifyNewDevice::InProduction => !service.is_development(),
+        NotifyNewDevice::Never => false,
+    };
+    let address = user.primary_email().filter(|address| address.verified_by.is_some());
+    let Some(address) = address.filter(|_| is_on && user.last_sign_in_at.is_some()) else {
+        return Ok(Vec::new());
+    };
+    let filter = SessionFilter {
+        client_id: Some(client_id),
+        user_id: Some(user.id),
+        limit: 1,
+        ..SessionFilter::default()
+    };
+    if !service.store().session_page(service.instance_id(), filter).await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let occasion = Occasion::of(request, &address.email, user.locale.as_deref());
+    let mail = service.mailer().is_ready().and_then(|()| {
+        service.mailer().write(&occasion, Message::NewDevice(&request.device), &mut service.random())
+    });
+    Ok(mail.unwrap_or_else(|error| {
+        tracing::warn!(%error, user_id = %user.id, "a user is not told of a sign-in from a new browser");
+        Vec::new()
+    }))
 }
 
 /// The current user, if the verification is still valid: it is not if the password was changed

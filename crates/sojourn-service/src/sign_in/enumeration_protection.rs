@@ -19,7 +19,7 @@ use crate::{
         refuse_banned,
     },
     instance::Service,
-    mail::Notice,
+    mail::{Message, Notice, Occasion},
     outcome::Failure,
 };
 
@@ -73,18 +73,18 @@ pub(super) async fn count_answer(
     Ok(false)
 }
 
-fn locked_notice(
-    service: &Service,
-    request: &RequestContext,
-    user: &User,
-) -> Result<Option<Write>, AuthError> {
-    let Some(address) = user.primary_email() else { return Ok(None) };
-    let name = &request.settings.instance.application_name;
+fn locked_notice(service: &Service, request: &RequestContext, user: &User) -> Result<Vec<Write>, AuthError> {
+    let Some(address) = user.primary_email() else { return Ok(Vec::new()) };
+    // Signing in by password goes on without mail.
+    if let Err(error) = service.mailer().is_ready() {
+        tracing::warn!(%error, user_id = %user.id, "the owner of a locked account is not told");
+        return Ok(Vec::new());
+    }
     // Does not count towards the mail limit: otherwise the refusal of the next mail would reveal
     // that this one was sent.
-    let mail =
-        service.mailer().notice(request.now(), name, &address.email, Notice::Locked, &mut service.random());
-    mail.map(Some).map_err(AuthError::Mail)
+    let occasion = Occasion::of(request, &address.email, user.locale.as_deref());
+    let mail = service.mailer().write(&occasion, Message::Notice(Notice::Locked), &mut service.random());
+    mail.map_err(AuthError::Mail)
 }
 
 /// Writes a row that nobody uses instead of counting a failure of an account: without this write,

@@ -4,6 +4,7 @@ mod clock;
 mod confirm;
 mod env;
 mod keys;
+mod mail;
 mod mailbox;
 mod migrate;
 mod serve;
@@ -49,6 +50,9 @@ enum Command {
     /// Secret keys of the application's servers, and the keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Mails on their way out, and how they look
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Let time pass for the sessions of a development instance
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -90,6 +94,7 @@ impl Arguments {
             Command::Users(command) => command.json(),
             Command::Sessions(command) => command.json(),
             Command::Keys(command) => command.json(),
+            Command::Mail(command) => command.json(),
             Command::Clock(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
             Command::Migrate(command) => command.json(),
@@ -109,6 +114,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Users(command) => block_on(users::run(&command)),
         Command::Sessions(command) => block_on(sessions::run(&command)),
         Command::Keys(command) => block_on(keys::run(&command)),
+        Command::Mail(command) => block_on(mail::run(&command)),
         Command::Clock(command) => block_on(clock::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
         Command::Migrate(command) => block_on(migrate::run(&command)),

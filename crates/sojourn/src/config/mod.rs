@@ -3,6 +3,7 @@
 mod check;
 mod key;
 mod layer;
+mod mail;
 mod origin;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use url::Url;
 pub use self::check::is_loopback;
 pub use self::key::is_of_the_process;
 pub use self::layer::Flag;
+pub use self::mail::MailConfig;
 pub use self::origin::{Origin, Sourced};
 pub use self::tls::{AcmeConfig, CertificateFiles, CertificateSource, TlsConfig};
 pub use self::value::{example, from_text, from_typed};
@@ -59,6 +61,7 @@ pub struct Config {
     pub connections_total: Sourced<u64>,
     pub allowed_origins: Sourced<Vec<String>>,
     pub allow_loopback_origins: Sourced<bool>,
+    pub mail: MailConfig,
     /// None: plain http only.
     pub tls: Option<TlsConfig>,
     pub pins: Vec<Pin>,
@@ -176,6 +179,7 @@ impl Config {
                 .texts("allowed_origins.list")
                 .unwrap_or_else(|| Sourced::default_of(Vec::new())),
             allow_loopback_origins: layers.switch_or("allowed_origins.loopback", true),
+            mail: MailConfig::resolve(layers, &path)?,
             tls: TlsConfig::resolve(layers, path)?,
             pins: layers.pins(),
             file,

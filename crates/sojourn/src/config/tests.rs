@@ -271,3 +271,40 @@ fn what_may_look_odd_but_is_meant_is_accepted() {
         load(file, &[], &[]).unwrap_or_else(|failure| panic!("{file}: {failure}"));
     }
 }
+
+#[test]
+fn a_mail_server_is_refused_with_what_is_missing() {
+    let refused = |file: &str| load(file, &[], &[]).expect_err(file).to_string();
+    let smtp = "[mail]\nfrom = \"a@acme.example\"\n[mail.smtp]\nhost = \"mail.acme.example\"\n";
+    assert!(load(smtp, &[], &[]).expect("a mail server").mail.is_smtp());
+    assert!(refused("[mail.smtp]\nhost = \"mail.acme.example\"\n").contains("mail.from is not given"));
+    assert!(refused("[mail]\ndelivery = \"smtp\"\n").contains("mail.smtp.host is not given"));
+    assert!(refused(&format!("{smtp}username = \"a\"\n")).contains("no mail.smtp.password_file"));
+    let both = format!("{smtp}username = \"a\"\npassword = \"secret1\"\npassword_file = \"b\"\n");
+    assert!(refused(&both).contains("are both given") && !refused(&both).contains("secret1"));
+    let plain = format!("{smtp}encryption = \"none\"\n");
+    assert!(refused(&plain).contains("would cross the network unencrypted"));
+    assert!(load(&format!("{plain}allow_unencrypted = true\n"), &[], &[]).is_ok());
+    assert!(load(&plain.replace("mail.acme.example", "127.0.0.1"), &[], &[]).is_ok());
+}
+
+#[test]
+fn the_password_of_a_mail_server_is_told_nowhere() {
+    let file =
+        "[mail]\nfrom = \"a@acme.example\"\n[mail.smtp]\nhost = \"mail.acme.example\"\nusername = \"a\"\n";
+    let variables = [("SOJOURN_MAIL__SMTP__PASSWORD", "secret1")];
+    let config = load(file, &variables, &[]).expect("a mail server");
+    assert!(!format!("{config:?}").contains("secret1"));
+}
+
+#[test]
+fn what_cannot_be_a_sender_or_a_template_is_refused() {
+    let file = "[mail]\nfrom = \"nobody\"\n[mail.smtp]\nhost = \"mail.acme.example\"\n";
+    let refused =
+        load(file, &[], &[]).expect("keys that can be").mail.options("localhost").expect_err("no address");
+    assert!(refused.to_string().contains("mail.from from sojourn.toml, line 2"), "{refused}");
+    let file = "[mail]\ntemplates = \"nowhere\"\n";
+    let refused =
+        load(file, &[], &[]).expect("keys that can be").mail.options("localhost").expect_err("no folder");
+    assert!(refused.to_string().contains("nowhere"), "{refused}");
+}

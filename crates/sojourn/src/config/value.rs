@@ -7,9 +7,12 @@ use sojourn_core::settings::{Kind, Reason, parse_duration};
 /// Reads a text from the environment, a flag or `settings set` as a value of the kind.
 pub fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
     match kind {
-        Kind::Word(_) | Kind::Text | Kind::Line { .. } | Kind::Address | Kind::EmailAddress => {
-            Ok(Value::from(text))
-        }
+        Kind::Word(_)
+        | Kind::Text
+        | Kind::Line { .. }
+        | Kind::Address
+        | Kind::EmailAddress
+        | Kind::Language => Ok(Value::from(text)),
         Kind::Flag | Kind::DevelopmentFlag => match text {
             "true" => Ok(Value::from(true)),
             "false" => Ok(Value::from(false)),

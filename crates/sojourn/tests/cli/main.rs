@@ -5,6 +5,7 @@ mod client_commands;
 mod crash;
 mod logs;
 mod lost_commit;
+mod mail;
 mod migrate;
 mod nodes;
 mod on_postgres;
