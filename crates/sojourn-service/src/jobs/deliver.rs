@@ -144,10 +144,10 @@ fn log(mail: &OutgoingMail, what: &str) {
     match mail.status {
         MailStatus::Sent => tracing::info!(event = "mail.sent", %mail_id, template, tries, "{what}"),
         MailStatus::Queued => {
-            tracing::warn!(event = "mail.delayed", %mail_id, template, tries, reply_code, "{what}")
+            tracing::warn!(event = "mail.delayed", %mail_id, template, tries, reply_code, "{what}");
         }
         MailStatus::Failed => {
-            tracing::warn!(event = "mail.failed", %mail_id, template, tries, reply_code, "{what}")
+            tracing::warn!(event = "mail.failed", %mail_id, template, tries, reply_code, "{what}");
         }
     }
 }

@@ -398,7 +398,8 @@ mod tests {
             for locale in ["en", "de"] {
                 for mut sample in template.samples() {
                     sample.insert("locale".to_owned(), locale.into());
-                    let mail = render(&templates.current, *template, locale, &sample).expect(template.slug());
+                    let mail = render(&templates.current, *template, locale, &sample);
+                    let mail = mail.unwrap_or_else(|error| panic!("{}: {error}", template.slug()));
                     for name in template.own_variables().iter().filter(|name| **name != "purpose") {
                         let value =
                             sample[*name].as_str().map_or_else(|| sample[*name].to_string(), str::to_owned);

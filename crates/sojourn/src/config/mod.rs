@@ -179,7 +179,7 @@ impl Config {
                 .texts("allowed_origins.list")
                 .unwrap_or_else(|| Sourced::default_of(Vec::new())),
             allow_loopback_origins: layers.switch_or("allowed_origins.loopback", true),
-            mail: MailConfig::resolve(layers, &path)?,
+            mail: MailConfig::resolve(layers, path)?,
             tls: TlsConfig::resolve(layers, path)?,
             pins: layers.pins(),
             file,
