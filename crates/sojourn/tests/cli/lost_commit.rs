@@ -9,7 +9,7 @@ use crate::postgres::Server;
 use crate::support::Running;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_creation_of_unknown_outcome_is_asked_for_again_and_made_once() {
+async fn a_creation_of_unknown_outcome_is_repeated_and_made_once() {
     let database = Server::start(false);
     let home = tempfile::tempdir().expect("temporary folder");
     let mut command = node(home.path(), &database.url());
