@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schedule_counts_from_the_first_signature_of_the_current_key() {
+    fn the_schedule_counts_from_the_first_use_of_the_current_key() {
         let keys = [SigningKeyTimes::first(START)];
         assert!(!is_due(&keys, days(30), START + days(30) - seconds(1)));
         assert!(is_due(&keys, days(30), START + days(30)));

@@ -118,10 +118,11 @@ impl Request {
         *request.headers_mut() = self.headers;
         let response = self.router.oneshot(request).await.unwrap_or_else(|never| match never {});
         let answer = Answer::read(asked.clone(), response).await;
-        if self.is_described && answer.status() < 400 {
-            if let Err(faults) = sent::check(&asked, &content_type, &self.body) {
-                panic!("{answer}\nwas asked what openapi/sojourn.json does not have:\n{faults}");
-            }
+        if self.is_described
+            && answer.status() < 400
+            && let Err(faults) = sent::check(&asked, &content_type, &self.body)
+        {
+            panic!("{answer}\nwas asked what openapi/sojourn.json does not have:\n{faults}");
         }
         Some(answer)
     }
