@@ -198,6 +198,9 @@ ids! {
     MailId "mail";
     EventId "evt";
     SecretKeyId "key";
+    WebhookEndpointId "ep";
+    /// The id of a webhook message, the same for every attempt.
+    WebhookDeliveryId "msg";
     /// A commit. A node uses it to find out whether a commit with a lost response succeeded.
     CommitId "cmt";
 }

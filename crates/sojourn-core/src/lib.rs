@@ -36,3 +36,4 @@ pub mod testing;
 pub mod time;
 pub mod user;
 pub mod user_agent;
+pub mod webhook;

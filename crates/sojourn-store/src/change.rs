@@ -4,7 +4,7 @@ use sojourn_core::{
     client::{Client, ClientStep},
     event::Event,
     handshake::Handshake,
-    id::{CommitId, InstanceId, MailId, Randomness, TicketId, UserId},
+    id::{CommitId, InstanceId, MailId, Randomness, TicketId, UserId, WebhookEndpointId},
     outgoing_mail::OutgoingMail,
     session::Session,
     settings::Settings,
@@ -13,9 +13,10 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
 
-use crate::records::{IdempotencyKey, Instance, Mail, SecretKey, SigningKey, Ticket};
+use crate::records::{IdempotencyKey, Instance, Mail, SecretKey, SigningKey, StoredWebhookDelivery, Ticket};
 
 /// All changes of one request. The store applies all of them durably, or none.
 #[derive(Clone, Debug)]
@@ -89,6 +90,23 @@ pub enum Write {
     /// Versioned. A mail to deliver.
     OutgoingMail(OutgoingMail),
     DeleteMail(MailId),
+    /// Versioned. A receiver of webhooks.
+    WebhookEndpoint(WebhookEndpoint),
+    /// Rejected with `Conflict` if there is no such endpoint. Its deliveries stay until they are
+    /// purged; nothing sends them.
+    DeleteWebhookEndpoint(WebhookEndpointId),
+    /// A new delivery with its body; its id must not exist.
+    InsertWebhookDelivery(StoredWebhookDelivery),
+    /// Versioned; the body stays. The later queued deliveries of the same user to the same endpoint
+    /// become due when this one is, or at once if it is finished.
+    WebhookDelivery(WebhookDelivery),
+    /// A reader of the outbox has processed the events up to `seq`. Rejected with `Conflict` unless
+    /// its number is still `before`: then another node has processed them.
+    AcknowledgeEvents {
+        reader: &'static str,
+        before: Option<u64>,
+        seq: u64,
+    },
     ClearMails,
     /// The id must not exist.
     InsertInstance(Instance),

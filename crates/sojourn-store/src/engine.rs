@@ -6,7 +6,10 @@ use futures_util::future::BoxFuture;
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
@@ -16,6 +19,7 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
 
 use crate::{
@@ -23,7 +27,7 @@ use crate::{
     error::{CommitError, StoreError},
     records::{
         ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        Ticket, UserFilter,
+        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
 };
 
@@ -108,6 +112,15 @@ macro_rules! with_every_call {
                 fn acknowledge_events(instance: InstanceId, reader: &'a str, seq: u64) -> Result<(), StoreError>;
                 /// The number up to which a reader has processed events; `None` for a new reader.
                 fn acknowledged_events(instance: InstanceId, reader: &'a str) -> Result<Option<u64>, StoreError>;
+                /// All webhook endpoints, oldest first.
+                fn webhook_endpoints(instance: InstanceId) -> Result<Vec<WebhookEndpoint>, StoreError>;
+                fn webhook_delivery(instance: InstanceId, id: WebhookDeliveryId) -> Result<Option<StoredWebhookDelivery>, StoreError>;
+                /// Deliveries of an endpoint that are due at `wall`, the longest due first, without
+                /// those behind an unfinished earlier delivery of the same user.
+                fn due_webhooks(instance: InstanceId, endpoint: WebhookEndpointId, wall: Timestamp, limit: u32) -> Result<Vec<StoredWebhookDelivery>, StoreError>;
+                /// The deliveries of a filter, newest first, and their number without `limit` and
+                /// `offset`.
+                fn webhook_deliveries(instance: InstanceId, filter: WebhookDeliveryFilter) -> Result<(Vec<WebhookDelivery>, u64), StoreError>;
                 /// The stored response to a creation, by the hash of its idempotency key.
                 fn idempotency_key(instance: InstanceId, key_hash: [u8; 32]) -> Result<Option<IdempotencyKey>, StoreError>;
 

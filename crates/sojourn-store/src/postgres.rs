@@ -4,6 +4,7 @@
 mod client_record;
 mod connection;
 mod failure;
+mod flusher;
 mod migrate;
 mod pool;
 mod shared;
@@ -20,13 +21,15 @@ pub use url::ServerUrl;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
@@ -36,12 +39,9 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
-use tokio::{
-    sync::oneshot,
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 use self::{client_record::StoredClient, pool::QUERY_TIMEOUT, shared::Shared};
 use crate::{
@@ -51,19 +51,14 @@ use crate::{
     error::{CommitError, StoreError},
     records::{
         ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        Ticket, UserFilter,
+        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
         attempts, clock, idempotency, instances, journal, keys, mails, outgoing_mails, purge, sessions,
-        statement::Dialect, tickets, users,
+        statement::Dialect, tickets, users, webhooks,
     },
 };
-
-/// The interval for writing activity and the high-water mark.
-const FLUSH_EVERY: Duration = Duration::from_millis(800);
-/// Every this many flushes, idle activity is removed from memory.
-const TIDY_EVERY: u32 = 30;
 
 pub(crate) async fn schema(server: &ServerUrl) -> Result<Schema, StoreError> {
     let (pool, _) = pool::open(server).await?;
@@ -102,7 +97,7 @@ impl PostgresEngine {
             }
         }
         let (stop, stopped) = oneshot::channel();
-        let flusher = tokio::spawn(flush_loop(Arc::clone(&shared), stopped));
+        let flusher = tokio::spawn(flusher::flush_loop(Arc::clone(&shared), stopped));
         Ok(Self { shared, stop: Mutex::new(Some((stop, flusher))) })
     }
 
@@ -117,37 +112,6 @@ impl PostgresEngine {
     fn merge(&self, instance: InstanceId, sessions: &mut [Session]) {
         for session in sessions {
             self.shared.activity.merge(instance, session);
-        }
-    }
-}
-
-/// Writes activity in the background until it is stopped or the engine is dropped.
-async fn flush_loop(shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
-    let mut flushes = 0_u32;
-    loop {
-        let ends = tokio::select! {
-            () = sleep(FLUSH_EVERY) => false,
-            _ = &mut stopped => true,
-        };
-        if ends && shared.is_closed() {
-            return;
-        }
-        flushes = flushes.wrapping_add(1);
-        if flushes.is_multiple_of(TIDY_EVERY) {
-            shared.activity.tidy();
-        }
-        loop {
-            match shared.flush(ends).await {
-                Ok(true) if !ends => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "activity could not be written; trying again");
-                    break;
-                }
-            }
-        }
-        if ends {
-            return;
         }
     }
 }
@@ -372,6 +336,36 @@ impl Engine for PostgresEngine {
         reader: &str,
     ) -> Result<Option<u64>, StoreError> {
         self.shared.first(&journal::acknowledged(instance, reader)).await
+    }
+
+    async fn webhook_endpoints(&self, instance: InstanceId) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        self.shared.all(&webhooks::endpoints(instance)).await
+    }
+
+    async fn webhook_delivery(
+        &self,
+        instance: InstanceId,
+        id: WebhookDeliveryId,
+    ) -> Result<Option<StoredWebhookDelivery>, StoreError> {
+        self.shared.first(&webhooks::get(instance, id)).await
+    }
+
+    async fn due_webhooks(
+        &self,
+        instance: InstanceId,
+        endpoint: WebhookEndpointId,
+        wall: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredWebhookDelivery>, StoreError> {
+        self.shared.all(&webhooks::due(instance, endpoint, wall, limit)).await
+    }
+
+    async fn webhook_deliveries(
+        &self,
+        instance: InstanceId,
+        filter: WebhookDeliveryFilter,
+    ) -> Result<(Vec<WebhookDelivery>, u64), StoreError> {
+        self.shared.page(&webhooks::list(instance, &filter)).await
     }
 
     async fn idempotency_key(

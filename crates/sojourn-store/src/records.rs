@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use sojourn_core::{
     client::ClientWithSessions,
     email::Email,
-    id::{ClientId, EventId, InstanceId, MailId, SecretKeyId, SessionId, TicketId, UserId},
+    id::{
+        ClientId, EventId, InstanceId, MailId, SecretKeyId, SessionId, TicketId, UserId, WebhookEndpointId,
+    },
     impersonation::Impersonation,
     policy::Policy,
     session::{ClosedStatus, Session},
@@ -16,6 +18,7 @@ use sojourn_core::{
     signing_key::SigningKeyTimes,
     time::Timestamp,
     user::User,
+    webhook::{DeliveryStatus, WebhookDelivery},
 };
 
 pub use sojourn_core::environment::Environment;
@@ -188,6 +191,23 @@ pub struct OutboxEntry {
     pub name: String,
     /// The ids, the status and the reason of the event.
     pub data: serde_json::Value,
+}
+
+/// A webhook delivery with the JSON text that every attempt sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredWebhookDelivery {
+    pub delivery: WebhookDelivery,
+    pub body: String,
+}
+
+/// The filter of a list of webhook deliveries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookDeliveryFilter {
+    pub endpoint_id: WebhookEndpointId,
+    pub status: Option<DeliveryStatus>,
+    pub queued: Span,
+    pub limit: u32,
+    pub offset: u32,
 }
 
 /// Everything that a request needs to know about one client, from one snapshot.

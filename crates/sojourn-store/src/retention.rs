@@ -16,5 +16,7 @@ pub const EVENTS: Duration = days(7);
 pub const MAILS: Duration = days(30);
 /// Outgoing mails after their delivery or failure, so that an operator can look up the outcome.
 pub const OUTGOING_MAILS: Duration = days(7);
+/// Webhook deliveries, whatever their status: for looking up what happened, and for a replay.
+pub const WEBHOOK_DELIVERIES: Duration = days(7);
 /// The maximum number of mails in the mailbox; older ones are deleted.
 pub const NEWEST_MAILS: u32 = 1000;

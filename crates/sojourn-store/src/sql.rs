@@ -21,6 +21,7 @@ pub(crate) mod statement;
 pub(crate) mod tickets;
 pub(crate) mod users;
 pub(crate) mod value;
+pub(crate) mod webhooks;
 
 #[cfg(test)]
 pub(crate) fn every_statement() -> impl Iterator<Item = &'static statement::Sql> {
@@ -38,6 +39,7 @@ pub(crate) fn every_statement() -> impl Iterator<Item = &'static statement::Sql>
         sessions::ALL,
         tickets::ALL,
         users::ALL,
+        webhooks::ALL,
     ];
     nouns.into_iter().flatten().copied()
 }

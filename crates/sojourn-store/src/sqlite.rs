@@ -23,7 +23,10 @@ use sojourn_core::{
     client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
@@ -33,6 +36,7 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
 use tokio::sync::oneshot;
 
@@ -48,13 +52,13 @@ use crate::{
     error::{CommitError, StoreError},
     records::{
         ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        Ticket, UserFilter, users_of,
+        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter, users_of,
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
         attempts, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails, sessions,
         statement::{Dialect, Statement},
-        tickets, users,
+        tickets, users, webhooks,
     },
 };
 
@@ -238,9 +242,7 @@ impl Engine for SqliteEngine {
         filter: SessionFilter,
     ) -> Result<(Vec<Session>, u64), StoreError> {
         let (mut sessions, total) = self.readers.page(&sessions::list(instance, &filter))?;
-        for session in &mut sessions {
-            self.activity.merge(instance, session);
-        }
+        sessions.iter_mut().for_each(|session| self.activity.merge(instance, session));
         Ok((sessions, total))
     }
 
@@ -250,9 +252,7 @@ impl Engine for SqliteEngine {
         filter: SessionFilter,
     ) -> Result<Vec<Session>, StoreError> {
         let mut sessions = self.readers.many(|db| db::listed(db, &sessions::list(instance, &filter)))?;
-        for session in &mut sessions {
-            self.activity.merge(instance, session);
-        }
+        sessions.iter_mut().for_each(|session| self.activity.merge(instance, session));
         Ok(sessions)
     }
 
@@ -263,9 +263,7 @@ impl Engine for SqliteEngine {
         limit: u32,
     ) -> Result<Vec<Session>, StoreError> {
         let mut sessions = self.readers.all(&sessions::open_after(instance, after, limit))?;
-        for session in &mut sessions {
-            self.activity.merge(instance, session);
-        }
+        sessions.iter_mut().for_each(|session| self.activity.merge(instance, session));
         Ok(sessions)
     }
 
@@ -392,6 +390,36 @@ impl Engine for SqliteEngine {
         reader: &str,
     ) -> Result<Option<u64>, StoreError> {
         self.readers.first(&journal::acknowledged(instance, reader))
+    }
+
+    async fn webhook_endpoints(&self, instance: InstanceId) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        self.readers.all(&webhooks::endpoints(instance))
+    }
+
+    async fn webhook_delivery(
+        &self,
+        instance: InstanceId,
+        id: WebhookDeliveryId,
+    ) -> Result<Option<StoredWebhookDelivery>, StoreError> {
+        self.readers.first(&webhooks::get(instance, id))
+    }
+
+    async fn due_webhooks(
+        &self,
+        instance: InstanceId,
+        endpoint: WebhookEndpointId,
+        wall: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredWebhookDelivery>, StoreError> {
+        self.readers.all(&webhooks::due(instance, endpoint, wall, limit))
+    }
+
+    async fn webhook_deliveries(
+        &self,
+        instance: InstanceId,
+        filter: WebhookDeliveryFilter,
+    ) -> Result<(Vec<WebhookDelivery>, u64), StoreError> {
+        self.readers.page(&webhooks::list(instance, &filter))
     }
 
     async fn idempotency_key(

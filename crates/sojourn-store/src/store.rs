@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
@@ -15,6 +18,7 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
 
 use crate::{
@@ -24,7 +28,7 @@ use crate::{
     postgres::{PostgresEngine, ServerUrl},
     records::{
         ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        Ticket, UserFilter,
+        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
     schema::MigrationMode,
     sqlite::SqliteEngine,

@@ -6,6 +6,7 @@
 mod apply;
 mod engine;
 mod tenant;
+mod webhooks;
 
 use std::{
     collections::BTreeMap,

@@ -5,7 +5,7 @@ use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
 use super::{
     attempts, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails, sessions,
-    statement::Statement, tickets, users,
+    statement::Statement, tickets, users, webhooks,
 };
 use crate::{
     change::{ChangeSet, Expect, Write},
@@ -117,6 +117,16 @@ impl Statements<'_> {
             Write::OutgoingMail(row) => outgoing_mails::put(instance, row)?,
             Write::DeleteMail(id) => mails::delete(instance, *id),
             Write::ClearMails => mails::clear(instance),
+            Write::WebhookEndpoint(row) => webhooks::put_endpoint(instance, row)?,
+            Write::DeleteWebhookEndpoint(id) => webhooks::delete_endpoint(instance, *id),
+            Write::InsertWebhookDelivery(row) => webhooks::insert(instance, row)?,
+            Write::WebhookDelivery(row) => {
+                self.statements.extend(webhooks::update(instance, row, self.changes.at.wall)?);
+                return Ok(());
+            }
+            Write::AcknowledgeEvents { reader, before, seq } => {
+                journal::acknowledge_after(instance, reader, *before, *seq)
+            }
             Write::InsertInstance(row) if row.id != instance => return Err(CommitError::Conflict),
             Write::InsertInstance(row) => instances::insert(row),
             Write::InsertSigningKey(row) => keys::insert_signing_key(instance, row),

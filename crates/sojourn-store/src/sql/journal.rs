@@ -69,6 +69,14 @@ statements! { "outbox";
             VALUES ($1, $2, $3)
             ON CONFLICT (instance_id, name) DO UPDATE SET seq = excluded.seq
             WHERE outbox_readers.seq < excluded.seq";
+    FIRST_ACKNOWLEDGE = both "
+            INSERT INTO outbox_readers (instance_id, name, seq)
+            VALUES ($1, $2, $3)
+            ON CONFLICT DO NOTHING";
+    ACKNOWLEDGE_AFTER = both "
+            UPDATE outbox_readers
+            SET seq = $3
+            WHERE instance_id = $1 AND name = $2 AND seq = $4";
     ACKNOWLEDGED = both "SELECT seq FROM outbox_readers WHERE instance_id = $1 AND name = $2";
 }
 
@@ -104,6 +112,19 @@ pub(crate) fn events(instance: InstanceId, after: u64, limit: u32) -> Query<Outb
 /// Records that a reader has processed the events up to `seq`.
 pub(crate) fn acknowledge(instance: InstanceId, reader: &str, seq: u64) -> Command<3> {
     Command { sql: &ACKNOWLEDGE, params: params![instance, reader.to_owned(), seq] }
+}
+
+/// Like [`acknowledge`], but a conflict unless the reader's number is `before`.
+pub(crate) fn acknowledge_after(
+    instance: InstanceId,
+    reader: &'static str,
+    before: Option<u64>,
+    seq: u64,
+) -> Statement {
+    match before {
+        None => Statement::one(&FIRST_ACKNOWLEDGE, params![instance, reader, seq]),
+        Some(before) => Statement::one(&ACKNOWLEDGE_AFTER, params![instance, reader, seq, before]),
+    }
 }
 
 /// The number up to which a reader has processed events.

@@ -9,6 +9,7 @@ use super::{
     idempotency, outgoing_mails,
     statement::{Command, statements},
     value::params,
+    webhooks,
 };
 use crate::retention;
 
@@ -95,7 +96,7 @@ pub(crate) fn everywhere(at: Moment, limit: u32) -> [Command<2>; 4] {
 }
 
 /// Deletes up to `limit` rows of each table, for one instance.
-pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Command<3>; 6] {
+pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Command<3>; 7] {
     let commit = CommitId::generate(at.wall - retention::COMMIT_IDS, &mut Least);
     let event = EventId::generate(at.wall - retention::EVENTS, &mut Least);
     [
@@ -104,6 +105,7 @@ pub(crate) fn of_instance(instance: InstanceId, at: Moment, limit: u32) -> [Comm
         Command { sql: &PURGE_MAILS, params: params![instance, at.now - retention::MAILS, limit] },
         Command { sql: &PURGE_MANY_MAILS, params: params![instance, retention::NEWEST_MAILS, limit] },
         outgoing_mails::purge(instance, at.wall - retention::OUTGOING_MAILS, limit),
+        webhooks::purge(instance, at.wall - retention::WEBHOOK_DELIVERIES, limit),
         idempotency::purge(instance, at.wall - retention::IDEMPOTENCY_KEYS, limit),
     ]
 }

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use sojourn_core::{
-    id::{ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     time::Timestamp,
 };
 
@@ -67,4 +70,5 @@ macro_rules! from_ids {
     };
 }
 
-from_ids! { ClientId CommitId EventId InstanceId MailId SessionId SignInId SignUpId TicketId UserId }
+from_ids! { ClientId CommitId EventId InstanceId MailId SessionId SignInId SignUpId TicketId UserId WebhookDeliveryId
+WebhookEndpointId }

@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_idempotency_and_outbox.sql"),
     include_str!("../../migrations/sqlite/0005_outgoing_mails.sql"),
     include_str!("../../migrations/sqlite/0006_key_rotation.sql"),
+    include_str!("../../migrations/sqlite/0007_webhooks.sql"),
 ];
 
 /// `application_id` in the header of the file: "Sjrn".

@@ -214,6 +214,11 @@ impl RowCache {
             | Write::Mail(_)
             | Write::OutgoingMail(_)
             | Write::DeleteMail(_)
+            | Write::WebhookEndpoint(_)
+            | Write::DeleteWebhookEndpoint(_)
+            | Write::InsertWebhookDelivery(_)
+            | Write::WebhookDelivery(_)
+            | Write::AcknowledgeEvents { .. }
             | Write::ClearMails
             | Write::InsertInstance(_)
             | Write::InsertSigningKey(_)

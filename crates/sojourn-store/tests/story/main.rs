@@ -12,6 +12,7 @@ mod outgoing_mails;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod sessions;
+mod webhooks;
 
 use sojourn_store::{CommitError, Store};
 use sojourn_testkit::memory::{self, MemoryEngine};
@@ -85,6 +86,12 @@ stories! {
     outgoing_mails:
         a_mail_that_is_due_is_claimed_by_one_of_eight
         mails_on_their_way_are_listed_and_purged;
+    webhooks:
+        webhook_endpoints_come_back_and_change_by_version
+        deliveries_and_the_place_of_the_reader_go_together
+        a_users_deliveries_wait_for_the_one_before
+        a_delivery_is_claimed_by_one_of_eight
+        deliveries_are_listed_and_purged;
     attempts:
         a_ticket_is_accepted_once_by_eight_at_a_time
         a_ticket_remembers_who_will_act_as_the_account

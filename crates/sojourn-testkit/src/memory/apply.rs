@@ -180,6 +180,32 @@ impl Application<'_> {
                 }
                 Ok(())
             }
+            Write::WebhookEndpoint(row) => {
+                let stored = self.tenant.webhook_endpoints.get(&row.id).map_or(0, |row| row.version);
+                unless(stored != row.version)?;
+                let mut row = row.clone();
+                row.version += 1;
+                put!(self.webhook_endpoints[row.id] = row);
+                Ok(())
+            }
+            Write::DeleteWebhookEndpoint(id) => unless(!put!(self.webhook_endpoints.remove(*id))),
+            Write::InsertWebhookDelivery(row) => {
+                let row = self.tenant.new_delivery(row);
+                unless(put!(self.webhook_deliveries[row.delivery.id] = row))
+            }
+            Write::WebhookDelivery(row) => {
+                for row in
+                    self.tenant.changed_deliveries(row, changes.at.wall).ok_or(CommitError::Conflict)?
+                {
+                    put!(self.webhook_deliveries[row.delivery.id] = row);
+                }
+                Ok(())
+            }
+            Write::AcknowledgeEvents { reader, before, seq } => {
+                unless(self.tenant.readers.get(*reader) != before.as_ref())?;
+                put!(self.readers[(*reader).to_owned()] = *seq);
+                Ok(())
+            }
             Write::InsertInstance(instance) => {
                 unless(instance.id != changes.instance_id || self.tenant.instance.is_some())?;
                 self.tenant.instance = Some(instance.clone());

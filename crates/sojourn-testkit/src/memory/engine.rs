@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::atomic::Ordering};
 use sojourn_core::{
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::Session,
@@ -15,12 +18,13 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
 
 use super::{MemoryEngine, apply};
 use sojourn_store::{
     ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey,
-    SessionFilter, SigningKey, StoreError, Ticket, UserFilter,
+    SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     engine_parts::{Activity, policy_of},
 };
 
@@ -289,6 +293,36 @@ impl Engine for MemoryEngine {
         reader: &str,
     ) -> Result<Option<u64>, StoreError> {
         self.read(instance, |tenant| tenant.readers.get(reader).copied())
+    }
+
+    async fn webhook_endpoints(&self, instance: InstanceId) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        self.list(instance, |tenant| tenant.webhook_endpoints())
+    }
+
+    async fn webhook_delivery(
+        &self,
+        instance: InstanceId,
+        id: WebhookDeliveryId,
+    ) -> Result<Option<StoredWebhookDelivery>, StoreError> {
+        self.read(instance, |tenant| tenant.webhook_deliveries.get(&id).cloned())
+    }
+
+    async fn due_webhooks(
+        &self,
+        instance: InstanceId,
+        endpoint: WebhookEndpointId,
+        wall: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredWebhookDelivery>, StoreError> {
+        self.list(instance, |tenant| tenant.due_webhooks(endpoint, wall, limit as usize))
+    }
+
+    async fn webhook_deliveries(
+        &self,
+        instance: InstanceId,
+        filter: WebhookDeliveryFilter,
+    ) -> Result<(Vec<WebhookDelivery>, u64), StoreError> {
+        self.list(instance, |tenant| tenant.webhook_deliveries(&filter))
     }
 
     async fn idempotency_key(

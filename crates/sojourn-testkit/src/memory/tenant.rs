@@ -6,7 +6,10 @@ use sojourn_core::{
     client::{Client, ClientWithSessions},
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, EventId, MailId, Randomness, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, EventId, MailId, Randomness, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     outgoing_mail::OutgoingMail,
     policy::Policy,
     session::Session,
@@ -16,11 +19,13 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::WebhookEndpoint,
 };
 
 use sojourn_store::{
     ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SessionOrder,
-    SigningKey, Span, StoreError, StoredStatus, Ticket, UserFilter, UserOrder, UserSortKey,
+    SigningKey, Span, StoreError, StoredStatus, StoredWebhookDelivery, Ticket, UserFilter, UserOrder,
+    UserSortKey,
     engine_parts::{policy_of, search_text, users_of},
     retention,
 };
@@ -48,6 +53,8 @@ pub(super) struct Tenant {
     pub(super) idempotency_keys: BTreeMap<[u8; 32], IdempotencyKey>,
     pub(super) mails: BTreeMap<MailId, Mail>,
     pub(super) outgoing_mails: BTreeMap<MailId, OutgoingMail>,
+    pub(super) webhook_endpoints: BTreeMap<WebhookEndpointId, WebhookEndpoint>,
+    pub(super) webhook_deliveries: BTreeMap<WebhookDeliveryId, StoredWebhookDelivery>,
     pub(super) outbox: Vec<OutboxEntry>,
     /// The acknowledged sequence number of each reader of the outbox.
     pub(super) readers: BTreeMap<String, u64>,
@@ -242,6 +249,9 @@ impl Tenant {
         }
         removed += remove(&mut self.outgoing_mails, limit, |mail| {
             mail.queued_at + retention::OUTGOING_MAILS <= wall
+        });
+        removed += remove(&mut self.webhook_deliveries, limit, |row| {
+            row.delivery.queued_at + retention::WEBHOOK_DELIVERIES <= wall
         });
         removed + self.purge_events(wall, limit)
     }
