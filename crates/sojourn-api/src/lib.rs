@@ -33,6 +33,7 @@ mod tickets;
 mod time;
 mod user;
 mod verification;
+mod webhooks;
 
 pub use attempts::*;
 pub use client::*;
@@ -50,3 +51,4 @@ pub use tickets::*;
 pub use time::*;
 pub use user::*;
 pub use verification::*;
+pub use webhooks::*;

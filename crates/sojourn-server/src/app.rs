@@ -4,8 +4,9 @@ use std::{ops::Deref, sync::Arc};
 
 use sojourn_core::cookie::CookieNames;
 use sojourn_service::{Service, StartError, keys};
+use sojourn_store::CommitError;
 
-use crate::{auth::secret_key::KeyUses, portal::mailbox::MailboxAccess};
+use crate::{auth::secret_key::KeyUses, portal::mailbox::MailboxAccess, wire::webhook};
 
 /// What a server is started with.
 #[derive(Debug)]
@@ -100,5 +101,13 @@ impl App {
 
 /// Runs what nobody asks for, until the server ends.
 pub async fn run_jobs(app: App) {
-    sojourn_service::jobs::run(&app).await;
+    sojourn_service::jobs::run(&app, webhook::compose).await;
+}
+
+/// Queues and sends all webhooks that are due, and returns when the results are stored.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn deliver_webhooks(app: &App) -> Result<(), CommitError> {
+    sojourn_service::webhooks::deliver::deliver_due(app, webhook::compose).await
 }

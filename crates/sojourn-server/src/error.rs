@@ -8,6 +8,7 @@ use sojourn_core::{
     password::{Password, PasswordRefusal},
     signing_key::{MAXIMUM_WAIT, RotationRefused},
     user::{EmailRefusal, MAX_EMAIL_ADDRESSES},
+    webhook::MAX_ENDPOINTS,
 };
 use sojourn_service::{
     account::AccountError,
@@ -21,6 +22,7 @@ use sojourn_service::{
     sessions::{SignedOut, backend::BackendError},
     signing_keys::SigningKeyError,
     users::UserError,
+    webhooks::{UrlRefusal, WebhookError},
 };
 
 use crate::{
@@ -313,6 +315,34 @@ impl From<SigningKeyError> for ApiError {
             SigningKeyError::Unusable(cause) => Self::internal(cause),
         }
     }
+}
+
+impl From<WebhookError> for ApiError {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::UnknownEndpoint => Self::not_found("webhook endpoint"),
+            WebhookError::UnknownDelivery => {
+                Self::not_found("webhook delivery").why("There is no such webhook delivery. They are kept for seven days.")
+            }
+            WebhookError::Url(refusal) => url_refused(&refusal),
+            WebhookError::TooMany => Self::new(ErrorCode::WebhookEndpointsFull)
+                .why(format!("An instance may have {MAX_ENDPOINTS} webhook endpoints. Delete one first.")),
+            WebhookError::Disabled => Self::new(ErrorCode::WebhookEndpointDisabled)
+                .why("Nothing is sent to a disabled endpoint. Enable it first, with {\"enabled\": true}."),
+            WebhookError::UnderWay => Self::new(ErrorCode::WebhookDeliveryUnderWay)
+                .why("An attempt is under way. Read the delivery in half a minute, then request another attempt if it is still needed."),
+        }
+    }
+}
+
+fn url_refused(refusal: &UrlRefusal) -> ApiError {
+    let why = match refusal {
+        UrlRefusal::Malformed => "url has to be an absolute URL of at most 2048 bytes, such as https://example.com/webhooks.".to_owned(),
+        UrlRefusal::Credentials => "url must have no user name, password or fragment. Receivers verify the signature instead.".to_owned(),
+        UrlRefusal::Scheme => "url has to be https. http is accepted only towards this machine in development, and towards the networks in webhooks.allowed_networks of the configuration.".to_owned(),
+        UrlRefusal::Address(address) => format!("{address} is not a public address. Use a public one, or add its network to webhooks.allowed_networks in the configuration of the server."),
+    };
+    ApiError::param(ErrorCode::FormParamValueInvalid, "url").why(why)
 }
 
 /// For the Backend API, whose answers show no client.

@@ -20,7 +20,7 @@ pub mod portal;
 mod request_id;
 pub mod wire;
 
-pub use app::{App, Options, run_jobs};
+pub use app::{App, Options, deliver_webhooks, run_jobs};
 pub use connection_error::connection_error_response;
 pub use middleware::RequestTimeouts;
 

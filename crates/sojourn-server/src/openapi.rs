@@ -64,7 +64,7 @@ const SIGNED_IN_NOWHERE: [(&str, &str); 3] =
     [("get", "/v1/client"), ("get", "/v1/client/handshake"), ("get", "/v1/client/touch")];
 
 /// The groups of operations; the longest path that an operation begins with says its group.
-const TAGS: [(&str, &str); 25] = [
+const TAGS: [(&str, &str); 26] = [
     ("/.well-known", "Well-known"),
     ("/dev", "Development"),
     ("/v1/actor_tokens", "Actor tokens"),
@@ -90,6 +90,7 @@ const TAGS: [(&str, &str); 25] = [
     ("/v1/sign_in_tokens", "Sign-in tokens"),
     ("/v1/testing_tokens", "Testing tokens"),
     ("/v1/users", "Users"),
+    ("/v1/webhooks", "Webhooks"),
 ];
 
 /// The document before the routes are added to it.

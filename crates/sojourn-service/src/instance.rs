@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use ipnet::IpNet;
 use sojourn_core::{client::ClientStep, event::Event, id::InstanceId, time::Moment};
 use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError, Write};
 use url::Url;
@@ -18,6 +19,7 @@ use crate::{
     rng::{Rng, RngHandle},
     settings::Pins,
     signing_keys,
+    webhooks::{self, Webhooks},
 };
 
 /// The configuration of a server.
@@ -40,6 +42,9 @@ pub struct Options {
     pub mail: MailOptions,
     /// Settings that the configuration fixes.
     pub pins: Pins,
+    /// Networks in which receivers of webhooks may be, besides the public internet. A development
+    /// instance that is not exposed also reaches this machine.
+    pub webhook_networks: Vec<IpNet>,
 }
 
 impl std::fmt::Debug for Options {
@@ -94,6 +99,7 @@ struct Inner {
     exposed: bool,
     pins: Pins,
     cut_claims: CutClaims,
+    webhooks: Webhooks,
 }
 
 impl std::fmt::Debug for Service {
@@ -143,6 +149,7 @@ impl Service {
             exposed: options.exposed,
             pins: options.pins,
             cut_claims: CutClaims::since(wall),
+            webhooks: Webhooks::new(options.webhook_networks, development && !options.exposed),
             clocks,
             store,
             instance,
@@ -164,6 +171,7 @@ impl Service {
         if service.keyring().master_keys().previous.is_some() {
             let resealed = signing_keys::reseal(&service).await;
             let resealed = resealed.map_err(|error| StartError::Reseal(format!("{error:?}")))?;
+            webhooks::reseal(&service).await.map_err(|error| StartError::Reseal(format!("{error:?}")))?;
             tracing::info!(resealed, "signing keys were sealed with the new master key");
         }
         Ok(service)
@@ -205,6 +213,10 @@ impl Service {
     /// Reads both clocks. Call it once per request.
     pub fn moment(&self) -> Moment {
         self.0.clocks.read()
+    }
+
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.0.webhooks
     }
 
     pub(crate) fn clocks(&self) -> &Clocks {
@@ -320,6 +332,9 @@ impl Service {
         self.store().commit(changes).await?;
         if mails {
             self.mailer().queue().wake.notify_one();
+        }
+        if !events.is_empty() {
+            self.webhooks().wake();
         }
         events.iter().for_each(log_event);
         Ok(())

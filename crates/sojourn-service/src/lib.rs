@@ -29,6 +29,7 @@ pub mod signing_keys;
 pub mod tickets;
 pub mod tokens;
 pub mod users;
+pub mod webhooks;
 
 pub use browser::{BrowserContext, RequestContext};
 pub use clock::Clock;

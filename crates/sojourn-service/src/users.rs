@@ -195,7 +195,7 @@ pub async fn list(service: &Service, query: UserQuery) -> Result<(Vec<ActiveUser
     Ok((users.into_iter().map(|user| ActiveUser::new(user, &newest)).collect(), total))
 }
 
-async fn active(service: &Service, user: User) -> Result<ActiveUser, StoreError> {
+pub(crate) async fn active(service: &Service, user: User) -> Result<ActiveUser, StoreError> {
     let newest = service.store().last_activity(service.instance_id(), vec![user.id]).await?;
     Ok(ActiveUser::new(user, &newest))
 }

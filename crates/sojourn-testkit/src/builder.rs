@@ -262,6 +262,7 @@ impl Frame {
                     templates: Templates::default(),
                 },
                 pins,
+                webhook_networks: Vec::new(),
             },
             allowed_origins: self.allowed_origins.clone(),
             allow_loopback: self.allow_loopback,

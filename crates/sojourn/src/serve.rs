@@ -220,6 +220,7 @@ fn options(
             exposed: *config.expose_development,
             rate_limits: serve_options.rate_limits,
             mail,
+            webhook_networks: config.webhook_networks.value.clone(),
             pins: Pins(config.pins.iter().map(pin).collect()),
         },
         allowed_origins: config.allowed_origins.value.clone(),

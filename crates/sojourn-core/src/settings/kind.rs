@@ -29,6 +29,8 @@ pub enum Kind {
     },
     /// Any string.
     Text,
+    /// A list of texts, none of them with a comma.
+    Texts,
     /// A single line. It is used in mail subjects and page titles, where a line break would break
     /// the header.
     Line {
@@ -101,6 +103,11 @@ impl Kind {
                 if (least..=most).contains(&number) { Ok(number.into()) } else { Err(refuse(Reason::Value)) }
             }
             Self::Text => value.as_str().map(Value::from).ok_or_else(wrong_type),
+            Self::Texts => {
+                let items = value.as_array().ok_or_else(wrong_type)?;
+                let all_texts = items.iter().all(Value::is_string);
+                all_texts.then(|| value.clone()).ok_or_else(wrong_type)
+            }
             Self::Line { most } => {
                 let line = value.as_str().ok_or_else(wrong_type)?.trim();
                 let good = (1..=most).contains(&line.chars().count()) && !line.chars().any(char::is_control);
@@ -150,6 +157,7 @@ impl Kind {
             Self::Integer { least, most: u64::MAX } => format!("a whole number of at least {least}"),
             Self::Integer { least, most } => format!("a whole number from {least} to {most}"),
             Self::Text => "a text".to_owned(),
+            Self::Texts => "a list of texts".to_owned(),
             Self::Line { most } => format!("one line of 1 to {most} characters"),
             Self::Address => {
                 "an http or https address such as https://example.com/, a path such as /user, or null"
@@ -183,6 +191,7 @@ impl Kind {
                 None => json!({"type": "integer"}),
             },
             Self::Text => json!({"type": "string"}),
+            Self::Texts => json!({"type": "array", "items": {"type": "string"}}),
             Self::Line { most } => json!({"type": "string", "minLength": 1, "maxLength": most}),
             Self::Address => json!({"type": ["string", "null"], "format": "uri-reference"}),
             Self::EmailAddress => json!({"type": ["string", "null"], "format": "email"}),

@@ -29,6 +29,7 @@ pub fn samples(kind: Kind) -> Samples {
             (vec![json!(least), json!(most)], bad)
         }
         Kind::Text => (vec![json!("text")], vec![json!(1), json!(null)]),
+        Kind::Texts => (vec![json!([]), json!(["a", "b"])], vec![json!([1]), json!("a"), json!(null)]),
         Kind::Line { most } => (
             vec![json!("Acme"), json!("x".repeat(most)), json!("ä".repeat(most))],
             vec![json!(" "), json!("x".repeat(most + 1)), json!("two\nlines"), json!(7), json!(null)],

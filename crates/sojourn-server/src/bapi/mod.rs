@@ -24,6 +24,8 @@ mod testing_tokens;
 mod tickets;
 mod tokens;
 mod users;
+mod webhook_deliveries;
+mod webhooks;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -80,4 +82,16 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(settings_history::rollback_settings))
         .routes(routes!(config::get_config, config::update_config, config::replace_config))
         .routes(routes!(config::get_config_schema))
+        .routes(routes!(webhooks::list_webhook_endpoints, webhooks::create_webhook_endpoint))
+        .routes(routes!(
+            webhooks::get_webhook_endpoint,
+            webhooks::update_webhook_endpoint,
+            webhooks::delete_webhook_endpoint
+        ))
+        .routes(routes!(webhooks::rotate_webhook_secret))
+        .routes(routes!(webhook_deliveries::test_webhook_endpoint))
+        .routes(routes!(webhook_deliveries::replay_webhooks))
+        .routes(routes!(webhook_deliveries::list_webhook_deliveries))
+        .routes(routes!(webhook_deliveries::get_webhook_delivery))
+        .routes(routes!(webhook_deliveries::retry_webhook_delivery))
 }

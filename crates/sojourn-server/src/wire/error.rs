@@ -130,6 +130,9 @@ codes! {
     ReservedClaim "jwt_template_reserved_claim" BAD_REQUEST "A reserved claim was used";
     SigningKeyRotationUnderWay "signing_key_rotation_under_way" CONFLICT "A signing key is being rotated already";
     SecretKeyCannotBeRevoked "secret_key_cannot_be_revoked" CONFLICT "The secret key cannot be revoked";
+    WebhookEndpointDisabled "webhook_endpoint_disabled" CONFLICT "The webhook endpoint is disabled";
+    WebhookEndpointsFull "webhook_endpoint_limit_exceeded" CONFLICT "There are too many webhook endpoints";
+    WebhookDeliveryUnderWay "webhook_delivery_under_way" CONFLICT "The webhook is being sent";
     SettingPinned "setting_pinned" CONFLICT "The setting is pinned";
     // Ours
     MailCannotBeRetried "mail_cannot_be_retried" CONFLICT "The mail is not sent again";

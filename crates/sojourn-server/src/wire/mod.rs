@@ -13,6 +13,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
 pub mod user;
+pub mod webhook;
 
 pub use error::{ApiError, ApiResult, ErrorCode, ErrorTexts};
 pub use keys::key_set;

@@ -15,7 +15,11 @@ use sojourn_store::{CommitError, Engine as _, StoreError};
 
 use self::sweep::Schedule;
 pub use self::{deliver::deliver_due, purge::purge};
-use crate::{instance::Service, keys::random_hex};
+use crate::{
+    instance::Service,
+    keys::random_hex,
+    webhooks::{self, Compose},
+};
 
 /// The interval at which the loop checks whether a job is due.
 const TICK: Duration = seconds(1);
@@ -24,12 +28,13 @@ const LEASE: Duration = seconds(30);
 const PURGE_EVERY: Duration = seconds(300);
 
 /// Runs until the server stops.
-pub async fn run(service: &Service) {
+pub async fn run(service: &Service, compose: Compose) {
     tokio::join!(
         tidy(service),
         service.renew_pins_lease_loop(),
         keys::follow(service),
-        deliver::run(service)
+        deliver::run(service),
+        webhooks::deliver::run(service, compose),
     );
 }
 

@@ -1,7 +1,9 @@
 //! What a value must be beyond its kind. Each refusal names the place that gave it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use sojourn_store::{ServerUrl, StoreError};
 use url::{Host, Url};
 
@@ -70,6 +72,24 @@ pub fn master_key(
         (None, Some(file)) => Ok(Some(Sourced { value: GivenKey::In(file.value), origin: file.origin })),
         (None, None) => Ok(None),
     }
+}
+
+/// Networks in CIDR notation; a single address is a network of its own.
+pub fn networks(texts: Sourced<Vec<String>>) -> Result<Sourced<Vec<IpNet>>, Failure> {
+    let mut value = Vec::new();
+    for text in &texts.value {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let network = network.map_err(|_| {
+            refused(format!(
+                "\"{text}\" in webhooks.allowed_networks from {} is no network",
+                texts.origin.in_words()
+            ))
+            .because("a network is an address, a slash and the length of its prefix")
+            .next("give networks such as 10.0.0.0/8, 192.168.7.20 or fd00::/8")
+        })?;
+        value.push(network);
+    }
+    Ok(Sourced { value, origin: texts.origin })
 }
 
 pub fn public_url(text: Sourced<String>) -> Result<Sourced<Url>, Failure> {

@@ -43,6 +43,7 @@ const PROCESS: &[(&str, Kind)] = &[
     ("mail.smtp.password_file", Kind::Text),
     ("mail.smtp.ca_file", Kind::Text),
     ("mail.smtp.timeout_seconds", Kind::Integer { least: 1, most: 300 }),
+    ("webhooks.allowed_networks", Kind::Texts),
     ("allowed_origins.list", Kind::Origins { most: 1000 }),
     ("allowed_origins.loopback", Kind::Flag),
     ("tls.listen", Kind::Text),

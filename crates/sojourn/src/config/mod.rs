@@ -12,6 +12,7 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde_json::Value;
 use sojourn_core::settings::{SETTINGS, Setting};
 use sojourn_store::ServerUrl;
@@ -62,6 +63,8 @@ pub struct Config {
     pub allowed_origins: Sourced<Vec<String>>,
     pub allow_loopback_origins: Sourced<bool>,
     pub mail: MailConfig,
+    /// Networks that webhooks may reach besides the public internet.
+    pub webhook_networks: Sourced<Vec<IpNet>>,
     /// None: plain http only.
     pub tls: Option<TlsConfig>,
     pub pins: Vec<Pin>,
@@ -181,6 +184,11 @@ impl Config {
             allow_loopback_origins: layers.switch_or("allowed_origins.loopback", true),
             mail: MailConfig::resolve(layers, path)?,
             tls: TlsConfig::resolve(layers, path)?,
+            webhook_networks: layers
+                .texts("webhooks.allowed_networks")
+                .map(check::networks)
+                .transpose()?
+                .unwrap_or_else(|| Sourced::default_of(Vec::new())),
             pins: layers.pins(),
             file,
         })

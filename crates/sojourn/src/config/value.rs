@@ -22,7 +22,7 @@ pub fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             text.parse::<u64>().map(Value::from).map_err(|_| format!("\"{text}\" is no such number"))
         }
         Kind::Seconds { .. } => parse_duration(text).map(Value::from),
-        Kind::Origins { .. } => {
+        Kind::Origins { .. } | Kind::Texts => {
             Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect())
         }
         Kind::Claims => match serde_json::from_str::<Value>(text) {
@@ -33,10 +33,11 @@ pub fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
     }
 }
 
-/// Reads a value of a file, which has a type already: durations and claims may be texts there.
+/// Reads a value of a file, which has a type already: durations, claims and lists of texts may be
+/// one text there.
 pub fn from_typed(kind: Kind, value: Value) -> Result<Value, String> {
     match (kind, &value) {
-        (Kind::Seconds { .. } | Kind::Claims, Value::String(text)) => from_text(kind, text),
+        (Kind::Seconds { .. } | Kind::Claims | Kind::Texts, Value::String(text)) => from_text(kind, text),
         _ => Ok(value),
     }
 }
