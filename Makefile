@@ -34,6 +34,7 @@ test: tools bundles chromium postgresql aiosmtpd e2e/node_modules/.package-lock.
 	SOJOURN_TEST_ENGINE=postgres cargo test --workspace --locked --test it -- --skip a_dry_run_counts_exactly
 	@cargo build --locked --package sojourn
 	SOJOURN_BIN=$(BINARY) node sdks/run.mjs express fastify hono python
+	SOJOURN_BIN=$(BINARY) node sdks/webhooks/run.mjs
 	cd e2e && SOJOURN_BIN=$(BINARY) npm test
 
 acme: tools bundles ## Certificates from a local ACME server (builds Pebble with Go, once)

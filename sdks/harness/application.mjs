@@ -44,7 +44,7 @@ export async function startApplication(name, plan, server, variables) {
 }
 
 /** Installs and builds, unless the same manifest was prepared before. */
-function prepare(name, plan, folder) {
+export function prepare(name, plan, folder) {
   const inputs = createHash('sha256').update(JSON.stringify(plan.prepare))
   for (const file of [plan.manifest, ...(plan.guard === 'proxy' ? plan.sources : []), ...(plan.built ?? [])]) {
     inputs.update(readFileSync(join(folder, file)))

@@ -46,7 +46,7 @@ export async function signIn(server) {
   return { sessionId: session.id, token: session.last_active_token.jwt, clientUat: Math.floor(client.updated_at / 1000) }
 }
 
-async function backend(server, method, path, body) {
+export async function backend(server, method, path, body) {
   return succeeded(await fetch(server.baseUrl + path, {
     method,
     headers: { Authorization: `Bearer ${server.secretKey}`, 'Content-Type': 'application/json' },

@@ -87,6 +87,14 @@ impl Client {
         self.send(Method::POST, path, &[], None, Some(body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value, Refused> {
+        self.send(Method::PATCH, path, &[], None, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Value, Refused> {
+        self.send(Method::DELETE, path, &[], None, None).await
+    }
+
     /// A POST that may be a dry run.
     pub async fn post_or_try(&self, path: &str, dry_run: bool, body: &Value) -> Result<Value, Refused> {
         self.send(Method::POST, path, &[("dry_run", dry_run.to_string())], None, Some(body)).await
@@ -237,6 +245,7 @@ fn where_ids_are_listed(path: &str) -> &'static str {
         Some("users" | "actor_tokens") => {
             "check the id (sojourn sessions list shows those of users), or give the e-mail address"
         }
+        Some("webhooks") => "check the id: sojourn webhooks list, sojourn webhooks deliveries",
         Some("instance") if path.starts_with("instance/secret_keys") => "check the id: sojourn keys list",
         Some("instance") if path.contains("/history") => "check the version: sojourn settings history",
         _ => "check that the server is of this version, and in development: sojourn version",

@@ -12,6 +12,7 @@ mod sessions;
 mod settings;
 mod signing_keys;
 mod users;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -53,6 +54,9 @@ enum Command {
     /// Mails on their way out, and how they look
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Receivers of events: endpoints, deliveries, replays
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Let time pass for the sessions of a development instance
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -95,6 +99,7 @@ impl Arguments {
             Command::Sessions(command) => command.json(),
             Command::Keys(command) => command.json(),
             Command::Mail(command) => command.json(),
+            Command::Webhooks(command) => command.json(),
             Command::Clock(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
             Command::Migrate(command) => command.json(),
@@ -115,6 +120,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Sessions(command) => block_on(sessions::run(&command)),
         Command::Keys(command) => block_on(keys::run(&command)),
         Command::Mail(command) => block_on(mail::run(&command)),
+        Command::Webhooks(command) => block_on(webhooks::run(&command)),
         Command::Clock(command) => block_on(clock::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
         Command::Migrate(command) => block_on(migrate::run(&command)),

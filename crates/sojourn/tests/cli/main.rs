@@ -19,3 +19,4 @@ mod stand_in;
 mod support;
 mod systemd;
 mod tls;
+mod webhooks;
