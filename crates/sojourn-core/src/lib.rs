@@ -15,6 +15,7 @@ pub mod event;
 pub mod factor;
 pub mod forecast;
 pub mod handshake;
+pub mod host;
 pub mod id;
 pub mod impersonation;
 pub mod language;

@@ -1,12 +1,19 @@
 //! What every handler shares: the use cases, and what only HTTP needs.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, Once},
+};
 
 use sojourn_core::cookie::CookieNames;
 use sojourn_service::{Service, StartError, keys};
 use sojourn_store::CommitError;
 
-use crate::{auth::secret_key::KeyUses, portal::mailbox::MailboxAccess, wire::webhook};
+use crate::{
+    auth::{Connection, TrustedProxies, forwarded::Headers, secret_key::KeyUses},
+    portal::mailbox::MailboxAccess,
+    wire::webhook,
+};
 
 /// What a server is started with.
 #[derive(Debug)]
@@ -17,6 +24,11 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// Whether any loopback origin may call a development instance.
     pub allow_loopback: bool,
+    /// Whose forwarding headers count.
+    pub trusted_proxies: TrustedProxies,
+    /// A secret key that this process alone knows, for the command line on the same machine: where no
+    /// other can be known to it, in production.
+    pub local_key: Option<String>,
 }
 
 /// The running server. Cheap to clone.
@@ -29,6 +41,9 @@ struct Inner {
     mailbox: MailboxAccess,
     allowed_origins: Vec<String>,
     allow_loopback: bool,
+    trusted_proxies: TrustedProxies,
+    forwarding_noted: Once,
+    local_key_hash: Option<[u8; 32]>,
     key_uses: KeyUses,
 }
 
@@ -59,6 +74,9 @@ impl App {
             cookie_names: CookieNames::new(suffix, service.is_development()),
             allowed_origins: options.allowed_origins,
             allow_loopback: options.allow_loopback && service.is_development(),
+            trusted_proxies: options.trusted_proxies,
+            forwarding_noted: Once::new(),
+            local_key_hash: options.local_key.map(|key| keys::sha256(key.as_bytes())),
             key_uses: KeyUses::default(),
             service,
         })))
@@ -81,6 +99,31 @@ impl App {
     /// Whether any loopback origin is allowed.
     pub fn allows_loopback(&self) -> bool {
         self.0.allow_loopback
+    }
+
+    /// Whose forwarding headers count.
+    pub fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.0.trusted_proxies
+    }
+
+    /// Whether a key of this hash is the one of [`Options::local_key`].
+    pub(crate) fn is_local_key(&self, hash: &[u8; 32]) -> bool {
+        self.0.local_key_hash.as_ref() == Some(hash)
+    }
+
+    /// Tells the operator once that a proxy seems to be there that nobody declared.
+    pub(crate) fn note_forwarding(&self, connection: &Connection) {
+        if self.is_development() || connection.headers != Headers::Ignored {
+            return;
+        }
+        self.0.forwarding_noted.call_once(|| {
+            let from = connection.client.map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(
+                %from,
+                "forwarding headers are ignored: trusted_proxies does not name this address; \
+                 if it is your proxy, declare it, or all its clients count as one"
+            );
+        });
     }
 
     /// The names of the instance's cookies.

@@ -18,13 +18,15 @@ mod not_offered;
 mod openapi;
 pub mod portal;
 mod request_id;
+mod surface;
 pub mod wire;
 
 pub use app::{App, Options, deliver_webhooks, run_jobs};
+pub use auth::{ForwardedHeader, TrustedProxies};
 pub use connection_error::connection_error_response;
 pub use middleware::RequestTimeouts;
+pub use surface::{Surface, admin_router, router, router_of, router_with_timeouts};
 
-use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 
 fn documented() -> OpenApiRouter<App> {
@@ -37,17 +39,4 @@ fn documented() -> OpenApiRouter<App> {
 /// The OpenAPI document of everything that is served as an API.
 pub fn openapi() -> serde_json::Value {
     openapi::complete(documented().split_for_parts().1)
-}
-
-/// The whole server as one service, with the timeouts that requests have
-/// outside tests.
-pub fn router(app: &App) -> Router {
-    router_with_timeouts(app, RequestTimeouts::default())
-}
-
-/// As [`router`], with other timeouts.
-pub fn router_with_timeouts(app: &App, timeouts: RequestTimeouts) -> Router {
-    let (api, _) = documented().split_for_parts();
-    let routes = api.merge(portal::router()).merge(portal::static_routes());
-    middleware::wrap(routes, app, timeouts)
 }

@@ -26,6 +26,7 @@ const ERROR_CODES: &str = "x-error-codes";
 /// What any request may be answered with, before its operation sees it.
 const ALWAYS: &[ErrorCode] = &[
     ErrorCode::HostUnknown,
+    ErrorCode::HttpsRequired,
     ErrorCode::InternalError,
     ErrorCode::RequestBodyInvalid,
     ErrorCode::RequestBodyTooLarge,
@@ -160,8 +161,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if method != "get" {
         add(&[ErrorCode::Conflict]);
     }
-    // A path that could be read in two ways is none; development tools exist nowhere else.
-    if path.contains('{') || path.starts_with("/dev/") {
+    // A path that could be read in two ways is none, development tools exist nowhere else, and an
+    // address may serve the other API alone.
+    if path.contains('{') || path.starts_with("/dev/") || !is_public {
         add(&[ErrorCode::ResourceNotFound]);
     }
     let own = operation.as_object_mut().and_then(|operation| operation.remove(ERROR_CODES));

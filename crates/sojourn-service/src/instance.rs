@@ -11,7 +11,8 @@ use crate::{
     clock::{Clock, Clocks},
     cut_claims::CutClaims,
     error::MaybeConflict,
-    first_instance, jobs,
+    first_instance::{self, InstanceKind},
+    jobs,
     keys::{self, Keyring, KeyringError, MasterKey, MasterKeys, SealError, Signer, SigningError},
     mail::{MailOptions, Mailer},
     passwords::Passwords,
@@ -26,6 +27,9 @@ use crate::{
 pub struct Options {
     /// The opened database.
     pub store: Store,
+    /// Which instance: made in an empty database, and no other is served.
+    pub instance: InstanceKind,
+    /// From outside the database.
     pub master_key: MasterKey,
     /// The master key before this one. It opens rows that it encrypted; the start encrypts them again.
     pub previous_master_key: Option<MasterKey>,
@@ -74,6 +78,12 @@ pub enum StartError {
     /// The instance is exposed now, but its test clock could not be reset.
     #[error("the test clock cannot be reset: {0}")]
     TestClock(#[source] CommitError),
+    /// The database holds an instance of the other environment.
+    #[error("the database holds a {} instance, and the configuration asks for {}", found.as_str(), wanted.as_str())]
+    OtherEnvironment { found: Environment, wanted: Environment },
+    /// The database holds an instance at another host.
+    #[error("the database holds the instance of {found}, and public_url names {wanted}")]
+    OtherHost { found: String, wanted: String },
     /// The pinned settings are not valid.
     #[error("{0}")]
     Pins(String),
@@ -121,7 +131,9 @@ impl Service {
         let Options { store, master_key, clock, rng, base_url, .. } = options;
         let high_water = store.high_water().await?;
         let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
-        let instance = first_instance::find_or_make(&store, &master_key, Moment::real(wall), &rng).await?;
+        let kind = &options.instance;
+        let instance =
+            first_instance::find_or_make(&store, &master_key, kind, Moment::real(wall), &rng).await?;
         let signing_keys = store.signing_keys(instance.id).await?;
         let master_keys = MasterKeys { current: master_key.clone(), previous: options.previous_master_key };
         let keyring = Keyring::new(master_keys, &signing_keys).map_err(|error| match error {

@@ -35,6 +35,7 @@ pub use browser::{BrowserContext, RequestContext};
 pub use clock::Clock;
 pub use cut_claims::{CutClaims, CutClaimsReport};
 pub use error::MaybeConflict;
+pub use first_instance::{InstanceKind, NewInstance, create_production};
 pub use instance::{Options, Service, StartError};
 pub use keys::MasterKey;
 pub use outcome::{Failure, Reason, Shown};

@@ -5,13 +5,16 @@ use sojourn_core::{
     id::{Randomness as _, SecretKeyId},
     time::{Moment, Timestamp},
 };
-use sojourn_store::{Engine as _, SecretKey, SecretKeyRole, StoreError, Write};
+use sojourn_store::{
+    ChangeSet, CommitError, Engine as _, Environment, SecretKey, SecretKeyRole, Store, StoreError, Write,
+};
 
 use crate::{
     idempotency::CreationSecrets,
     instance::Service,
     keys::{self, SecretKeyKind, sha256},
     outcome::{Failure, Reason},
+    rng::{Rng, RngHandle},
 };
 
 /// Why a key is not revoked.
@@ -38,8 +41,7 @@ pub async fn list(service: &Service) -> Result<Vec<SecretKey>, StoreError> {
 
 /// The text of a key, derived from `secrets`.
 pub fn text_of(service: &Service, mut secrets: CreationSecrets<'_>) -> String {
-    let kind = if service.is_development() { SecretKeyKind::Test } else { SecretKeyKind::Live };
-    keys::secret_key(kind, secrets.array())
+    keys::secret_key(kind_of(service.environment()), secrets.array())
 }
 
 /// What the creator of a key chooses.
@@ -55,6 +57,37 @@ pub struct NewSecretKey {
 pub fn new_key(at: Moment, new: NewSecretKey, text: &str) -> SecretKey {
     let NewSecretKey { name, role, expires_at } = new;
     SecretKey { role, expires_at, ..SecretKey::new(sha256(text.as_bytes()), name, at.wall) }
+}
+
+/// Makes a key in the database of an instance that no server need be running for; `None` where there is no
+/// instance. Servers that share the database take it at once.
+///
+/// # Errors
+/// The store does not answer, or does not write.
+pub async fn create_in(
+    store: &Store,
+    new: NewSecretKey,
+    now: Timestamp,
+    rng: &Rng,
+) -> Result<Option<(SecretKey, String)>, CommitError> {
+    let Some(instance) = store.instances().await?.into_iter().next() else { return Ok(None) };
+    let text = text(instance.environment, rng);
+    let key = new_key(Moment::real(now), new, &text);
+    let changes = ChangeSet::new(instance.id, Moment::real(now), &mut RngHandle(rng));
+    store.commit(changes.write(Write::InsertSecretKey(key.clone()))).await?;
+    Ok(Some((key, text)))
+}
+
+/// What a key reads that is not stored.
+pub fn text(environment: Environment, rng: &Rng) -> String {
+    keys::secret_key(kind_of(environment), RngHandle(rng).array())
+}
+
+const fn kind_of(environment: Environment) -> SecretKeyKind {
+    match environment {
+        Environment::Development => SecretKeyKind::Test,
+        Environment::Production => SecretKeyKind::Live,
+    }
 }
 
 /// Whether this is the key that a development instance prints at start.

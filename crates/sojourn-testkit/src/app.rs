@@ -14,7 +14,7 @@ use sojourn_core::{
 };
 use sojourn_server::App;
 use sojourn_service::{
-    StartError, keys,
+    InstanceKind, StartError, keys,
     settings::{Author, ChangeRequest, Pin, Pins},
 };
 use sojourn_store::{Engine as _, Store, Ticket, TicketStatus, Write};
@@ -94,6 +94,17 @@ impl TestApp {
         opened.await.expect("the node starts")
     }
 
+    /// Starts another node on the same store that expects another instance there.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn served_as(&self, kind: InstanceKind) -> Result<Self, StartError> {
+        let mut frame = self.frame.clone();
+        frame.kind = kind;
+        let rng = SeededRng::new(2_000_029);
+        frame.open_with(self.store().clone(), self.clock.clone(), rng, Pins::default()).await
+    }
+
     /// The server itself.
     pub const fn server(&self) -> &App {
         &self.server
@@ -126,15 +137,18 @@ impl TestApp {
 
     /// The application's server.
     pub fn backend(&self) -> Backend {
-        Backend { router: self.router(), secret_key: self.frame.secret_key.clone() }
+        Backend { router: self.router(), secret_key: self.frame.secret_key.clone(), host: self.host() }
     }
 
     /// A bare request: no cookies, no origin, only a `Host`.
     pub fn request(&self, method: &str, target: &str) -> Request {
-        let request = Request::new(self.router(), method, target);
+        Request::new(self.router(), method, target).header("host", &self.host())
+    }
+
+    fn host(&self) -> String {
         let url = self.server.base_url();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        request.header("host", &format!("{}{port}", url.host_str().unwrap_or("localhost")))
+        format!("{}{port}", url.host_str().unwrap_or("localhost"))
     }
 
     /// A browser in which the account is signed in; makes the account if need be.

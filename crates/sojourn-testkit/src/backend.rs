@@ -10,13 +10,16 @@ use crate::{Answer, Request};
 pub struct Backend {
     pub(crate) router: Router,
     pub(crate) secret_key: String,
+    /// As the `Host` header names the server.
+    pub(crate) host: String,
 }
 
 impl Backend {
     /// Any request, with the key.
     pub fn request(&self, method: &str, target: &str) -> Request {
         let key = format!("Bearer {}", self.secret_key);
-        Request::new(self.router.clone(), method, target).header("authorization", &key)
+        let request = Request::new(self.router.clone(), method, target).header("host", &self.host);
+        request.header("authorization", &key)
     }
 
     /// GET.

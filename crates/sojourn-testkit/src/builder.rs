@@ -10,9 +10,9 @@ use sojourn_core::{
     settings::{Change, EnumerationProtection, Settings},
     testing::SeededRng,
 };
-use sojourn_server::{App, Options};
+use sojourn_server::{App, Options, TrustedProxies};
 use sojourn_service::{
-    Rng, StartError,
+    InstanceKind, Rng, StartError,
     mail::{Delivery, MailOptions, Smtp, Templates},
     settings::Pins,
 };
@@ -35,6 +35,7 @@ pub struct Builder {
     smtp: Option<Smtp>,
     on_sqlite: bool,
     older_secret_key: bool,
+    trusted_proxies: TrustedProxies,
     seed: u64,
 }
 
@@ -51,6 +52,7 @@ impl Default for Builder {
             smtp: None,
             on_sqlite: false,
             older_secret_key: false,
+            trusted_proxies: TrustedProxies::default(),
             seed: 1,
         }
     }
@@ -186,6 +188,17 @@ impl Builder {
         self
     }
 
+    /// Proxies in these networks are believed what they say in `X-Forwarded-…`.
+    ///
+    /// # Panics
+    /// One is no network such as `10.0.0.0/8`.
+    #[must_use]
+    pub fn trusted_proxies(mut self, networks: &[&str]) -> Self {
+        let network = |text: &&str| text.parse().expect("a network");
+        self.trusted_proxies.networks = networks.iter().map(network).collect();
+        self
+    }
+
     /// Another seed: other ids.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -205,6 +218,8 @@ impl Builder {
         let secret_key =
             seed::instance(&store, self.environment, self.settings, self.older_secret_key, &mut rng).await;
         let frame = Frame {
+            kind: seed::kind(self.environment),
+            trusted_proxies: self.trusted_proxies,
             base_url: self.base_url,
             allowed_origins: self.allowed_origins,
             allow_loopback: self.allow_loopback,
@@ -222,6 +237,8 @@ impl Builder {
 /// What stays the same when the server is started again.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
+    pub(crate) kind: InstanceKind,
+    trusted_proxies: TrustedProxies,
     base_url: String,
     allowed_origins: Vec<String>,
     allow_loopback: bool,
@@ -249,6 +266,7 @@ impl Frame {
         let server = App::open(Options {
             service: sojourn_service::Options {
                 store,
+                instance: self.kind.clone(),
                 master_key: seed::master_key(),
                 previous_master_key: None,
                 clock: Arc::new(clock.clone()),
@@ -266,6 +284,8 @@ impl Frame {
             },
             allowed_origins: self.allowed_origins.clone(),
             allow_loopback: self.allow_loopback,
+            trusted_proxies: self.trusted_proxies.clone(),
+            local_key: None,
         })
         .await?;
         Ok(TestApp::started(clock, server, self))

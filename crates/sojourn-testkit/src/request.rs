@@ -1,10 +1,14 @@
 //! A request that is put together piece by piece, for what no browser sends.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
     Router,
     body::Body,
+    extract::ConnectInfo,
     http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
 };
 use tower::ServiceExt as _;
@@ -20,6 +24,7 @@ pub struct Request {
     headers: HeaderMap,
     body: Vec<u8>,
     is_described: bool,
+    peer: Option<IpAddr>,
 }
 
 impl Request {
@@ -27,7 +32,15 @@ impl Request {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("localhost:4000"));
         let method = method.parse().expect("a method");
-        Self { router, method, target: target.to_owned(), headers, body: Vec::new(), is_described: true }
+        Self {
+            router,
+            method,
+            target: target.to_owned(),
+            headers,
+            body: Vec::new(),
+            is_described: true,
+            peer: None,
+        }
     }
 
     /// Sets a header, in place of one of that name.
@@ -43,6 +56,16 @@ impl Request {
     pub fn another_header(mut self, name: &str, value: &[u8]) -> Self {
         let name: HeaderName = name.parse().expect("a header's name");
         self.headers.append(name, HeaderValue::from_bytes(value).expect("a header's value"));
+        self
+    }
+
+    /// Over a connection from this address.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn from_peer(mut self, address: &str) -> Self {
+        self.peer = Some(address.parse().expect("an IP address"));
         self
     }
 
@@ -116,6 +139,9 @@ impl Request {
         *request.method_mut() = self.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers;
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 40_000))));
+        }
         let response = self.router.oneshot(request).await.unwrap_or_else(|never| match never {});
         let answer = Answer::read(asked.clone(), response).await;
         if self.is_described

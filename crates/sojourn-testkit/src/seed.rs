@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use argon2::{Argon2, password_hash::PasswordHasher as _};
 use sojourn_core::{
+    host::PublicHost,
     id::{InstanceId, Randomness as _},
     settings::Settings,
     signing_key::SigningKeyTimes,
@@ -14,7 +15,7 @@ use sojourn_core::{
     user::PasswordHash,
 };
 use sojourn_service::{
-    MasterKey,
+    InstanceKind, MasterKey,
     keys::{self, SecretKeyKind},
 };
 use sojourn_store::{ChangeSet, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, Write};
@@ -45,6 +46,18 @@ pub(crate) fn password_hash() -> PasswordHash {
     PasswordHash(HASH.get_or_init(make).clone())
 }
 
+const PRODUCTION_HOST: &str = "clerk.example.com";
+
+/// The instance that a server of a test serves.
+pub(crate) fn kind(environment: Environment) -> InstanceKind {
+    match environment {
+        Environment::Development => InstanceKind::Development,
+        Environment::Production => {
+            InstanceKind::Production(PublicHost::parse(PRODUCTION_HOST).expect("a host"))
+        }
+    }
+}
+
 /// Writes the instance with its keys and first settings; returns the secret key.
 pub(crate) async fn instance(
     store: &Store,
@@ -56,7 +69,7 @@ pub(crate) async fn instance(
     let id = InstanceId::generate(START, rng);
     let (host, kind) = match environment {
         Environment::Development => ("clerk.sojourn1.localhost", SecretKeyKind::Test),
-        Environment::Production => ("clerk.example.com", SecretKeyKind::Live),
+        Environment::Production => (PRODUCTION_HOST, SecretKeyKind::Live),
     };
     // As the server derives it for development instances.
     let derived = master_key().derive(&format!("secret key of {id}"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::env_lines::{self, Access, Stack};
+use crate::listening::Addresses;
 
 /// Everything the banner says; nothing in it may be untrue when offline.
 #[derive(Debug, Clone)]
@@ -30,12 +31,91 @@ pub struct Banner {
     pub loopback_origins: bool,
     pub missing_bundles: Vec<String>,
     pub exposed: bool,
+    /// Where the process listens.
+    pub addresses: Addresses,
+    /// What is said of a production instance instead of how to try it.
+    pub production: Option<Production>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Production {
+    pub proxies: Vec<String>,
+    pub origins: Vec<String>,
+    /// Whether any application server can have a key.
+    pub has_secret_key: bool,
 }
 
 const WIDTH: usize = 100;
 
 impl Banner {
     pub fn text(&self) -> String {
+        match &self.production {
+            Some(production) => self.production_text(production),
+            None => self.development_text(),
+        }
+    }
+
+    fn production_text(&self, production: &Production) -> String {
+        let base = &self.access.base_url;
+        let all = |addresses: &[std::net::SocketAddr]| {
+            addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let mut lines = vec![
+            two_columns(
+                &format!("sojourn {}  production instance {}", env!("CARGO_PKG_VERSION"), self.key_host),
+                &format!("ready in {:.2} s", self.ready_in.as_secs_f64()),
+            ),
+            String::new(),
+            format!("  Account portal   {base}/sign-in"),
+            format!("  Frontend API     {base}/v1"),
+            match self.access.api_url {
+                Some(_) => format!("  Backend API      {}  (there alone)", all(&self.addresses.backend)),
+                None => format!("  Backend API      {base}/v1  (the same; a secret key selects it)"),
+            },
+            format!("  JWKS             {base}/.well-known/jwks.json"),
+            format!("  Listens on       {}  (http, for a proxy)", all(&self.addresses.public)),
+        ];
+        if !self.addresses.tls.is_empty() {
+            lines.push(format!("                   {}  (https)", all(&self.addresses.tls)));
+        }
+        if !self.addresses.admin.is_empty() {
+            lines.push(format!(
+                "  Health           {}  /health/live, /health/ready",
+                all(&self.addresses.admin)
+            ));
+        }
+        lines.push(match production.proxies.is_empty() {
+            true => "  Proxies          none declared: all clients of a proxy count as one (trusted_proxies)"
+                .to_owned(),
+            false => format!("  Proxies          {}", production.proxies.join(", ")),
+        });
+        lines.push(match production.origins.is_empty() {
+            true => "  Origins          none but its own pages (allowed_origins.list)".to_owned(),
+            false => format!("  Origins          {}", production.origins.join(", ")),
+        });
+        lines.push(format!("  Database         {}{}", self.data, self.found()));
+        if let Some(key) = &self.shared_key {
+            lines.push(format!("  Master key       {key}  (every node of this database needs the same)"));
+        }
+        lines.push(format!(
+            "  Config           {}",
+            self.config.as_deref().unwrap_or("none (environment and flags)")
+        ));
+        lines.push(format!("  Publishable key  {}", self.access.publishable_key));
+        if !production.has_secret_key {
+            lines.push("  Secret key       none yet; make one: sojourn keys create".to_owned());
+        }
+        if !self.missing_bundles.is_empty() {
+            lines.push(format!("  Missing          browser scripts: {}", self.missing_bundles.join(", ")));
+        }
+        lines.push(
+            "  Next             sojourn doctor checks name, proxy and certificate; sojourn env --for next"
+                .to_owned(),
+        );
+        lines.join("\n")
+    }
+
+    fn development_text(&self) -> String {
         let base = &self.access.base_url;
         let mut lines = Vec::new();
         if let Some(port) = self.busy_port {
@@ -179,6 +259,8 @@ mod tests {
             loopback_origins: true,
             missing_bundles: Vec::new(),
             exposed: false,
+            addresses: Addresses::default(),
+            production: None,
         }
     }
 
@@ -203,6 +285,31 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
+    }
+
+    #[test]
+    fn production_says_how_it_is_reached_and_shows_no_key() {
+        let address = |text: &str| vec![text.parse().expect("an address")];
+        let banner = Banner {
+            access: env_lines::tests::production(),
+            key_host: "clerk.example.com".to_owned(),
+            mailbox_link: None,
+            data: "/var/lib/sojourn/sojourn.db".to_owned(),
+            config: Some("/etc/sojourn/sojourn.toml".to_owned()),
+            addresses: Addresses {
+                public: address("127.0.0.1:4000"),
+                admin: address("127.0.0.1:4002"),
+                ..Addresses::default()
+            },
+            production: Some(Production {
+                proxies: vec!["127.0.0.1/32".to_owned(), "::1/128".to_owned()],
+                origins: vec!["https://app.example.com".to_owned()],
+                has_secret_key: false,
+            }),
+            ..sample()
+        };
+        insta::assert_snapshot!(banner.text());
+        assert!(!banner.json().to_string().contains("sk_live"), "{}", banner.json());
     }
 
     #[test]

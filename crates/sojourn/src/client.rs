@@ -20,6 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Client {
     base_url: Url,
     secret_key: String,
+    /// The name that the server answers to, where it is not in the address.
+    host: Option<String>,
     http: reqwest::Client,
 }
 
@@ -47,7 +49,17 @@ impl Client {
                 // A key in the environment may belong to another server; the one that was
                 // found knows its own. Only a flag says otherwise.
                 let key = arguments.secret_key.clone().unwrap_or(file.secret_key);
-                Self::new(&file.base_url, key)
+                match file.production {
+                    // Not through the proxy, to whoever the public name leads: this process, on this machine.
+                    Some(production) => {
+                        let client = Self::new(&production.local_url, key)?;
+                        Ok(Self {
+                            host: file.base_url.split_once("://").map(|(_, host)| host.to_owned()),
+                            ..client
+                        })
+                    }
+                    None => Self::new(&file.base_url, key),
+                }
             }
         }
     }
@@ -76,7 +88,7 @@ impl Client {
                 Failure::new(Exit::Other, "http_unavailable", "cannot set up an HTTP client")
                     .because(chain(&error))
             })?;
-        Ok(Self { base_url, secret_key, http })
+        Ok(Self { base_url, secret_key, host: None, http })
     }
 
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, Refused> {
@@ -126,6 +138,9 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut request = self.http.request(method, url).bearer_auth(&self.secret_key);
+        if let Some(host) = &self.host {
+            request = request.header(reqwest::header::HOST, host);
+        }
         if let Some(version) = version {
             request = request.header(reqwest::header::IF_MATCH, version);
         }

@@ -13,7 +13,8 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::failure::{Exit, Failure};
 
-const DATABASE: &str = "dev.db";
+const DATABASE: &str = "sojourn.db";
+const DEVELOPMENT_DATABASE: &str = "dev.db";
 const MASTER_KEY: &str = "master.key";
 const LOCK: &str = "lock";
 
@@ -77,10 +78,6 @@ impl DataFolder {
         &self.path
     }
 
-    pub fn database(&self) -> PathBuf {
-        database_in(&self.path)
-    }
-
     pub fn master_key_path(&self) -> PathBuf {
         self.path.join(MASTER_KEY)
     }
@@ -99,9 +96,16 @@ impl DataFolder {
     }
 }
 
-/// Where the embedded database of a data folder is.
-pub fn database_in(folder: &Path) -> PathBuf {
-    folder.join(DATABASE)
+/// Where the embedded database of a data folder is. A folder that holds production is one whoever asks:
+/// no second database is made beside it.
+pub fn database_in(folder: &Path, is_production: bool) -> PathBuf {
+    let path = folder.join(DATABASE);
+    if is_production || path.exists() { path } else { development_database_in(folder) }
+}
+
+/// Where that of a development instance is.
+pub fn development_database_in(folder: &Path) -> PathBuf {
+    folder.join(DEVELOPMENT_DATABASE)
 }
 
 /// The master key in a file that must be there.
@@ -252,7 +256,7 @@ mod tests {
 
     fn key(path: &Path, existing: bool) -> Result<MasterKey, Failure> {
         let folder = DataFolder::open(path).expect("a folder");
-        let database = Database::File(folder.database());
+        let database = Database::File(development_database_in(folder.path()));
         folder.master_key(existing.then_some(&database))
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use sojourn_store::{Database, Engine as _, MigrationMode, Store, StoreError};
 
 use crate::config::{Config, GivenKey};
-use crate::data_folder::{DataFolder, MasterKey, database_in, master_key_in};
+use crate::data_folder::{DataFolder, MasterKey, database_in, development_database_in, master_key_in};
 use crate::failure::{Exit, Failure};
 
 /// An opened database with its key.
@@ -21,12 +21,22 @@ pub struct Opened {
     pub existing: bool,
 }
 
-/// The database that the configuration names.
-pub fn named(config: &Config) -> Database {
-    match &config.server {
-        Some(server) => Database::Server(server.value.clone()),
-        None => Database::File(database_in(&config.data)),
+/// The database that the configuration names; the embedded one is in `folder`.
+pub fn named(config: &Config, folder: &Path) -> Result<Database, Failure> {
+    if let Some(server) = &config.server {
+        return Ok(Database::Server(server.value.clone()));
     }
+    let (path, other) = (database_in(folder, config.is_production()), development_database_in(folder));
+    if config.is_production() && !path.exists() && other.exists() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "environment_differs",
+            format!("{} holds a development instance", shown(folder)),
+        )
+        .because("test accounts and keys that were printed must not get into production")
+        .next("give --data (data in the configuration) another folder"));
+    }
+    Ok(Database::File(path))
 }
 
 /// Opens it, and gets the key. A new key is made only for a database that holds nothing yet.
@@ -36,11 +46,7 @@ pub async fn open(
     folder: &DataFolder,
     older: MigrationMode,
 ) -> Result<Opened, Failure> {
-    let key = |existing: bool| match config.master_key.as_ref().map(|key| &key.value) {
-        Some(GivenKey::Itself(key)) => Ok(key.clone()),
-        Some(GivenKey::In(path)) => master_key_in(path),
-        None => folder.master_key(existing.then_some(&database)),
-    };
+    let key = |existing: bool| master_key(&database, config, folder, existing);
     let failed = |error: StoreError| failed(&database, &error);
     let (store, master_key, existing) = match &database {
         // The key comes first: what is made is sealed with it.
@@ -67,6 +73,19 @@ pub async fn open(
     let previous = config.previous_master_key.as_ref();
     let previous_master_key = previous.map(|file| master_key_in(&file.value)).transpose()?;
     Ok(Opened { database, store, master_key, previous_master_key, key_from, existing })
+}
+
+fn master_key(
+    database: &Database,
+    config: &Config,
+    folder: &DataFolder,
+    existing: bool,
+) -> Result<MasterKey, Failure> {
+    match config.master_key.as_ref().map(|key| &key.value) {
+        Some(GivenKey::Itself(key)) => Ok(key.clone()),
+        Some(GivenKey::In(path)) => master_key_in(path),
+        None => folder.master_key(existing.then_some(database)),
+    }
 }
 
 /// The database cannot be used: what to do next depends on why.

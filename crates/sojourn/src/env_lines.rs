@@ -52,10 +52,15 @@ pub enum Stack {
 pub struct Access {
     /// Without a slash at the end.
     pub base_url: String,
+    /// Where application servers reach the Backend API, if it is elsewhere.
+    pub api_url: Option<String>,
     pub publishable_key: String,
-    pub secret_key: String,
+    /// Not known of a production instance, once it was shown.
+    pub secret_key: Option<String>,
     /// The public key as PEM.
     pub jwt_key: String,
+    /// Of a production instance browsers reach the host in the publishable key, and need no other address.
+    pub is_production: bool,
 }
 
 const CLERK_JS: &str = "/npm/@clerk/clerk-js@6/dist/clerk.browser.js";
@@ -70,7 +75,11 @@ pub fn lines(stack: Stack, access: &Access) -> String {
     }
     let variables =
         variables(stack, access).into_iter().map(|(name, value)| format!("{name}={}", quoted(value)));
-    let code = code::code(stack, access);
+    let missing = match (stack, &access.secret_key) {
+        (Stack::React | Stack::Vue, _) | (_, Some(_)) => "",
+        (_, None) => "the secret key is told once, when it is made; another one: sojourn keys create\n",
+    };
+    let code = format!("{missing}{}", code::code(stack, access));
     let comments =
         code.lines().map(|line| if line.is_empty() { "#".to_owned() } else { format!("# {line}") });
     variables.chain(comments).collect::<Vec<_>>().join("\n")
@@ -99,14 +108,15 @@ pub fn hint(stack: Stack) -> Option<String> {
 }
 
 fn facts(access: &Access) -> Value {
-    let Access { base_url, publishable_key, secret_key, jwt_key } = access;
+    let Access { base_url, publishable_key, secret_key, jwt_key, .. } = access;
+    let api_url = access.api_url();
     json!({
         "base_url": base_url,
         "publishable_key": publishable_key,
         "secret_key": secret_key,
         "jwt_key": jwt_key,
-        "api_url": base_url,
-        "server_url": format!("{base_url}/v1"),
+        "api_url": api_url,
+        "server_url": format!("{api_url}/v1"),
         "proxy_url": base_url,
         "jwks_url": format!("{base_url}/.well-known/jwks.json"),
         "clerk_js_url": format!("{base_url}{CLERK_JS}"),
@@ -127,13 +137,13 @@ fn variables(stack: Stack, access: &Access) -> Vec<(String, String)> {
     let sheet = match stack {
         Stack::Next => sheet
             .keys("NEXT_PUBLIC_CLERK_", "CLERK_")
-            .line("CLERK_API_URL", &access.base_url)
+            .api_url("CLERK_API_URL")
             .browser("NEXT_PUBLIC_CLERK_")
             .pages("NEXT_PUBLIC_CLERK_")
             .switches("NEXT_PUBLIC_CLERK_"),
         Stack::NextProxy => sheet
             .keys("NEXT_PUBLIC_CLERK_", "CLERK_")
-            .line("CLERK_API_URL", &access.base_url)
+            .api_url("CLERK_API_URL")
             .line("CLERK_FAPI_URL", &access.base_url)
             .line("NEXT_PUBLIC_CLERK_PROXY_URL", PROXY_PATH)
             .pages("NEXT_PUBLIC_CLERK_")
@@ -146,7 +156,7 @@ fn variables(stack: Stack, access: &Access) -> Vec<(String, String)> {
         // Compat: clerk/javascript packages/{react-router,tanstack-react-start}/src/utils/env.ts
         Stack::ReactRouter | Stack::Tanstack => sheet
             .keys("VITE_CLERK_", "CLERK_")
-            .line("CLERK_API_URL", &access.base_url)
+            .api_url("CLERK_API_URL")
             .line("CLERK_JWT_KEY", &access.jwt_key_on_one_line())
             .browser("VITE_CLERK_")
             .pages("VITE_CLERK_")
@@ -154,7 +164,7 @@ fn variables(stack: Stack, access: &Access) -> Vec<(String, String)> {
         // Compat: clerk/javascript packages/astro/src/server/get-safe-env.ts
         Stack::Astro => sheet
             .keys("PUBLIC_CLERK_", "CLERK_")
-            .line("CLERK_API_URL", &access.base_url)
+            .api_url("CLERK_API_URL")
             .browser("PUBLIC_CLERK_")
             .pages("PUBLIC_CLERK_")
             .switches("PUBLIC_CLERK_"),
@@ -162,8 +172,8 @@ fn variables(stack: Stack, access: &Access) -> Vec<(String, String)> {
         // name of the address, and ask the vendor without it.
         Stack::Nuxt => sheet
             .keys("NUXT_PUBLIC_CLERK_", "NUXT_CLERK_")
-            .line("NUXT_CLERK_API_URL", &access.base_url)
-            .line("NUXT_PUBLIC_CLERK_API_URL", &access.base_url)
+            .api_url("NUXT_CLERK_API_URL")
+            .api_url("NUXT_PUBLIC_CLERK_API_URL")
             .line("NUXT_CLERK_JWT_KEY", &access.jwt_key_on_one_line())
             .browser("NUXT_PUBLIC_CLERK_")
             .pages("NUXT_PUBLIC_CLERK_")
@@ -172,30 +182,32 @@ fn variables(stack: Stack, access: &Access) -> Vec<(String, String)> {
         // no variable for the address of the interface's script, so the path through the application is used.
         Stack::Svelte => sheet
             .keys("PUBLIC_CLERK_", "CLERK_")
-            .line("PUBLIC_CLERK_API_URL", &access.base_url)
+            .api_url("PUBLIC_CLERK_API_URL")
             .line("CLERK_JWT_KEY", &access.jwt_key_on_one_line())
-            .line("PUBLIC_CLERK_PROXY_URL", PROXY_PATH)
+            .proxy("PUBLIC_CLERK_PROXY_URL", PROXY_PATH)
             .pages("PUBLIC_CLERK_")
             .line("PUBLIC_CLERK_TELEMETRY_DISABLED", "1"),
         Stack::Python | Stack::Java => sheet
-            .line("CLERK_SECRET_KEY", &access.secret_key)
-            .line("CLERK_API_URL", &access.base_url)
+            .secret("CLERK_SECRET_KEY")
+            .api_url("CLERK_API_URL")
             .line("CLERK_JWT_KEY", &access.jwt_key_on_one_line()),
         // Compat: clerk-sdk-go http/middleware.go, JSONWebKey: PEM has to have its line breaks there, or
         // neither header nor footer.
         Stack::Go => sheet
-            .line("CLERK_SECRET_KEY", &access.secret_key)
-            .line("CLERK_API_URL", &access.base_url)
+            .secret("CLERK_SECRET_KEY")
+            .api_url("CLERK_API_URL")
             .line("CLERK_JWT_KEY", &access.jwt_key_without_frame()),
-        Stack::Rust => {
-            sheet.line("CLERK_SECRET_KEY", &access.secret_key).line("CLERK_API_URL", &access.base_url)
-        }
+        Stack::Rust => sheet.secret("CLERK_SECRET_KEY").api_url("CLERK_API_URL"),
         Stack::Json => sheet,
     };
     sheet.lines
 }
 
 impl Access {
+    fn api_url(&self) -> &str {
+        self.api_url.as_deref().unwrap_or(&self.base_url)
+    }
+
     /// The SDKs for JavaScript, Python and Java remove line breaks, and dotenv files differ in how they
     /// write them.
     fn jwt_key_on_one_line(&self) -> String {
@@ -219,15 +231,35 @@ impl Sheet<'_> {
     }
 
     fn keys(self, public: &str, private: &str) -> Self {
-        let Access { publishable_key, secret_key, .. } = self.access;
+        let publishable_key = &self.access.publishable_key;
         self.line(&format!("{public}PUBLISHABLE_KEY"), publishable_key)
-            .line(&format!("{private}SECRET_KEY"), secret_key)
+            .secret(&format!("{private}SECRET_KEY"))
+    }
+
+    fn secret(self, name: &str) -> Self {
+        match &self.access.secret_key {
+            Some(secret_key) => self.line(name, secret_key),
+            None => self,
+        }
+    }
+
+    fn api_url(self, name: &str) -> Self {
+        let api_url = self.access.api_url();
+        self.line(name, api_url)
+    }
+
+    /// Where browsers reach the server, where that is not in the publishable key.
+    fn proxy(self, name: &str, url: &str) -> Self {
+        if self.access.is_production { self } else { self.line(name, url) }
     }
 
     /// Compat: the script loader forces https on an absolute proxy URL, so the two scripts have URLs of
     /// their own. clerk/javascript packages/shared/src/loadClerkJsScript.ts
     fn browser(self, public: &str) -> Self {
         let base_url = &self.access.base_url;
+        if self.access.is_production {
+            return self;
+        }
         self.line(&format!("{public}PROXY_URL"), base_url)
             .line(&format!("{public}JS_URL"), &format!("{base_url}{CLERK_JS}"))
             .line(&format!("{public}UI_URL"), &format!("{base_url}{CLERK_UI}"))
@@ -247,8 +279,8 @@ impl Sheet<'_> {
         let Access { base_url, .. } = self.access;
         let jwt_key = self.access.jwt_key_on_one_line();
         self.keys("CLERK_", "CLERK_")
-            .line("CLERK_API_URL", base_url)
-            .line("CLERK_PROXY_URL", base_url)
+            .api_url("CLERK_API_URL")
+            .proxy("CLERK_PROXY_URL", base_url)
             .line("CLERK_JWT_KEY", &jwt_key)
             .line("CLERK_SIGN_IN_URL", &format!("{base_url}/sign-in"))
             .line("CLERK_TELEMETRY_DISABLED", "1")
@@ -265,9 +297,38 @@ pub mod tests {
         Access {
             base_url: "http://localhost:4000".to_owned(),
             publishable_key: "pk_live_Y2xlcmsuMmtYOWJ2cTEubG9jYWxob3N0JA".to_owned(),
-            secret_key: "sk_test_sojourn_0123456789abcdef0123456789abcdef0123456789abcdef".to_owned(),
+            api_url: None,
+            secret_key: Some("sk_test_sojourn_0123456789abcdef0123456789abcdef0123456789abcdef".to_owned()),
             jwt_key: "-----BEGIN PUBLIC KEY-----\nMIIB\nIDAQAB\n-----END PUBLIC KEY-----\n".to_owned(),
+            is_production: false,
         }
+    }
+
+    pub fn production() -> Access {
+        Access {
+            base_url: "https://clerk.example.com".to_owned(),
+            publishable_key: "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k".to_owned(),
+            secret_key: None,
+            is_production: true,
+            ..sample()
+        }
+    }
+
+    #[test]
+    fn production_needs_fewer_lines_and_repeats_no_secret() {
+        let stacks = [
+            Stack::Next,
+            Stack::NextProxy,
+            Stack::Express,
+            Stack::Fastify,
+            Stack::Hono,
+            Stack::React,
+            Stack::Svelte,
+        ];
+        let access = Access { api_url: Some("http://10.0.0.5:4001".to_owned()), ..production() };
+        let all: Vec<String> =
+            stacks.iter().map(|stack| format!("--- {stack:?}\n{}", lines(*stack, &access))).collect();
+        insta::assert_snapshot!(all.join("\n"));
     }
 
     #[test]

@@ -22,6 +22,19 @@ pub struct ServerFile {
     /// Without its password.
     #[serde(default)]
     pub database: String,
+    /// Of a production instance. Its `secret_key` is the one of this process, for the command line on
+    /// this machine, and no application gets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub production: Option<Production>,
+}
+
+/// What the command line needs beside the public address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Production {
+    /// Where the Backend API is reached on this machine, past any proxy.
+    pub local_url: String,
+    /// Where application servers reach it, if it is not the public address.
+    pub api_url: Option<String>,
 }
 
 impl ServerFile {
@@ -29,8 +42,10 @@ impl ServerFile {
         Access {
             base_url: self.base_url.clone(),
             publishable_key: self.publishable_key.clone(),
-            secret_key: self.secret_key.clone(),
+            api_url: self.production.as_ref().and_then(|production| production.api_url.clone()),
+            secret_key: self.production.is_none().then(|| self.secret_key.clone()),
             jwt_key: self.jwt_key.clone(),
+            is_production: self.production.is_some(),
         }
     }
 
@@ -115,6 +130,7 @@ mod tests {
             jwt_key: "-----BEGIN PUBLIC KEY-----".to_owned(),
             pid,
             database: "./.sojourn/dev.db".to_owned(),
+            production: None,
         }
     }
 

@@ -50,12 +50,6 @@ impl PassedSockets {
         }
         Ok(sockets)
     }
-
-    /// A socket that others than this machine can reach.
-    pub fn beyond_loopback(&self) -> Option<std::net::SocketAddr> {
-        let addresses = self.plain.iter().chain(&self.tls).filter_map(|socket| socket.local_addr().ok());
-        addresses.into_iter().find(|address| !address.ip().is_loopback())
-    }
 }
 
 /// Whether a service manager waits for messages.

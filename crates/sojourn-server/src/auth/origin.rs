@@ -33,6 +33,10 @@ fn is_allowed_url(app: &App, settings: &Settings, url: &Url) -> bool {
     if origin == app.base_url().origin() || (app.allows_loopback() && is_loopback(url)) {
         return true;
     }
+    // The cookies of production are for https pages, and whoever is on the network writes the others.
+    if !app.is_development() && url.scheme() != "https" {
+        return false;
+    }
     let origin = origin.ascii_serialization();
     let lists = [app.configured_origins(), &settings.instance.allowed_origins];
     lists.into_iter().flatten().any(|allowed| *allowed == origin)

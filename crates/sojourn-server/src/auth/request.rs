@@ -1,9 +1,7 @@
 //! What a Frontend API request says of itself: origin, proxy, address, device.
 
-use std::net::SocketAddr;
-
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
 use sojourn_core::{cookie, language, policy::Policy, session::Device, settings::Settings};
@@ -11,7 +9,7 @@ use sojourn_service::RequestContext;
 use sojourn_store::Engine as _;
 use url::Url;
 
-use super::{origin, secret_key};
+use super::{Connection, origin, secret_key};
 use crate::{
     app::App,
     wire::{ApiError, ApiResult, ErrorCode},
@@ -72,7 +70,8 @@ pub(super) async fn read(parts: &mut Parts, app: &App) -> ApiResult<(RequestCont
             ApiError::new(ErrorCode::OriginMissing).why("A request from another site has to say its origin.")
         );
     }
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+    let connection = parts.extensions.get::<Connection>();
+    let client = connection.and_then(|connection| connection.client).map(|client| client.to_string());
     let forwarded = proxy.as_ref().and_then(|proxy| proxy.browser_address.clone());
     let own = || (text(headers, "sec-fetch-site") == Some("same-origin")).then(|| app.own_origin());
     let origin = header_origin
@@ -95,7 +94,7 @@ pub(super) async fn read(parts: &mut Parts, app: &App) -> ApiResult<(RequestCont
             .unwrap_or_default(),
         device: Device {
             user_agent: user_agent.chars().take(512).collect(),
-            ip_address: forwarded.or(peer).unwrap_or_default(),
+            ip_address: forwarded.or(client).unwrap_or_default(),
         },
         settings,
         policy,

@@ -34,7 +34,7 @@ use crate::app::App;
 /// Routes with their documentation.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(jwks::get_jwks))
+        .merge(public_keys())
         .routes(routes!(clients::list_clients))
         .routes(routes!(clients::get_client))
         .routes(routes!(clients::verify_client))
@@ -94,4 +94,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(webhook_deliveries::list_webhook_deliveries))
         .routes(routes!(webhook_deliveries::get_webhook_delivery))
         .routes(routes!(webhook_deliveries::retry_webhook_delivery))
+}
+
+/// The keys that verify tokens: on every address, because SDKs fetch them from wherever they are told.
+pub fn public_keys() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(jwks::get_jwks))
 }

@@ -17,6 +17,7 @@ use super::{
     client::redirect_refused,
 };
 use crate::{
+    app::App,
     auth::{host, origin},
     wire::{ApiError, ApiResult, ErrorCode, Params, client::set_cookies},
 };
@@ -38,7 +39,7 @@ pub async fn perform_handshake(browser: Browser, params: Params) -> ApiResult<Re
     let target = params.rejoined("redirect_url")?;
     let target = origin::redirect_target(&browser.app, &browser.request.settings, &target)
         .ok_or_else(redirect_refused)?;
-    refuse_unshared_cookies(&browser.public_url, &target)?;
+    refuse_unshared_cookies(&browser.app, &browser.public_url, &target)?;
     let hint = params.text("__session").ok().flatten().and_then(|token| hinted_session(&token));
     let origin = target.origin().ascii_serialization();
     let Handshaken { shown, nonce } = start_handshake(app, &browser.request, hint, &origin).await?;
@@ -59,15 +60,18 @@ fn hinted_session(token: &str) -> Option<SessionId> {
 
 /// The answer travels in a cookie, so both hosts have to share cookies. Where
 /// they do not, the browser would go in circles: say so instead (D2).
-fn refuse_unshared_cookies(own: &Url, target: &Url) -> ApiResult<()> {
+fn refuse_unshared_cookies(app: &App, own: &Url, target: &Url) -> ApiResult<()> {
     let (own, theirs) = (own.host_str().unwrap_or(""), target.host_str().unwrap_or(""));
-    let parent = own.strip_prefix("clerk.").filter(|parent| parent.contains('.'));
-    let shared = own == theirs
-        || parent.is_some_and(|parent| theirs == parent || theirs.ends_with(&format!(".{parent}")));
-    if shared {
+    if host::shares_cookies(app, own, theirs) {
         return Ok(());
     }
+    let next = match app.is_development() {
+        true => "Open both under one host name, on a laptop http://localhost with two ports.",
+        false => {
+            "Put both below one domain that is yours, such as clerk.example.com and app.example.com, or let the application pass /__clerk on."
+        }
+    };
     Err(ApiError::new(ErrorCode::HandshakeCannotReturn).why(format!(
-        "The application runs on {theirs} and this server on {own}; a browser shares no cookie between the two, so nobody could be signed in. Open both under one host name, on a laptop http://localhost with two ports."
+        "The application runs on {theirs} and this server on {own}; a browser shares no cookie between the two, so nobody could be signed in. {next}"
     )))
 }

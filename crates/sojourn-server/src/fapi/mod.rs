@@ -50,6 +50,12 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(me::sessions::list_sessions))
         .routes(routes!(me::sessions::list_active_sessions))
         .routes(routes!(me::sessions::revoke_session))
+        .merge(public_documents())
+}
+
+/// What everybody may read, on every address that is served.
+pub fn public_documents() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(well_known::get_jwks))
         .routes(routes!(well_known::get_openid_configuration))
         .routes(routes!(well_known::get_health))

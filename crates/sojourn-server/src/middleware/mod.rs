@@ -19,10 +19,10 @@ use axum::{
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, normalize_path::NormalizePathLayer};
 
-use crate::app::App;
+use crate::{app::App, surface::Surface};
 
 /// The routes with everything around them.
-pub fn wrap(routes: Router<App>, app: &App, timeouts: RequestTimeouts) -> Router {
+pub fn wrap(routes: Router<App>, app: &App, surface: Surface, timeouts: RequestTimeouts) -> Router {
     let routes = routes
         // Only what lies around a route knows which one was matched.
         .route_layer(from_fn(trace::label_route))
@@ -36,7 +36,7 @@ pub fn wrap(routes: Router<App>, app: &App, timeouts: RequestTimeouts) -> Router
         .layer(from_fn_with_state(app.clone(), response_headers::add))
         .layer(from_fn_with_state(app.clone(), cors::allow_origin))
         .layer(from_fn_with_state(app.clone(), error_page::show_to_navigations))
-        .layer(from_fn_with_state(app.clone(), request_limits::check_head))
+        .layer(from_fn_with_state((app.clone(), surface), request_limits::check_head))
         .layer(from_fn_with_state(timeouts, body::read_whole))
         // Compat: clerk/javascript packages/clerk-js/src/core/resources/User.ts asks for
         // `/me/email_addresses/` and others with a slash at the end.

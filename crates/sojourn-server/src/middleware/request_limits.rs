@@ -2,14 +2,15 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Uri, header},
+    http::{HeaderMap, HeaderValue, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 
 use crate::{
     app::App,
-    auth::host,
+    auth::{Connection, host},
+    surface::Surface,
     wire::{ApiError, ErrorCode, params::percent_decoded},
 };
 
@@ -21,11 +22,23 @@ const MAX_HEADERS: usize = 100;
 /// What two parsers might read as two different paths.
 const AMBIGUOUS: [&str; 8] = ["//", "%2f", "%5c", "%00", "\\", "/./", "/../", "%2e"];
 
-pub async fn check_head(State(app): State<App>, request: Request, next: Next) -> Response {
-    match check(&app, request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => close_connection(error.into_response()),
+pub async fn check_head(
+    State((app, surface)): State<(App, Surface)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let connection = Connection::of(app.trusted_proxies(), &parts.extensions, &parts.headers);
+    app.note_forwarding(&connection);
+    let checked = match check_size(&parts.uri, &parts.headers) {
+        Ok(()) => check_host(&app, surface, &parts, &connection).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = checked.and_then(|()| check_path(&app, surface, &parts.uri)) {
+        return close_connection(error.into_response());
     }
+    parts.extensions.insert(connection);
+    next.run(Request::from_parts(parts, body)).await
 }
 
 /// For a request whose body was not read to its end: what follows it on the connection cannot be
@@ -35,7 +48,7 @@ pub fn close_connection(mut response: Response) -> Response {
     response
 }
 
-fn check(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+fn check_size(uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     if uri.path_and_query().map_or(0, |text| text.as_str().len()) > MAX_URI_BYTES {
         return Err(ApiError::new(ErrorCode::RequestUriTooLong).why("An address may have 16 KiB."));
     }
@@ -56,18 +69,46 @@ fn check(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     if headers.get_all(header::HOST).iter().count() > 1 {
         return Err(ApiError::new(ErrorCode::HostUnknown).why("A request names one host."));
     }
-    if !host::is_ours(app, uri, headers) {
-        return Err(ApiError::new(ErrorCode::HostUnknown).why(
-            "This development server answers to localhost, its key's host and its public URL only. Open it under one of them.",
+    Ok(())
+}
+
+async fn check_host(
+    app: &App,
+    surface: Surface,
+    request: &Parts,
+    connection: &Connection,
+) -> Result<(), ApiError> {
+    // Where every answer needs a secret key, no page of a foreign name gets anything.
+    if surface != Surface::Backend && !host::is_ours(app, &request.uri, &request.headers, connection).await? {
+        let why = match app.is_development() {
+            true => "This development server answers to localhost, its key's host and its public URL only. Open it under one of them.".to_owned(),
+            false => format!(
+                "This server answers to {} only. A proxy has to pass the host on that the browser named; application servers that use another name ask the address of bapi_listen.",
+                app.key_host()
+            ),
+        };
+        return Err(ApiError::new(ErrorCode::HostUnknown).why(why));
+    }
+    if !app.is_development() && connection.scheme.as_deref() == Some("http") {
+        return Err(ApiError::new(ErrorCode::HttpsRequired).why(
+            "The proxy says that this request came to it over plain http, where everybody on the way reads cookies and keys. Use https; or let the proxy say X-Forwarded-Proto: https, if it was.",
         ));
     }
+    Ok(())
+}
+
+fn check_path(app: &App, surface: Surface, uri: &Uri) -> Result<(), ApiError> {
     let path = uri.path().to_ascii_lowercase();
     // A route's parameters are decoded, and the refusal of their extractor is no JSON (INP-03).
     let is_text = percent_decoded(uri.path()).is_some();
     let is_ambiguous = AMBIGUOUS.iter().any(|part| path.contains(part)) || !is_text;
     // Without development tools nothing shall show that there could be any.
     let is_hidden = path.starts_with("/dev/") && !app.has_development_tools();
-    if is_ambiguous || is_hidden { Err(ApiError::not_found("address")) } else { Ok(()) }
+    if !surface.serves(&path) || is_ambiguous || is_hidden {
+        Err(ApiError::not_found("address"))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ codes! {
     SecretKeyFromBrowser "origin_authorization_headers_conflict" BAD_REQUEST "A secret key must not be used by a browser";
     HostUnknown "host_invalid" MISDIRECTED_REQUEST "Unknown host";
     SecretKeyRoleInsufficient "secret_key_role_insufficient" FORBIDDEN "The secret key may not do this";
+    HttpsRequired "https_required" FORBIDDEN "https is required";
     UserLocked "user_locked" FORBIDDEN "Your account is locked";
     UserBanned "user_banned" FORBIDDEN "Your account is banned";
     AuthorizationInvalid "authorization_invalid" FORBIDDEN "You are not authorized to do this";

@@ -28,6 +28,7 @@ mod not_offered;
 mod origins;
 mod pages;
 mod password_hashes;
+mod production;
 mod races;
 mod receiver;
 mod redirects;

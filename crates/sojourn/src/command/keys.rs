@@ -1,14 +1,24 @@
 //! `sojourn keys`: the secret keys of the application's servers, and the keys that sign tokens.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sojourn_core::settings::parse_duration;
+
+use sojourn_service::secret_keys::NewSecretKey;
+use sojourn_service::{Clock as _, Rng, secret_keys};
+use sojourn_store::{Database, Engine as _, MigrationMode, SecretKeyRole, StoreError};
 
 use super::ServerArguments;
 use super::sessions::{checked, time};
 use super::signing_keys::{self, SigningKeysCommand};
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::clock::SystemClock;
+use crate::config::{Config, Sources};
+use crate::data_folder::DataFolder;
+use crate::database;
+use crate::failure::{Exit, Failure};
 use crate::output;
 
 const KEYS: &str = "/v1/instance/secret_keys";
@@ -117,7 +127,12 @@ fn row(key: &Value) -> Vec<String> {
 }
 
 async fn create(arguments: &CreateArguments) -> Result<(), Failure> {
-    let client = Client::find(&arguments.server)?;
+    let client = match Client::find(&arguments.server) {
+        Err(nobody) if nobody.exit == Exit::Unreachable => {
+            return create_in_database(arguments, nobody).await;
+        }
+        found => found?,
+    };
     let body = json!(sojourn_api::CreateSecretKey {
         name: arguments.name.clone(),
         role: Some(arguments.role.clone()),
@@ -130,6 +145,47 @@ async fn create(arguments: &CreateArguments) -> Result<(), Failure> {
     }
     output::line(key["secret"].as_str().unwrap_or_default())?;
     output::note(&format!("{} is told here and nowhere else", key["id"].as_str().unwrap_or("the key")));
+    Ok(())
+}
+
+/// Where no server runs, the database takes the key: the way to the first one of an instance that the
+/// configuration made. `nobody` says that there is no server, for where there is no database either.
+async fn create_in_database(arguments: &CreateArguments, nobody: Failure) -> Result<(), Failure> {
+    let flags = super::flags([("--data", "data", &arguments.server.data)]);
+    let config = Config::load(&Sources::of_this_process(arguments.server.config.clone(), flags)?)?;
+    let database = database::named(&config, &config.data)?;
+    let role = SecretKeyRole::from_word(&arguments.role).ok_or_else(|| {
+        Failure::new(Exit::Usage, "role_unknown", format!("there is no role \"{}\"", arguments.role))
+            .because("a key has one of the roles that are known")
+            .next("sojourn keys create --help lists them")
+    })?;
+    let _alone = match &database {
+        Database::File(path) if !path.exists() => return Err(nobody),
+        Database::File(_) => Some(DataFolder::open(&config.data)?),
+        Database::Server(_) => None,
+    };
+    let failed = |error: StoreError| database::failed(&database, &error);
+    let store = database.open(MigrationMode::Refuse).await.map_err(failed)?;
+    let name = arguments.name.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+    let now = SystemClock.now();
+    let expires_at = arguments.lifetime.map(|seconds| now + Duration::from_secs(seconds));
+    let new = NewSecretKey { name, role, expires_at };
+    let made = secret_keys::create_in(&store, new, now, &Rng::System).await;
+    let closed = store.close().await;
+    let made = made.map_err(|error| {
+        Failure::new(Exit::Other, "secret_key_not_made", "cannot make a secret key")
+            .because(error.to_string())
+            .next("check the database, and run the command again: a key that nobody was told opens nothing")
+    })?;
+    let Some((key, text)) = made else { return Err(nobody) };
+    closed.map_err(failed)?;
+    if arguments.json {
+        let key =
+            json!({ "object": "secret_key", "id": key.id().to_string(), "name": key.name, "secret": text });
+        return output::line(&key.to_string());
+    }
+    output::line(&text)?;
+    output::note(&format!("{} is told here and nowhere else", key.id()));
     Ok(())
 }
 

@@ -59,7 +59,8 @@ pub async fn run(command: &MigrateCommand) -> Result<(), Failure> {
 }
 
 async fn status(arguments: &MigrateArguments) -> Result<(), Failure> {
-    let database = database::named(&arguments.load()?);
+    let config = arguments.load()?;
+    let database = database::named(&config, &config.data)?;
     let schema = database.schema().await.map_err(|error| database::failed(&database, &error))?;
     let copies: Vec<String> = schema.copies.iter().map(|copy| database::shown(copy)).collect();
     let (state, meaning) = state(&schema);
@@ -98,7 +99,7 @@ fn state(schema: &Schema) -> (&'static str, &'static str) {
 
 async fn up(arguments: &MigrateArguments) -> Result<(), Failure> {
     let config = arguments.load()?;
-    let database = database::named(&config);
+    let database = database::named(&config, &config.data)?;
     let _alone = match &database {
         // A server that runs would not know what happens to its database.
         Database::File(path) if path.exists() => Some(DataFolder::open(&config.data)?),

@@ -3,6 +3,7 @@
 mod clock;
 mod confirm;
 mod env;
+mod init;
 mod keys;
 mod mail;
 mod mailbox;
@@ -35,6 +36,9 @@ pub struct Arguments {
 enum Command {
     /// Run the server; without arguments a development instance on this machine
     Serve(serve::ServeArguments),
+    /// Make a production instance: its host, its keys and its configuration
+    #[command(subcommand)]
+    Init(init::InitCommand),
     /// Run a server for tests: one line on stdout when ready, ends with its parent process
     TestServer(serve::TestServerArguments),
     /// Print the environment lines for an application
@@ -105,6 +109,7 @@ impl Arguments {
             Command::Migrate(command) => command.json(),
             Command::Version { json } => *json,
             Command::Env(arguments) => arguments.json,
+            Command::Init(command) => command.json(),
             Command::Serve(_) | Command::TestServer(_) => false,
         }
     }
@@ -114,6 +119,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
     match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments, since),
         Command::TestServer(arguments) => serve::test_server(&arguments, since),
+        Command::Init(command) => block_on(init::run(&command)),
         Command::Env(arguments) => env::env(&arguments),
         Command::Settings(command) => block_on(settings::run(&command)),
         Command::Users(command) => block_on(users::run(&command)),

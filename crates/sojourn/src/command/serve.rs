@@ -22,6 +22,15 @@ pub struct ServeArguments {
     /// Port on 127.0.0.1 and ::1; the next free one if it is taken [default: 4000]
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
+    /// Address to listen on instead, such as 0.0.0.0:4000; may be repeated
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<String>,
+    /// Address for the Backend API alone, which leaves the others then; may be repeated
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    bapi_listen: Vec<String>,
+    /// Address for /health/live and /health/ready; may be repeated
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin_listen: Vec<String>,
     /// Folder of the database and the master key [default: ./.sojourn]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
@@ -73,8 +82,14 @@ pub struct TestServerArguments {
 impl ServeArguments {
     fn flags(&self) -> Vec<Flag> {
         let exposed = self.expose_development.then(|| "true".to_owned());
+        let listed = |addresses: &[String]| (!addresses.is_empty()).then(|| addresses.join(","));
+        let [listen, bapi_listen, admin_listen] =
+            [&self.listen, &self.bapi_listen, &self.admin_listen].map(|addresses| listed(addresses));
         flags([
             ("--port", "port", &self.port),
+            ("--listen", "listen", &listen),
+            ("--bapi-listen", "bapi_listen", &bapi_listen),
+            ("--admin-listen", "admin_listen", &admin_listen),
             ("--data", "data", &self.data),
             ("--database", "database", &self.database),
             ("--public-url", "public_url", &self.public_url),

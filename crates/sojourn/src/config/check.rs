@@ -7,25 +7,12 @@ use ipnet::IpNet;
 use sojourn_store::{ServerUrl, StoreError};
 use url::{Host, Url};
 
-use super::{Config, GivenKey, Sourced};
+use super::{Config, GivenKey, Sourced, network, production};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
 pub fn refused(what: String) -> Failure {
     Failure::new(Exit::Usage, "config_value_invalid", what)
-}
-
-pub fn environment(environment: Option<&Sourced<String>>) -> Result<(), Failure> {
-    match environment {
-        Some(given) if given.value != "development" => Err(refused(format!(
-            "environment \"{}\" from {} is not available",
-            given.value,
-            given.origin.in_words()
-        ))
-        .because("this version runs development instances only")
-        .next("leave environment out, or set it to \"development\"")),
-        _ => Ok(()),
-    }
 }
 
 /// The embedded database in the data folder, by its name.
@@ -120,9 +107,13 @@ pub fn public_url(text: Sourced<String>) -> Result<Sourced<Url>, Failure> {
 /// What can only be judged once all values are known.
 pub fn everything(config: &Config) -> Result<(), Failure> {
     neither_limit(config)?;
-    exposure(config)?;
-    tls_exposure(config)?;
-    Ok(())
+    if config.is_production() {
+        production::check(config)?;
+    } else {
+        exposure(config)?;
+        tls_exposure(config)?;
+    }
+    network::acceptable_transport(config)
 }
 
 fn neither_limit(config: &Config) -> Result<(), Failure> {

@@ -18,6 +18,11 @@ const COUNT: Kind = Kind::Integer { least: 1, most: u64::MAX };
 /// The keys of the process.
 const PROCESS: &[(&str, Kind)] = &[
     ("port", Kind::Integer { least: 0, most: u16::MAX as u64 }),
+    ("listen", Kind::Texts),
+    ("bapi_listen", Kind::Texts),
+    ("admin_listen", Kind::Texts),
+    ("trusted_proxies", Kind::Texts),
+    ("forwarded_header", Kind::Word(&["x_forwarded", "forwarded"])),
     ("data", Kind::Text),
     ("database", Kind::Text),
     ("master_key", Kind::Text),
@@ -25,7 +30,7 @@ const PROCESS: &[(&str, Kind)] = &[
     ("previous_master_key_file", Kind::Text),
     ("public_url", Kind::Text),
     ("log_format", Kind::Word(&["text", "json"])),
-    ("environment", Kind::Text),
+    ("environment", Kind::Word(&["development", "production"])),
     ("expose_development", Kind::Flag),
     ("rate_limits.enabled", Kind::Flag),
     ("connections.per_address", COUNT),

@@ -4,16 +4,20 @@ mod check;
 mod key;
 mod layer;
 mod mail;
+mod network;
 mod origin;
+mod production;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod value;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde_json::Value;
+use sojourn_core::environment::Environment;
 use sojourn_core::settings::{SETTINGS, Setting};
 use sojourn_store::ServerUrl;
 use url::Url;
@@ -22,7 +26,9 @@ pub use self::check::is_loopback;
 pub use self::key::is_of_the_process;
 pub use self::layer::Flag;
 pub use self::mail::MailConfig;
+pub use self::network::acceptable_address;
 pub use self::origin::{Origin, Sourced};
+pub use self::production::{host as production_host, origin as production_origin};
 pub use self::tls::{AcmeConfig, CertificateFiles, CertificateSource, TlsConfig};
 pub use self::value::{example, from_text, from_typed};
 use crate::data_folder::MasterKey;
@@ -32,6 +38,15 @@ use crate::failure::{Exit, Failure};
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// In which headers proxies say whom they forward for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    XForwarded,
+    /// RFC 7239.
+    Forwarded,
 }
 
 /// A master key from elsewhere than the data folder, as nodes of one database need it.
@@ -46,7 +61,17 @@ pub enum GivenKey {
 pub struct Config {
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    pub environment: Sourced<Environment>,
     pub port: Sourced<u16>,
+    /// Where browsers are answered; empty: `port` on both loopback addresses.
+    pub listen: Sourced<Vec<SocketAddr>>,
+    /// Where application servers are answered; empty: where browsers are.
+    pub bapi_listen: Sourced<Vec<SocketAddr>>,
+    /// Where supervisors are answered; empty: nowhere.
+    pub admin_listen: Sourced<Vec<SocketAddr>>,
+    /// Who is believed what it says of a request that it forwards.
+    pub trusted_proxies: Sourced<Vec<IpNet>>,
+    pub forwarded_header: Sourced<ForwardedHeader>,
     pub data: Sourced<PathBuf>,
     /// The PostgreSQL server, if it is not the database of the data folder.
     pub server: Option<Sourced<ServerUrl>>,
@@ -86,6 +111,8 @@ pub struct Sources {
     pub config_flag: Option<PathBuf>,
     pub variables: Vec<(String, String)>,
     pub flags: Vec<Flag>,
+    /// The file is about to be made: nothing is read where it is not there yet.
+    pub file_is_new: bool,
 }
 
 impl Sources {
@@ -99,7 +126,7 @@ impl Sources {
         let variables = std::env::vars_os()
             .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
             .collect();
-        Ok(Self { working_dir, config_flag, variables, flags })
+        Ok(Self { working_dir, config_flag, variables, flags, file_is_new: false })
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -116,7 +143,7 @@ impl Sources {
             Some(path) => Some((self.working_dir.join(path), true)),
             None => Some((self.working_dir.join("sojourn.toml"), false)),
         }
-        .filter(|(path, asked)| *asked || path.is_file())
+        .filter(|(path, asked)| (*asked && !self.file_is_new) || path.is_file())
     }
 }
 
@@ -139,7 +166,6 @@ impl Config {
     }
 
     fn resolve(layers: &Layers, file: Option<PathBuf>, working_dir: &Path) -> Result<Self, Failure> {
-        check::environment(layers.text("environment").as_ref())?;
         // A path in the file is meant relative to the file, so that the same database is
         // found from whatever directory the server is started.
         let path = |text: Sourced<String>| {
@@ -167,6 +193,22 @@ impl Config {
                 })
                 .unwrap_or_else(|| Sourced::default_of(4000)),
             data,
+            environment: layers
+                .get("environment", |word| match word.as_str()? {
+                    "production" => Some(Environment::Production),
+                    _ => Some(Environment::Development),
+                })
+                .unwrap_or_else(|| Sourced::default_of(Environment::Development)),
+            listen: network::addresses("listen", layers.texts("listen"))?,
+            bapi_listen: network::addresses("bapi_listen", layers.texts("bapi_listen"))?,
+            admin_listen: network::addresses("admin_listen", layers.texts("admin_listen"))?,
+            trusted_proxies: network::proxies(layers.texts("trusted_proxies"))?,
+            forwarded_header: layers
+                .get("forwarded_header", |word| match word.as_str()? {
+                    "forwarded" => Some(ForwardedHeader::Forwarded),
+                    _ => Some(ForwardedHeader::XForwarded),
+                })
+                .unwrap_or_else(|| Sourced::default_of(ForwardedHeader::XForwarded)),
             public_url: layers.text("public_url").map(check::public_url).transpose()?,
             log_format: layers
                 .get("log_format", |word| match word.as_str()? {
@@ -192,6 +234,10 @@ impl Config {
             pins: layers.pins(),
             file,
         })
+    }
+
+    pub fn is_production(&self) -> bool {
+        *self.environment == Environment::Production
     }
 }
 

@@ -15,6 +15,7 @@ fn load(file: &str, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Config
         config_flag: None,
         variables: variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
         flags: flags.to_vec(),
+        file_is_new: false,
     })
 }
 
@@ -214,6 +215,7 @@ fn an_invalid_value_is_refused_with_its_place_and_a_hint() {
         ("connections.total = 0", &[]),
         ("", &[("SOJOURN_CONNECTIONS__PER_ADDRESS", "-1")]),
         ("", &[("SOJOURN_SESSION__CLAIMS", "[1]")]),
+        ("environment = \"prod\"", &[]),
         ("environment = \"production\"", &[]),
         ("log_format = \"xml\"", &[]),
         ("public_url = \"https://clerk.example.com\"", &[]),

@@ -42,7 +42,8 @@ pub fn from_typed(kind: Kind, value: Value) -> Result<Value, String> {
     }
 }
 
-/// What the value is checked against: this version runs development instances only.
+/// Which environment it is, is known when all layers are read; the bounds of production are checked
+/// then, and these are the wider ones.
 const ENVIRONMENT: Environment = Environment::Development;
 
 /// The value as it is used, or why it cannot be.
@@ -56,7 +57,12 @@ pub fn checked(kind: Kind, value: &Value) -> Result<Value, String> {
 
 /// How to write a value of the kind, for "give …".
 pub fn example(kind: Kind) -> String {
-    let expected = kind.expected(ENVIRONMENT);
+    example_in(kind, ENVIRONMENT)
+}
+
+/// As [`example`], for what an environment allows.
+pub fn example_in(kind: Kind, environment: Environment) -> String {
+    let expected = kind.expected(environment);
     match kind {
         Kind::Seconds { .. } => format!("{expected}, or a duration such as 90s, 30m, 1h30m or 7d"),
         Kind::Claims => "an object: { fullName = \"{{user.full_name}}\" } in a file, \

@@ -6,6 +6,14 @@ use super::{Access, Stack};
 pub fn code(stack: Stack, access: &Access) -> String {
     match stack {
         Stack::NextProxy => NEXT_PROXY.to_owned(),
+        // Browsers reach the host in the publishable key there, and need no path through the application.
+        Stack::Fastify if access.is_production => without_lines(FASTIFY, "proxyUrl"),
+        Stack::Hono if access.is_production => {
+            without_lines(&without_lines(HONO, "proxyUrl"), "frontendApiProxy")
+        }
+        Stack::React if access.is_production => without_lines(REACT, "/__clerk"),
+        Stack::Vue if access.is_production => without_lines(VUE, "/__clerk"),
+        Stack::Svelte if access.is_production => String::new(),
         Stack::Fastify => FASTIFY.to_owned(),
         Stack::Hono => HONO.to_owned(),
         Stack::React => format!("{REACT}{}", vite(access)),
@@ -17,6 +25,10 @@ pub fn code(stack: Stack, access: &Access) -> String {
         Stack::Rust => RUST.to_owned(),
         _ => String::new(),
     }
+}
+
+fn without_lines(code: &str, part: &str) -> String {
+    code.lines().filter(|line| !line.contains(part)).map(|line| format!("{line}\n")).collect()
 }
 
 const NEXT_PROXY: &str = "\

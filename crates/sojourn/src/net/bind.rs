@@ -134,6 +134,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn given_addresses_are_bound_or_refused_by_name() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let bound = bind_each(&[any, any]).await.expect("two free ports");
+        let taken = bound[0].local_addr().expect("address");
+        let failure = bind_each(&[taken]).await.expect_err("taken");
+        assert!(failure.what.contains(&taken.to_string()) && failure.next.is_some(), "{failure}");
+        let foreign = bind_each(&["192.0.2.1:0".parse().expect("address")]).await.expect_err("not ours");
+        assert!(foreign.next.is_some_and(|next| next.contains("0.0.0.0")));
+    }
+
+    #[tokio::test]
     async fn a_port_that_is_busy_on_ipv6_only_counts_as_busy() {
         let Ok(v6) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else { return };
         let port = v6.local_addr().expect("address").port();

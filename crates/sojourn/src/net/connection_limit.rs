@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use ipnet::IpNet;
+
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
     pub total: usize,
@@ -14,6 +16,8 @@ pub struct ConnectionLimits {
     /// Whether `per_address` holds for loopback as well, where proxies and the browsers of tests
     /// connect from.
     pub on_loopback: bool,
+    /// Whose connections carry requests of many clients: `per_address` does not hold for them.
+    pub proxies: &'static [IpNet],
 }
 
 /// How many connections the process can open beside its files, by the limit of the system.
@@ -53,6 +57,9 @@ impl ConnectionLimiter {
     /// A permit for one more connection from `peer`, unless a limit is reached.
     pub fn try_acquire(&self, peer: IpAddr) -> Option<ConnectionPermit> {
         let mut permit = self.try_acquire_for_proxy()?;
+        if self.limits.proxies.iter().any(|network| network.contains(&peer.to_canonical())) {
+            return Some(permit);
+        }
         permit.assign(peer).then_some(permit)
     }
 
@@ -118,7 +125,8 @@ fn counted_address(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const LIMITS: ConnectionLimits = ConnectionLimits { total: 5, per_address: 2, on_loopback: false };
+    const LIMITS: ConnectionLimits =
+        ConnectionLimits { total: 5, per_address: 2, on_loopback: false, proxies: &[] };
 
     fn try_acquire(limiter: &ConnectionLimiter, peer: &str) -> Option<ConnectionPermit> {
         limiter.try_acquire(peer.parse().expect("an address"))
@@ -166,6 +174,16 @@ mod tests {
         assert!(limiter.try_acquire_for_proxy().is_none(), "the total holds for proxies too");
         drop(permits);
         assert!(limiter.try_acquire(client).is_some());
+    }
+
+    #[test]
+    fn a_declared_proxy_is_limited_by_the_total_only() {
+        let proxies: &'static [IpNet] = Box::leak(Box::new(["10.0.0.0/8".parse().expect("a network")]));
+        let limiter = ConnectionLimiter::new(ConnectionLimits { proxies, ..LIMITS });
+        let _permits = ["10.1.2.3", "::ffff:10.1.2.3", "10.1.2.3"]
+            .map(|peer| try_acquire(&limiter, peer).expect("a permit"));
+        let _others = ["192.0.2.1"; 2].map(|peer| try_acquire(&limiter, peer).expect("a permit"));
+        assert!(try_acquire(&limiter, "10.1.2.3").is_none(), "five in total");
     }
 
     #[test]

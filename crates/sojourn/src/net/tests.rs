@@ -29,7 +29,8 @@ use super::*;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const LAST_REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-const LIMITS: ConnectionLimits = ConnectionLimits { total: 100, per_address: 10, on_loopback: false };
+const LIMITS: ConnectionLimits =
+    ConnectionLimits { total: 100, per_address: 10, on_loopback: false, proxies: &[] };
 
 struct Server {
     address: SocketAddr,
@@ -192,7 +193,7 @@ async fn a_request_that_never_ends_does_not_delay_the_stop() {
 
 #[tokio::test]
 async fn a_connection_over_the_limit_gets_503() {
-    let limits = ConnectionLimits { total: 100, per_address: 2, on_loopback: true };
+    let limits = ConnectionLimits { total: 100, per_address: 2, on_loopback: true, proxies: &[] };
     let config = ListenerConfig { limits, ..config(Duration::from_secs(1)) };
     let server = start(peer_address(), config).await;
     let connect = async || TcpStream::connect(server.address).await.expect("connected");

@@ -13,6 +13,7 @@ mod people;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
 mod process;
+mod production;
 mod raw_http;
 mod settings_as_code;
 mod stand_in;

@@ -59,7 +59,7 @@ async fn plain_http_on_a_tls_port_is_told_so() {
 #[tokio::test]
 async fn a_handshake_counts_as_a_connection_and_times_out() {
     let authority = Authority::new();
-    let limits = ConnectionLimits { total: 100, per_address: 1, on_loopback: true };
+    let limits = ConnectionLimits { total: 100, per_address: 1, on_loopback: true, proxies: &[] };
     let config = ListenerConfig {
         limits,
         handshake_timeout: Duration::from_secs(1),

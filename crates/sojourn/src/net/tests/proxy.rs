@@ -37,7 +37,7 @@ async fn a_proxys_client_is_the_peer_and_strangers_are_no_proxies() {
 
 #[tokio::test]
 async fn the_limit_of_an_address_is_that_of_a_proxys_client() {
-    let limits = ConnectionLimits { total: 100, per_address: 1, on_loopback: true };
+    let limits = ConnectionLimits { total: 100, per_address: 1, on_loopback: true, proxies: &[] };
     let proxies = ProxyNetworks::new(["127.0.0.0/8".parse().expect("a network")]);
     let transport = Transport { proxies, tls: None };
     let config = ListenerConfig { limits, ..config(Duration::from_secs(1)) };
