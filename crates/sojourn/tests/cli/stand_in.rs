@@ -78,6 +78,7 @@ pub fn config() -> Value {
         "test_mode": true,
         "auth_email": { "verify_at_sign_up": true },
         "auth_attack_protection": { "enumeration_protection": "off" },
+        "mail": { "default_locale": "en", "notify_new_device": "in_production" },
         "signing_keys": { "rotation_days": 0 },
         "paths": { "home_url": null },
     })
