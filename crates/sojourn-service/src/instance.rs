@@ -13,7 +13,7 @@ use crate::{
     error::MaybeConflict,
     first_instance::{self, InstanceKind},
     jobs,
-    keys::{self, Keyring, KeyringError, MasterKey, MasterKeys, SealError, Signer, SigningError},
+    keys::{self, KeyOfRing, Keyring, KeyringError, MasterKey, MasterKeys, SealError, Signer, SigningError},
     mail::{MailOptions, Mailer},
     passwords::Passwords,
     rate_limits::RateLimits,
@@ -128,6 +128,15 @@ impl Service {
     /// # Errors
     /// [`StartError`]: a server that could lose data or guess keys must not start.
     pub async fn open(options: Options) -> Result<Self, StartError> {
+        Self::open_with_keys(options, Vec::new()).await
+    }
+
+    /// As [`Self::open`]. The keys of `parsed` are not parsed again: that takes longer than all other
+    /// steps.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_with_keys(options: Options, parsed: Vec<KeyOfRing>) -> Result<Self, StartError> {
         let Options { store, master_key, clock, rng, base_url, .. } = options;
         let high_water = store.high_water().await?;
         let wall = high_water.map_or(clock.now(), |mark| clock.now().max(mark));
@@ -136,7 +145,8 @@ impl Service {
             first_instance::find_or_make(&store, &master_key, kind, Moment::real(wall), &rng).await?;
         let signing_keys = store.signing_keys(instance.id).await?;
         let master_keys = MasterKeys { current: master_key.clone(), previous: options.previous_master_key };
-        let keyring = Keyring::new(master_keys, &signing_keys).map_err(|error| match error {
+        let keyring = Keyring::with_parsed(master_keys, &signing_keys, parsed);
+        let keyring = keyring.map_err(|error| match error {
             KeyringError::Sealed(error) => StartError::MasterKey(error),
             KeyringError::Unusable(error) => StartError::SigningKey(error),
         })?;

@@ -1,8 +1,11 @@
 //! Session tokens: the claims of the core, signed. The Frontend API and the Backend API issue the
 //! same tokens.
+//!
+//! Use cases return claims, and handlers sign them when they write the response: a signature costs
+//! a thousand times the decision, and the simulator runs use cases without it.
 
 use sojourn_core::{
-    claims::{self, TokenRequest, TooLate},
+    claims::{self, SessionClaims, TokenRequest, TooLate},
     policy::Policy,
     session::Session,
     settings::TokenSettings,
@@ -25,16 +28,16 @@ pub struct TokenContext<'a> {
     pub lifetime_seconds: Option<u32>,
 }
 
-/// A session token for `session`.
+/// The claims of a session token for `session`.
 ///
 /// # Errors
 /// [`TooLate`] if less than a second of the session is left.
-pub fn issue_token<'a>(
+pub fn session_claims<'a>(
     service: &Service,
     occasion: impl Into<TokenContext<'a>>,
     session: &Session,
     user: Option<&User>,
-) -> Result<String, TooLate> {
+) -> Result<SessionClaims, TooLate> {
     let occasion = occasion.into();
     let request = TokenRequest {
         now: occasion.at.now,
@@ -49,9 +52,26 @@ pub fn issue_token<'a>(
         service.cut_claims().count(session.user_id);
         tracing::warn!(user_id = %session.user_id, "this user's custom claims are too large for a cookie and were left out");
     }
-    Ok(service.keyring().current(occasion.at.wall).sign(
-        claims::SESSION_CATEGORY,
-        Some(claims.issued_at()),
-        &claims,
-    ))
+    Ok(claims)
+}
+
+/// A session token for `session`.
+///
+/// # Errors
+/// As [`session_claims`].
+pub fn issue_token<'a>(
+    service: &Service,
+    occasion: impl Into<TokenContext<'a>>,
+    session: &Session,
+    user: Option<&User>,
+) -> Result<String, TooLate> {
+    session_claims(service, occasion, session, user).map(|claims| service.sign(&claims))
+}
+
+impl Service {
+    /// Signs a session token with these claims.
+    pub fn sign(&self, claims: &SessionClaims) -> String {
+        let signer = self.keyring().current(self.moment().wall);
+        signer.sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), claims)
+    }
 }

@@ -31,8 +31,9 @@ use crate::{
     },
 };
 
-/// All methods of an engine. The trait, its boxed form and [`crate::Store`] are generated from this
-/// list, so a new method is declared once.
+/// All methods of an engine. The trait, its boxed form, [`crate::Store`] and engines of tests that
+/// wrap another one are generated from this list, so a new method is declared once.
+#[macro_export]
 macro_rules! with_every_call {
     ($make:ident) => {
         $make! {
@@ -161,7 +162,7 @@ macro_rules! with_every_call {
         }
     };
 }
-pub(crate) use with_every_call;
+pub use with_every_call;
 
 macro_rules! define_engine {
     (

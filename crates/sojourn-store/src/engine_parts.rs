@@ -2,6 +2,7 @@
 
 pub use crate::{
     activity::{Activity, Batch, coarseness},
+    engine::with_every_call,
     outbox::entries,
     records::{policy_of, search_text, users_of},
 };

@@ -25,7 +25,8 @@ use crate::{
 )]
 pub async fn get_handshake_payload(app: ApplicationServer, params: Params) -> ApiResult<Response> {
     let nonce = params.required("nonce")?;
-    let RedeemedHandshake { handshake, token, client_uat } = backend::redeem_handshake(&app, &nonce).await?;
+    let RedeemedHandshake { handshake, claims, client_uat } = backend::redeem_handshake(&app, &nonce).await?;
+    let token = claims.map(|claims| app.sign(&claims));
     let secure = handshake.origin.starts_with("https://");
     let domain = shared_domain(&app, &handshake.origin);
     let cookies = directives(app.cookie_names(), token.as_deref(), client_uat, secure, domain);

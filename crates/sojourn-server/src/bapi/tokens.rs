@@ -31,8 +31,8 @@ pub async fn create_session_token(
     Path(id): Path<String>,
     params: Params,
 ) -> ApiResult<Response> {
-    let token = backend::token(&app, id.parse().ok(), lifetime(&params)?).await?;
-    Ok(Json(wire::session::token_object(&token)).into_response())
+    let claims = backend::token(&app, id.parse().ok(), lifetime(&params)?).await?;
+    Ok(Json(wire::session::token_object(&app.sign(&claims))).into_response())
 }
 
 fn lifetime(params: &Params) -> ApiResult<Option<u32>> {

@@ -84,6 +84,6 @@ pub async fn create_session_token(
     let hidden = params.text("tab_state")?.as_deref() == Some("hidden");
     let source = ActivitySource::Token { hidden };
     let refreshed = sessions::refresh(&browser.app, &browser.request, id.parse().ok(), source).await;
-    let (shown, token) = browser.found(refreshed)?;
-    Ok(browser.view(&shown).answer(&token_object(&token)))
+    let (shown, claims) = browser.found(refreshed)?;
+    Ok(browser.view(&shown).answer(&token_object(&browser.app.sign(&claims))))
 }

@@ -5,7 +5,7 @@ mod password;
 mod sessions;
 
 pub use email::{add_email, answer_email_code, remove_email, send_email_code};
-pub use password::{change_password, remove_password};
+pub use password::{change_password, put_password, remove_password};
 pub use sessions::{list_sessions, revoke_session};
 
 use sojourn_core::{

@@ -4,7 +4,7 @@ use sojourn_core::{
     factor::Lockout,
     password::Password,
     session::{EndReason, EndedBy, Ending},
-    user::User,
+    user::{PasswordHash, User},
 };
 
 use super::{AccountError, AccountOutcome, AccountResult, Me, Named, change_as_owner, owner};
@@ -36,10 +36,26 @@ pub async fn change_password(
         prove_current(service, request, &known, current).await?;
     }
     let hash = service.passwords().hash(new).await.map_err(AuthError::from)?;
+    put_password(service, request, named, &known, &hash, ends_others).await
+}
+
+/// The last step of [`change_password`]: stores the hash of the new password. `known` is the
+/// account as it was when the current password was verified.
+///
+/// # Errors
+/// [`AccountError`].
+pub async fn put_password(
+    service: &Service,
+    request: &RequestContext,
+    named: Named,
+    known: &User,
+    hash: &PasswordHash,
+    ends_others: bool,
+) -> AccountResult {
     service
         .retry_on_conflict(|| async {
             let Me { caller, step, session, mut user } = owner(service, request, named).await?;
-            refuse_changed(&known, &user)?;
+            refuse_changed(known, &user)?;
             user.set_password(hash.clone(), caller.request.now());
             user.lockout = Lockout::default();
             let mut changes = users::changed(service.changes(caller.request.at), &user);

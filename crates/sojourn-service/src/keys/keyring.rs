@@ -68,7 +68,19 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`] for the first key that cannot be used; there has to be one.
     pub fn new(master_keys: MasterKeys, rows: &[SigningKey]) -> Result<Self, KeyringError> {
-        let ring = Self { master_keys, keys: RwLock::new(Arc::new([])) };
+        Self::with_parsed(master_keys, rows, Vec::new())
+    }
+
+    /// As [`Self::new`]. The keys of `parsed` are not parsed again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_parsed(
+        master_keys: MasterKeys,
+        rows: &[SigningKey],
+        parsed: Vec<KeyOfRing>,
+    ) -> Result<Self, KeyringError> {
+        let ring = Self { master_keys, keys: RwLock::new(parsed.into()) };
         ring.replace(rows)?;
         if ring.keys().is_empty() { Err(SigningError.into()) } else { Ok(ring) }
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use sojourn_core::{
-    claims::SESSION_CATEGORY,
+    claims::{SESSION_CATEGORY, SessionClaims},
     client::{Client, ClientWithSessions, Identity, NewSession, SecretHash, admit, close_overdue},
     handshake::Handshake,
     id::{ClientId, SessionId, UserId},
@@ -18,7 +18,7 @@ use crate::{
     instance::Service,
     keys::{random_secret, sha256},
     outcome::{Failure, Reason},
-    tokens::{TokenContext, issue_token},
+    tokens::{TokenContext, session_claims},
 };
 
 /// Why a request by the application's backend is refused.
@@ -40,8 +40,8 @@ pub enum BackendError {
 
 impl Reason for BackendError {}
 
-/// A new token of a session, with the default lifetime or `lifetime_seconds`, but never beyond the
-/// session's end (D9).
+/// The claims of a new token of a session, with the default lifetime or `lifetime_seconds`, but
+/// never beyond the session's end (D9).
 ///
 /// # Errors
 /// [`BackendError::NoSession`], [`BackendError::SessionOver`].
@@ -49,7 +49,7 @@ pub async fn token(
     service: &Service,
     id: Option<SessionId>,
     lifetime_seconds: Option<u32>,
-) -> Result<String, Failure<BackendError>> {
+) -> Result<SessionClaims, Failure<BackendError>> {
     let id = id.ok_or(BackendError::NoSession)?;
     let at = service.moment();
     service
@@ -71,8 +71,8 @@ pub async fn token(
                 settings: &record.settings.token,
                 lifetime_seconds,
             };
-            let token = issue_token(service, context, session, record.user(session.user_id));
-            Ok(token.map_err(|_| BackendError::SessionOver)?)
+            let claims = session_claims(service, context, session, record.user(session.user_id));
+            Ok(claims.map_err(|_| BackendError::SessionOver)?)
         })
         .await
 }
@@ -142,8 +142,8 @@ pub async fn client(
 #[derive(Clone, Debug)]
 pub struct RedeemedHandshake {
     pub handshake: Handshake,
-    /// A token of the handshake's session, if that session is open.
-    pub token: Option<String>,
+    /// The claims of a token of the handshake's session, if that session is open.
+    pub claims: Option<SessionClaims>,
     /// For `__client_uat`.
     pub client_uat: i64,
 }
@@ -163,7 +163,7 @@ pub async fn redeem_handshake(
     let handshake = service.store().handshake(service.instance_id(), sha256(nonce.as_bytes())).await?;
     let handshake =
         handshake.filter(|handshake| at.now < handshake.expires_at).ok_or(BackendError::NoHandshake)?;
-    let (token, client_uat) = service
+    let (claims, client_uat) = service
         .retry_on_conflict(|| async {
             let Some(client_id) = handshake.client_id else { return Ok((None, 0)) };
             let record = service.store().browser(service.instance_id(), client_id).await?;
@@ -178,13 +178,13 @@ pub async fn redeem_handshake(
                 settings: &record.settings.token,
                 lifetime_seconds: None,
             };
-            let token = step.browser.sessions.iter().find(named).and_then(|session| {
-                issue_token(service, context, session, record.user(session.user_id)).ok()
+            let claims = step.browser.sessions.iter().find(named).and_then(|session| {
+                session_claims(service, context, session, record.user(session.user_id)).ok()
             });
-            Ok::<_, Failure<BackendError>>((token, step.browser.client_uat()))
+            Ok::<_, Failure<BackendError>>((claims, step.browser.client_uat()))
         })
         .await?;
-    Ok(RedeemedHandshake { handshake, token, client_uat })
+    Ok(RedeemedHandshake { handshake, claims, client_uat })
 }
 
 /// Creates a session of a user on a client without a browser, for tests. Returns the changes to

@@ -2,6 +2,7 @@
 
 use sojourn_core::{
     activity::ActivitySource,
+    claims::SessionClaims,
     client::{SignOutScope, close_overdue, refresh as refresh_session, sign_out, switch},
     id::SessionId,
     session::{Ending, Session},
@@ -12,7 +13,7 @@ use crate::{
     browser::{BrowserContext, RequestContext},
     instance::Service,
     outcome::{Failure, Shown},
-    tokens::issue_token,
+    tokens::session_claims,
 };
 
 /// A session, and the client after the use case.
@@ -110,7 +111,7 @@ pub async fn end(
         .await
 }
 
-/// Issues a new session token. Counts as activity (S3).
+/// The claims of a new session token. Counts as activity (S3).
 ///
 /// # Errors
 /// [`SignedOut`], also if less than a second of the session is left.
@@ -119,7 +120,7 @@ pub async fn refresh(
     request: &RequestContext,
     id: Option<SessionId>,
     source: ActivitySource,
-) -> Result<(Shown, String), Failure<SignedOut>> {
+) -> Result<(Shown, SessionClaims), Failure<SignedOut>> {
     service
         .retry_on_conflict(|| async {
             let caller = BrowserContext::load(service, request).await?;
@@ -132,16 +133,16 @@ pub async fn refresh(
             };
             caller.note_request(service, &mut step);
             service.commit(service.changes(at).browser(&step)).await?;
-            let token = step.subject.as_ref().and_then(|session| {
-                issue_token(service, &caller.request, session, caller.user_of(session)).ok()
+            let claims = step.subject.as_ref().and_then(|session| {
+                session_claims(service, &caller.request, session, caller.user_of(session)).ok()
             });
-            let Some(token) = token else { return refuse(service, caller, SignedOut::default()).await };
+            let Some(claims) = claims else { return refuse(service, caller, SignedOut::default()).await };
             // Recorded only with a token: a refused refresh must not extend the session.
             service.note_activity(&step, at);
             // The response shows only cookies of the client, so its sessions are not evaluated
             // again.
             let shown = Shown { browser: Some(step.browser), ..Shown::nobody(caller) };
-            Ok((shown, token))
+            Ok((shown, claims))
         })
         .await
 }
