@@ -383,13 +383,14 @@ impl Service {
         E: MaybeConflict,
         F: Future<Output = Result<T, E>>,
     {
+        // Boxed, because the future of every caller would contain this one.
         for _ in 1..ATTEMPTS {
-            match attempt().await {
+            match Box::pin(attempt()).await {
                 Err(error) if error.is_conflict() => {}
                 done => return done,
             }
         }
-        attempt().await
+        Box::pin(attempt()).await
     }
 
     /// Writes data that is only in memory, and closes the store.

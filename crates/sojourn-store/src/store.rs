@@ -81,7 +81,8 @@ macro_rules! hand_on {
             $(async fn $name<'a>(&'a self $(, $arg: $type)*) -> $answer {
                 match self {
                     Self::Sqlite(engine) => engine.$name($($arg),*).await,
-                    Self::Postgres(engine) => engine.$name($($arg),*).await,
+                    // Boxed, because its futures are large and the future of every caller would contain one.
+                    Self::Postgres(engine) => Box::pin(engine.$name($($arg),*)).await,
                     Self::Dyn(engine) => engine.$name($($arg),*).await,
                 }
             })*

@@ -2,7 +2,7 @@
 //! password hash for the whole process, because making them takes longer than
 //! most stories.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use argon2::{Argon2, password_hash::PasswordHasher as _};
 use sojourn_core::{
@@ -16,7 +16,7 @@ use sojourn_core::{
 };
 use sojourn_service::{
     InstanceKind, MasterKey,
-    keys::{self, SecretKeyKind},
+    keys::{self, SecretKeyKind, Signer},
 };
 use sojourn_store::{ChangeSet, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, Write};
 
@@ -34,6 +34,12 @@ pub(crate) const fn master_key() -> MasterKey {
 fn signing_key() -> &'static [u8] {
     static KEY: OnceLock<Vec<u8>> = OnceLock::new();
     KEY.get_or_init(|| keys::generate_signing_key().expect("randomness"))
+}
+
+/// The signer of every simulated node, parsed once.
+pub(crate) fn signer() -> Arc<Signer> {
+    static SIGNER: OnceLock<Arc<Signer>> = OnceLock::new();
+    Arc::clone(SIGNER.get_or_init(|| Arc::new(Signer::new("sim", signing_key()).expect("a fresh key"))))
 }
 
 /// The hash of [`PASSWORD`] as the server makes it, made once.

@@ -9,9 +9,10 @@ fn r_20_ten_thousand_seeds_break_no_promise() {
     assert!(outcome.failures.is_empty(), "\n{}", outcome.failures.join("\n\n"));
     // Worlds in which nothing happens break no promise either.
     let coverage = outcome.coverage;
-    let Coverage { admitted, lapsed, tightened, ended, tokens, refused, conflicts, old_secrets, audits } =
-        coverage;
-    for seen in [admitted, lapsed, tightened, ended, tokens, refused, conflicts, old_secrets, audits] {
+    let Coverage { admitted, lapsed, tightened, ended, tokens, .. } = coverage;
+    let Coverage { refused, conflicts, old_secrets, audits, repeats, .. } = coverage;
+    for seen in [admitted, lapsed, tightened, ended, tokens, refused, conflicts, old_secrets, audits, repeats]
+    {
         assert!(seen > 1000, "{coverage:?}");
     }
 }

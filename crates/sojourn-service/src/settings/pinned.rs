@@ -103,15 +103,20 @@ impl Service {
     pub(crate) async fn apply_pins(&self) -> Result<(), StartError> {
         let pins = self.pins();
         let change = pins.change();
-        let (settings, _) = self.store().settings(self.instance_id()).await?;
-        // Check the pins before acquiring the lease: a node with invalid pins must not block
-        // others.
-        settings.with(&change, self.environment()).map_err(|refusal| cannot_be(pins, &refusal))?;
+        if !pins.0.is_empty() {
+            let (settings, _) = self.store().settings(self.instance_id()).await?;
+            // Check the pins before acquiring the lease: a node with invalid pins must not block
+            // others.
+            settings.with(&change, self.environment()).map_err(|refusal| cannot_be(pins, &refusal))?;
+        }
         if !self.hold_pins().await? {
             let seconds = LEASE.as_secs();
             return Err(StartError::Pins(format!(
                 "another node of this instance runs with other pinned settings, so each would undo what the other pins; give all nodes the same sojourn.toml and SOJOURN_ variables, or stop the others and wait {seconds} s"
             )));
+        }
+        if pins.0.is_empty() {
+            return Ok(());
         }
         match self.set_settings(&ChangeRequest::by(Author::Pins), &change).await {
             Ok(changed) => {

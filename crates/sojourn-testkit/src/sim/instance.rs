@@ -2,20 +2,20 @@
 //! kept; and how it is told.
 
 use sojourn_core::{
-    event::Event,
-    forecast::{Forecast, HORIZON, WouldEnd},
-    policy::Policy,
+    forecast::{HORIZON, WouldEnd},
     session::{Closing, EndReason, Session},
     settings::Settings,
+    test_clock::TestClock,
     testing::oracle::Limits,
-    time::{Moment, Timestamp, minutes, seconds},
+    time::{Moment, Timestamp, seconds},
 };
-use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
+use sojourn_service::settings::{Author, ChangeRequest};
+use sojourn_store::{ChangeSet, CommitError, Engine as _, SessionFilter, StoredStatus, Write};
 
 use super::{
-    Mutation, Violation, ensure,
-    handlers::Request,
+    Violation, ensure,
     reference_state::predicted_end,
+    request::Request,
     step::{Ask, Choice, Turn, Way},
     world::{World, ready, session_settings, unexpected},
 };
@@ -26,45 +26,49 @@ impl World {
     pub(super) fn settings(&mut self, node: usize, choice: Choice, audit: bool) -> Result<(), Violation> {
         let node = node % self.nodes.len();
         self.follow_test_clock(node)?;
-        let audit = audit && self.nodes.len() == 1 && self.nodes[node].test.frozen_at.is_none();
+        let audit =
+            audit && self.nodes.len() == 1 && self.nodes[node].service.test_clock().frozen_at.is_none();
         if audit {
             self.ask(node, 0, Ask::Sweep, Way::AtOnce)?;
         }
-        let at = self.moment(node);
-        let engine = &self.nodes[node].engine;
-        let (before, policy) = ready(engine.settings(self.instance)).map_err(unexpected)?;
-        let mut after = Settings { version: before.version + 1, ..before.clone() };
-        after.ends_all_sessions = choice.ends_all;
-        after.session = session_settings(&before, choice, choice.multi_session);
-        after.in_force_from = at.now.max(before.in_force_from);
-        let open = self.open()?;
-        let judged_by = match self.mutation {
-            Some(Mutation::WrongForecast) => Policy::new(*policy.current()),
-            _ => policy,
+        let (at, service) = (self.moment(node), self.nodes[node].service.clone());
+        let mut request = Request::of_node(self, node);
+        let decide = |before: &Settings| {
+            let session = session_settings(before, choice, choice.multi_session);
+            Ok(Settings { session, ..before.clone() })
         };
-        let mut forecast = Forecast::new(at.now, judged_by, after.policy_version());
-        open.iter().for_each(|session| forecast.see(session));
-        let dry_run = forecast.would_end();
-        let expected = self.would_end(at.now, &after, &open);
-        let version = after.version;
-        let set = ChangeSet::new(self.instance, at, &mut self.rng)
-            .write(Write::Settings(after))
-            .event(Event::SessionSettingsChanged { version });
-        self.tell(&format!("node {node}: {}", told_choice(choice)));
-        let place = self.place_of(node, at);
-        ready(self.nodes[node].engine.commit(set.clone())).map_err(unexpected)?;
-        self.reference.commit(place, &set)?;
-        if audit { self.audit(node, at, dry_run, expected) } else { Ok(()) }
+        let change = ChangeRequest {
+            ends_all_sessions: choice.ends_all,
+            ..ChangeRequest::by(Author::Named("backend".to_owned()))
+        };
+        let mut audited = None;
+        if audit {
+            let dry_run = ChangeRequest { dry_run: true, ..change.clone() };
+            let changed = self.finish(&mut request, service.change_settings(&dry_run, decide))?;
+            let changed = changed.map_err(unexpected)?;
+            let told = self.finish(&mut request, service.would_end(&changed))?.map_err(unexpected)?;
+            audited = Some((told, self.would_end(at.now, &changed.after)?));
+        }
+        self.tell(format_args!("node {node}: {}", told_choice(choice)));
+        self.finish(&mut request, service.change_settings(&change, decide))?.map_err(unexpected)?;
+        match audited {
+            Some((told, expected)) => self.audit(node, at, told, expected),
+            None => Ok(()),
+        }
     }
 
     /// What a dry run has to say, and how many end within the hour in all.
-    fn would_end(&self, now: Timestamp, after: &Settings, open: &[Session]) -> (WouldEnd, u64) {
+    fn would_end(&self, now: Timestamp, after: &Settings) -> Result<(WouldEnd, u64), Violation> {
+        let open = self.open()?;
         let mut changed = self.reference.settings.clone();
-        changed.push(Limits::from(&after.policy_version()));
+        // What is in force already makes no version.
+        if after.version > self.reference.newest().version {
+            changed.push(Limits::from(&after.policy_version()));
+        }
         let (now, later) = (now.as_millis(), (now + HORIZON).as_millis());
         let mut would_end = WouldEnd::default();
         let mut all = 0;
-        for session in open {
+        for session in &open {
             let (before, after) =
                 (predicted_end(&self.reference.settings, session).at, predicted_end(&changed, session).at);
             let is_its_doing = |at: i64| after <= at && at < before;
@@ -72,7 +76,7 @@ impl World {
             would_end.within_one_hour += u64::from(!is_its_doing(now) && is_its_doing(later));
             all += u64::from(after <= later);
         }
-        (would_end, all)
+        Ok((would_end, all))
     }
 
     /// Holds the dry run of a change against what happens then, if nobody comes.
@@ -95,7 +99,7 @@ impl World {
         // A clock that was set back stands still for a while.
         let mut now = at.now;
         while now < at.now + HORIZON {
-            self.wait((at.now + HORIZON).as_millis() - now.as_millis())?;
+            self.wait((at.now + HORIZON).as_millis() - now.as_millis());
             now = self.moment(node).now;
         }
         self.ask(node, 0, Ask::Sweep, Way::AtOnce)?;
@@ -109,47 +113,34 @@ impl World {
     pub(super) fn turn_clock(&mut self, node: usize, turn: Turn) -> Result<(), Violation> {
         let node = node % self.nodes.len();
         self.follow_test_clock(node)?;
-        let (at, clock) = (self.moment(node), self.nodes[node].test);
-        let mut set = ChangeSet::new(self.instance, at, &mut self.rng);
-        let next = match turn {
-            Turn::Advance { seconds: by } => clock.advance(at.wall, seconds(by)).unwrap_or(clock),
-            Turn::Freeze => clock.freeze(at.wall),
-            Turn::Resume => clock.resume(at.wall),
-            Turn::Reset => {
-                set = set.write(Write::RebaseOpenSessions(at.wall.as_millis() - at.now.as_millis()));
-                clock.reset()
-            }
-        };
-        set = set.write(Write::TestClock(next));
-        self.tell(&format!("node {node}: the test clock, {turn:?}"));
-        let place = self.place_of(node, at);
-        ready(self.nodes[node].engine.commit(set.clone())).map_err(unexpected)?;
-        self.reference.commit(place, &set)?;
+        self.tell(format_args!("node {node}: the test clock, {turn:?}"));
+        let service = self.nodes[node].service.clone();
+        let mut request = Request::of_node(self, node);
         if turn == Turn::Reset {
-            self.nodes[node].test.resets += 1;
+            self.finish(&mut request, service.reset_test_clock())?.map_err(unexpected)?;
             // What other nodes have in memory is of the time before, until they follow.
             for other in 0..self.nodes.len() {
                 self.follow_test_clock(other)?;
             }
+            // Tickets are void.
+            self.profiles.iter_mut().for_each(|profile| profile.lost = None);
+            return Ok(());
         }
-        self.follow_test_clock(node)
-    }
-
-    pub(super) fn purge(&mut self, node: usize, at: Moment, kept: i64) -> Result<(), Violation> {
-        let before = at.now - minutes(kept.unsigned_abs());
-        while ready(self.nodes[node].engine.purge_sessions(self.instance, before, 2)).map_err(unexpected)? > 0
-        {
-        }
-        for known in self.reference.sessions.values_mut() {
-            known.is_purged |= known.closing.is_some_and(|(closing, _)| closing.at <= before);
-        }
-        Ok(())
+        let decide = |clock: TestClock, Moment { wall, .. }| {
+            let moved = match turn {
+                Turn::Advance { seconds: by } => clock.advance(wall, seconds(by)).unwrap_or(clock),
+                Turn::Freeze => clock.freeze(wall),
+                Turn::Resume | Turn::Reset => clock.resume(wall),
+            };
+            Ok::<_, CommitError>((moved, None))
+        };
+        self.finish(&mut request, service.move_test_clock(decide))?.map_err(unexpected)
     }
 
     fn open(&self) -> Result<Vec<Session>, Violation> {
         let filter =
             SessionFilter { stored: Some(StoredStatus::Open), limit: u32::MAX, ..SessionFilter::default() };
-        Ok(ready(self.nodes[0].engine.sessions(self.instance, filter)).map_err(unexpected)?.0)
+        Ok(ready(self.nodes[0].engine.node.sessions(self.instance, filter)).map_err(unexpected)?.0)
     }
 
     /// Counts what a set brings about.
@@ -171,20 +162,23 @@ impl World {
         }
     }
 
-    pub(super) fn told_asked(&mut self, request: &Request, way: Way) {
-        let Request { node, browser, ask, at, .. } = request;
+    pub(super) fn told_asked(&mut self, request: &Request, ask: Ask, way: Way) {
+        if !self.is_told {
+            return;
+        }
+        let Request { node, browser, .. } = request;
         let who = match ask.is_of_a_browser() {
             true => format!("browser {browser}"),
             false => "the server of the application".to_owned(),
         };
         let how = match way {
-            Way::AtOnce => "",
-            Way::Held => "; it does not get through yet",
-            Way::AnswerLost => "; the answer is lost",
-            Way::SentTwice => "; it is written twice",
+            Way::AtOnce => String::new(),
+            Way::Held(until) => format!(", {until:?}"),
+            Way::AnswerLost => "; the answer is lost".to_owned(),
+            Way::SentTwice => "; it is written twice".to_owned(),
         };
-        let clock = told_clock(*at);
-        self.tell(&format!("{who} asks node {node}{clock}: {ask:?}{how}"));
+        let clock = told_clock(self.moment(*node));
+        self.tell(format_args!("{who} asks node {node}{clock}: {ask:?}{how}"));
     }
 }
 

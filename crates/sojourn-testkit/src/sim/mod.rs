@@ -1,15 +1,15 @@
 //! The deterministic simulator: browsers, several nodes, one store, one seed.
 //!
-//! A run has no thread, no timer and no clock of its own. Every request goes
-//! through the store's interface and the core's functions as a handler's does:
-//! load, decide, commit, answer, each a step that others may come between. A
-//! reference state holds what happened, and after every step the invariants are checked (I1 to I5 of the requirements, ends with their records, tokens
-//! with their times, dry runs with what then happens).
+//! A run has no thread, no timer and no clock of its own. Every request is a use case of
+//! `sojourn-service`, as the server's handlers call it: a future that is polled by hand and
+//! waits once for each answer of the store, so that others may come in between. A reference
+//! state holds what happened, and the invariants are checked in what the service loads, writes
+//! and answers and after every step (I1 to I5 of the requirements, ends with their records,
+//! tokens with their times, dry runs with what then happens).
 //!
 //! A run that breaks one tells its seed and the shortest story that still does.
 
-mod backend_ops;
-mod handlers;
+mod engine;
 mod instance;
 mod invariants;
 mod mutations;
@@ -19,6 +19,7 @@ mod request;
 mod run_seeds;
 mod shrink;
 mod step;
+mod use_cases;
 mod world;
 
 use std::fmt;
@@ -26,7 +27,7 @@ use std::fmt;
 pub use mutations::Mutation;
 pub use run_seeds::{Outcome, run_seeds};
 pub use shrink::shrunk;
-pub use step::{Ask, Choice, Step, Story, Turn, Way};
+pub use step::{Ask, Choice, Step, Story, Turn, Until, Way};
 use world::World;
 
 /// An invariant that does not hold.
@@ -79,6 +80,8 @@ pub struct Coverage {
     pub old_secrets: u64,
     /// Dry runs that were held against what then happened.
     pub audits: u64,
+    /// Sign-ins that took the place of one whose answer was lost.
+    pub repeats: u64,
 }
 
 impl std::ops::AddAssign for Coverage {
@@ -92,6 +95,7 @@ impl std::ops::AddAssign for Coverage {
         self.conflicts += other.conflicts;
         self.old_secrets += other.old_secrets;
         self.audits += other.audits;
+        self.repeats += other.repeats;
     }
 }
 
@@ -100,8 +104,9 @@ impl std::ops::AddAssign for Coverage {
 /// # Errors
 /// The first promise that is broken.
 pub fn run(story: &Story, mutation: Option<Mutation>) -> Result<Coverage, Box<Violation>> {
-    let mut world = World::new(story, mutation);
-    world.run(story).map_err(Box::new)
+    let run = |is_told| World::new(story, mutation, is_told)?.run(story);
+    // The same again, to tell how it came about.
+    run(false).or_else(|_| run(true)).map_err(Box::new)
 }
 
 /// Runs the story of a seed.

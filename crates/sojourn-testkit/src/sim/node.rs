@@ -1,21 +1,24 @@
-//! The nodes of a simulated world: their clocks, what they have in memory, and
-//! when they write it.
+//! The nodes of a simulated world: a service each, its clock, what it has in memory, and when
+//! it writes that.
 
-use std::collections::BTreeMap;
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicI64, Ordering},
+};
 
 use sojourn_core::{
-    client::ClientWithSessions,
-    id::{ClientId, SessionId},
-    test_clock::TestClock,
+    testing::SeededRng,
     time::{Moment, Timestamp},
 };
-use sojourn_store::Engine as _;
+use sojourn_service::{Clock, Options, Rng, Service, settings::Pins};
+use sojourn_store::Store;
 
-use crate::memory::{ActivityBatch, MemoryEngine};
+use crate::{memory::ActivityBatch, seed};
 
 use super::{
-    Mutation, Violation,
-    reference_state::Place,
+    Violation,
+    engine::NodeEngine,
+    request::Request,
     world::{World, ready, unexpected},
 };
 
@@ -24,91 +27,116 @@ const FLUSH_EVERY: i64 = 800;
 /// Every so many flushes idle activity is written.
 const TIDY_EVERY: u32 = 30;
 
+/// The clock of a node's machine.
+#[derive(Debug)]
+pub struct MachineClock {
+    /// Milliseconds, on a clock that is never wrong.
+    real: Arc<AtomicI64>,
+    /// By how much this one is wrong.
+    skew: AtomicI64,
+}
+
+impl Clock for MachineClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.real.load(Ordering::Relaxed) + self.skew.load(Ordering::Relaxed))
+    }
+}
+
 /// One run of one server.
 #[derive(Debug)]
 pub struct Node {
-    pub engine: MemoryEngine,
+    pub service: Service,
+    pub engine: Arc<NodeEngine>,
     /// Tells its runs apart.
     pub run: u64,
-    /// By how much its machine's clock is wrong.
-    pub skew: i64,
-    /// The latest time that it told.
-    pub latest: i64,
-    /// As it last saw it.
-    pub test: TestClock,
+    clock: Arc<MachineClock>,
     next_flush: i64,
     flushes: u32,
     /// Taken to be written, and held up.
     pub held: Vec<ActivityBatch>,
-    /// What a planted bug keeps.
-    pub cached: BTreeMap<ClientId, ClientWithSessions>,
+}
+
+impl Node {
+    /// The machine's clock is wrong by so many milliseconds from now on.
+    pub fn skew(&self, by_ms: i64) {
+        self.clock.skew.store(by_ms, Ordering::Relaxed);
+    }
 }
 
 impl World {
-    /// A node that has just started on the rows.
-    pub(super) fn started(&mut self, skew: i64) -> Node {
+    pub(super) fn next_run(&mut self) -> u64 {
         self.runs += 1;
-        let engine = self.rows.node();
-        let mark = ready(engine.high_water()).expect("the store in memory answers");
-        let test = ready(engine.test_clock(self.instance)).expect("the store in memory answers");
-        Node {
-            engine,
-            run: self.runs,
-            skew,
-            latest: mark.map_or(i64::MIN, Timestamp::as_millis),
-            test,
-            next_flush: self.real + FLUSH_EVERY,
-            flushes: 0,
-            held: Vec::new(),
-            cached: BTreeMap::new(),
-        }
+        self.runs
     }
 
-    pub(super) fn start_again(&mut self, node: usize) {
+    /// A node that has just started on the rows.
+    pub(super) fn started(&mut self, skew: i64) -> Result<Node, Violation> {
+        let run = self.next_run();
+        let clock = Arc::new(MachineClock { real: Arc::clone(&self.time), skew: AtomicI64::new(skew) });
+        let engine = NodeEngine::new(self.rows.node(), self.mutation, Arc::clone(&self.revived));
+        let engine = Arc::new(engine);
+        let options = Options {
+            store: Store::Dyn(Arc::clone(&engine) as _),
+            master_key: seed::master_key(),
+            clock: Arc::clone(&clock) as _,
+            rng: Rng::Seeded(Mutex::new(Box::new(SeededRng::new(self.seed ^ (run << 32))))),
+            base_url: self.base_url.clone(),
+            rate_limits: false,
+            exposed: false,
+            pins: Pins::default(),
+        };
+        let service = ready(Service::open_with_signer(options, Some(seed::signer()))).map_err(unexpected)?;
+        // What it read and wrote to start is nobody's request.
+        engine.take_seen();
+        let next_flush = self.real() + FLUSH_EVERY;
+        Ok(Node { service, engine, run, clock, next_flush, flushes: 0, held: Vec::new() })
+    }
+
+    pub(super) fn start_again(&mut self, node: usize) -> Result<(), Violation> {
         let run = self.nodes[node].run;
-        self.under_way.retain(|under_way| under_way.run != run);
-        self.nodes[node] = self.started(self.nodes[node].skew);
+        self.under_way.retain(|under_way| under_way.request.run != run);
+        let skew = self.nodes[node].clock.skew.load(Ordering::Relaxed);
+        self.nodes[node] = self.started(skew)?;
+        Ok(())
     }
 
     pub(super) fn write_held(&mut self, node: usize) {
         for batch in std::mem::take(&mut self.nodes[node].held) {
-            self.tell(&format!("node {node}'s activity that was held up is written"));
+            self.tell(format_args!("node {node}'s activity that was held up is written"));
             self.write(node, &batch);
         }
-        self.reference.stall(self.nodes[node].run, self.real, false);
+        self.reference.stall(self.nodes[node].run, self.real(), false);
     }
 
     fn write(&mut self, node: usize, batch: &ActivityBatch) {
-        if self.mutation == Some(Mutation::LateActivityRevives) {
-            let is_over =
-                |id: &SessionId| self.reference.sessions.get(id).is_some_and(|known| known.closing.is_some());
-            self.revived.extend(batch.sessions().filter(is_over));
-        }
-        self.nodes[node].engine.write_activity(batch);
+        self.has_written = true;
+        let sessions = &self.reference.sessions;
+        self.nodes[node]
+            .engine
+            .write_activity(batch, |id| sessions.get(id).is_some_and(|known| known.closing.is_some()));
     }
 
     /// One reading of a node's clocks; they never run backwards.
-    pub(super) fn moment(&mut self, node: usize) -> Moment {
-        let real = self.real;
-        let node = &mut self.nodes[node];
-        node.latest = node.latest.max(real + node.skew);
-        node.test.read(Timestamp::from_millis(node.latest))
+    pub(super) fn moment(&self, node: usize) -> Moment {
+        self.nodes[node].service.moment()
     }
 
-    pub(super) fn place_of(&self, node: usize, at: Moment) -> Place {
-        Place { at, real: self.real, node: self.nodes[node].run }
+    /// Milliseconds, on a clock that is never wrong.
+    pub(super) fn real(&self) -> i64 {
+        self.time.load(Ordering::Relaxed)
     }
 
     /// Time passes, and every node writes what is due within a second.
-    pub(super) fn wait(&mut self, millis: i64) -> Result<(), Violation> {
-        let until = self.real + millis;
+    pub(super) fn wait(&mut self, millis: i64) {
+        let until = self.real() + millis;
         loop {
             let next = self.nodes.iter().map(|node| node.next_flush).min().unwrap_or(until);
             if next > until {
                 break;
             }
-            self.real = self.real.max(next);
-            let (real, far) = (self.real, until - self.real > 40 * FLUSH_EVERY);
+            let real = self.real().max(next);
+            self.time.store(real, Ordering::Relaxed);
+            let far = until - real > 40 * FLUSH_EVERY;
             for index in 0..self.nodes.len() {
                 let node = &mut self.nodes[index];
                 if node.next_flush > real {
@@ -117,33 +145,21 @@ impl World {
                 node.next_flush = if far { until - FLUSH_EVERY } else { real + FLUSH_EVERY };
                 node.flushes += 1;
                 // Nothing happens in a long wait but that what is idle is written.
-                if far || node.flushes.is_multiple_of(TIDY_EVERY) {
-                    node.engine.tidy_activity();
-                }
+                let idle = far || node.flushes.is_multiple_of(TIDY_EVERY);
                 if node.held.is_empty() {
-                    let batch = node.engine.take_activity(false);
-                    self.write(index, &batch);
+                    let batch = node.engine.take_activity(idle);
+                    if !batch.is_empty() {
+                        self.write(index, &batch);
+                    }
                 }
             }
         }
-        self.real = until;
-        Ok(())
+        self.time.store(until, Ordering::Relaxed);
     }
 
     pub(super) fn follow_test_clock(&mut self, node: usize) -> Result<(), Violation> {
-        let node = &mut self.nodes[node];
-        let stored = ready(node.engine.test_clock(self.instance)).map_err(unexpected)?;
-        if stored.resets > node.test.resets {
-            // What it has in memory is of the time before: gone, as with a crash.
-            node.engine.forget_activity(self.instance);
-            self.reference.crash(node.run, self.real);
-            self.runs += 1;
-            for under_way in self.under_way.iter_mut().filter(|one| one.run == node.run) {
-                under_way.run = self.runs;
-            }
-            node.run = self.runs;
-        }
-        node.test = stored;
-        Ok(())
+        let mut request = Request::of_node(self, node);
+        let service = self.nodes[node].service.clone();
+        self.finish(&mut request, service.follow_test_clock())?.map_err(unexpected)
     }
 }

@@ -1,7 +1,11 @@
-//! The reference state of a simulated world: what was acknowledged, which activity was
-//! answered, which sessions are over. Kept beside the server and by other means.
+//! The reference state of a simulated world: the facts, kept beside the server. What was
+//! acknowledged, when sessions began, which activity was answered, which sessions are over.
+//! What follows from the facts the oracle says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use sojourn_core::{
     client::SecretHash,
@@ -20,11 +24,11 @@ use super::{Violation, ensure, violation};
 /// Everything that the simulation knows independently of the server.
 #[derive(Debug, Default)]
 pub struct ReferenceState {
-    /// One node, one request at a time: nothing may be off by a millisecond.
-    pub is_exact: bool,
     pub settings: Vec<Limits>,
     /// Whether a browser may hold several accounts, by the newest settings.
     pub multi_session: bool,
+    /// How long ended sessions are kept, by the newest settings.
+    pub kept: Duration,
     pub sessions: BTreeMap<SessionId, Known>,
     pub clients: BTreeMap<ClientId, Vec<Secret>>,
     pub tickets: BTreeMap<TicketId, u32>,
@@ -39,12 +43,15 @@ pub struct ReferenceState {
 pub struct Known {
     pub client: ClientId,
     pub user: UserId,
-    admitted: u64,
+    /// With which commit.
+    pub admitted: u64,
     noted: Vec<Noted>,
     /// How it ended, and with which commit.
     pub closing: Option<(Closing, u64)>,
     pub is_purged: bool,
-    life: Option<ReferenceSession>,
+    created_at: i64,
+    /// The newest settings when it began.
+    under: u64,
 }
 
 /// Activity that was answered.
@@ -68,7 +75,8 @@ pub struct Secret {
     pub hash: SecretHash,
     /// By the session clock.
     pub since: i64,
-    order: u64,
+    /// With which commit.
+    pub order: u64,
     /// When it came back, by the clock of the node that saw it: from then on the
     /// one before is good for nothing.
     pub seen_at: Option<i64>,
@@ -117,12 +125,8 @@ impl ReferenceState {
         let mut limits = Limits::from(&settings.policy_version());
         limits.from = self.settings.last().map_or(limits.from, |last| limits.from.max(last.from));
         self.multi_session = settings.session.multi_session_enabled;
+        self.kept = settings.session.ended_sessions_kept();
         self.settings.push(limits);
-        for known in self.sessions.values_mut().filter(|known| known.closing.is_none()) {
-            if let Some(life) = &mut known.life {
-                life.change(limits);
-            }
-        }
     }
 
     /// The policy that a node loaded is the one that is stored.
@@ -157,8 +161,11 @@ impl ReferenceState {
         ensure(agrees, "the rule agrees with the oracle", || {
             format!("{verdict:?} at {now:?}, but {predicted_end:?} of {session:?} under {:?}", self.settings)
         })?;
-        self.check_activity(place, known, session)?;
-        self.check_life(now, known, session, verdict)
+        let began = (session.created_at.as_millis(), session.settings_version);
+        ensure(began == (known.created_at, known.under), "a session began when it began", || {
+            format!("{session:?} instead of {known:?}")
+        })?;
+        self.check_activity(place, known, session)
     }
 
     /// Activity is exact on the node that saw it; elsewhere it is known within a
@@ -177,30 +184,6 @@ impl ReferenceState {
         ensure(is_known && most.is_none_or(|most| seen <= most), "activity is known in time", || {
             format!("{} was last active at {seen}, but it is {least:?} to {most:?}", session.id)
         })
-    }
-
-    /// With one node, the whole history says the same as what is stored.
-    fn check_life(
-        &self,
-        now: Timestamp,
-        known: &Known,
-        session: &Session,
-        verdict: Verdict,
-    ) -> Result<(), Violation> {
-        let Some(life) = &known.life else { return Ok(()) };
-        let mut life = life.clone();
-        life.pass(now.as_millis());
-        let agrees = match (verdict, life.over()) {
-            (Verdict::Open { until, .. }, None) => until.as_millis() == life.due().at,
-            (Verdict::Closed(closing), Some(mut over)) => {
-                if session.impersonation.is_some() {
-                    over.version = closing.settings_version;
-                }
-                End::from(closing) == over
-            }
-            _ => false,
-        };
-        ensure(agrees, "the rule agrees with the history", || format!("{verdict:?}, but {life:?}"))
     }
 
     /// A node is gone: what it had less than a second to write may be lost.
@@ -248,9 +231,6 @@ impl ReferenceState {
             is_lost: false,
             is_stored: false,
         });
-        if let Some(life) = &mut known.life {
-            life.activity(at);
-        }
     }
 
     /// A set was committed.
@@ -289,13 +269,7 @@ impl ReferenceState {
     }
 
     fn admit(&mut self, place: Place, session: &Session) {
-        let own = session.impersonation.as_ref().map(|own| millis(own.maximum));
         let at = session.last_active_at.as_millis();
-        let newest = self.newest();
-        let life = self.is_exact.then(|| match own {
-            Some(longest) => ReferenceSession::begin_impersonation(at, millis(INACTIVITY), longest, newest),
-            None => ReferenceSession::begin(at, newest),
-        });
         // What comes with the sign-in itself is stored at once.
         let noted =
             Noted { at, real: place.real, node: place.node, coarse: 0, is_lost: false, is_stored: true };
@@ -306,7 +280,8 @@ impl ReferenceState {
             noted: vec![noted],
             closing: None,
             is_purged: false,
-            life,
+            created_at: session.created_at.as_millis(),
+            under: self.newest().version,
         };
         self.sessions.insert(session.id, known);
     }
@@ -326,9 +301,7 @@ impl ReferenceState {
         });
         for known in self.sessions.values_mut().filter(|known| known.closing.is_none()) {
             known.noted.iter_mut().for_each(|noted| noted.at += by);
-            if let Some(life) = &mut known.life {
-                life.shift(by);
-            }
+            known.created_at += by;
         }
     }
 
@@ -338,13 +311,22 @@ impl ReferenceState {
     }
 
     /// The newest secret of a browser.
-    pub fn newest_secret(&mut self, client: ClientId) -> Option<&mut Secret> {
-        self.clients.get_mut(&client)?.last_mut()
+    pub fn newest_secret(&self, client: ClientId) -> Option<Secret> {
+        self.clients.get(&client)?.last().copied()
     }
 
-    /// Whether a session was admitted before the secret of its browser last rotated.
-    pub fn was_there_before_rotation(&self, id: SessionId) -> bool {
-        let rotated = |known: &Known| self.clients.get(&known.client)?.last().map(|secret| secret.order);
-        self.sessions.get(&id).is_some_and(|known| Some(known.admitted) < rotated(known))
+    /// The newest secret was answered to nobody.
+    pub fn forget_newest_secret(&mut self, client: ClientId) {
+        if let Some(secrets) = self.clients.get_mut(&client) {
+            secrets.pop();
+        }
+    }
+
+    /// A secret came back, which the answer says that it saw at `now`.
+    pub fn shown(&mut self, client: ClientId, hash: &SecretHash, now: i64) {
+        let newest = self.clients.get_mut(&client).and_then(|secrets| secrets.last_mut());
+        if let Some(secret) = newest.filter(|secret| secret.hash == *hash) {
+            secret.seen_at = Some(secret.seen_at.map_or(now, |before| before.min(now)));
+        }
     }
 }

@@ -28,6 +28,8 @@ pub struct Choice {
     pub longest: Option<u64>,
     /// Several accounts per browser; `None` leaves it.
     pub multi_session: Option<bool>,
+    /// Seconds that ended sessions are kept.
+    pub kept: u64,
     /// Only visible tabs count as activity.
     pub visible: bool,
     /// Everybody is signed out with it.
@@ -43,8 +45,8 @@ pub enum Step {
     WaitFor { session: usize, off: i64 },
     /// Somebody asks something of a node.
     Asked { node: usize, browser: usize, ask: Ask, way: Way },
-    /// A request that is under way goes on: it commits, or its answer arrives.
-    Go { request: usize },
+    /// A request that is under way goes on; its answer arrives where it has gone all the way.
+    Go { request: usize, until: Until },
     /// The settings change. An audit counts what the change then ends.
     Settings { node: usize, choice: Choice, audit: bool },
     /// The test clock is moved.
@@ -74,6 +76,9 @@ pub enum Ask {
     SignIn { user: usize, acting: bool },
     /// A browser signs in with a ticket.
     SignInWithTicket { ticket: usize },
+    /// A browser that never got the answer to its last sign-in proves the same account again:
+    /// by the same ticket, or `anew` by another.
+    ProveAgain { anew: bool },
     /// A tab asks for a token.
     Token { session: usize, hidden: bool },
     /// A tab comes to the front.
@@ -107,20 +112,31 @@ pub enum Ask {
     /// The sweeper records what is over.
     Sweep,
     /// Ended sessions leave after their time.
-    Purge { minutes: i64 },
+    Purge,
 }
 
 /// How a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Decided, committed, answered.
+    /// Nobody comes in between.
     AtOnce,
-    /// Decided; it goes on later.
-    Held,
+    /// So far; it goes on later.
+    Held(Until),
     /// As at once, but the answer never arrives.
     AnswerLost,
-    /// As at once, but the outcome of the commit was lost, and the same set is sent again.
+    /// As at once, but the outcome of each commit was lost, and the same set is sent again.
     SentTwice,
+}
+
+/// How far a request goes before others come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// So many calls of the store are answered.
+    Calls(usize),
+    /// It has loaded a browser, and acts by what it saw then.
+    Loaded,
+    /// All the way.
+    Answer,
 }
 
 /// What is done to the test clock.
@@ -156,7 +172,8 @@ impl Choice {
         let (idle, longest) = (pick(rng, &IDLES), pick(rng, &LONGESTS));
         let longest = if idle.is_none() { longest.or(Some(600)) } else { longest };
         let multi_session = pick(rng, &[None, None, Some(true), Some(false)]);
-        Self { idle, longest, multi_session, visible: one_in(rng, 4), ends_all: one_in(rng, 8) }
+        let kept = pick(rng, &[0, 60, 3600, 600_000]);
+        Self { idle, longest, multi_session, kept, visible: one_in(rng, 4), ends_all: one_in(rng, 8) }
     }
 }
 
@@ -170,9 +187,11 @@ impl Story {
         let length = 20 + any(&mut rng) % 50;
         let mut steps = Vec::new();
         while steps.len() < length {
-            match nodes > 1 && one_in(&mut rng, 20) {
-                true => steps.extend(Step::race(&mut rng)),
-                false => steps.push(Step::roll(&mut rng, nodes)),
+            match rng.below(20) {
+                0 if nodes > 1 => steps.extend(Step::race(&mut rng)),
+                1 => steps.extend(Step::lost_answer(&mut rng)),
+                2 if nodes > 1 => steps.extend(Step::two_tabs(&mut rng)),
+                _ => steps.push(Step::roll(&mut rng, nodes)),
             }
         }
         Self { seed, nodes, multi_session, limits, steps }
@@ -188,11 +207,64 @@ impl Step {
         let finds = pick(rng, &[Ask::Sweep, Ask::Sweep, Ask::Look { session }, Ask::Load]);
         [
             Self::WaitFor { session, off: pick(rng, &[-1500, -1, -1]) },
-            Self::Asked { node, browser, ask: there, way: Way::Held },
+            Self::Asked { node, browser, ask: there, way: Way::Held(Until::Loaded) },
             Self::WaitFor { session, off: 0 },
-            Self::Asked { node: node + any(rng) % 2, browser: any(rng), ask: finds, way: Way::Held },
-            Self::Go { request: any(rng) },
-            Self::Go { request: any(rng) },
+            Self::Asked {
+                node: node + any(rng) % 2,
+                browser: any(rng),
+                ask: finds,
+                way: Way::Held(Until::Loaded),
+            },
+            Self::Go { request: any(rng), until: Until::Answer },
+            Self::Go { request: any(rng), until: Until::Answer },
+        ]
+    }
+
+    /// Two tabs of a browser change it at the same time, on two nodes or on one.
+    fn two_tabs(rng: &mut SeededRng) -> [Self; 4] {
+        let (node, browser) = (any(rng), any(rng));
+        let mut changes = |node| {
+            let user = any(rng);
+            let sign_in = Ask::SignIn { user, acting: false };
+            let ask = pick(rng, &[sign_in, sign_in, Ask::SignOutAll, Ask::SignOut { session: user }]);
+            // A sign-in has proved its ticket then; what others do may be over.
+            let calls = 7 + any(rng) % 4;
+            let until = pick(rng, &[Until::Loaded, Until::Calls(calls)]);
+            Self::Asked { node, browser, ask, way: Way::Held(until) }
+        };
+        let [first, second] = [node, node + node % 2].map(&mut changes);
+        [
+            first,
+            second,
+            Self::Go { request: any(rng), until: Until::Answer },
+            Self::Go { request: any(rng), until: Until::Answer },
+        ]
+    }
+
+    /// A browser never gets the answer to a sign-in, tries what its old cookie is good for,
+    /// and proves the account again, twice where that answer is lost as well.
+    fn lost_answer(rng: &mut SeededRng) -> [Self; 6] {
+        let (node, browser, user) = (any(rng), any(rng), any(rng));
+        let asked = |node, ask, way| Self::Asked { node, browser, ask, way };
+        let later = |rng: &mut SeededRng| Self::Wait { millis: pick(rng, &[1, 500, 5000, 29_000, 31_000]) };
+        let tries = pick(
+            rng,
+            &[
+                Ask::Load,
+                Ask::Touch { session: 0 },
+                Ask::Token { session: 0, hidden: false },
+                Ask::SignOutAll,
+            ],
+        );
+        let (first, second) = (one_in(rng, 2), one_in(rng, 2));
+        let again = pick(rng, &[Way::AtOnce, Way::AnswerLost]);
+        [
+            asked(node, Ask::SignIn { user, acting: one_in(rng, 6) }, Way::AnswerLost),
+            later(rng),
+            asked(node + any(rng) % 2, tries, Way::AtOnce),
+            asked(node, Ask::ProveAgain { anew: first }, again),
+            later(rng),
+            asked(node, Ask::ProveAgain { anew: second }, Way::AtOnce),
         ]
     }
 
@@ -205,7 +277,7 @@ impl Step {
                 let most = pick(rng, &[3, 900, 5000, 60_000, 3_600_000, 90_000_000]);
                 Self::Wait { millis: i64::try_from(rng.below(most)).expect("small") }
             }
-            78..84 if nodes > 1 => Self::Go { request: any(rng) },
+            78..84 if nodes > 1 => Self::Go { request: any(rng), until: Until::roll(rng) },
             78..88 => Self::Settings { node, choice: Choice::roll(rng), audit: one_in(rng, 3) },
             88 => Self::Clock {
                 node,
@@ -236,9 +308,9 @@ impl Ask {
     fn roll(rng: &mut SeededRng) -> Self {
         let (user, session) = (any(rng), any(rng));
         match rng.below(100) {
-            0..25 => Self::SignIn { user, acting: one_in(rng, 6) },
-            25..30 => Self::SignInWithTicket { ticket: session },
-            30..48 => Self::Token { session, hidden: one_in(rng, 4) },
+            0..18 => Self::SignIn { user, acting: one_in(rng, 6) },
+            18..23 => Self::SignInWithTicket { ticket: session },
+            23..48 => Self::Token { session, hidden: one_in(rng, 4) },
             48..56 => Self::Touch { session },
             56..63 => Self::Load,
             63..66 => Self::Handshake,
@@ -254,7 +326,7 @@ impl Ask {
             91..93 => Self::Unban { user },
             93..95 => Self::Password { session },
             95..99 => Self::Sweep,
-            _ => Self::Purge { minutes: pick(rng, &[0, 1, 60, 10_000]) },
+            _ => Self::Purge,
         }
     }
 
@@ -274,12 +346,23 @@ impl Ask {
         }
     }
 
+    /// Whether it begins a session.
+    pub const fn is_sign_in(self) -> bool {
+        matches!(self, Self::SignIn { .. } | Self::SignInWithTicket { .. } | Self::ProveAgain { .. })
+    }
+
+    /// Whether the server takes note that the newest secret has come.
+    pub const fn shows_the_secret(self) -> bool {
+        matches!(self, Self::Token { .. } | Self::Touch { .. } | Self::Load | Self::Handshake)
+    }
+
     /// Whether a browser asks it.
     pub const fn is_of_a_browser(self) -> bool {
         matches!(
             self,
             Self::SignIn { .. }
                 | Self::SignInWithTicket { .. }
+                | Self::ProveAgain { .. }
                 | Self::Token { .. }
                 | Self::Touch { .. }
                 | Self::Load
@@ -298,8 +381,18 @@ impl Way {
         match rng.below(10) {
             0 => Self::AnswerLost,
             1 => Self::SentTwice,
-            2..5 if nodes > 1 => Self::Held,
+            2..5 if nodes > 1 => Self::Held(Until::roll(rng)),
             _ => Self::AtOnce,
+        }
+    }
+}
+
+impl Until {
+    fn roll(rng: &mut SeededRng) -> Self {
+        match rng.below(4) {
+            0 => Self::Loaded,
+            1 => Self::Answer,
+            _ => Self::Calls(1 + any(rng) % 12),
         }
     }
 }

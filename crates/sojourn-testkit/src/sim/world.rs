@@ -2,86 +2,110 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, atomic::AtomicI64},
     task::{Context, Poll, Waker},
 };
 
 use sojourn_core::{
     activity::Activity,
-    id::{ClientId, InstanceId, Randomness as _, SessionId, SignInTokenId, TicketId, UserId},
+    id::{ClientId, InstanceId, SessionId, UserId},
+    policy::Policy,
     session::Session,
     settings::{SessionSettings, SessionSettingsDocument, Settings},
     testing::SeededRng,
-    time::{Moment, Timestamp, minutes},
+    time::Moment,
     user::User,
 };
-use sojourn_store::{
-    ChangeSet, Engine as _, Environment, Instance, SessionFilter, StoredStatus, Ticket, TicketStatus, Write,
-};
+use sojourn_service::browser::Credential;
+use sojourn_store::{ChangeSet, Engine as _, Environment, Instance, SessionFilter, StoredStatus, Write};
+use url::Url;
 
 use super::{
     Coverage, Mutation, Violation,
-    handlers::Cookie,
     node::Node,
     reference_state::{ReferenceState, predicted_end},
-    request::UnderWay,
-    step::{Choice, Step, Story},
+    request::{Request, UnderWay},
+    step::{Ask, Choice, Step, Story},
+    use_cases::{Meant, new_ticket},
 };
 use crate::{START, memory::MemoryEngine};
 
 const USERS: u64 = 4;
 pub(super) const BROWSERS: usize = 4;
 
-/// The answer of something that never waits.
+/// The answer of something that nobody comes between.
 pub fn ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("the store in memory never waits"),
+    let mut future = pin!(future);
+    for _ in 0..10_000 {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
     }
+    unreachable!("the store in memory answers")
 }
 
 /// What a browser keeps.
 #[derive(Debug, Default)]
 pub struct Profile {
-    pub cookie: Option<Cookie>,
+    pub cookie: Option<Credential>,
     /// All that it ever had.
-    pub before: Vec<Cookie>,
-    pub nonces: Vec<[u8; 32]>,
+    pub before: Vec<Credential>,
+    pub nonces: Vec<String>,
+    /// The sign-in whose answer never arrived.
+    pub lost: Option<Lost>,
+}
+
+/// A sign-in whose answer never arrived.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    pub ticket: String,
+    pub user: UserId,
+    /// The commit by which the ticket was used for the first time.
+    pub spent: Option<u64>,
 }
 
 /// All there is.
-#[derive(Debug)]
 pub struct World {
+    pub seed: u64,
     pub mutation: Option<Mutation>,
     pub instance: InstanceId,
-    pub rng: SeededRng,
+    pub base_url: Url,
     pub nodes: Vec<Node>,
     pub reference: ReferenceState,
     pub coverage: Coverage,
     /// The rows themselves, without anybody's memory.
     pub rows: Arc<MemoryEngine>,
+    /// The policy that is stored.
+    pub policy: Policy,
+    pub token_lifetime: u32,
     /// Sessions that a planted bug opened again.
-    pub revived: BTreeSet<SessionId>,
-    /// The ticket of the sign-in under decision.
-    pub planned_ticket: Option<TicketId>,
+    pub revived: Arc<Mutex<BTreeSet<SessionId>>>,
     /// Milliseconds, on a clock that is never wrong.
-    pub real: i64,
+    pub time: Arc<AtomicI64>,
     /// Counts the runs of all nodes.
     pub runs: u64,
     users: Vec<UserId>,
     pub profiles: Vec<Profile>,
-    tickets: Vec<TicketId>,
+    tickets: Vec<(String, UserId)>,
+    tickets_made: u64,
     pub under_way: Vec<UnderWay>,
-    /// What happened, for people.
+    /// What the outbox told of each session: names of events and reasons.
+    pub events: BTreeMap<SessionId, Vec<(String, String)>>,
+    pub events_read: u64,
+    /// Rows were written since they were looked at.
+    pub has_written: bool,
+    /// What happened, for people, if anybody wants to know.
     pub story: Vec<String>,
+    pub is_told: bool,
     /// Sessions whose rows were looked at after they were over.
     over: BTreeMap<SessionId, Session>,
 }
 
 impl World {
     /// The world in which a story begins.
-    pub fn new(story: &Story, mutation: Option<Mutation>) -> Self {
+    pub fn new(story: &Story, mutation: Option<Mutation>, is_told: bool) -> Result<Self, Violation> {
         let mut rng = SeededRng::new(story.seed);
         let instance = InstanceId::generate(START, &mut rng);
         let rows = Arc::new(MemoryEngine::default());
@@ -98,34 +122,40 @@ impl World {
             users.push(user.id);
             set = set.write(Write::User(user));
         }
-        ready(rows.commit(set)).expect("an empty store takes an instance");
-        let mut reference = ReferenceState { is_exact: story.nodes == 1, ..ReferenceState::default() };
+        ready(rows.commit(set)).map_err(unexpected)?;
+        let mut reference = ReferenceState::default();
         reference.change(&settings);
-        let profiles = (0..BROWSERS).map(|_| Profile::default()).collect();
         let mut world = Self {
+            seed: story.seed,
             mutation,
             instance,
-            rng,
+            base_url: Url::parse(crate::BASE_URL).map_err(unexpected)?,
             nodes: Vec::new(),
             reference,
             coverage: Coverage::default(),
             rows,
-            revived: BTreeSet::new(),
-            planned_ticket: None,
-            real: START.as_millis() + 1,
+            policy: Policy::new(settings.policy_version()),
+            token_lifetime: settings.token.lifetime,
+            revived: Arc::default(),
+            time: Arc::new(AtomicI64::new(START.as_millis() + 1)),
             runs: 0,
             users,
-            profiles,
+            profiles: (0..BROWSERS).map(|_| Profile::default()).collect(),
             tickets: Vec::new(),
+            tickets_made: 0,
             under_way: Vec::new(),
+            events: BTreeMap::new(),
+            events_read: 0,
+            has_written: false,
             story: Vec::new(),
+            is_told,
             over: BTreeMap::new(),
         };
         for _ in 0..story.nodes {
-            let node = world.started(0);
+            let node = world.started(0)?;
             world.nodes.push(node);
         }
-        world
+        Ok(world)
     }
 
     /// Lets the story happen.
@@ -136,7 +166,10 @@ impl World {
         let mut all = || {
             for step in &story.steps {
                 self.take(*step)?;
-                self.check_rows()?;
+                if std::mem::take(&mut self.has_written) {
+                    self.check_rows()?;
+                    self.read_events()?;
+                }
             }
             self.check_events()?;
             Ok(self.coverage)
@@ -147,45 +180,46 @@ impl World {
 
     fn take(&mut self, step: Step) -> Result<(), Violation> {
         match step {
-            Step::Wait { millis } => self.wait(millis),
+            Step::Wait { millis } => {
+                self.wait(millis);
+                Ok(())
+            }
             Step::WaitFor { session, off } => self.wait_for(session, off),
             Step::Asked { node, browser, ask, way } => self.ask(node, browser, ask, way),
-            Step::Go { request } => match self.under_way.len() {
+            Step::Go { request, until } => match self.under_way.len() {
                 0 => Ok(()),
-                many => self.go(request % many, true),
+                many => self.go(request % many, until),
             },
             Step::Settings { node, choice, audit } => self.settings(node, choice, audit),
             Step::Clock { node, turn } => self.turn_clock(node, turn),
             Step::Crash { node } => {
                 let node = node % self.nodes.len();
-                self.tell(&format!("node {node} crashes"));
-                self.reference.crash(self.nodes[node].run, self.real);
-                self.start_again(node);
-                Ok(())
+                self.tell(format_args!("node {node} crashes"));
+                self.reference.crash(self.nodes[node].run, self.real());
+                self.start_again(node)
             }
             Step::Restart { node } => {
                 let node = node % self.nodes.len();
-                self.tell(&format!("node {node} is started again"));
+                self.tell(format_args!("node {node} is started again"));
                 self.write_held(node);
-                let Node { engine, latest, run, .. } = &self.nodes[node];
-                ready(engine.flush_activity()).map_err(unexpected)?;
-                ready(engine.raise_high_water(Timestamp::from_millis(*latest))).map_err(unexpected)?;
-                self.reference.flushed(*run);
-                self.start_again(node);
-                Ok(())
+                let (service, run) = (self.nodes[node].service.clone(), self.nodes[node].run);
+                let mut request = Request::of_node(self, node);
+                self.finish(&mut request, service.close())?.map_err(unexpected)?;
+                self.reference.flushed(run);
+                self.start_again(node)
             }
             Step::Skew { node, millis } => {
                 let node = node % self.nodes.len();
-                self.tell(&format!("node {node}'s clock is wrong by {millis} ms"));
-                self.nodes[node].skew = millis;
+                self.tell(format_args!("node {node}'s clock is wrong by {millis} ms"));
+                self.nodes[node].skew(millis);
                 Ok(())
             }
             Step::HoldActivity { node } => {
                 let node = node % self.nodes.len();
                 let batch = self.nodes[node].engine.take_activity(false);
                 if !batch.is_empty() {
-                    self.tell(&format!("node {node}'s activity is held up"));
-                    self.reference.stall(self.nodes[node].run, self.real, true);
+                    self.tell(format_args!("node {node}'s activity is held up"));
+                    self.reference.stall(self.nodes[node].run, self.real(), true);
                     self.nodes[node].held.push(batch);
                 }
                 Ok(())
@@ -197,26 +231,37 @@ impl World {
             }
             Step::LoseCookies { browser } => {
                 let browser = browser % BROWSERS;
-                self.tell(&format!("browser {browser} loses its cookies"));
+                self.tell(format_args!("browser {browser} loses its cookies"));
                 self.profiles[browser].cookie = None;
+                self.profiles[browser].lost = None;
                 Ok(())
             }
             Step::OldCookie { browser, age } => {
                 let browser = browser % BROWSERS;
                 let profile = &mut self.profiles[browser];
-                if let Some(cookie) = profile.before.iter().rev().nth(age).copied() {
+                if let Some(cookie) = profile.before.iter().rev().nth(age).cloned() {
                     profile.cookie = Some(cookie);
-                    self.tell(&format!("browser {browser} has a cookie of {age} ago again"));
+                    profile.lost = None;
+                    self.tell(format_args!("browser {browser} has a cookie of {age} ago again"));
                 }
                 Ok(())
             }
-            Step::Ticket { user } => self.make_ticket(user),
+            Step::Ticket { user } => {
+                let id = self.user(user);
+                self.tell(format_args!("a ticket for {id}"));
+                let ticket = self.make_ticket(0, id, false)?;
+                self.tickets.push((ticket, id));
+                Ok(())
+            }
         }
     }
 
     /// A line for people.
-    pub(super) fn tell(&mut self, line: &str) {
-        let real = self.real - START.as_millis();
+    pub(super) fn tell(&mut self, line: fmt::Arguments<'_>) {
+        if !self.is_told {
+            return;
+        }
+        let real = self.real() - START.as_millis();
         self.story.push(format!("{:>9}.{:03} s  {line}", real / 1000, real % 1000));
     }
 
@@ -227,43 +272,75 @@ impl World {
         let Some(session) = open.get(session % open.len().max(1)) else { return Ok(()) };
         let due = predicted_end(&self.reference.settings, session).at + off;
         let millis = due - self.moment(0).now.as_millis();
-        if millis > 0 && self.nodes[0].test.frozen_at.is_none() {
-            self.tell(&format!("until {off} ms after the end of {}", session.id));
-            self.wait(millis)?;
+        if millis > 0 && self.nodes[0].service.test_clock().frozen_at.is_none() {
+            self.tell(format_args!("until {off} ms after the end of {}", session.id));
+            self.wait(millis);
         }
         Ok(())
     }
 
-    fn make_ticket(&mut self, user: usize) -> Result<(), Violation> {
-        let (user_id, at) = (self.user(user), self.moment(0));
-        let id = SignInTokenId::generate(at.now, &mut self.rng).into();
-        let ticket = Ticket {
-            id,
-            hash: self.rng.array(),
-            user_id,
-            status: TicketStatus::Pending,
-            created_at: at.now,
-            updated_at: at.now,
-            expires_at: at.now + minutes(30),
-            impersonation: None,
-        };
-        let set = ChangeSet::new(self.instance, at, &mut self.rng).write(Write::InsertTicket(ticket));
-        self.tickets.push(id);
-        self.tell(&format!("a ticket for user {}", user % self.users.len()));
-        ready(self.nodes[0].engine.commit(set)).map_err(unexpected)
+    /// The application's server makes a ticket; its text.
+    fn make_ticket(&mut self, node: usize, user: UserId, acting: bool) -> Result<String, Violation> {
+        self.tickets_made += 1;
+        let text = format!("ticket {}", self.tickets_made);
+        let service = self.nodes[node].service.clone();
+        let mut request = Request::of_node(self, node);
+        let made = new_ticket(service, user, acting, text.clone());
+        let made = self.finish(&mut request, Box::pin(made))?;
+        made.map_err(|failure| unexpected(format!("{failure:?}")))?;
+        Ok(text)
+    }
+
+    /// What is asked for, in the world as it is; nothing where there is no such thing yet.
+    pub(super) fn meant(
+        &mut self,
+        node: usize,
+        browser: usize,
+        ask: Ask,
+    ) -> Result<Option<Meant>, Violation> {
+        let cookie = self.profiles[browser].cookie.clone().filter(|_| ask.is_of_a_browser());
+        let session = ask.session().and_then(|index| match ask.is_of_a_browser() {
+            true => self.session_of(cookie.as_ref()?.client_id, index),
+            false => self.session(index),
+        });
+        let mut meant = Meant { cookie, session, ..Meant::default() };
+        match ask {
+            Ask::SignIn { user, acting } => {
+                let user = self.user(user);
+                meant.user = Some(user);
+                meant.ticket = Some(self.make_ticket(node, user, acting)?);
+            }
+            Ask::SignInWithTicket { ticket } => {
+                let ticket = self.tickets.get(ticket % self.tickets.len().max(1)).cloned();
+                let Some((ticket, user)) = ticket else { return Ok(None) };
+                (meant.user, meant.ticket) = (Some(user), Some(ticket));
+            }
+            Ask::ProveAgain { anew } => {
+                let Some(lost) = self.profiles[browser].lost.clone() else { return Ok(None) };
+                meant.user = Some(lost.user);
+                meant.ticket = Some(match anew {
+                    true => self.make_ticket(node, lost.user, false)?,
+                    false => lost.ticket,
+                });
+            }
+            Ask::Ban { user } | Ask::Unban { user } => meant.user = Some(self.user(user)),
+            Ask::Redeem { nonce } => {
+                let nonces: Vec<_> = self.profiles.iter().flat_map(|profile| &profile.nonces).collect();
+                meant.nonce = nonces.get(nonce % nonces.len().max(1)).map(|nonce| (*nonce).clone());
+            }
+            _ => {}
+        }
+        Ok(Some(meant))
+    }
+
+    /// Reads the policy that is stored now.
+    pub(super) fn read_policy(&mut self) -> Result<(), Violation> {
+        self.policy = ready(self.rows.settings(self.instance)).map_err(unexpected)?.1;
+        Ok(())
     }
 
     pub(super) fn user(&self, index: usize) -> UserId {
         self.users[index % self.users.len()]
-    }
-
-    pub(super) fn ticket(&self, index: usize) -> Option<TicketId> {
-        self.tickets.get(index % self.tickets.len().max(1)).copied()
-    }
-
-    pub(super) fn nonce(&self, index: usize) -> Option<[u8; 32]> {
-        let nonces: Vec<_> = self.profiles.iter().flat_map(|profile| &profile.nonces).collect();
-        nonces.get(index % nonces.len().max(1)).copied().copied()
     }
 
     /// A session that ever was, in the order of their ids.
@@ -293,6 +370,7 @@ pub fn session_settings(settings: &Settings, choice: Choice, multi_session: Opti
     document.inactivity_timeout.duration_seconds = choice.idle.unwrap_or(1800);
     document.maximum_lifetime.enabled = choice.longest.is_some();
     document.maximum_lifetime.duration_seconds = choice.longest.unwrap_or(604_800);
+    document.ended_sessions_kept_seconds = choice.kept;
     document.multi_session_enabled = multi_session.unwrap_or(document.multi_session_enabled);
     document.activity = match choice.visible {
         true => Activity::Visible,
