@@ -9,6 +9,7 @@
 //!
 //! A run that breaks one tells its seed and the shortest story that still does.
 
+mod answers;
 mod engine;
 mod instance;
 mod invariants;

@@ -184,7 +184,7 @@ impl Story {
         let nodes = pick(&mut rng, &[1, 1, 2, 2, 3]);
         let multi_session = rng.below(3) > 0;
         let limits = Choice::roll(&mut rng);
-        let length = 20 + any(&mut rng) % 50;
+        let length = 15 + any(&mut rng) % 40;
         let mut steps = Vec::new();
         while steps.len() < length {
             match rng.below(20) {
@@ -273,12 +273,12 @@ impl Step {
         match rng.below(100) {
             0..55 => Self::Asked { node, browser, ask: Ask::roll(rng), way: Way::roll(rng, nodes) },
             55..68 => Self::WaitFor { session: any(rng), off: pick(rng, &[-1001, -1000, -1, 0, 0, 1, 1000]) },
-            68..78 => {
+            68..76 => {
                 let most = pick(rng, &[3, 900, 5000, 60_000, 3_600_000, 90_000_000]);
                 Self::Wait { millis: i64::try_from(rng.below(most)).expect("small") }
             }
-            78..84 if nodes > 1 => Self::Go { request: any(rng), until: Until::roll(rng) },
-            78..88 => Self::Settings { node, choice: Choice::roll(rng), audit: one_in(rng, 3) },
+            76..81 if nodes > 1 => Self::Go { request: any(rng), until: Until::roll(rng) },
+            76..88 => Self::Settings { node, choice: Choice::roll(rng), audit: one_in(rng, 3) },
             88 => Self::Clock {
                 node,
                 turn: match rng.below(6) {

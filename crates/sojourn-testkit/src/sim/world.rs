@@ -380,6 +380,6 @@ pub fn session_settings(settings: &Settings, choice: Choice, multi_session: Opti
 }
 
 /// The store in memory fails nowhere.
-pub fn unexpected(error: impl std::fmt::Display) -> Violation {
+pub fn unexpected(error: impl fmt::Display) -> Violation {
     Violation { promise: "the store answers", what: error.to_string(), story: Vec::new() }
 }
