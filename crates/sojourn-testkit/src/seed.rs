@@ -16,7 +16,7 @@ use sojourn_core::{
 };
 use sojourn_service::{
     InstanceKind, MasterKey,
-    keys::{self, SecretKeyKind, Signer},
+    keys::{self, KeyOfRing, SecretKeyKind, Signer},
 };
 use sojourn_store::{ChangeSet, Engine as _, Environment, Instance, SecretKey, SigningKey, Store, Write};
 
@@ -36,10 +36,14 @@ fn signing_key() -> &'static [u8] {
     KEY.get_or_init(|| keys::generate_signing_key().expect("randomness"))
 }
 
-/// The signer of every simulated node, parsed once.
-pub(crate) fn signer() -> Arc<Signer> {
+/// The signing key of every simulated instance, parsed once. Its row is sealed with nothing,
+/// because nobody opens it.
+pub(crate) fn parsed_key() -> (SigningKey, KeyOfRing) {
     static SIGNER: OnceLock<Arc<Signer>> = OnceLock::new();
-    Arc::clone(SIGNER.get_or_init(|| Arc::new(Signer::new("sim", signing_key()).expect("a fresh key"))))
+    let parse = || Arc::new(Signer::new("sim", signing_key()).expect("a fresh key"));
+    let (signer, times) = (Arc::clone(SIGNER.get_or_init(parse)), SigningKeyTimes::first(START));
+    let row = SigningKey { kid: signer.key_id().to_owned(), sealed_private_key: Vec::new(), times };
+    (row, KeyOfRing { times, signer })
 }
 
 /// The hash of [`PASSWORD`] as the server makes it, made once.

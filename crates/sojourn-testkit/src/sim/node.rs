@@ -78,6 +78,7 @@ impl World {
         let options = Options {
             store: Store::Dyn(Arc::clone(&engine) as _),
             master_key: seed::master_key(),
+            previous_master_key: None,
             clock: Arc::clone(&clock) as _,
             rng: Rng::Seeded(Mutex::new(Box::new(SeededRng::new(self.seed ^ (run << 32))))),
             base_url: self.base_url.clone(),
@@ -85,7 +86,8 @@ impl World {
             exposed: false,
             pins: Pins::default(),
         };
-        let service = ready(Service::open_with_signer(options, Some(seed::signer()))).map_err(unexpected)?;
+        let service =
+            ready(Service::open_with_keys(options, vec![seed::parsed_key().1])).map_err(unexpected)?;
         // What it read and wrote to start is nobody's request.
         engine.take_seen();
         let next_flush = self.real() + FLUSH_EVERY;

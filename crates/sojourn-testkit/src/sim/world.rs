@@ -30,7 +30,7 @@ use super::{
     step::{Ask, Choice, Step, Story},
     use_cases::{Meant, new_ticket},
 };
-use crate::{START, memory::MemoryEngine};
+use crate::{START, memory::MemoryEngine, seed};
 
 const USERS: u64 = 4;
 pub(super) const BROWSERS: usize = 4;
@@ -115,6 +115,7 @@ impl World {
         let row = Instance { id: instance, environment: Environment::Development, host, created_at: START };
         let mut set = ChangeSet::new(instance, at, &mut rng)
             .write(Write::InsertInstance(row))
+            .write(Write::InsertSigningKey(seed::parsed_key().0))
             .write(Write::Settings(settings.clone()));
         let mut users = Vec::new();
         for _ in 0..USERS {
