@@ -5,12 +5,15 @@ use sojourn_core::{
     forecast::{HORIZON, WouldEnd},
     session::{Closing, EndReason, Session},
     settings::Settings,
-    test_clock::TestClock,
     testing::oracle::Limits,
     time::{Moment, Timestamp, seconds},
 };
-use sojourn_service::settings::{Author, ChangeRequest};
-use sojourn_store::{ChangeSet, CommitError, Engine as _, SessionFilter, StoredStatus, Write};
+use sojourn_service::{
+    Failure,
+    clock::ClockMove,
+    settings::{Author, ChangeRequest},
+};
+use sojourn_store::{ChangeSet, Engine as _, SessionFilter, StoredStatus, Write};
 
 use super::{
     Violation, ensure,
@@ -115,26 +118,27 @@ impl World {
         self.follow_test_clock(node)?;
         self.tell(format_args!("node {node}: the test clock, {turn:?}"));
         let service = self.nodes[node].service.clone();
-        let mut request = Request::of_node(self, node);
+        // With what is due by it: a sweep and a purge.
+        let mut request = Request { purges: true, ..Request::of_node(self, node) };
+        let by = match turn {
+            Turn::Advance { seconds: by } => ClockMove::Advance(seconds(by)),
+            Turn::Freeze => ClockMove::Freeze,
+            Turn::Resume => ClockMove::Resume,
+            Turn::Reset => ClockMove::Reset,
+        };
+        match self.finish(&mut request, Box::pin(service.move_test_clock(by)))? {
+            Ok(_) | Err(Failure::Refused(..)) => {}
+            Err(Failure::Storage(error)) => return Err(unexpected(error)),
+        }
         if turn == Turn::Reset {
-            self.finish(&mut request, service.reset_test_clock())?.map_err(unexpected)?;
             // What other nodes have in memory is of the time before, until they follow.
             for other in 0..self.nodes.len() {
                 self.follow_test_clock(other)?;
             }
             // Tickets are void.
             self.profiles.iter_mut().for_each(|profile| profile.lost = None);
-            return Ok(());
         }
-        let decide = |clock: TestClock, Moment { wall, .. }| {
-            let moved = match turn {
-                Turn::Advance { seconds: by } => clock.advance(wall, seconds(by)).unwrap_or(clock),
-                Turn::Freeze => clock.freeze(wall),
-                Turn::Resume | Turn::Reset => clock.resume(wall),
-            };
-            Ok::<_, CommitError>((moved, None))
-        };
-        self.finish(&mut request, service.move_test_clock(decide))?.map_err(unexpected)
+        Ok(())
     }
 
     fn open(&self) -> Result<Vec<Session>, Violation> {

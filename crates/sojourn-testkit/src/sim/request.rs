@@ -60,6 +60,8 @@ pub struct Request {
     pub closed: Vec<SessionId>,
     /// Sessions whose activity it noted, and when.
     pub seen: Vec<(SessionId, Moment)>,
+    /// Whether it removes what ended long ago.
+    pub purges: bool,
     /// What ended by then leaves with it.
     purges_before: Option<Timestamp>,
 }
@@ -112,6 +114,7 @@ impl Request {
             overdue: Vec::new(),
             closed: Vec::new(),
             seen: Vec::new(),
+            purges: false,
             purges_before: None,
         }
     }
@@ -141,6 +144,7 @@ impl World {
             meant,
             is_alone: !matches!(way, Way::Held(_)),
             sends_twice: way == Way::SentTwice,
+            purges: ask == Ask::Purge,
             ..Request::of_node(self, node)
         };
         self.told_asked(&request, ask, way);
@@ -243,7 +247,7 @@ impl World {
             has_loaded |= matches!(seen, Seen::Browser(..));
             self.saw(request, seen)?;
         }
-        if let (Some(Ask::Purge), Some(before)) = (request.ask, request.purges_before) {
+        if let (true, Some(before)) = (request.purges, request.purges_before) {
             self.has_written = true;
             for known in self.reference.sessions.values_mut() {
                 known.is_purged |= known.closing.is_some_and(|(closing, _)| closing.at <= before);
