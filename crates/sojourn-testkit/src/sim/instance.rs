@@ -119,7 +119,8 @@ impl World {
         self.tell(format_args!("node {node}: the test clock, {turn:?}"));
         let service = self.nodes[node].service.clone();
         // With what is due by it: a sweep and a purge.
-        let mut request = Request { purges: true, ..Request::of_node(self, node) };
+        let mut request = Request::of_node(self, node);
+        request.purges = true;
         let by = match turn {
             Turn::Advance { seconds: by } => ClockMove::Advance(seconds(by)),
             Turn::Freeze => ClockMove::Freeze,

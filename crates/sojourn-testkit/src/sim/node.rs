@@ -10,7 +10,7 @@ use sojourn_core::{
     testing::SeededRng,
     time::{Moment, Timestamp},
 };
-use sojourn_service::{Clock, Options, Rng, Service, settings::Pins};
+use sojourn_service::{Clock, Options, Rng, Service, mail::MailOptions, settings::Pins};
 use sojourn_store::Store;
 
 use crate::{memory::ActivityBatch, seed};
@@ -84,6 +84,7 @@ impl World {
             base_url: self.base_url.clone(),
             rate_limits: false,
             exposed: false,
+            mail: MailOptions::default(),
             pins: Pins::default(),
         };
         let service =

@@ -91,6 +91,7 @@ pub async fn serve(
                 at: service.moment(),
                 origin: Some(PAGE.to_owned()),
                 device: Device::default(),
+                languages: Vec::new(),
                 cookie_kept_for: BROWSER_LIMIT,
                 settings,
                 policy,

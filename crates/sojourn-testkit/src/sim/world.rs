@@ -205,7 +205,12 @@ impl World {
                 self.write_held(node);
                 let (service, run) = (self.nodes[node].service.clone(), self.nodes[node].run);
                 let mut request = Request::of_node(self, node);
-                self.finish(&mut request, service.close())?.map_err(unexpected)?;
+                // As `Service::close` does, which first waits for mail with a timer.
+                let close = async {
+                    service.store().raise_high_water(service.moment().wall).await?;
+                    service.store().close().await
+                };
+                self.finish(&mut request, Box::pin(close))?.map_err(unexpected)?;
                 self.reference.flushed(run);
                 self.start_again(node)
             }
