@@ -74,7 +74,7 @@ pub struct Serving {
 #[derive(Debug)]
 pub enum Seen {
     Settings(Policy),
-    Browser(ClientWithSessions, Policy),
+    Browser(Box<ClientWithSessions>, Policy),
     Sessions(Vec<Session>),
     Committed(Box<Committed>),
     Conflict,
@@ -154,7 +154,7 @@ impl NodeEngine {
         client: ClientId,
     ) -> Result<Option<ClientRecord>, StoreError> {
         let Some(mut record) = self.node.browser(instance, client).await? else { return Ok(None) };
-        self.note(Seen::Browser(record.browser.clone(), record.policy.clone()));
+        self.note(Seen::Browser(Box::new(record.browser.clone()), record.policy.clone()));
         record.policy = judged_by(self.mutation, record.policy);
         let serving = self.state().serving;
         let browser = &mut record.browser;

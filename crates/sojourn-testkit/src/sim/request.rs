@@ -281,7 +281,7 @@ impl World {
                     order: self.reference.order,
                     age: cookie.and_then(|cookie| self.reference.age(client, &cookie.hash())),
                     newest: self.reference.newest_secret(client),
-                    browser,
+                    browser: *browser,
                 };
                 request.loaded.insert(client, loaded);
             }
