@@ -13,7 +13,10 @@ use sojourn_core::{
     client::{ClientWithSessions, SecretHash},
     email::Email,
     handshake::Handshake,
-    id::{ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId},
+    id::{
+        ClientId, CommitId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
+        WebhookDeliveryId, WebhookEndpointId,
+    },
     outgoing_mail::{MailStatus, OutgoingMail},
     policy::Policy,
     session::{ClosedStatus, Session},
@@ -23,10 +26,12 @@ use sojourn_core::{
     test_clock::TestClock,
     time::{Moment, Timestamp},
     user::User,
+    webhook::{WebhookDelivery, WebhookEndpoint},
 };
 use sojourn_store::{
     ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey,
-    SessionFilter, SigningKey, StoreError, Ticket, UserFilter, Write, engine_parts::with_every_call,
+    SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+    Write, engine_parts::with_every_call,
 };
 
 use super::{

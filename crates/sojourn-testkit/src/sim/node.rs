@@ -10,7 +10,7 @@ use sojourn_core::{
     testing::SeededRng,
     time::{Moment, Timestamp},
 };
-use sojourn_service::{Clock, Options, Rng, Service, mail::MailOptions, settings::Pins};
+use sojourn_service::{Clock, InstanceKind, Options, Rng, Service, mail::MailOptions, settings::Pins};
 use sojourn_store::Store;
 
 use crate::{memory::ActivityBatch, seed};
@@ -83,6 +83,7 @@ impl World {
         let engine = Arc::new(engine);
         let options = Options {
             store: Store::Dyn(Arc::clone(&engine) as _),
+            instance: InstanceKind::Development,
             master_key: seed::master_key(),
             previous_master_key: None,
             clock: Arc::clone(&clock) as _,
@@ -92,6 +93,7 @@ impl World {
             exposed: false,
             mail: mail_options(),
             pins: Pins::default(),
+            webhook_networks: Vec::new(),
         };
         let service =
             ready(Service::open_with_keys(options, vec![seed::parsed_key().1])).map_err(unexpected)?;
