@@ -136,11 +136,13 @@ pub async fn run(
     systemd::ready(&banner.access.base_url);
 
     let drained = tokio::select! {
-        drained = &mut serving => drained,
+        // Without connections both branches are ready at once, and the message must not be lost.
+        biased;
         _ = stopped.wait_for(|stopped| *stopped) => {
             systemd::stopping();
             serving.await
         }
+        drained = &mut serving => drained,
     };
     let drained = drained.unwrap_or(false);
     jobs.abort();
