@@ -109,8 +109,7 @@ impl Banner {
             lines.push(format!("  Missing          browser scripts: {}", self.missing_bundles.join(", ")));
         }
         lines.push(
-            "  Next             sojourn doctor checks name, proxy and certificate; sojourn env --for next"
-                .to_owned(),
+            "  Next             sojourn keys create makes a secret key; sojourn env --for next".to_owned(),
         );
         lines.join("\n")
     }

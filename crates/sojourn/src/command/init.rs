@@ -298,7 +298,7 @@ fn tell(
     );
     output::line(&env_lines::lines(arguments.stack, &access))?;
     output::note(&format!(
-        "\nnext:\n  1. DNS: let {host} lead to the proxy\n  2. proxy: examples/nginx, examples/caddy or examples/haproxy, with a certificate for {host}\n  3. sojourn serve{}\n  4. sojourn doctor says what is missing\n  5. mail: until it is set up, nobody gets a code by e-mail; passwords work",
+        "\nnext:\n  1. DNS: let {host} lead to this machine or the proxy\n  2. a certificate: tls.certificate_file or tls.acme (docs/tls.md), or a proxy: examples/nginx, examples/caddy or examples/haproxy\n  3. sojourn serve{}\n  4. mail: name an SMTP server (docs/mail.md); until then nobody gets a code by e-mail, and passwords work",
         config_flag(arguments)
     ));
     Ok(())
