@@ -4,7 +4,10 @@
 //! `SLUG.LOCALE.html`, which usually extends `layout.html`. Both are templates in the syntax of
 //! Jinja. They see only the variables they are given, no files, and end after a bounded number of steps.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use minijinja::{Environment, Error, UndefinedBehavior, Value};
 use serde_json::{Map, json};
@@ -140,7 +143,10 @@ pub struct Templates {
 
 impl Default for Templates {
     fn default() -> Self {
-        Self::with(&[]).expect("the texts of this version are templates")
+        // Parsing costs more than everything else at the start of an instance; tests start hundreds.
+        static BUILT_IN: LazyLock<Templates> =
+            LazyLock::new(|| Templates::with(&[]).expect("the texts of this version are templates"));
+        BUILT_IN.clone()
     }
 }
 

@@ -2,7 +2,7 @@
 //! it writes that.
 
 use std::sync::{
-    Arc, LazyLock, Mutex,
+    Arc, Mutex,
     atomic::{AtomicI64, Ordering},
 };
 
@@ -26,12 +26,6 @@ use super::{
 const FLUSH_EVERY: i64 = 800;
 /// Every so many flushes idle activity is written.
 const TIDY_EVERY: u32 = 30;
-
-/// Parsing the templates takes longer than a run.
-fn mail_options() -> MailOptions {
-    static OPTIONS: LazyLock<MailOptions> = LazyLock::new(MailOptions::default);
-    OPTIONS.clone()
-}
 
 /// The clock of a node's machine.
 #[derive(Debug)]
@@ -91,7 +85,7 @@ impl World {
             base_url: self.base_url.clone(),
             rate_limits: false,
             exposed: false,
-            mail: mail_options(),
+            mail: MailOptions::default(),
             pins: Pins::default(),
             webhook_networks: Vec::new(),
         };
