@@ -4,10 +4,7 @@
 //! `SLUG.LOCALE.html`, which usually extends `layout.html`. Both are templates in the syntax of
 //! Jinja. They see only the variables they are given, no files, and end after a bounded number of steps.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, LazyLock},
-};
+use std::{collections::BTreeMap, sync::Arc, sync::LazyLock};
 
 use minijinja::{Environment, Error, UndefinedBehavior, Value};
 use serde_json::{Map, json};
@@ -144,8 +141,7 @@ pub struct Templates {
 impl Default for Templates {
     fn default() -> Self {
         // Parsing costs more than everything else at the start of an instance; tests start hundreds.
-        static BUILT_IN: LazyLock<Templates> =
-            LazyLock::new(|| Templates::with(&[]).expect("the texts of this version are templates"));
+        static BUILT_IN: LazyLock<Templates> = LazyLock::new(|| Templates::with(&[]).expect("valid texts"));
         BUILT_IN.clone()
     }
 }
