@@ -123,7 +123,7 @@ async fn a_newer_schema_is_refused_with_both_numbers() {
     db.execute("UPDATE schema_version SET version = 99", []).expect("changed");
     drop(db);
     let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
-    let migrations = std::fs::read_dir(migrations).expect("a folder").count();
+    let migrations = fs::read_dir(migrations).expect("a folder").count();
     match Store::sqlite(&path) {
         Err(StoreError::NewerSchema { found: 99, known }) => assert_eq!(known as usize, migrations),
         other => panic!("{other:?}"),
