@@ -1,12 +1,14 @@
 //! Cache of rows of the embedded database: clients with their sessions, users and settings, so that
 //! a refresh does not read the file. The cache is coherent because only one process writes (it
-//! locks the data folder), and because the writer invalidates entries before it acknowledges a
-//! commit:
+//! locks the data folder), and because the writer invalidates entries before it commits:
 //!
-//! 1. [`RowCache::begin_commit`] starts a new epoch. Rows that were read in an older epoch are not
-//!    inserted any more ([`RowCache::insert_if_unchanged`]).
+//! 1. [`RowCache::begin_commit`] removes the changed rows and starts a new epoch. Rows that were
+//!    read in an older epoch are not inserted any more ([`RowCache::insert_if_unchanged`]), so that
+//!    until the end of the commit every reader of a changed row reads the file. If the old rows
+//!    stayed until after COMMIT, a reader could see the new row in the file and then the old one in
+//!    the cache.
 //! 2. COMMIT.
-//! 3. [`RowCache::end_commit`] removes the changed rows. Then the writer acknowledges the commit.
+//! 3. [`RowCache::end_commit`] permits inserts again. Then the writer acknowledges the commit.
 //!
 //! A record is assembled from the cache under one lock, so that it is a consistent snapshot.
 
@@ -155,15 +157,11 @@ impl RowCache {
         self.clients.insert((instance, record.browser.client.id), Arc::new(found));
     }
 
-    /// The writer calls it before COMMIT: rows of running reads are not inserted after it.
-    pub(super) fn begin_commit(&self) {
-        self.write().begun += 1;
-    }
-
-    /// The writer calls it after COMMIT and before the acknowledgement. Removes the rows that
-    /// `changes` wrote, and clients with attempts if attempts were `purged`.
-    pub(super) fn end_commit<'a>(&self, changes: impl Iterator<Item = &'a ChangeSet>, purged: bool) {
+    /// The writer calls it before COMMIT. Removes the rows that `changes` wrote, and clients with
+    /// attempts if attempts were `purged`. Rows of running reads are not inserted after it.
+    pub(super) fn begin_commit<'a>(&self, changes: impl Iterator<Item = &'a ChangeSet>, purged: bool) {
         let mut state = self.write();
+        state.begun += 1;
         if purged {
             self.clients.retain(|_, found| found.sign_in.is_none() && found.sign_up.is_none());
         }
@@ -172,6 +170,11 @@ impl RowCache {
                 self.forget(&mut state, set.instance_id, write);
             }
         }
+    }
+
+    /// The writer calls it after COMMIT and before the acknowledgement.
+    pub(super) fn end_commit(&self) {
+        let mut state = self.write();
         state.ended = state.begun;
     }
 
@@ -268,8 +271,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_browser_whose_activity_nobody_remembers_is_read_again() {
+    fn record() -> (InstanceId, ClientRecord) {
         let at = Timestamp::from_secs(1_800_000_000);
         let mut rng = SeededRng::new(1);
         let instance = InstanceId::generate(at, &mut rng);
@@ -288,12 +290,18 @@ mod tests {
             impersonation: None,
             closed: None,
         };
-        let (id, settings) = (client.id, Settings::initial(at));
+        let settings = Settings::initial(at);
         let policy = Policy::new(settings.policy_version());
         let browser = ClientWithSessions { client, sessions: vec![session] };
         let users = vec![Arc::new(user)];
         let record = ClientRecord { browser, users, sign_in: None, sign_up: None, settings, policy };
+        (instance, record)
+    }
 
+    #[test]
+    fn a_browser_whose_activity_nobody_remembers_is_read_again() {
+        let (instance, record) = record();
+        let (id, at) = (record.browser.client.id, record.browser.sessions[0].last_active_at);
         let (row_cache, activity) = (RowCache::new(), Activity::default());
         assert_eq!(row_cache.browser(instance, id, &activity), None);
         row_cache.insert_if_unchanged(row_cache.read_epoch(), instance, &record, &activity);
@@ -303,5 +311,24 @@ mod tests {
         activity.saw(at + minutes(60));
         activity.tidy();
         assert_eq!(row_cache.browser(instance, id, &activity), None);
+    }
+    #[test]
+    fn during_a_commit_changed_rows_are_not_cached() {
+        let (instance, record) = record();
+        let (id, at) = (record.browser.client.id, record.browser.sessions[0].last_active_at);
+        let (row_cache, activity) = (RowCache::new(), Activity::default());
+        let before = row_cache.read_epoch();
+        row_cache.insert_if_unchanged(before, instance, &record, &activity);
+        let write = Write::User((*record.users[0]).clone());
+        let set = ChangeSet::new(instance, Moment::real(at), &mut SeededRng::new(2)).write(write);
+        row_cache.begin_commit([&set].into_iter(), false);
+        // The file may already contain the new row, so the old one must not come back.
+        assert_eq!(row_cache.browser(instance, id, &activity), None);
+        row_cache.insert_if_unchanged(before, instance, &record, &activity);
+        row_cache.insert_if_unchanged(row_cache.read_epoch(), instance, &record, &activity);
+        assert_eq!(row_cache.browser(instance, id, &activity), None);
+        row_cache.end_commit();
+        row_cache.insert_if_unchanged(row_cache.read_epoch(), instance, &record, &activity);
+        assert_eq!(row_cache.browser(instance, id, &activity), Some(record));
     }
 }

@@ -66,16 +66,6 @@ pub(super) enum Work {
 }
 
 impl Work {
-    /// Whether it changes rows that may be in the row cache.
-    fn changes_cached_rows(&self) -> bool {
-        match self {
-            Self::Commit(_) | Self::Purge { .. } => true,
-            // Leases, and sessions that ended long ago, are not cached.
-            Self::Changes(_) => false,
-            Self::FlushActivity | Self::RaiseHighWater(_) | Self::Close => false,
-        }
-    }
-
     /// Whether all activity must be stored before this work is done, because it is judged against
     /// the activity in the database.
     fn wants_all_activity(&self) -> bool {
@@ -165,7 +155,7 @@ impl Writer {
         match self.transact(&group, batch, flush) {
             Ok(outcomes) => {
                 self.activity.written(batch);
-                self.forget_changed(&group, &outcomes);
+                self.row_cache.end_commit();
                 let last = group.iter().any(Job::is_last);
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     if let (Work::Commit(changes), Ok(_)) = (&job.work, &outcome) {
@@ -197,7 +187,7 @@ impl Writer {
         }
     }
 
-    /// Removes the changed rows from the cache, before the reply.
+    /// Removes the changed rows from the cache, before COMMIT.
     fn forget_changed(&self, group: &[Job], outcomes: &[Answer]) {
         let mut done = Vec::new();
         let mut purged = false;
@@ -205,10 +195,13 @@ impl Writer {
             match (&job.work, outcome) {
                 (Work::Commit(changes), Ok(_)) => done.push(&**changes),
                 (Work::Purge { .. }, Ok(rows)) => purged |= *rows > 0,
+                // `Work::Changes` writes leases and sessions that ended long ago: not cached.
                 _ => {}
             }
         }
-        self.row_cache.end_commit(done.into_iter(), purged);
+        if purged || !done.is_empty() {
+            self.row_cache.begin_commit(done.into_iter(), purged);
+        }
     }
 
     /// Clears the cache if another program, such as an operator's shell, wrote to the file.
@@ -266,10 +259,7 @@ impl Writer {
         if let Some(now) = newest {
             db::execute(&self.db, &journal::raise_high_water(now))?;
         }
-        // Before COMMIT: from here on a running read may return rows that are no longer current.
-        if group.iter().any(|job| job.work.changes_cached_rows()) {
-            self.row_cache.begin_commit();
-        }
+        self.forget_changed(group, &outcomes);
         self.control("COMMIT")?;
         self.high_water = self.high_water.max(newest);
         Ok(outcomes)
