@@ -130,7 +130,11 @@ pub struct CreateUser {
     pub password: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_digest: Option<String>,
-    /// `bcrypt`, `argon2id` and others; goes with `password_digest`.
+    /// Goes with `password_digest`: `argon2i`, `argon2id`, `aspnet_identity_v3`, `bcrypt`,
+    /// `bcrypt_peppered`, `bcrypt_sha256_django`, `better_auth`, `ldap_ssha`, `md5`, `md5_phpass`,
+    /// `md5_salted`, `pbkdf2_sha1`, `pbkdf2_sha256`, `pbkdf2_sha256_django`, `pbkdf2_sha512`,
+    /// `pbkdf2_sha512_hex`, `phpass`, `scrypt_firebase`, `scrypt_werkzeug`, `sha256`,
+    /// `sha256_salted`, `sha512_symfony` or `wordpress`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_hasher: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

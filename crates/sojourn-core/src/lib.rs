@@ -18,6 +18,7 @@ pub mod handshake;
 pub mod host;
 pub mod id;
 pub mod impersonation;
+pub mod imported_hash;
 pub mod language;
 pub mod lifetime;
 pub mod nearest;

@@ -51,6 +51,11 @@ impl Password {
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
+
+    /// The password in the normal form NFKC, which other software may have hashed.
+    pub fn nfkc(&self) -> String {
+        self.0.nfkc().collect()
+    }
 }
 
 impl std::fmt::Debug for Password {

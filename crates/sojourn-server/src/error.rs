@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use sojourn_core::{
     client::SignInRefused,
     factor::CodeRefusal,
+    imported_hash::{FORMS, ImportRefused, TooExpensive},
     password::{Password, PasswordRefusal},
     signing_key::{MAXIMUM_WAIT, RotationRefused},
     user::{EmailRefusal, MAX_EMAIL_ADDRESSES},
@@ -16,7 +17,7 @@ use sojourn_service::{
     idempotency::CreationError,
     mail::MailError,
     outcome::Failure,
-    passwords::{ImportRefused, PasswordsError},
+    passwords::PasswordsError,
     rate_limits::RateLimited,
     secret_keys::SecretKeyError,
     sessions::{SignedOut, backend::BackendError},
@@ -52,11 +53,24 @@ impl From<PasswordsError> for ApiError {
 impl From<ImportRefused> for ApiError {
     fn from(refused: ImportRefused) -> Self {
         match refused {
-            ImportRefused::Hasher => Self::param(ErrorCode::FormParamValueInvalid, "password_hasher")
-                .why("password_hasher has to be argon2id. Let users of other hashes choose a new password."),
-            ImportRefused::Digest => Self::param(ErrorCode::FormPasswordDigestInvalid, "password_digest").why(
-                "password_digest has to read $argon2id$v=19$m=…,t=…,p=…$salt$hash, with m up to 262144, t up to 10 and p up to 8.",
-            ),
+            ImportRefused::Hasher => {
+                let known: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
+                Self::param(ErrorCode::FormParamValueInvalid, "password_hasher").why(format!(
+                    "password_hasher is unknown. Known here: {}. Let users of other hashes choose a new password.",
+                    known.join(", ")
+                ))
+            }
+            ImportRefused::NotOffered(why) => Self::param(ErrorCode::FormParamValueInvalid, "password_hasher")
+                .why(format!("{why} Let these users choose a new password, with skip_password_requirement.")),
+            ImportRefused::Digest(form) => {
+                Self::param(ErrorCode::FormPasswordDigestInvalid, "password_digest")
+                    .why(format!("password_digest does not have the form of its hasher: {form}."))
+            }
+            ImportRefused::TooExpensive(TooExpensive { what, value, limit }) => {
+                Self::param(ErrorCode::FormPasswordDigestInvalid, "password_digest").why(format!(
+                    "Verifying this hash would cost too much at each sign-in: {what} is {value}, the limit is {limit}. Let this user choose a new password, with skip_password_requirement."
+                ))
+            }
         }
     }
 }

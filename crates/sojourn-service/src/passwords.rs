@@ -4,13 +4,20 @@
 //! The memory of each worker is allocated once and reused. If it were allocated per hash, the
 //! allocator would keep its 19 MiB for each thread that ever computed a hash.
 
+mod imported;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{
     ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
 };
-use sojourn_core::{password::Password, user::PasswordHash};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use sojourn_core::{
+    imported_hash::{self, Argon2Variant, Recipe},
+    password::Password,
+    user::PasswordHash,
+};
 use tokio::sync::Semaphore;
 
 /// Why a password could not be hashed or verified.
@@ -21,17 +28,6 @@ pub enum PasswordsError {
     /// A stored hash cannot be parsed, or the hasher failed.
     #[error("{0}")]
     Broken(String),
-}
-
-/// Why an imported hash is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ImportRefused {
-    /// Only Argon2id is supported.
-    #[error("the hasher is unknown")]
-    Hasher,
-    /// The hash is incomplete, or too expensive to verify.
-    #[error("the digest is not one that can be checked")]
-    Digest,
 }
 
 fn broken(error: impl std::fmt::Display) -> PasswordsError {
@@ -170,34 +166,25 @@ fn new_hash(password: &Password, arena: &mut Arena) -> Result<PasswordHash, Pass
 }
 
 fn matches(password: &Password, hash: &PasswordHash, arena: &mut Arena) -> Result<bool, PasswordsError> {
-    let parsed = Phc::new(&hash.0).map_err(broken)?;
-    let (Some(salt), Some(expected)) = (&parsed.salt, &parsed.hash) else {
-        return Err(PasswordsError::Broken("a stored hash is incomplete".to_owned()));
+    let recipe = imported_hash::recipe(hash);
+    let recipe = recipe.ok_or_else(|| PasswordsError::Broken("a stored hash cannot be read".to_owned()))?;
+    let Recipe::Argon2 { variant, memory_kib, passes, lanes, salt, expected } = &recipe else {
+        let is_right = imported::matches(password, &recipe)?;
+        if !is_right {
+            // An imported hash may be a fast one; a wrong password takes as long as an unknown
+            // address (AUT-13).
+            new_hash(password, arena)?;
+        }
+        return Ok(is_right);
     };
-    let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(broken)?;
-    let version = Version::try_from(parsed.version.unwrap_or(Version::V0x13.into())).map_err(broken)?;
-    let hasher = Argon2::new(algorithm, version, Params::try_from(&parsed).map_err(broken)?);
+    let variant = match variant {
+        Argon2Variant::I => Algorithm::Argon2i,
+        Argon2Variant::Id => Algorithm::Argon2id,
+    };
+    let params = Params::new(*memory_kib, *passes, *lanes, Some(expected.len())).map_err(broken)?;
     let mut out = vec![0; expected.len()];
-    arena.fill(&hasher, password, salt.as_ref(), &mut out).map_err(broken)?;
-    // Constant-time comparison: `Output` implements equality that way.
-    Ok(Output::new(&out).map_err(broken)? == *expected)
-}
-
-/// Accepts an imported hash: Argon2id only, and not too expensive to verify during a request.
-///
-/// # Errors
-/// [`ImportRefused`].
-pub fn imported(digest: &str, hasher: &str) -> Result<PasswordHash, ImportRefused> {
-    if hasher != "argon2id" {
-        return Err(ImportRefused::Hasher);
-    }
-    let bad = || ImportRefused::Digest;
-    let parsed = Phc::new(digest).map_err(|_| bad())?;
-    let params = Params::try_from(&parsed).map_err(|_| bad())?;
-    let affordable = params.m_cost() <= 262_144 && params.t_cost() <= 10 && params.p_cost() <= 8;
-    let is_argon2id = parsed.algorithm.as_str() == "argon2id" && parsed.version == Some(19);
-    let is_whole = parsed.salt.is_some() && parsed.hash.is_some();
-    if is_argon2id && affordable && is_whole { Ok(PasswordHash(digest.to_owned())) } else { Err(bad()) }
+    arena.fill(&Argon2::new(variant, Version::V0x13, params), password, salt, &mut out).map_err(broken)?;
+    Ok(verify_slices_are_equal(&out, expected).is_ok())
 }
 
 /// Whether a hash has our current algorithm and parameters.

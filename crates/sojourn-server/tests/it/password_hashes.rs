@@ -2,7 +2,7 @@
 //! replaces them by one of ours.
 
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use sojourn_core::{
     email::Email,
     user::{PasswordHash, User},
@@ -110,4 +110,70 @@ async fn aut_03_a_renewal_never_puts_an_old_password_back() {
         app.browser().sign_in_at_once(EMAIL, new).await.assert_ok();
     };
     both_engines(story, TestApp::new).await;
+}
+
+/// One digest of each of these hashers, made by the library that applications use.
+fn digests_of(hashers: &[&str]) -> Vec<Value> {
+    let vectors = include_str!("../../../sojourn-service/tests/password_vectors/vectors.json");
+    let vectors: Vec<Value> = serde_json::from_str(vectors).expect("vectors");
+    let first = |hasher: &&str| vectors.iter().find(|vector| vector["hasher"] == *hasher).cloned();
+    hashers.iter().map(|hasher| first(hasher).unwrap_or_else(|| panic!("no {hasher}"))).collect()
+}
+
+#[tokio::test]
+async fn aut_03_hashes_of_other_software_last_for_one_sign_in() {
+    let hashers = [
+        "bcrypt",
+        "bcrypt_peppered",
+        "pbkdf2_sha256_django",
+        "phpass",
+        "scrypt_firebase",
+        "sha256_salted",
+        "wordpress",
+        "aspnet_identity_v3",
+        "better_auth",
+    ];
+    let app = TestApp::new().start().await;
+    for vector in digests_of(&hashers) {
+        let text = |name: &str| vector[name].as_str().expect("a text");
+        let (hasher, password) = (text("hasher"), text("password"));
+        let body = json!({
+            "email_address": [EMAIL], "password_digest": text("digest"), "password_hasher": hasher,
+        });
+        let made = app.backend().post("/v1/users", body).await;
+        made.assert_ok();
+        let before = ada(&app).await.password_hash;
+        assert!(!is_ours(before.as_ref()), "{hasher}");
+        app.browser()
+            .sign_in_at_once(EMAIL, WRONG_PASSWORD)
+            .await
+            .assert_refused(422, "form_password_incorrect");
+        assert_eq!(ada(&app).await.password_hash, before, "{hasher}");
+        app.browser().sign_in_at_once(EMAIL, password).await.assert_ok();
+        assert!(is_ours(ada(&app).await.password_hash.as_ref()), "{hasher}");
+        app.browser().sign_in_at_once(EMAIL, password).await.assert_ok();
+        let id = made.json()["id"].as_str().expect("an id").to_owned();
+        app.backend().delete(&format!("/v1/users/{id}")).await.assert_ok();
+    }
+}
+
+#[tokio::test]
+async fn a_refused_hash_says_what_would_be_accepted() {
+    let app = TestApp::new().start().await;
+    let bcrypt = digests_of(&["bcrypt"])[0]["digest"].as_str().expect("a digest").to_owned();
+    let expensive = format!("{}15{}", &bcrypt[..4], &bcrypt[6..]);
+    let rows = [
+        ("rot13", "x", "password_hasher", "Known here: argon2i, argon2id, bcrypt"),
+        ("awscognito", "awscognito#a#b#c", "password_hasher", "sent to AWS"),
+        ("bcrypt", "x", "password_digest", "53 characters of salt and hash"),
+        ("bcrypt", &expensive, "password_digest", "cost of bcrypt is 15, the limit is 14"),
+    ];
+    for (hasher, digest, name, text) in rows {
+        let body = json!({"email_address": [EMAIL], "password_digest": digest, "password_hasher": hasher});
+        let refused = app.backend().post("/v1/users", body).await;
+        assert_eq!(refused.status(), 422, "{hasher}");
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["meta"]["param_name"], name, "{error}");
+        assert!(error["long_message"].as_str().is_some_and(|message| message.contains(text)), "{error}");
+    }
 }

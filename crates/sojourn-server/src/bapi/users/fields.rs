@@ -1,7 +1,7 @@
 //! The fields of a user in requests.
 
-use sojourn_core::{email::Email, password::Password, time::Timestamp, user::PasswordHash};
-use sojourn_service::{passwords, users::UserPatch};
+use sojourn_core::{email::Email, imported_hash, password::Password, time::Timestamp, user::PasswordHash};
+use sojourn_service::users::UserPatch;
 
 use crate::{
     app::App,
@@ -124,7 +124,7 @@ pub fn addresses(params: &Params) -> ApiResult<Vec<Email>> {
 pub async fn password(app: &App, params: &Params) -> ApiResult<Option<PasswordHash>> {
     if let Some(digest) = params.text("password_digest")? {
         let hasher = params.required("password_hasher")?;
-        return Ok(Some(passwords::imported(&digest, &hasher)?));
+        return Ok(Some(imported_hash::import(&digest, &hasher)?));
     }
     if !params.is_given("password") {
         return Ok(None);
