@@ -203,6 +203,15 @@ ids! {
     WebhookDeliveryId "msg";
     /// A commit. A node uses it to find out whether a commit with a lost response succeeded.
     CommitId "cmt";
+    /// An entry of the audit log.
+    AuditEntryId "aud";
+}
+
+impl AuditEntryId {
+    /// A commit makes at most one entry, which has the same id but for the prefix.
+    pub const fn of_commit(commit: CommitId) -> Self {
+        Self(commit.0)
+    }
 }
 
 impl SecretKeyId {

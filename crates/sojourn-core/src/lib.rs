@@ -6,6 +6,7 @@
 //! browser with one or several accounts.
 
 pub mod activity;
+pub mod audit;
 pub mod claims;
 pub mod client;
 pub mod cookie;

@@ -1,6 +1,7 @@
 //! The changes of a request as data, so that the store can group, retry and simulate them.
 
 use sojourn_core::{
+    audit::{Act, AuditContext, AuditEntry},
     client::{Client, ClientStep},
     event::Event,
     handshake::Handshake,
@@ -32,6 +33,9 @@ pub struct ChangeSet {
     pub writes: Vec<Write>,
     /// Written to the outbox in the same transaction.
     pub events: Vec<Event>,
+    /// The administrative act that this set is; written in the same transaction. Its `at` is on the
+    /// wall clock.
+    pub audit: Option<AuditEntry>,
 }
 
 /// A row that must be unchanged since the decision. Otherwise the store rejects the set with
@@ -136,10 +140,54 @@ pub enum Write {
     RebaseOpenSessions(i64),
 }
 
+impl Write {
+    /// Whether no user and no application does this in the course of signing in and out. Without a
+    /// wildcard, so that a new variant is considered here.
+    pub const fn is_administrative(&self) -> bool {
+        match self {
+            Self::Settings(_)
+            | Self::InsertTicket(_)
+            | Self::RevokeTicket(_)
+            | Self::DeleteWebhookEndpoint(_)
+            | Self::InsertInstance(_)
+            | Self::InsertSigningKey(_)
+            | Self::WithdrawSigningKey { .. }
+            | Self::ResealSigningKey { .. }
+            | Self::InsertSecretKey(_)
+            | Self::RevokeSecretKey(_)
+            | Self::TestClock(_)
+            | Self::RebaseOpenSessions(_) => true,
+            // Users do these, too; the use cases of administrators add the entry.
+            Self::Client(_)
+            | Self::InsertSession(_)
+            | Self::CloseSession(_)
+            | Self::UpdateSession(_)
+            | Self::TouchSession(_)
+            | Self::User(_)
+            | Self::DeleteUser(_)
+            | Self::SignIn(_)
+            | Self::SignUp(_)
+            | Self::Handshake(..)
+            | Self::AcceptTicket(_)
+            | Self::IdempotencyKey(_)
+            | Self::Mail(_)
+            | Self::OutgoingMail(_)
+            | Self::DeleteMail(_)
+            // Deliveries that fail write it, too.
+            | Self::WebhookEndpoint(_)
+            | Self::InsertWebhookDelivery(_)
+            | Self::WebhookDelivery(_)
+            | Self::AcknowledgeEvents { .. }
+            | Self::ClearMails
+            | Self::SecretKeyUsed(_) => false,
+        }
+    }
+}
+
 impl ChangeSet {
     pub fn new(instance_id: InstanceId, at: Moment, random: &mut dyn Randomness) -> Self {
         let id = CommitId::generate(at.wall, random);
-        Self { instance_id, id, at, expects: Vec::new(), writes: Vec::new(), events: Vec::new() }
+        Self { instance_id, id, at, expects: Vec::new(), writes: Vec::new(), events: Vec::new(), audit: None }
     }
 
     /// Whether all known activity must be stored before this set is applied: the change is judged
@@ -149,7 +197,13 @@ impl ChangeSet {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.events.is_empty()
+        self.writes.is_empty() && self.events.is_empty() && self.audit.is_none()
+    }
+
+    /// Whether the set changes what only administrators and the server may change, and has no entry
+    /// for the audit log.
+    pub fn lacks_audit_entry(&self) -> bool {
+        self.audit.is_none() && self.writes.iter().any(Write::is_administrative)
     }
 
     #[must_use]
@@ -162,6 +216,13 @@ impl ChangeSet {
     #[must_use]
     pub fn expect(mut self, expect: Expect) -> Self {
         self.expects.push(expect);
+        self
+    }
+
+    /// Adds the entry of the audit log: a set is one act.
+    #[must_use]
+    pub fn act(mut self, context: &AuditContext, act: Act) -> Self {
+        self.audit = Some(act.entry(context, self.id, self.at.wall));
         self
     }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, future::Future};
 
 use futures_util::future::BoxFuture;
 use sojourn_core::{
+    audit::AuditEntry,
     email::Email,
     handshake::Handshake,
     id::{
@@ -26,8 +27,8 @@ use crate::{
     change::ChangeSet,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
+        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
 };
 
@@ -122,6 +123,9 @@ macro_rules! with_every_call {
                 /// The deliveries of a filter, newest first, and their number without `limit` and
                 /// `offset`.
                 fn webhook_deliveries(instance: InstanceId, filter: WebhookDeliveryFilter) -> Result<(Vec<WebhookDelivery>, u64), StoreError>;
+                /// The entries of the audit log, newest first, and their number without `limit` and
+                /// `offset`.
+                fn audit_log(instance: InstanceId, filter: AuditFilter) -> Result<(Vec<AuditEntry>, u64), StoreError>;
                 /// The stored response to a creation, by the hash of its idempotency key.
                 fn idempotency_key(instance: InstanceId, key_hash: [u8; 32]) -> Result<Option<IdempotencyKey>, StoreError>;
 
@@ -146,6 +150,10 @@ macro_rules! with_every_call {
                 /// Deletes up to `limit` sessions that ended at `before` or earlier, with their end
                 /// records. Returns the number of deleted rows, 0 if none is left.
                 fn purge_sessions(instance: InstanceId, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+                /// Deletes up to `limit` entries of the audit log from `before` or earlier. Returns the
+                /// number of deleted rows, 0 if none is left.
+                fn purge_audit_log(instance: InstanceId, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
                 /// Writes what is in memory and closes; later calls fail.
                 fn close() -> Result<(), StoreError>;

@@ -24,6 +24,7 @@ use std::{
 };
 
 use sojourn_core::{
+    audit::AuditEntry,
     email::Email,
     handshake::Handshake,
     id::{
@@ -50,13 +51,13 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
+        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
-        attempts, clock, idempotency, instances, journal, keys, mails, outgoing_mails, purge, sessions,
-        statement::Dialect, tickets, users, webhooks,
+        attempts, audit_log, clock, idempotency, instances, journal, keys, mails, outgoing_mails, purge,
+        sessions, statement::Dialect, tickets, users, webhooks,
     },
 };
 
@@ -368,6 +369,14 @@ impl Engine for PostgresEngine {
         self.shared.page(&webhooks::list(instance, &filter)).await
     }
 
+    async fn audit_log(
+        &self,
+        instance: InstanceId,
+        filter: AuditFilter,
+    ) -> Result<(Vec<AuditEntry>, u64), StoreError> {
+        self.shared.page(&audit_log::list(instance, &filter)).await
+    }
+
     async fn idempotency_key(
         &self,
         instance: InstanceId,
@@ -435,6 +444,15 @@ impl Engine for PostgresEngine {
             }
         }
         Ok(gone)
+    }
+
+    async fn purge_audit_log(
+        &self,
+        instance: InstanceId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.shared.execute(&audit_log::purge(instance, before, limit)).await
     }
 
     async fn purge(&self, at: Moment, limit: u32) -> Result<u64, StoreError> {

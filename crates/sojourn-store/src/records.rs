@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sojourn_core::{
+    audit::Action,
     client::ClientWithSessions,
     email::Email,
     id::{
@@ -206,6 +207,19 @@ pub struct WebhookDeliveryFilter {
     pub endpoint_id: WebhookEndpointId,
     pub status: Option<DeliveryStatus>,
     pub queued: Span,
+    pub limit: u32,
+    pub offset: u32,
+}
+
+/// The filter of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// As [`sojourn_core::audit::Actor::key`] gives it.
+    pub actor: Option<String>,
+    /// One of these, if not empty.
+    pub actions: Vec<Action>,
+    pub object_id: Option<String>,
+    pub acted: Span,
     pub limit: u32,
     pub offset: u32,
 }

@@ -3,6 +3,7 @@
 //! both texts are given. The functions below the statements bind parameters and read rows.
 
 pub(crate) mod attempts;
+pub(crate) mod audit_log;
 pub(crate) mod change_set;
 pub(crate) mod clients;
 pub(crate) mod clock;
@@ -27,6 +28,7 @@ pub(crate) mod webhooks;
 pub(crate) fn every_statement() -> impl Iterator<Item = &'static statement::Sql> {
     let nouns = [
         attempts::ALL,
+        audit_log::ALL,
         clients::ALL,
         clock::ALL,
         idempotency::ALL,

@@ -5,6 +5,7 @@ mod db;
 mod disk;
 mod file;
 mod migrate;
+mod orders;
 mod readers;
 mod row_cache;
 mod writer;
@@ -13,13 +14,14 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
 };
 
 use sojourn_core::{
+    audit::AuditEntry,
     client::ClientWithSessions,
     email::Email,
     handshake::Handshake,
@@ -38,12 +40,11 @@ use sojourn_core::{
     user::User,
     webhook::{WebhookDelivery, WebhookEndpoint},
 };
-use tokio::sync::oneshot;
 
 use self::{
     readers::Readers,
     row_cache::RowCache,
-    writer::{Answer, Job, Work, Writer},
+    writer::{Job, Work, Writer},
 };
 use crate::{
     activity::{self, Activity},
@@ -51,25 +52,19 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter, users_of,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
+        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter, users_of,
     },
-    schema::{Migrated, MigrationMode, Schema},
+    schema::MigrationMode,
     sql::{
-        attempts, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails, sessions,
+        attempts, audit_log, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails,
+        sessions,
         statement::{Dialect, Statement},
         tickets, users, webhooks,
     },
 };
 
-pub(crate) fn schema(path: &Path) -> Result<Schema, StoreError> {
-    file::schema(path)
-}
-
-/// Migrates the schema of the file to this version.
-pub(crate) fn migrate(path: &Path) -> Result<Migrated, StoreError> {
-    file::bring_up(path)
-}
+pub(crate) use file::{bring_up as migrate, schema};
 
 /// The SQLite engine.
 #[derive(Debug)]
@@ -106,41 +101,6 @@ impl SqliteEngine {
             jobs,
             writer: Mutex::new(Some(writer)),
         })
-    }
-
-    /// Sends work to the writer. The writer does it even if the caller stops waiting.
-    async fn ask(&self, work: Work) -> Answer {
-        let (answer, outcome) = oneshot::channel();
-        let job = Job { work, answer: Some(answer) };
-        let gone = || CommitError::Store(StoreError::closed());
-        self.jobs.send(job).map_err(|_| gone())?;
-        outcome.await.unwrap_or_else(|_| Err(gone()))
-    }
-
-    async fn order(&self, work: Work) -> Result<u64, StoreError> {
-        self.ask(work).await.map_err(|error| match error {
-            CommitError::Store(error) => error,
-            refused => StoreError::Unavailable(refused.to_string()),
-        })
-    }
-
-    /// Waits for the writer thread, which has received `Work::Close`.
-    fn join(&self) {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer ended in a panic");
-        }
-    }
-}
-
-impl Drop for SqliteEngine {
-    fn drop(&mut self) {
-        // Fails if the writer has already ended.
-        let _ = self.jobs.send(Job { work: Work::Close, answer: None });
-        self.readers.close();
-        self.join();
     }
 }
 
@@ -422,6 +382,14 @@ impl Engine for SqliteEngine {
         self.readers.page(&webhooks::list(instance, &filter))
     }
 
+    async fn audit_log(
+        &self,
+        instance: InstanceId,
+        filter: AuditFilter,
+    ) -> Result<(Vec<AuditEntry>, u64), StoreError> {
+        self.readers.page(&audit_log::list(instance, &filter))
+    }
+
     async fn idempotency_key(
         &self,
         instance: InstanceId,
@@ -474,6 +442,15 @@ impl Engine for SqliteEngine {
         limit: u32,
     ) -> Result<u64, StoreError> {
         self.order(Work::Changes(sessions::purge(instance, before, limit).map(Statement::from).into())).await
+    }
+
+    async fn purge_audit_log(
+        &self,
+        instance: InstanceId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.order(Work::Changes(vec![audit_log::purge(instance, before, limit).into()])).await
     }
 
     async fn purge(&self, at: Moment, limit: u32) -> Result<u64, StoreError> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use sojourn_core::{
+    audit::AuditEntry,
     email::Email,
     handshake::Handshake,
     id::{
@@ -27,8 +28,8 @@ use crate::{
     error::{CommitError, StoreError},
     postgres::{PostgresEngine, ServerUrl},
     records::{
-        ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter, SigningKey,
-        StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
+        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
     schema::MigrationMode,
     sqlite::SqliteEngine,

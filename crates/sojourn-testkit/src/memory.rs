@@ -4,6 +4,7 @@
 //! each keep activity in memory, like the nodes of a real server.
 
 mod apply;
+mod audit_log;
 mod engine;
 mod tenant;
 mod webhooks;

@@ -24,6 +24,8 @@ pub struct InstanceSettings {
     pub allowed_origins: Vec<String>,
     #[serde(default)]
     pub signing_keys: SigningKeySettings,
+    #[serde(default)]
+    pub audit: AuditSettings,
 }
 
 impl Default for InstanceSettings {
@@ -38,6 +40,7 @@ impl Default for InstanceSettings {
             test_mode: true,
             allowed_origins: Vec::new(),
             signing_keys: SigningKeySettings::default(),
+            audit: AuditSettings::default(),
         }
     }
 }
@@ -116,4 +119,18 @@ pub struct PathSettings {
 pub struct SigningKeySettings {
     /// Days after which a new key replaces the current one; 0: only an administrator rotates.
     pub rotation_days: u64,
+}
+
+/// The settings of the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditSettings {
+    /// Days after which an entry is deleted; 0: never.
+    pub retention_days: u64,
+}
+
+impl Default for AuditSettings {
+    /// A year, and time to look at it when it is over.
+    fn default() -> Self {
+        Self { retention_days: 400 }
+    }
 }

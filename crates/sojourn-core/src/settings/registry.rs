@@ -106,6 +106,11 @@ pub const SETTINGS: &[Setting] = &[
         "Days after which a new signing key replaces the current one; 0 never. Applications that hold the public key in their configuration need the new one each time.",
     ),
     setting(
+        "audit.retention_days",
+        Kind::Integer { least: 0, most: 3650 },
+        "Days for which entries of the audit log are kept; 0 for ever.",
+    ),
+    setting(
         "mail.default_locale",
         Kind::Language,
         "The language of mails to readers whose account and browser name none that there is, such as en, de or pt-br.",
@@ -124,6 +129,7 @@ pub const SETTINGS: &[Setting] = &[
 
 /// The descriptions of the tables that contain the settings.
 const TABLES: &[(&str, &str)] = &[
+    ("audit", "The log of administrative acts."),
     ("auth_email", "E-mail addresses."),
     ("auth_attack_protection", "Protection against guessing."),
     ("mail", "Mails to users."),

@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0005_outgoing_mails.sql"),
     include_str!("../../migrations/postgres/0006_key_rotation.sql"),
     include_str!("../../migrations/postgres/0007_webhooks.sql"),
+    include_str!("../../migrations/postgres/0008_audit_log_and_failed_webhooks.sql"),
 ];
 
 /// The number of attempts if another node migrates at the same time.

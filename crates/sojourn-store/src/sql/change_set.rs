@@ -4,8 +4,8 @@
 use sojourn_core::{id::SessionId, time::Timestamp, user::User};
 
 use super::{
-    attempts, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails, sessions,
-    statement::Statement, tickets, users, webhooks,
+    attempts, audit_log, clients, clock, idempotency, instances, journal, keys, mails, outgoing_mails,
+    sessions, statement::Statement, tickets, users, webhooks,
 };
 use crate::{
     change::{ChangeSet, Expect, Write},
@@ -40,6 +40,9 @@ pub(crate) fn statements(
     }
     for entry in outbox::entries(changes) {
         statements.push(journal::insert_event(instance, &entry)?);
+    }
+    if let Some(entry) = &changes.audit {
+        statements.push(audit_log::insert(instance, entry)?);
     }
     Ok(statements)
 }
@@ -99,6 +102,7 @@ impl Statements<'_> {
                 self.statements.push(users::lock(instance, *id));
                 // Identifiers refer to the user's row, so they are deleted first.
                 self.statements.push(users::release(instance, *id));
+                self.statements.push(audit_log::forget_values(instance, *id));
                 users::delete(instance, *id)
             }
             Write::SignIn(row) => attempts::put_sign_in(instance, row)?,

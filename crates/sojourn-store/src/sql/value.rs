@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use sojourn_core::{
     id::{
-        ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignUpId, TicketId, UserId,
-        WebhookDeliveryId, WebhookEndpointId,
+        AuditEntryId, ClientId, CommitId, EventId, InstanceId, MailId, SessionId, SignInId, SignUpId,
+        TicketId, UserId, WebhookDeliveryId, WebhookEndpointId,
     },
     time::Timestamp,
 };
@@ -70,5 +70,5 @@ macro_rules! from_ids {
     };
 }
 
-from_ids! { ClientId CommitId EventId InstanceId MailId SessionId SignInId SignUpId TicketId UserId WebhookDeliveryId
+from_ids! { AuditEntryId ClientId CommitId EventId InstanceId MailId SessionId SignInId SignUpId TicketId UserId WebhookDeliveryId
 WebhookEndpointId }

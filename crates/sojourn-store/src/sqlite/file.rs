@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_outgoing_mails.sql"),
     include_str!("../../migrations/sqlite/0006_key_rotation.sql"),
     include_str!("../../migrations/sqlite/0007_webhooks.sql"),
+    include_str!("../../migrations/sqlite/0008_audit_log_and_failed_webhooks.sql"),
 ];
 
 /// `application_id` in the header of the file: "Sjrn".
@@ -66,7 +67,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Migrates the schema of an existing file to this version.
-pub(super) fn bring_up(path: &Path) -> Result<Migrated, StoreError> {
+pub(crate) fn bring_up(path: &Path) -> Result<Migrated, StoreError> {
     let mut db = open_existing(path)?;
     let migrated = migrate(&mut db, path, MIGRATIONS)?;
     checkpoint(&db).map_err(|error| unusable(path, error.to_string()))?;
@@ -74,7 +75,7 @@ pub(super) fn bring_up(path: &Path) -> Result<Migrated, StoreError> {
 }
 
 /// The schema version of the file; 0 if there is no file.
-pub(super) fn schema(path: &Path) -> Result<Schema, StoreError> {
+pub(crate) fn schema(path: &Path) -> Result<Schema, StoreError> {
     let known = MIGRATIONS.len() as u32;
     let copies = migrate::copies(path);
     if length(path)?.is_none() {

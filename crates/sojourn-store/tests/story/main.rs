@@ -2,6 +2,7 @@
 
 mod accounts;
 mod attempts;
+mod audit_log;
 mod clock;
 mod commits;
 #[path = "../common/mod.rs"]
@@ -92,6 +93,11 @@ stories! {
         a_users_deliveries_wait_for_the_one_before
         a_delivery_is_claimed_by_one_of_eight
         deliveries_are_listed_and_purged;
+    audit_log:
+        an_entry_is_written_with_its_act_or_not_at_all
+        the_audit_log_is_filtered_and_paged
+        dat_02_the_values_go_with_the_user_and_the_entries_stay
+        entries_are_purged_by_age;
     attempts:
         a_ticket_is_accepted_once_by_eight_at_a_time
         a_ticket_remembers_who_will_act_as_the_account

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use sojourn_core::{
+    audit::AuditEntry,
     client::Client,
     email::Email,
     id::{SessionId, TicketId, UserId},
@@ -48,6 +49,9 @@ pub(super) fn apply(
             for entry in entries(changes) {
                 let seq = application.tenant.outbox.last().map_or(0, |last| last.seq) + 1;
                 application.tenant.outbox.push(OutboxEntry { seq, ..entry });
+            }
+            if let Some(entry) = &changes.audit {
+                application.tenant.append_to_audit_log(entry);
             }
             Ok(())
         }
@@ -386,6 +390,17 @@ impl Application<'_> {
         };
         self.release(&user);
         put!(self.users.remove(id));
+        let object_id = id.to_string();
+        let about: Vec<_> = self
+            .tenant
+            .audit_log
+            .iter()
+            .filter(|(_, entry)| entry.object_id == object_id)
+            .map(|(key, entry)| (*key, AuditEntry { changes: None, ..entry.clone() }))
+            .collect();
+        for (key, entry) in about {
+            put!(self.audit_log[key] = entry);
+        }
         self.deleted.push(id);
         Ok(())
     }

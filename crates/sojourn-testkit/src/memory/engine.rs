@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use sojourn_core::{
+    audit::AuditEntry,
     email::Email,
     handshake::Handshake,
     id::{
@@ -23,8 +24,9 @@ use sojourn_core::{
 
 use super::{MemoryEngine, apply};
 use sojourn_store::{
-    ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey,
-    SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+    AuditFilter, ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry,
+    SecretKey, SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter,
+    WebhookDeliveryFilter,
     engine_parts::{Activity, policy_of},
 };
 
@@ -325,6 +327,14 @@ impl Engine for MemoryEngine {
         self.list(instance, |tenant| tenant.webhook_deliveries(&filter))
     }
 
+    async fn audit_log(
+        &self,
+        instance: InstanceId,
+        filter: AuditFilter,
+    ) -> Result<(Vec<AuditEntry>, u64), StoreError> {
+        self.list(instance, |tenant| tenant.audit_log(&filter))
+    }
+
     async fn idempotency_key(
         &self,
         instance: InstanceId,
@@ -399,6 +409,17 @@ impl Engine for MemoryEngine {
     ) -> Result<u64, StoreError> {
         let mut state = self.state()?;
         Ok(state.tenants.get_mut(&instance).map_or(0, |tenant| tenant.purge_sessions(before, limit as usize)))
+    }
+
+    async fn purge_audit_log(
+        &self,
+        instance: InstanceId,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let mut state = self.state()?;
+        let tenant = state.tenants.get_mut(&instance);
+        Ok(tenant.map_or(0, |tenant| tenant.purge_audit_log(before, limit as usize)))
     }
 
     async fn purge(&self, at: Moment, limit: u32) -> Result<u64, StoreError> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use sojourn_core::{
+    audit::AuditEntry,
     client::{Client, ClientWithSessions},
     email::Email,
     handshake::Handshake,
@@ -55,6 +56,8 @@ pub(super) struct Tenant {
     pub(super) outgoing_mails: BTreeMap<MailId, OutgoingMail>,
     pub(super) webhook_endpoints: BTreeMap<WebhookEndpointId, WebhookEndpoint>,
     pub(super) webhook_deliveries: BTreeMap<WebhookDeliveryId, StoredWebhookDelivery>,
+    /// By time and order of insertion.
+    pub(super) audit_log: BTreeMap<(Timestamp, u64), AuditEntry>,
     pub(super) outbox: Vec<OutboxEntry>,
     /// The acknowledged sequence number of each reader of the outbox.
     pub(super) readers: BTreeMap<String, u64>,
@@ -281,7 +284,11 @@ impl Randomness for Zeros {
 }
 
 /// Deletes up to `limit` rows that are `over`.
-fn remove<K: Ord + Copy, V>(rows: &mut BTreeMap<K, V>, limit: usize, over: impl Fn(&V) -> bool) -> u64 {
+pub(super) fn remove<K: Ord + Copy, V>(
+    rows: &mut BTreeMap<K, V>,
+    limit: usize,
+    over: impl Fn(&V) -> bool,
+) -> u64 {
     let gone: Vec<K> = rows.iter().filter(|(_, row)| over(row)).map(|(key, _)| *key).take(limit).collect();
     for key in &gone {
         rows.remove(key);
@@ -289,7 +296,7 @@ fn remove<K: Ord + Copy, V>(rows: &mut BTreeMap<K, V>, limit: usize, over: impl 
     gone.len() as u64
 }
 
-fn is_within(span: Span, at: Option<Timestamp>) -> bool {
+pub(super) fn is_within(span: Span, at: Option<Timestamp>) -> bool {
     span.is_always()
         || at.is_some_and(|at| {
             span.from.is_none_or(|from| at >= from) && span.before.is_none_or(|before| at < before)
@@ -297,7 +304,7 @@ fn is_within(span: Span, at: Option<Timestamp>) -> bool {
 }
 
 /// Up to `limit` rows behind `offset`, and the total number.
-fn page<T: Clone>(found: Vec<&T>, offset: u32, limit: u32) -> (Vec<T>, u64) {
+pub(super) fn page<T: Clone>(found: Vec<&T>, offset: u32, limit: u32) -> (Vec<T>, u64) {
     let total = found.len() as u64;
     let rows = found.into_iter().skip(offset as usize).take(limit as usize).cloned();
     (rows.collect(), total)

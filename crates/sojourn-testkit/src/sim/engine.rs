@@ -10,6 +10,7 @@ use std::{
 };
 
 use sojourn_core::{
+    audit::AuditEntry,
     client::{ClientWithSessions, SecretHash},
     email::Email,
     handshake::Handshake,
@@ -29,9 +30,9 @@ use sojourn_core::{
     webhook::{WebhookDelivery, WebhookEndpoint},
 };
 use sojourn_store::{
-    ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey,
-    SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
-    Write, engine_parts::with_every_call,
+    AuditFilter, ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry,
+    SecretKey, SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter,
+    WebhookDeliveryFilter, Write, engine_parts::with_every_call,
 };
 
 use super::{
