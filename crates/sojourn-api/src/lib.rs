@@ -18,6 +18,7 @@
 //!   says all have none.
 
 mod attempts;
+mod audit;
 mod client;
 mod dev;
 mod environment;
@@ -36,6 +37,7 @@ mod verification;
 mod webhooks;
 
 pub use attempts::*;
+pub use audit::*;
 pub use client::*;
 pub use dev::*;
 pub use environment::*;

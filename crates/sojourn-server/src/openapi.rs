@@ -65,10 +65,11 @@ const SIGNED_IN_NOWHERE: [(&str, &str); 3] =
     [("get", "/v1/client"), ("get", "/v1/client/handshake"), ("get", "/v1/client/touch")];
 
 /// The groups of operations; the longest path that an operation begins with says its group.
-const TAGS: [(&str, &str); 26] = [
+const TAGS: [(&str, &str); 27] = [
     ("/.well-known", "Well-known"),
     ("/dev", "Development"),
     ("/v1/actor_tokens", "Actor tokens"),
+    ("/v1/audit_log", "Audit log"),
     ("/v1/client", "Client"),
     ("/v1/client/handshake", "Handshake"),
     ("/v1/client/sessions/{session_id}", "Sessions"),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext},
     session::Session,
     test_clock::{ClockRefusal, TestClock},
     time::{Moment, Timestamp},
@@ -87,6 +88,18 @@ pub enum ClockMove {
     Reset,
 }
 
+impl ClockMove {
+    const fn action(self) -> Action {
+        match self {
+            Self::Freeze => Action::TestClockFrozen,
+            Self::Resume => Action::TestClockResumed,
+            Self::Advance(_) => Action::TestClockAdvanced,
+            Self::Set(_) => Action::TestClockSet,
+            Self::Reset => Action::TestClockReset,
+        }
+    }
+}
+
 impl Reason for ClockRefusal {}
 
 impl Service {
@@ -115,6 +128,7 @@ impl Service {
     /// [`ClockRefusal`]; the store does not answer.
     pub async fn move_test_clock(
         &self,
+        context: &AuditContext,
         by: ClockMove,
     ) -> Result<Option<Vec<Session>>, Failure<ClockRefusal>> {
         // What is due by the clock as it is now is recorded with the time it was due at.
@@ -128,7 +142,7 @@ impl Service {
                 ClockMove::Reset => clock.reset(),
             })
         };
-        self.store_test_clock(decide).await?;
+        self.store_test_clock(context, by.action(), decide).await?;
         match by {
             ClockMove::Advance(_) | ClockMove::Set(_) => Ok(Some(self.do_what_is_due().await?)),
             _ => Ok(closed),
@@ -136,21 +150,25 @@ impl Service {
     }
 
     /// Sets the test clock back to the wall.
-    pub(crate) async fn reset_test_clock(&self) -> Result<(), CommitError> {
-        self.store_test_clock(|clock, _| Ok(clock.reset())).await
+    pub(crate) async fn reset_test_clock(&self, context: &AuditContext) -> Result<(), CommitError> {
+        self.store_test_clock(context, Action::TestClockReset, |clock, _| Ok(clock.reset())).await
     }
 
     /// Stores what `decide` makes of the test clock. Everything that is still open moves along with
     /// one that goes back to the wall, in the same commit.
     async fn store_test_clock<E: MaybeConflict>(
         &self,
+        context: &AuditContext,
+        action: Action,
         decide: impl Fn(TestClock, Timestamp) -> Result<TestClock, E>,
     ) -> Result<(), E> {
         self.retry_on_conflict(|| async {
             let stored = self.store().test_clock(self.instance_id()).await.map_err(CommitError::from)?;
             let at = stored.read(self.moment().wall);
             let next = decide(stored, at.wall)?;
-            let mut changes = self.changes(at).write(Write::TestClock(next));
+            let (before, after) = (at.now.as_millis(), next.read(at.wall).now.as_millis());
+            let act = Act::on(action, self.instance_id()).field("now", before, after);
+            let mut changes = self.act(at, context, act).write(Write::TestClock(next));
             if next.resets > stored.resets {
                 let shift_ms = at.wall.as_millis() - at.now.as_millis();
                 changes = changes.write(Write::RebaseOpenSessions(shift_ms));

@@ -1,6 +1,7 @@
 //! Finds the instance of a database, or creates it in an empty one.
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext, SystemJob},
     host::PublicHost,
     id::{InstanceId, Randomness as _},
     settings::Settings,
@@ -15,6 +16,7 @@ use crate::{
     instance::StartError,
     keys::{self, MasterKey, SecretKeyKind, Signer, SigningError},
     rng::{Rng, RngHandle},
+    secret_keys,
 };
 
 /// Which instance a server serves: the one that it makes in an empty database, and the only one that it takes
@@ -66,7 +68,8 @@ pub(crate) async fn find_or_make(
             kind.check(&instance)?;
             return Ok(instance);
         }
-        match make(store, master_key, kind, None, at, &mut RngHandle(rng)).await {
+        let context = AuditContext::system(SystemJob::Start);
+        match make(store, &context, master_key, kind, None, at, &mut RngHandle(rng)).await {
             // Another node created the instance: load it.
             Err(StartError::SetUp(CommitError::Conflict)) => {}
             other => return other,
@@ -93,6 +96,7 @@ pub struct NewInstance {
 /// [`StartError::SetUp`] with [`CommitError::Conflict`] where there is an instance: nothing is changed then.
 pub async fn create_production(
     store: &Store,
+    context: &AuditContext,
     master_key: &MasterKey,
     host: PublicHost,
     now: Timestamp,
@@ -102,7 +106,7 @@ pub async fn create_production(
     let secret_key = keys::secret_key(SecretKeyKind::Live, RngHandle(rng).array());
     let row = SecretKey::new(keys::sha256(secret_key.as_bytes()), Some("first".to_owned()), now);
     let kind = InstanceKind::Production(host);
-    let instance = make(store, master_key, &kind, Some(row), at, &mut RngHandle(rng)).await?;
+    let instance = make(store, context, master_key, &kind, Some(row), at, &mut RngHandle(rng)).await?;
     let signer = newest_signer(store, master_key, &instance).await?;
     Ok(NewInstance {
         publishable_key: keys::publishable_key(&instance.host),
@@ -145,7 +149,9 @@ pub(crate) async fn development_secret_key(
     let hash = keys::sha256(secret_key.as_bytes());
     while store.secret_key(instance, hash).await?.is_none() {
         let row = development_key(master_key, instance, at);
-        let changes = ChangeSet::new(instance, at, &mut RngHandle(rng)).write(Write::InsertSecretKey(row));
+        let changes = ChangeSet::new(instance, at, &mut RngHandle(rng))
+            .act(&AuditContext::system(SystemJob::Start), secret_keys::creation_of(&row))
+            .write(Write::InsertSecretKey(row));
         match store.commit(changes).await {
             // Another node that is starting has added it.
             Err(CommitError::Conflict) => {}
@@ -157,6 +163,7 @@ pub(crate) async fn development_secret_key(
 
 async fn make(
     store: &Store,
+    context: &AuditContext,
     master_key: &MasterKey,
     kind: &InstanceKind,
     first_key: Option<SecretKey>,
@@ -172,7 +179,11 @@ async fn make(
     let instance = Instance { id, environment: kind.environment(), host, created_at: now };
     let kid = id.to_string();
     let sealed_private_key = master_key.seal(&kid, &keys::generate_signing_key()?, random);
+    let act = Act::on(Action::InstanceCreated, id)
+        .field("environment", (), kind.environment().as_str())
+        .field("host", (), instance.host.clone());
     let mut changes = ChangeSet::new(id, at, random)
+        .act(context, act)
         .expect(Expect::NoInstance)
         .write(Write::InsertInstance(instance.clone()))
         .write(Write::InsertSigningKey(SigningKey {

@@ -3,7 +3,13 @@
 use std::{future::Future, sync::Arc};
 
 use ipnet::IpNet;
-use sojourn_core::{client::ClientStep, event::Event, id::InstanceId, time::Moment};
+use sojourn_core::{
+    audit::{Act, AuditContext, AuditEntry, SystemJob},
+    client::ClientStep,
+    event::Event,
+    id::InstanceId,
+    time::Moment,
+};
 use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError, Write};
 use url::Url;
 
@@ -181,7 +187,8 @@ impl Service {
         }));
         if !service.has_development_tools() && !test_clock.is_real() {
             // In an exposed instance nobody could reset it any more.
-            service.reset_test_clock().await.map_err(StartError::TestClock)?;
+            let context = AuditContext::system(SystemJob::Start);
+            service.reset_test_clock(&context).await.map_err(StartError::TestClock)?;
         }
         if !service.mailer().is_configured() {
             tracing::warn!(
@@ -339,16 +346,26 @@ impl Service {
         ChangeSet::new(self.instance_id(), at, &mut self.random())
     }
 
+    /// The change set of an administrative act, with its entry for the audit log.
+    pub fn act(&self, at: Moment, context: &AuditContext, act: Act) -> ChangeSet {
+        self.changes(at).act(context, act)
+    }
+
     /// Commits a change set, unless it is empty, and logs its events.
     ///
     /// # Errors
     /// [`CommitError`].
+    ///
+    /// # Panics
+    /// An administrative change has no entry for the audit log: it must not take effect unseen.
     pub async fn commit(&self, changes: ChangeSet) -> Result<(), CommitError> {
         if changes.is_empty() {
             return Ok(());
         }
+        assert!(!changes.lacks_audit_entry(), "an administrative change without an entry of the audit log");
         // Logged after the commit: the log must not contain an event that did not happen.
         let events = changes.events.clone();
+        let act = changes.audit.clone();
         let is_new = |write: &Write| matches!(write, Write::OutgoingMail(mail) if !mail.is_claimed);
         let mails = changes.writes.iter().any(is_new);
         self.store().commit(changes).await?;
@@ -359,6 +376,7 @@ impl Service {
             self.webhooks().wake();
         }
         events.iter().for_each(log_event);
+        act.iter().for_each(log_act);
         Ok(())
     }
 
@@ -403,6 +421,13 @@ impl Service {
         self.store().raise_high_water(self.moment().wall).await?;
         self.store().close().await
     }
+}
+
+/// Writes one log line per administrative act. Not the values: they are in the audit log alone.
+fn log_act(entry: &AuditEntry) {
+    let (action, object_id, actor) =
+        (entry.action.as_str(), entry.object_id.as_str(), entry.context.actor.key());
+    tracing::info!(event = "audit", action, object_id, actor, audit_id = %entry.id, "administrative act");
 }
 
 /// Writes one log line per committed event. It contains ids, but no addresses and secrets (LOG-01).

@@ -4,6 +4,7 @@
 //! decision. Errors are enums; the server maps them to error codes in one place.
 
 pub mod account;
+pub mod audit_log;
 pub mod browser;
 pub mod clock;
 mod credential;

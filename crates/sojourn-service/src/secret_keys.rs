@@ -2,6 +2,7 @@
 //! (AUZ-03).
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext},
     id::{Randomness as _, SecretKeyId},
     time::{Moment, Timestamp},
 };
@@ -59,6 +60,19 @@ pub fn new_key(at: Moment, new: NewSecretKey, text: &str) -> SecretKey {
     SecretKey { role, expires_at, ..SecretKey::new(sha256(text.as_bytes()), name, at.wall) }
 }
 
+/// What storing a new key is in the audit log.
+pub fn creation_of(key: &SecretKey) -> Act {
+    Act::on(Action::SecretKeyCreated, key.id())
+        .field("name", (), key.name.clone())
+        .field("role", (), key.role.as_str())
+        .field("expires_at", (), key.expires_at.map(Timestamp::as_millis))
+}
+
+/// Stores a new key.
+pub fn insert(service: &Service, context: &AuditContext, at: Moment, key: &SecretKey) -> ChangeSet {
+    service.act(at, context, creation_of(key)).write(Write::InsertSecretKey(key.clone()))
+}
+
 /// Makes a key in the database of an instance that no server need be running for; `None` where there is no
 /// instance. Servers that share the database take it at once.
 ///
@@ -66,6 +80,7 @@ pub fn new_key(at: Moment, new: NewSecretKey, text: &str) -> SecretKey {
 /// The store does not answer, or does not write.
 pub async fn create_in(
     store: &Store,
+    context: &AuditContext,
     new: NewSecretKey,
     now: Timestamp,
     rng: &Rng,
@@ -74,6 +89,7 @@ pub async fn create_in(
     let text = text(instance.environment, rng);
     let key = new_key(Moment::real(now), new, &text);
     let changes = ChangeSet::new(instance.id, Moment::real(now), &mut RngHandle(rng));
+    let changes = changes.act(context, creation_of(&key));
     store.commit(changes.write(Write::InsertSecretKey(key.clone()))).await?;
     Ok(Some((key, text)))
 }
@@ -102,6 +118,7 @@ pub fn is_printed(service: &Service, key: &SecretKey) -> bool {
 /// [`SecretKeyError`].
 pub async fn revoke(
     service: &Service,
+    context: &AuditContext,
     id: Option<SecretKeyId>,
 ) -> Result<SecretKey, Failure<SecretKeyError>> {
     let id = id.ok_or(SecretKeyError::Unknown)?;
@@ -120,7 +137,9 @@ pub async fn revoke(
             if !keys.iter().any(|other| can_create(other) && other.id() != id) {
                 return Err(SecretKeyError::Last.into());
             }
-            service.commit(service.changes(at).write(Write::RevokeSecretKey(key.hash))).await?;
+            let act = Act::on(Action::SecretKeyRevoked, id).field("revoked_at", (), at.wall.as_millis());
+            let changes = service.act(at, context, act).write(Write::RevokeSecretKey(key.hash));
+            service.commit(changes).await?;
             tracing::info!(key_id = %id, "a secret key was revoked");
             Ok(SecretKey { revoked_at: Some(at.wall), ..key.clone() })
         })

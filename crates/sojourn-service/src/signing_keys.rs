@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext, SystemJob},
     signing_key::{self, KEEP_AFTER_USE, PUBLISH_BEFORE_USE, Rotation, RotationRefused, SigningKeyTimes},
     time::days,
 };
@@ -34,7 +35,11 @@ pub const PLANNED: Rotation = Rotation::Planned { wait: PUBLISH_BEFORE_USE, keep
 ///
 /// # Errors
 /// [`SigningKeyError`]; an emergency is refused only if no key can be made.
-pub async fn rotate(service: &Service, rotation: Rotation) -> Result<(), Failure<SigningKeyError>> {
+pub async fn rotate(
+    service: &Service,
+    context: &AuditContext,
+    rotation: Rotation,
+) -> Result<(), Failure<SigningKeyError>> {
     // RSA keys take up to a second to make: not on a thread that serves requests.
     let made = tokio::task::spawn_blocking(keys::generate_signing_key).await;
     let private_key = made.unwrap_or(Err(SigningError)).map_err(KeyringError::from);
@@ -46,14 +51,19 @@ pub async fn rotate(service: &Service, rotation: Rotation) -> Result<(), Failure
             let before: Vec<SigningKeyTimes> = rows.iter().map(|row| row.times).collect();
             let at = service.moment();
             let after = signing_key::rotate(&before, rotation, at.wall).map_err(SigningKeyError::Refused)?;
-            let mut changes = service.changes(at);
+            let times = after[rows.len()];
+            let newest = rows.last().map(|row| row.kid.clone());
+            let act = Act::on(Action::SigningKeyRotated, &kid)
+                .field("kid", newest, kid.clone())
+                .field("signs_from", (), times.signs_from.as_millis())
+                .field("emergency", (), rotation == Rotation::Emergency);
+            let mut changes = service.act(at, context, act);
             for (row, times) in rows.iter().zip(&after) {
                 if let Some(until) = times.published_until.filter(|_| *times != row.times) {
                     let (kid, before) = (row.kid.clone(), row.times.published_until);
                     changes = changes.write(Write::WithdrawSigningKey { kid, until, before });
                 }
             }
-            let times = after[rows.len()];
             let master_key = &service.keyring().master_keys().current;
             let sealed_private_key = master_key.seal(&kid, &private_key, &mut service.random());
             let row = SigningKey { kid: kid.clone(), sealed_private_key, times };
@@ -90,7 +100,7 @@ pub async fn rotate_if_due(service: &Service) -> Result<(), Failure<SigningKeyEr
     if !signing_key::is_due(&times, every, service.moment().wall) {
         return Ok(());
     }
-    rotate(service, PLANNED).await
+    rotate(service, &AuditContext::system(SystemJob::SigningKeyRotation), PLANNED).await
 }
 
 /// Seals every signing key with the current master key that the previous one sealed. Other nodes
@@ -110,6 +120,9 @@ pub(crate) async fn reseal(service: &Service) -> Result<usize, Failure<SigningKe
         }
     }
     let resealed = changes.writes.len();
-    service.commit(changes).await?;
+    if resealed > 0 {
+        let act = Act::on(Action::SecretsResealed, service.instance_id()).field("signing_keys", (), resealed);
+        service.commit(changes.act(&AuditContext::system(SystemJob::Start), act)).await?;
+    }
     Ok(resealed)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext},
     id::{TicketId, UserId},
     impersonation::Impersonation,
     time::Moment,
@@ -52,17 +53,31 @@ impl NewTicket {
     }
 }
 
-/// Adds a new ticket to `changes`, which commit only if the user exists.
+/// Stores a new ticket, only if the user exists.
 ///
 /// # Errors
 /// [`TicketError::NoUser`].
 pub async fn insert(
     service: &Service,
-    changes: ChangeSet,
+    context: &AuditContext,
+    at: Moment,
     ticket: &Ticket,
 ) -> Result<ChangeSet, Failure<TicketError>> {
     let user = service.store().user(service.instance_id(), ticket.user_id).await?;
     let user = user.ok_or(TicketError::NoUser)?;
+    let action = match ticket.id {
+        TicketId::SignIn(_) => Action::SignInTokenCreated,
+        TicketId::Actor(_) => Action::ActorTokenCreated,
+    };
+    let mut act = Act::on(action, ticket.id).field("user_id", (), ticket.user_id.to_string()).field(
+        "expires_at",
+        (),
+        ticket.expires_at.as_millis(),
+    );
+    if let Some(impersonation) = &ticket.impersonation {
+        act = act.field("actor", (), impersonation.actor.get("sub").cloned());
+    }
+    let changes = service.act(at, context, act);
     Ok(changes.expect(Expect::User(user.id, user.version)).write(Write::InsertTicket(ticket.clone())))
 }
 
@@ -70,7 +85,11 @@ pub async fn insert(
 ///
 /// # Errors
 /// [`TicketError::Unknown`], also if `id` is `None`; [`TicketError::Over`].
-pub async fn revoke(service: &Service, id: Option<TicketId>) -> Result<Ticket, Failure<TicketError>> {
+pub async fn revoke(
+    service: &Service,
+    context: &AuditContext,
+    id: Option<TicketId>,
+) -> Result<Ticket, Failure<TicketError>> {
     let id = id.ok_or(TicketError::Unknown)?;
     let at = service.moment();
     service
@@ -80,7 +99,14 @@ pub async fn revoke(service: &Service, id: Option<TicketId>) -> Result<Ticket, F
             if ticket.status != TicketStatus::Pending {
                 return Err(TicketError::Over(ticket.status).into());
             }
-            service.commit(service.changes(at).write(Write::RevokeTicket(id))).await?;
+            let action = match id {
+                TicketId::SignIn(_) => Action::SignInTokenRevoked,
+                TicketId::Actor(_) => Action::ActorTokenRevoked,
+            };
+            let act = Act::on(action, id)
+                .field("status", ticket.status.as_str(), TicketStatus::Revoked.as_str())
+                .field("user_id", (), ticket.user_id.to_string());
+            service.commit(service.act(at, context, act).write(Write::RevokeTicket(id))).await?;
             ticket.status = TicketStatus::Revoked;
             ticket.updated_at = at.now;
             Ok(ticket)

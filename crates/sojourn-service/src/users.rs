@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use sojourn_core::{
+    audit::{Act, Action, AuditContext, user_changes},
     email::Email,
     event::Event,
     factor::Lockout,
@@ -65,6 +66,17 @@ pub struct UserPatch {
 }
 
 impl UserPatch {
+    /// What changing a user by this patch is called in the audit log.
+    const fn action(&self) -> Action {
+        match (self.banned, self.locked) {
+            (Some(true), _) => Action::UserBanned,
+            (Some(false), _) => Action::UserUnbanned,
+            (None, Some(true)) => Action::UserLocked,
+            (None, Some(false)) => Action::UserUnlocked,
+            (None, None) => Action::UserUpdated,
+        }
+    }
+
     /// Applies the patch.
     ///
     /// # Errors
@@ -233,6 +245,7 @@ pub async fn load(service: &Service, id: Option<UserId>) -> Result<User, Failure
 /// [`UserError`].
 pub async fn change(
     service: &Service,
+    context: &AuditContext,
     at: Moment,
     id: Option<UserId>,
     ends: Option<EndReason>,
@@ -241,10 +254,12 @@ pub async fn change(
     let user = service
         .retry_on_conflict::<_, Failure<UserError>, _>(|| async {
             // The account first: a sign-in in between writes it too, and conflicts.
-            let mut user = load(service, id).await?;
+            let before = load(service, id).await?;
+            let mut user = before.clone();
             patch.apply(&mut user, at.now)?;
             user.changed(at.now);
-            let mut changes = changed(service.changes(at), &user);
+            let act = Act::on(patch.action(), user.id).fields(user_changes(at.now, &before, &user));
+            let mut changes = changed(service.act(at, context, act), &user);
             if let Some(reason) = ends {
                 let ending = Ending::revoked(reason, EndedBy::Backend);
                 changes = revoke::of_user(service, changes, user.id, None, ending).await?;
@@ -260,11 +275,19 @@ pub async fn change(
 ///
 /// # Errors
 /// [`UserError::Unknown`].
-pub async fn delete(service: &Service, at: Moment, id: Option<UserId>) -> Result<User, Failure<UserError>> {
+pub async fn delete(
+    service: &Service,
+    context: &AuditContext,
+    at: Moment,
+    id: Option<UserId>,
+) -> Result<User, Failure<UserError>> {
     service
         .retry_on_conflict(|| async {
             let user = load(service, id).await?;
-            service.commit(deleted(service, at, &user, EndedBy::Backend).await?).await?;
+            // No values: they go with the account.
+            let act = Act::on(Action::UserDeleted, user.id);
+            let changes = deleted(service, at, &user, EndedBy::Backend).await?.act(context, act);
+            service.commit(changes).await?;
             Ok(user)
         })
         .await
@@ -284,8 +307,15 @@ pub async fn verify_password(
     Ok(service.passwords().verify(password, Some(hash)).await.map_err(UserError::Passwords)?)
 }
 
+/// Stores a new user whom an administrator made.
+pub fn created_by(service: &Service, context: &AuditContext, at: Moment, user: &User) -> ChangeSet {
+    let blank = User::new(user.id, user.created_at);
+    let act = Act::on(Action::UserCreated, user.id).fields(user_changes(at.now, &blank, user));
+    created(service.act(at, context, act), user)
+}
+
 /// Stores a new user.
-pub fn created(changes: ChangeSet, user: &User) -> ChangeSet {
+pub(crate) fn created(changes: ChangeSet, user: &User) -> ChangeSet {
     changes.write(Write::User(user.clone())).event(Event::UserCreated(user.id))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use serde_json::Value;
 use sojourn_core::{
+    audit::AuditContext,
     email::Email,
     id::{EmailAddressId, SessionId, SignInTokenId, UserId},
     session::Session,
@@ -272,7 +273,8 @@ impl TestApp {
     /// It cannot be written.
     pub async fn write(&self, write: Write) {
         let changes = self.server.changes(self.server.moment()).write(write);
-        self.server.commit(changes).await.expect("the row is written");
+        // Not by the service, which asks who does it.
+        self.store().commit(changes).await.expect("the row is written");
     }
 
     /// The claims of a session token of this application.
@@ -288,5 +290,5 @@ impl TestApp {
 }
 
 fn by_test() -> ChangeRequest {
-    ChangeRequest::by(Author::Named("test".to_owned()))
+    ChangeRequest::by(Author::Named("test".to_owned()), AuditContext::command_line(None))
 }

@@ -179,11 +179,16 @@ impl Client {
     }
 }
 
-/// Who types, for the history of the settings. A label; the key is what counts.
-fn labels() -> reqwest::header::HeaderMap {
+/// Who types, as the environment says.
+pub fn user_name() -> String {
     let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
     let name: String = name.unwrap_or_default().chars().filter(char::is_ascii_graphic).take(64).collect();
-    let value = reqwest::header::HeaderValue::from_str(if name.is_empty() { "unknown" } else { &name });
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}
+
+/// Who types, for the history of the settings and the audit log. A label; the key is what counts.
+fn labels() -> reqwest::header::HeaderMap {
+    let value = reqwest::header::HeaderValue::from_str(&user_name());
     value
         .into_iter()
         .map(|value| (reqwest::header::HeaderName::from_static("sojourn-cli-user"), value))

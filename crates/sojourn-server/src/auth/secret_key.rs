@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ops::Deref,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -11,25 +11,40 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, Method, header, request::Parts},
 };
-use sojourn_core::time::{Timestamp, minutes};
+use sojourn_core::{
+    audit::{Actor, AuditContext},
+    time::{Timestamp, minutes},
+};
 use sojourn_service::keys::sha256;
 use sojourn_store::{Engine as _, SecretKey, SecretKeyRole, Write};
 
 use crate::{
     app::App,
+    auth::Connection,
+    request_id::RequestId,
     wire::{ApiError, ApiResult, ErrorCode},
 };
 
 /// The server, for a request that carries a secret key of its instance. Ask for it
 /// before anything else, so that nothing exists for those without (AUZ-03).
 #[derive(Clone, Debug)]
-pub struct ApplicationServer(App);
+pub struct ApplicationServer {
+    app: App,
+    context: Arc<AuditContext>,
+}
+
+impl ApplicationServer {
+    /// Who asks, for the audit log.
+    pub fn context(&self) -> &AuditContext {
+        &self.context
+    }
+}
 
 impl Deref for ApplicationServer {
     type Target = App;
 
     fn deref(&self) -> &App {
-        &self.0
+        &self.app
     }
 }
 
@@ -46,7 +61,9 @@ impl FromRequestParts<App> for ApplicationServer {
             if !app.key_uses().was_good(key, app.moment().wall) {
                 good_key(app, key).await?;
             }
-            return Ok(Self(app.clone()));
+            // It changes nothing, so the name and the role of the key do not matter.
+            let unread = SecretKey::new(sha256(key.as_bytes()), None, app.moment().wall);
+            return Ok(Self { app: app.clone(), context: Arc::new(audit_context(app, &unread, parts)) });
         }
         let known = good_key(app, key).await?;
         app.rate_limits().backend(key)?;
@@ -56,8 +73,50 @@ impl FromRequestParts<App> for ApplicationServer {
                 known.role.as_str(),
             )));
         }
-        Ok(Self(app.clone()))
+        let context = Arc::new(audit_context(app, &known, parts));
+        // For extractors that come after this one.
+        parts.extensions.insert(Arc::clone(&context));
+        Ok(Self { app: app.clone(), context })
     }
+}
+
+/// The maximum length of a user agent in the audit log, in characters.
+const MAX_USER_AGENT_CHARS: usize = 256;
+
+/// Who asks with that key.
+fn audit_context(app: &App, key: &SecretKey, parts: &Parts) -> AuditContext {
+    let label = cli_user(&parts.headers);
+    // Nobody but this process and whoever reads its data folder knows the local key.
+    let actor = match app.is_local_key(&key.hash) {
+        true => Actor::CommandLine { label },
+        false => Actor::SecretKey {
+            id: key.id(),
+            name: key.name.clone(),
+            role: key.role.as_str().to_owned(),
+            label,
+        },
+    };
+    let client = parts.extensions.get::<Connection>().and_then(|connection| connection.client);
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    AuditContext {
+        actor,
+        ip_address: client.map(|client| client.to_string()),
+        user_agent: agent.map(|agent| agent.chars().take(MAX_USER_AGENT_CHARS).collect()),
+        request_id: Some(RequestId::current().to_string()),
+    }
+}
+
+/// The header in which the command line names who types.
+const CLI_USER: &str = "sojourn-cli-user";
+const MAX_LABEL_CHARS: usize = 64;
+
+/// Who types, as the command line says. Only a label: the secret key is what allows a request.
+pub fn cli_user(headers: &HeaderMap) -> Option<String> {
+    let name = headers.get(CLI_USER)?;
+    let name = String::from_utf8_lossy(name.as_bytes());
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '_' };
+    let label: String = name.trim().chars().take(MAX_LABEL_CHARS).map(plain).collect();
+    Some(if label.is_empty() { "unknown".to_owned() } else { label })
 }
 
 const KEY_SET: &str = "/v1/jwks";

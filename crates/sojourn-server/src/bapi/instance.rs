@@ -85,7 +85,7 @@ pub async fn update_instance(
             None => agree(name, value)?,
         }
     }
-    app.set_settings(&SettingsRequest::of(&headers, None)?.change, &change).await?;
+    app.set_settings(&SettingsRequest::of(app.context(), &headers, None)?.change, &change).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -78,12 +78,8 @@ pub async fn list_outgoing_mails(
     responses((status = 200, description = "The mail as it is now", body = api::OutgoingMail)),
     extensions(("x-error-codes" = json!(["mail_cannot_be_retried", "resource_not_found"]))),
 )]
-pub async fn retry_mail(
-    State(app): State<App>,
-    _: ApplicationServer,
-    Path(id): Path<String>,
-) -> ApiResult<Response> {
-    let mail = outgoing::retry(&app, id.parse().ok()).await?;
+pub async fn retry_mail(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
+    let mail = outgoing::retry(&app, app.context(), id.parse().ok()).await?;
     Ok(Json(object(&mail)).into_response())
 }
 
@@ -94,8 +90,8 @@ pub async fn retry_mail(
     tag = "Mails",
     responses((status = 200, description = "How many", body = api::RetriedMails)),
 )]
-pub async fn retry_failed_mails(State(app): State<App>, _: ApplicationServer) -> ApiResult<Response> {
-    let retried = outgoing::retry_failed(&app).await?;
+pub async fn retry_failed_mails(app: ApplicationServer) -> ApiResult<Response> {
+    let retried = outgoing::retry_failed(&app, app.context()).await?;
     Ok(Json(api::RetriedMails { object: api::Kind::default(), retried }).into_response())
 }
 
@@ -111,14 +107,10 @@ pub async fn retry_failed_mails(State(app): State<App>, _: ApplicationServer) ->
         "form_param_unknown", "mail_unavailable", "malformed_request_parameters",
     ]))),
 )]
-pub async fn send_test_mail(
-    State(app): State<App>,
-    _: ApplicationServer,
-    params: Params,
-) -> ApiResult<Response> {
+pub async fn send_test_mail(app: ApplicationServer, params: Params) -> ApiResult<Response> {
     params.only(&["email_address", "locale"])?;
     let (address, locale) = (params.required("email_address")?, params.text("locale")?);
-    let mail = outgoing::send_test(&app, &address, locale.as_deref()).await?;
+    let mail = outgoing::send_test(&app, app.context(), &address, locale.as_deref()).await?;
     Ok(Json(object(&mail)).into_response())
 }
 

@@ -3,6 +3,7 @@
 //! 2026-05-12; the settings below `/v1/instance` are ours.
 
 mod actor_tokens;
+mod audit_log;
 mod clients;
 mod config;
 mod creation;
@@ -82,6 +83,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(settings_history::rollback_settings))
         .routes(routes!(config::get_config, config::update_config, config::replace_config))
         .routes(routes!(config::get_config_schema))
+        .routes(routes!(audit_log::list_audit_log))
         .routes(routes!(webhooks::list_webhook_endpoints, webhooks::create_webhook_endpoint))
         .routes(routes!(
             webhooks::get_webhook_endpoint,

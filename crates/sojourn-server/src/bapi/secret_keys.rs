@@ -15,7 +15,7 @@ use sojourn_service::{
     idempotency::{CreationSecrets, create_once},
     secret_keys::{self, NewSecretKey},
 };
-use sojourn_store::{SecretKey, SecretKeyRole, Write};
+use sojourn_store::{SecretKey, SecretKeyRole};
 
 use super::creation::creation;
 use crate::{
@@ -89,7 +89,7 @@ pub async fn create_secret_key(
         async move {
             let text = secret_keys::text_of(app, CreationSecrets::new(app, &nonce));
             let key = secret_keys::new_key(at, new, &text);
-            let changes = app.changes(at).write(Write::InsertSecretKey(key.clone()));
+            let changes = secret_keys::insert(app, app.context(), at, &key);
             Ok::<_, Failure<Infallible>>((changes, object(app, &key)))
         }
     });
@@ -127,6 +127,6 @@ fn lifetime(params: &Params) -> ApiResult<Option<Duration>> {
     extensions(("x-error-codes" = json!(["secret_key_cannot_be_revoked"]))),
 )]
 pub async fn revoke_secret_key(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
-    let key = secret_keys::revoke(&app, id.parse().ok()).await?;
+    let key = secret_keys::revoke(&app, app.context(), id.parse().ok()).await?;
     Ok(Json(object(&app, &key)).into_response())
 }

@@ -36,7 +36,7 @@ pub async fn revoke_sessions(
     headers: HeaderMap,
     params: Params,
 ) -> ApiResult<Response> {
-    let request = SettingsRequest::of(&headers, query.as_deref())?.change;
+    let request = SettingsRequest::of(app.context(), &headers, query.as_deref())?.change;
     params.only(&["all", "user_id", "dry_run"])?;
     match (params.flag("all")?.unwrap_or(false), params.text("user_id")?) {
         (true, None) => of_everybody(&app, request).await,
@@ -66,9 +66,10 @@ async fn of_everybody(app: &App, request: ChangeRequest) -> ApiResult<Response> 
     Ok(Json(answer).into_response())
 }
 
-async fn of_user(app: &App, request: &ChangeRequest, user_id: &str) -> ApiResult<Response> {
+async fn of_user(app: &ApplicationServer, request: &ChangeRequest, user_id: &str) -> ApiResult<Response> {
     let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
-    let (at, ended) = revoke::all_of_user(app, user_id.parse().ok(), ending, request.dry_run).await?;
+    let (at, ended) =
+        revoke::all_of_user(app, app.context(), user_id.parse().ok(), ending, request.dry_run).await?;
     let ended = ended as u64;
     let answer = api::SessionRevocation {
         object: api::Kind::default(),

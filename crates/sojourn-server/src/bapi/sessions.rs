@@ -167,7 +167,7 @@ pub async fn get_session_end(app: ApplicationServer, Path(id): Path<String>) -> 
 )]
 pub async fn revoke_session(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
     let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
-    let session = revoke::one(&app, id.parse().ok(), ending).await?;
+    let session = revoke::one(&app, Some(app.context()), id.parse().ok(), ending).await?;
     let (_, policy) = app.store().settings(app.instance_id()).await?;
     Ok(object(app.moment().now, &policy, &session))
 }
@@ -198,7 +198,7 @@ pub async fn create_session(
     let creation = creation(&headers, "POST /v1/sessions", &params)?;
     let at = app.moment();
     let made = create_once(&app, creation.as_ref(), |_| async {
-        let (changes, session, policy) = backend::new_session(&app, at, user_id).await?;
+        let (changes, session, policy) = backend::new_session(&app, app.context(), at, user_id).await?;
         Ok::<_, Failure<BackendError>>((changes, wire::session::backend_session(at.now, &policy, &session)))
     });
     Ok(Json(made.await?.answer).into_response())

@@ -1,17 +1,23 @@
 //! What every change of the settings has in common over HTTP: the version that is meant, dry runs,
 //! authors, and the codes of what is refused.
 
+use std::sync::Arc;
+
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
 use sojourn_core::{
+    audit::AuditContext,
     settings::{Reason, Refusal, RefusalReason},
     template::TemplateError,
 };
 use sojourn_service::settings::{Author, ChangeRequest, SettingsError};
 
-use crate::wire::{ApiError, ApiResult, ErrorCode, Params};
+use crate::{
+    auth::secret_key::cli_user,
+    wire::{ApiError, ApiResult, ErrorCode, Params},
+};
 
 /// What a change of the settings may be refused with.
 pub const CHANGE_CODES: [&str; 11] = [
@@ -28,10 +34,6 @@ pub const CHANGE_CODES: [&str; 11] = [
     "setting_pinned",
 ];
 
-/// The header in which the command line names who types.
-const CLI_USER: &str = "sojourn-cli-user";
-const MAX_LABEL_CHARS: usize = 64;
-
 /// What a change of the settings is asked with.
 #[derive(Clone, Debug)]
 pub struct SettingsRequest {
@@ -45,7 +47,7 @@ impl SettingsRequest {
     ///
     /// # Errors
     /// An `If-Match` that is no version.
-    pub fn of(headers: &HeaderMap, query: Option<&str>) -> ApiResult<Self> {
+    pub fn of(context: &AuditContext, headers: &HeaderMap, query: Option<&str>) -> ApiResult<Self> {
         let query = Params::from_form(query.unwrap_or(""))?;
         let dry_run = query.flag("dry_run")?.unwrap_or(false);
         let expected = match headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or("")) {
@@ -59,7 +61,10 @@ impl SettingsRequest {
             }
         };
         let author = Author::Named(author(headers));
-        Ok(Self { change: ChangeRequest { expected, dry_run, ..ChangeRequest::by(author) }, query })
+        Ok(Self {
+            change: ChangeRequest { expected, dry_run, ..ChangeRequest::by(author, context.clone()) },
+            query,
+        })
     }
 }
 
@@ -67,7 +72,10 @@ impl<S: Send + Sync> FromRequestParts<S> for SettingsRequest {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
-        Self::of(&parts.headers, parts.uri.query())
+        // The extractor of the secret key comes first, and leaves it here.
+        let context = parts.extensions.get::<Arc<AuditContext>>();
+        let context = context.ok_or_else(|| ApiError::new(ErrorCode::AuthenticationInvalid))?;
+        Self::of(context, &parts.headers, parts.uri.query())
     }
 }
 
@@ -75,11 +83,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SettingsRequest {
 /// what allows it, and whoever has that may call themselves anything, but not
 /// `system`, a file or a variable.
 fn author(headers: &HeaderMap) -> String {
-    let Some(name) = headers.get(CLI_USER) else { return "backend".to_owned() };
-    let name = String::from_utf8_lossy(name.as_bytes());
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '_' };
-    let label: String = name.trim().chars().take(MAX_LABEL_CHARS).map(plain).collect();
-    format!("cli:{}", if label.is_empty() { "unknown" } else { &label })
+    cli_user(headers).map_or_else(|| "backend".to_owned(), |name| format!("cli:{name}"))
 }
 
 /// The answer to a change that is not put into force; paths are told relative to `table`, which

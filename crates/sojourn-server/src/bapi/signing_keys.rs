@@ -61,11 +61,7 @@ pub async fn list_signing_keys(State(app): State<App>, _: ApplicationServer) -> 
         "malformed_request_parameters", "signing_key_rotation_under_way",
     ]))),
 )]
-pub async fn rotate_signing_key(
-    State(app): State<App>,
-    _: ApplicationServer,
-    params: Params,
-) -> ApiResult<Response> {
+pub async fn rotate_signing_key(app: ApplicationServer, params: Params) -> ApiResult<Response> {
     params.only(&["emergency", "wait_seconds", "keep_seconds"])?;
     let duration = |name: &str, otherwise: Duration| {
         let Some(seconds) = params.number(name)? else { return Ok(otherwise) };
@@ -77,6 +73,6 @@ pub async fn rotate_signing_key(
         true => Rotation::Emergency,
         false => Rotation::Planned { wait, keep },
     };
-    signing_keys::rotate(&app, rotation).await?;
+    signing_keys::rotate(&app, app.context(), rotation).await?;
     page(&app).await
 }

@@ -22,7 +22,7 @@ use sojourn_service::{
 use sojourn_store::{Ticket, TicketStatus};
 
 use crate::{
-    app::App,
+    auth::ApplicationServer,
     wire::{ApiError, ApiResult, ErrorCode, Params, millis},
 };
 
@@ -32,7 +32,7 @@ use crate::{
 /// # Errors
 /// `missing` when there is no such user.
 pub async fn create(
-    app: &App,
+    app: &ApplicationServer,
     at: Moment,
     order: NewTicket,
     creation: Option<&Creation>,
@@ -41,7 +41,7 @@ pub async fn create(
     let order = &order;
     let made = create_once(app, creation, |nonce| async move {
         let ticket = order.ticket(at, &random_secret(&mut CreationSecrets::new(app, &nonce)));
-        Ok((tickets::insert(app, app.changes(at), &ticket).await?, answer(&ticket)))
+        Ok((tickets::insert(app, app.context(), at, &ticket).await?, answer(&ticket)))
     });
     let first = made.await.map_err(|failure| match failure {
         Failure::Refused(CreationError::Refused(reason), _) => {
@@ -61,11 +61,11 @@ pub async fn create(
 /// # Errors
 /// 404 where `id` names no ticket of the kind `what`; `used` when it is not
 /// pending any more.
-pub async fn revoke<Id>(app: &App, id: &str, what: &str, used: ErrorCode) -> ApiResult<Response>
+pub async fn revoke<Id>(app: &ApplicationServer, id: &str, what: &str, used: ErrorCode) -> ApiResult<Response>
 where
     Id: FromStr + Into<TicketId>,
 {
-    let revoked = tickets::revoke(app, id.parse::<Id>().ok().map(Into::into)).await;
+    let revoked = tickets::revoke(app, app.context(), id.parse::<Id>().ok().map(Into::into)).await;
     let ticket = revoked.map_err(|failure| refused(failure, || ApiError::not_found(what), used))?;
     Ok(Json(answer(&ticket)).into_response())
 }

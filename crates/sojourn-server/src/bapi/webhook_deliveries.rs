@@ -24,7 +24,7 @@ use crate::{
     extensions(("x-error-codes" = json!(["resource_not_found", "webhook_endpoint_disabled"]))),
 )]
 pub async fn test_webhook_endpoint(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
-    let delivery = webhooks::send_test(&app, id.parse().ok(), wire::webhook::compose).await?;
+    let delivery = webhooks::send_test(&app, app.context(), id.parse().ok(), wire::webhook::compose).await?;
     Ok(Json(wire::webhook::delivery(&delivery, None)).into_response())
 }
 
@@ -60,7 +60,8 @@ pub async fn replay_webhooks(
             .why("until has to be later than since. Both are in Unix milliseconds."));
     }
     let id = id.parse().ok();
-    let queued = webhooks::replay(&app, id, Span { from: Some(from), before: Some(before) }).await?;
+    let period = Span { from: Some(from), before: Some(before) };
+    let queued = webhooks::replay(&app, app.context(), id, period).await?;
     let endpoint_id = id.map(|id| id.to_string()).unwrap_or_default();
     Ok(Json(api::WebhookReplay { object: api::Kind::default(), endpoint_id, queued }).into_response())
 }
@@ -119,6 +120,6 @@ pub async fn get_webhook_delivery(app: ApplicationServer, Path(id): Path<String>
     extensions(("x-error-codes" = json!(["resource_not_found", "webhook_delivery_under_way"]))),
 )]
 pub async fn retry_webhook_delivery(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
-    let delivery = webhooks::retry(&app, id.parse().ok()).await?;
+    let delivery = webhooks::retry(&app, app.context(), id.parse().ok()).await?;
     Ok(Json(wire::webhook::delivery(&delivery, None)).into_response())
 }

@@ -21,7 +21,6 @@ use sojourn_service::{
         signature::{SECRET_BYTES, text_of},
     },
 };
-use sojourn_store::Write;
 
 use super::creation::creation;
 use crate::{
@@ -77,7 +76,7 @@ pub async fn create_webhook_endpoint(
             endpoint.events = events;
             endpoint.description = description;
             let object = wire::webhook::endpoint(&endpoint, at.wall, None);
-            Ok::<_, Failure<WebhookError>>((app.changes(at).write(Write::WebhookEndpoint(endpoint)), object))
+            Ok::<_, Failure<WebhookError>>((webhooks::insert(app, app.context(), at, &endpoint), object))
         }
     });
     let first = made.await?;
@@ -121,7 +120,7 @@ pub async fn update_webhook_endpoint(
         description: description(&params)?,
         enabled: params.flag("enabled")?,
     };
-    let endpoint = webhooks::update(&app, id.parse().ok(), &patch).await?;
+    let endpoint = webhooks::update(&app, app.context(), id.parse().ok(), &patch).await?;
     Ok(Json(wire::webhook::endpoint(&endpoint, app.moment().wall, None)).into_response())
 }
 
@@ -132,7 +131,7 @@ pub async fn update_webhook_endpoint(
     extensions(("x-error-codes" = json!(["resource_not_found"]))),
 )]
 pub async fn delete_webhook_endpoint(app: ApplicationServer, Path(id): Path<String>) -> ApiResult<Response> {
-    let id = webhooks::delete(&app, id.parse().ok()).await?;
+    let id = webhooks::delete(&app, app.context(), id.parse().ok()).await?;
     Ok(Json(wire::user::deleted("webhook_endpoint", &id.to_string())).into_response())
 }
 
@@ -158,7 +157,7 @@ pub async fn rotate_webhook_secret(
             .why(format!("overlap_seconds has to be from 0 to {MAX_OVERLAP_SECONDS}.")));
     }
     let overlap = Duration::from_secs(overlap);
-    let (endpoint, secret) = webhooks::rotate_secret(&app, id.parse().ok(), overlap).await?;
+    let (endpoint, secret) = webhooks::rotate_secret(&app, app.context(), id.parse().ok(), overlap).await?;
     Ok(Json(wire::webhook::endpoint(&endpoint, app.moment().wall, Some(secret.0))).into_response())
 }
 

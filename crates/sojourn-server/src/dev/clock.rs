@@ -71,9 +71,9 @@ pub async fn set_clock(app: ApplicationServer, params: Params) -> ApiResult<Json
 }
 
 /// `name` is the parameter that says how far.
-async fn moved(app: &App, by: ClockMove, name: &str) -> ApiResult<Json<api::Clock>> {
+async fn moved(app: &ApplicationServer, by: ClockMove, name: &str) -> ApiResult<Json<api::Clock>> {
     only_development(app)?;
-    let closed = app.move_test_clock(by).await.map_err(|failure| match failure {
+    let closed = app.move_test_clock(app.context(), by).await.map_err(|failure| match failure {
         Failure::Refused(refusal, _) => refused(refusal, name),
         Failure::Storage(error) => error.into(),
     })?;

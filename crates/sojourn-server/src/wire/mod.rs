@@ -1,6 +1,7 @@
 //! Conversions from the core's types to those of `sojourn-api`, and the error
 //! vocabulary that the Frontend and the Backend API share.
 
+pub mod audit;
 mod avatar;
 pub mod client;
 pub mod environment;

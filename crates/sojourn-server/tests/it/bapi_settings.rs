@@ -256,7 +256,7 @@ async fn the_rest_of_the_settings_changes_by_any_subset() {
             "auth_attack_protection": {"enumeration_protection": "off"},
             "mail": {"default_locale": "en", "notify_new_device": "in_production"},
             "paths": {"home_url": "https://app.example.com/home"}, "test_mode": true,
-            "signing_keys": {"rotation_days": 0},
+            "signing_keys": {"rotation_days": 0}, "audit": {"retention_days": 400},
             "allowed_origins": ["https://app.example.com"], "version": 2, "updated_at": app.clock.now().as_millis(),
         })
     );

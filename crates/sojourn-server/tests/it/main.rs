@@ -3,6 +3,8 @@
 //! One binary, because linking takes longer than running.
 
 mod accounts;
+mod audit_log;
+mod audited_operations;
 mod bapi_doors;
 mod bapi_handshake;
 mod bapi_races;

@@ -49,7 +49,7 @@ pub async fn revoke_session(
             let theirs = service.store().session(service.instance_id(), id).await?;
             theirs.filter(|session| session.user_id == user.id).ok_or(AccountError::NoSession)?;
             let ending = Ending::revoked(EndReason::RevokedByUser, EndedBy::User);
-            let revoked = revoke::one(service, Some(id), ending).await;
+            let revoked = revoke::one(service, None, Some(id), ending).await;
             let session = revoked.map_err(|failure| failure.map(|_| AccountError::NoSession))?;
             let shown = read_client(service, request).await?.with_user(user.clone());
             Ok((AccountOutcome { shown, user }, session))

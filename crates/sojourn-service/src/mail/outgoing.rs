@@ -2,11 +2,12 @@
 //! whether the delivery works.
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext},
     email::Email,
     id::MailId,
     outgoing_mail::{MailStatus, OutgoingMail, RetryRefused},
 };
-use sojourn_store::{Engine as _, StoreError, Write};
+use sojourn_store::{ChangeSet, Engine as _, StoreError, Write};
 
 use super::{MailError, Message, Occasion};
 use crate::{
@@ -53,16 +54,25 @@ pub async fn list(
 /// [`OutgoingMailError`].
 pub async fn retry(
     service: &Service,
+    context: &AuditContext,
     id: Option<MailId>,
 ) -> Result<OutgoingMail, Failure<OutgoingMailError>> {
     let id = id.ok_or(OutgoingMailError::Unknown)?;
+    try_again(service, id, |changes| changes.act(context, Act::on(Action::MailRetried, id))).await
+}
+
+async fn try_again(
+    service: &Service,
+    id: MailId,
+    act: impl Fn(ChangeSet) -> ChangeSet,
+) -> Result<OutgoingMail, Failure<OutgoingMailError>> {
     service
         .retry_on_conflict(|| async {
             let mail = service.store().outgoing_mail(service.instance_id(), id).await?;
             let mut mail = mail.ok_or(OutgoingMailError::Unknown)?;
             let at = service.moment();
             mail.retry(at.wall).map_err(OutgoingMailError::NotRetried)?;
-            service.commit(service.changes(at).write(Write::OutgoingMail(mail.clone()))).await?;
+            service.commit(act(service.changes(at)).write(Write::OutgoingMail(mail.clone()))).await?;
             tracing::info!(mail_id = %id, "a mail is tried again on request");
             Ok(mail)
         })
@@ -73,7 +83,13 @@ pub async fn retry(
 ///
 /// # Errors
 /// The store does not answer.
-pub async fn retry_failed(service: &Service) -> Result<u64, Failure<OutgoingMailError>> {
+pub async fn retry_failed(
+    service: &Service,
+    context: &AuditContext,
+) -> Result<u64, Failure<OutgoingMailError>> {
+    // Each mail is a commit of its own, and all of them are one act.
+    let act = Act::on(Action::MailsRetried, service.instance_id());
+    service.commit(service.act(service.moment(), context, act)).await?;
     let (mut ids, mut offset) = (Vec::new(), 0);
     loop {
         let (mails, _) = list(service, Some(MailStatus::Failed), GROUP, offset).await?;
@@ -85,7 +101,7 @@ pub async fn retry_failed(service: &Service) -> Result<u64, Failure<OutgoingMail
     }
     let mut retried = 0;
     for id in ids {
-        match retry(service, Some(id)).await {
+        match try_again(service, id, |changes| changes).await {
             Ok(_) => retried += 1,
             // Somebody else was faster, or it is over since.
             Err(Failure::Refused(..)) => {}
@@ -102,6 +118,7 @@ pub async fn retry_failed(service: &Service) -> Result<u64, Failure<OutgoingMail
 /// [`OutgoingMailError`].
 pub async fn send_test(
     service: &Service,
+    context: &AuditContext,
     address: &str,
     locale: Option<&str>,
 ) -> Result<OutgoingMail, Failure<OutgoingMailError>> {
@@ -119,8 +136,10 @@ pub async fn send_test(
         Write::OutgoingMail(mail) => Some(mail.clone()),
         _ => None,
     });
-    let mut changes = service.changes(at);
+    let queued = queued.ok_or(OutgoingMailError::NoServer)?;
+    // Not the address: it is personal data, and the mail has it for as long as it is kept.
+    let mut changes = service.act(at, context, Act::on(Action::MailTestSent, queued.id));
     changes.writes.extend(writes);
     service.commit(changes).await?;
-    queued.ok_or_else(|| OutgoingMailError::NoServer.into())
+    Ok(queued)
 }

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use sojourn_core::{
+    audit::{Act, Action, AuditContext},
     claims::{SESSION_CATEGORY, SessionClaims},
     client::{Client, ClientWithSessions, Identity, NewSession, SecretHash, admit, close_overdue},
     handshake::Handshake,
@@ -194,6 +195,7 @@ pub async fn redeem_handshake(
 /// [`BackendError::NoUser`], [`BackendError::Banned`].
 pub async fn new_session(
     service: &Service,
+    context: &AuditContext,
     at: Moment,
     user_id: Option<UserId>,
 ) -> Result<(ChangeSet, Session, Policy), Failure<BackendError>> {
@@ -207,8 +209,9 @@ pub async fn new_session(
     let fresh_secret = || SecretHash(sha256(random_secret(&mut service.random()).as_bytes()));
     let client_id = ClientId::generate(at.now, &mut service.random());
     let client = Client::new(client_id, fresh_secret(), at);
+    let session_id = SessionId::generate(at.now, &mut service.random());
     let new_session = NewSession {
-        session_id: SessionId::generate(at.now, &mut service.random()),
+        session_id,
         user_id,
         device: Device::default(),
         impersonation: None,
@@ -218,8 +221,9 @@ pub async fn new_session(
     let browser = ClientWithSessions { client, sessions: Vec::new() };
     let step = admit(at, &policy, &browser, new_session).map_err(|_| BackendError::NotAdmitted)?;
     user.signed_in(at.now);
+    let act = Act::on(Action::SessionCreated, session_id).field("user_id", (), user_id.to_string());
     let changes = service
-        .changes(at)
+        .act(at, context, act)
         .expect(Expect::Settings(settings.version))
         .browser(&step)
         .write(Write::User(user));

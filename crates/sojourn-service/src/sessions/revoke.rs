@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext},
     client::{SignOutScope, sign_out},
     id::{SessionId, UserId},
     session::{Ending, Session},
@@ -67,11 +68,13 @@ pub async fn of_user(
 }
 
 /// Ends one session on any client, and returns it. A session that is already over keeps its end.
+/// `context` is `None` for the user's own act, which is not an administrative one.
 ///
 /// # Errors
 /// [`BackendError::NoSession`].
 pub async fn one(
     service: &Service,
+    context: Option<&AuditContext>,
     id: Option<SessionId>,
     ending: Ending,
 ) -> Result<Session, Failure<BackendError>> {
@@ -87,8 +90,18 @@ pub async fn one(
             let record = service.store().browser(service.instance_id(), session.client_id).await?;
             let Some(record) = record else { return Ok(session) };
             let step = sign_out(at, &record.policy, &record.browser, SignOutScope::One(id), ending, None);
-            service.commit(service.changes(at).browser(&step)).await?;
-            Ok(step.closed.into_iter().find(|closed| closed.id == id).unwrap_or(session))
+            let mut changes = service.changes(at).browser(&step);
+            let closed = step.closed.into_iter().find(|closed| closed.id == id);
+            // A limit may have ended it before.
+            let is_revoked = closed.as_ref().is_some_and(|closed| has_ending(closed, ending));
+            if let Some(context) = context.filter(|_| is_revoked) {
+                let act = Act::on(Action::SessionRevoked, id)
+                    .field("status", "active", ending.status.as_str())
+                    .field("user_id", (), session.user_id.to_string());
+                changes = changes.act(context, act);
+            }
+            service.commit(changes).await?;
+            Ok(closed.unwrap_or(session))
         })
         .await
 }
@@ -100,6 +113,7 @@ pub async fn one(
 /// [`UserError::Unknown`].
 pub async fn all_of_user(
     service: &Service,
+    context: &AuditContext,
     id: Option<UserId>,
     ending: Ending,
     dry_run: bool,
@@ -111,17 +125,19 @@ pub async fn all_of_user(
             let changes = of_user(service, service.changes(at), user.id, None, ending).await?;
             // Overdue sessions are closed with the end that their limit caused, so they do not
             // count.
-            let is_ended = |write: &&Write| match write {
-                Write::CloseSession(session) => {
-                    session.closed.is_some_and(|closing| closing.reason == ending.reason)
-                }
-                _ => false,
-            };
+            let is_ended =
+                |write: &&Write| matches!(write, Write::CloseSession(session) if has_ending(session, ending));
             let ended = changes.writes.iter().filter(is_ended).count();
             if !dry_run {
-                service.commit(changes).await?;
+                let act = Act::on(Action::SessionsRevoked, user.id).field("open_sessions", ended, 0);
+                service.commit(changes.act(context, act)).await?;
             }
             Ok((at, ended))
         })
         .await
+}
+
+/// Whether the session is closed, and for the reason of `ending`.
+fn has_ending(session: &Session, ending: Ending) -> bool {
+    session.closed.is_some_and(|closing| closing.reason == ending.reason)
 }

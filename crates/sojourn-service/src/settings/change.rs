@@ -1,9 +1,10 @@
 //! The only function that changes settings.
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext, FieldChange},
     event::Event,
     policy::Policy,
-    settings::{Change, Refusal, Settings},
+    settings::{Change, Refusal, Settings, differences},
     time::Timestamp,
 };
 use sojourn_store::{CommitError, Engine as _, StoreError, Write};
@@ -19,6 +20,8 @@ pub struct ChangeRequest {
     /// Only compute the result; change nothing.
     pub dry_run: bool,
     pub author: Author,
+    /// For the audit log.
+    pub context: AuditContext,
     /// The earlier version to restore.
     pub restores: Option<u64>,
     /// Sign everybody out, even if the settings do not change.
@@ -36,8 +39,25 @@ pub enum Author {
 
 impl ChangeRequest {
     /// A change that applies to any current version.
-    pub const fn by(author: Author) -> Self {
-        Self { expected: None, dry_run: false, author, restores: None, ends_all_sessions: false }
+    pub const fn by(author: Author, context: AuditContext) -> Self {
+        Self { expected: None, dry_run: false, author, context, restores: None, ends_all_sessions: false }
+    }
+
+    /// The entry of the audit log for the change.
+    fn act(&self, service: &Service, before: &Settings, after: &Settings) -> Act {
+        let (action, object_id) = match self {
+            Self { ends_all_sessions: true, .. } => {
+                (Action::SessionsRevokedAll, service.instance_id().to_string())
+            }
+            Self { restores: Some(_), .. } => (Action::SettingsRolledBack, after.version.to_string()),
+            _ => (Action::SettingsChanged, after.version.to_string()),
+        };
+        let changes = differences(&before.config(), &after.config()).into_iter().map(FieldChange::from);
+        let act = Act::on(action, object_id).fields(changes);
+        match self.restores {
+            Some(version) => act.field("restores", (), version),
+            None => act,
+        }
     }
 }
 
@@ -124,7 +144,8 @@ impl Service {
                 ..before.succeeded_by(after, at, author)
             };
             if !request.dry_run {
-                let mut changes = self.changes(at).write(Write::Settings(after.clone()));
+                let act = request.act(self, &before, &after);
+                let mut changes = self.act(at, &request.context, act).write(Write::Settings(after.clone()));
                 if after.session != before.session {
                     changes = changes.event(Event::SessionSettingsChanged { version: after.version });
                 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sojourn_core::{
+    audit::{AuditContext, SystemJob},
     settings::{Change, Refusal, RefusalReason, Setting, Settings, registry::value_at},
     time::seconds,
 };
@@ -118,7 +119,8 @@ impl Service {
         if pins.0.is_empty() {
             return Ok(());
         }
-        match self.set_settings(&ChangeRequest::by(Author::Pins), &change).await {
+        let context = AuditContext::system(SystemJob::Configuration);
+        match self.set_settings(&ChangeRequest::by(Author::Pins, context), &change).await {
             Ok(changed) => {
                 for warning in changed.after.warnings() {
                     let is_pinned = |pin: &Pin| warning.is_about(pin.setting.path);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use sojourn_core::{
+    audit::{Act, Action, AuditContext, SystemJob},
     time::{Moment, seconds},
     webhook::{DeliveryStatus, Disabled, Outcome, Taken, WebhookAttempt, WebhookDelivery, WebhookEndpoint},
 };
@@ -256,7 +257,12 @@ async fn note_endpoint(
                 return Ok(());
             }
             let disabled = stored.disabled.filter(|_| before.is_none());
-            service.commit(service.changes(at).write(Write::WebhookEndpoint(stored))).await?;
+            let mut changes = service.changes(at);
+            if disabled.is_some() {
+                let act = Act::on(Action::WebhookEndpointDisabled, stored.id).field("enabled", true, false);
+                changes = changes.act(&AuditContext::system(SystemJob::WebhookDelivery), act);
+            }
+            service.commit(changes.write(Write::WebhookEndpoint(stored))).await?;
             if let Some(reason) = disabled {
                 let why = match reason {
                     Disabled::Gone => "it responded with 410 Gone",

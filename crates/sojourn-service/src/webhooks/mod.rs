@@ -1,6 +1,7 @@
 //! Webhooks: endpoints, their secrets, and what an operator may request about deliveries. Events
 //! become deliveries in [`fan_out`]; [`deliver`] sends them.
 
+mod audit;
 pub mod deliver;
 pub mod fan_out;
 mod guard;
@@ -11,12 +12,14 @@ use std::{collections::BTreeMap, fmt, sync::Mutex, time::Duration};
 
 use ipnet::IpNet;
 use sojourn_core::{
+    audit::{Act, Action, AuditContext},
     id::{Randomness, WebhookDeliveryId, WebhookEndpointId},
-    time::Moment,
+    time::{Moment, Timestamp},
     webhook::{MAX_ENDPOINTS, TEST_EVENT, WebhookDelivery, WebhookEndpoint},
 };
 use sojourn_store::{
-    CommitError, Engine as _, Span, StoreError, StoredWebhookDelivery, WebhookDeliveryFilter, Write,
+    ChangeSet, CommitError, Engine as _, Span, StoreError, StoredWebhookDelivery, WebhookDeliveryFilter,
+    Write,
 };
 use tokio::sync::Notify;
 
@@ -131,16 +134,28 @@ pub async fn new_endpoint(
     Ok(WebhookEndpoint::new(id, url, seal(service, id, secret), at.wall))
 }
 
+/// Stores a new endpoint.
+pub fn insert(
+    service: &Service,
+    context: &AuditContext,
+    at: Moment,
+    endpoint: &WebhookEndpoint,
+) -> ChangeSet {
+    let act = audit::creation(endpoint);
+    service.act(at, context, act).write(Write::WebhookEndpoint(endpoint.clone()))
+}
+
 /// Changes an endpoint.
 ///
 /// # Errors
 /// There is no such endpoint, or the URL is refused.
 pub async fn update(
     service: &Service,
+    context: &AuditContext,
     id: Option<WebhookEndpointId>,
     patch: &EndpointPatch,
 ) -> Refusable<WebhookEndpoint> {
-    change(service, id, |endpoint, at| {
+    change(service, context, Action::WebhookEndpointUpdated, id, |endpoint, at| {
         let EndpointPatch { url, events, description, enabled } = patch.clone();
         if let Some(url) = url {
             endpoint.url = service.webhooks().guard.checked_url(&url).map_err(WebhookError::Url)?;
@@ -166,11 +181,13 @@ pub async fn update(
 /// [`WebhookError::UnknownEndpoint`].
 pub async fn rotate_secret(
     service: &Service,
+    context: &AuditContext,
     id: Option<WebhookEndpointId>,
     overlap: Duration,
 ) -> Refusable<(WebhookEndpoint, SecretText)> {
     let secret: [u8; signature::SECRET_BYTES] = service.random().array();
-    let endpoint = change(service, id, |endpoint, at| {
+    let action = Action::WebhookEndpointSecretRotated;
+    let endpoint = change(service, context, action, id, |endpoint, at| {
         let sealed = seal(service, endpoint.id, &secret);
         endpoint.rotate_secret(sealed, overlap, at.wall);
         Ok(())
@@ -182,14 +199,19 @@ pub async fn rotate_secret(
 
 async fn change(
     service: &Service,
+    context: &AuditContext,
+    action: Action,
     id: Option<WebhookEndpointId>,
     change: impl Fn(&mut WebhookEndpoint, Moment) -> Result<(), WebhookError>,
 ) -> Refusable<WebhookEndpoint> {
     let changed = service.retry_on_conflict(|| async {
-        let mut endpoint = endpoint(service, id).await?;
+        let before = endpoint(service, id).await?;
+        let mut endpoint = before.clone();
         let at = service.moment();
         change(&mut endpoint, at)?;
-        service.commit(service.changes(at).write(Write::WebhookEndpoint(endpoint.clone()))).await?;
+        let act = audit::change(action, &before, &endpoint);
+        let changes = service.act(at, context, act).write(Write::WebhookEndpoint(endpoint.clone()));
+        service.commit(changes).await?;
         Ok::<_, Failure<WebhookError>>(endpoint)
     });
     let endpoint = changed.await?;
@@ -201,9 +223,14 @@ async fn change(
 ///
 /// # Errors
 /// [`WebhookError::UnknownEndpoint`].
-pub async fn delete(service: &Service, id: Option<WebhookEndpointId>) -> Refusable<WebhookEndpointId> {
-    let id = endpoint(service, id).await?.id;
-    let changes = service.changes(service.moment()).write(Write::DeleteWebhookEndpoint(id));
+pub async fn delete(
+    service: &Service,
+    context: &AuditContext,
+    id: Option<WebhookEndpointId>,
+) -> Refusable<WebhookEndpointId> {
+    let endpoint = endpoint(service, id).await?;
+    let (id, act) = (endpoint.id, audit::deletion(&endpoint));
+    let changes = service.act(service.moment(), context, act).write(Write::DeleteWebhookEndpoint(id));
     match service.commit(changes).await {
         Ok(()) => {}
         Err(error) if error.is_conflict() => return Err(WebhookError::UnknownEndpoint.into()),
@@ -219,6 +246,7 @@ pub async fn delete(service: &Service, id: Option<WebhookEndpointId>) -> Refusab
 /// There is no such endpoint, or it is disabled.
 pub async fn send_test(
     service: &Service,
+    context: &AuditContext,
     id: Option<WebhookEndpointId>,
     compose: Compose,
 ) -> Refusable<WebhookDelivery> {
@@ -236,7 +264,8 @@ pub async fn send_test(
     let id = WebhookDeliveryId::generate(at.wall, &mut service.random());
     let delivery = WebhookDelivery::new(id, &endpoint, TEST_EVENT, at.wall);
     let row = StoredWebhookDelivery { delivery: delivery.clone(), body: compose(&event) };
-    service.commit(service.changes(at).write(Write::InsertWebhookDelivery(row))).await?;
+    let act = Act::on(Action::WebhookEndpointTested, endpoint.id);
+    service.commit(service.act(at, context, act).write(Write::InsertWebhookDelivery(row))).await?;
     service.webhooks().wake();
     Ok(delivery)
 }
@@ -268,12 +297,17 @@ pub async fn delivery(service: &Service, id: Option<WebhookDeliveryId>) -> Refus
 ///
 /// # Errors
 /// There is no such delivery, or an attempt is under way.
-pub async fn retry(service: &Service, id: Option<WebhookDeliveryId>) -> Refusable<WebhookDelivery> {
+pub async fn retry(
+    service: &Service,
+    context: &AuditContext,
+    id: Option<WebhookDeliveryId>,
+) -> Refusable<WebhookDelivery> {
     let queued = service.retry_on_conflict(|| async {
         let mut row = delivery(service, id).await?.delivery;
         let at = service.moment();
         row.queue_again(at.wall).map_err(|_| WebhookError::UnderWay)?;
-        service.commit(service.changes(at).write(Write::WebhookDelivery(row.clone()))).await?;
+        let act = Act::on(Action::WebhookDeliveryRetried, row.id);
+        service.commit(service.act(at, context, act).write(Write::WebhookDelivery(row.clone()))).await?;
         Ok::<_, Failure<WebhookError>>(row)
     });
     let row = queued.await?;
@@ -289,11 +323,21 @@ const REPLAY_BATCH: u32 = 100;
 ///
 /// # Errors
 /// There is no such endpoint, or it is disabled.
-pub async fn replay(service: &Service, id: Option<WebhookEndpointId>, queued: Span) -> Refusable<u64> {
+pub async fn replay(
+    service: &Service,
+    context: &AuditContext,
+    id: Option<WebhookEndpointId>,
+    queued: Span,
+) -> Refusable<u64> {
     let endpoint = endpoint(service, id).await?;
     if endpoint.disabled.is_some() {
         return Err(WebhookError::Disabled.into());
     }
+    // Many commits follow, and all of them are one act.
+    let act = Act::on(Action::WebhookEndpointReplayed, endpoint.id)
+        .field("since", (), queued.from.map(Timestamp::as_millis))
+        .field("until", (), queued.before.map(Timestamp::as_millis));
+    service.commit(service.act(service.moment(), context, act)).await?;
     let (mut count, mut offset) = (0, 0);
     loop {
         let filter = WebhookDeliveryFilter {

@@ -2,6 +2,7 @@
 //! kept; and how it is told.
 
 use sojourn_core::{
+    audit::AuditContext,
     forecast::{HORIZON, WouldEnd},
     session::{Closing, EndReason, Session},
     settings::Settings,
@@ -42,7 +43,7 @@ impl World {
         };
         let change = ChangeRequest {
             ends_all_sessions: choice.ends_all,
-            ..ChangeRequest::by(Author::Named("backend".to_owned()))
+            ..ChangeRequest::by(Author::Named("backend".to_owned()), AuditContext::command_line(None))
         };
         let mut audited = None;
         if audit {
@@ -127,7 +128,8 @@ impl World {
             Turn::Resume => ClockMove::Resume,
             Turn::Reset => ClockMove::Reset,
         };
-        match self.finish(&mut request, Box::pin(service.move_test_clock(by)))? {
+        let context = AuditContext::command_line(None);
+        match self.finish(&mut request, Box::pin(service.move_test_clock(&context, by)))? {
             Ok(_) | Err(Failure::Refused(..)) => {}
             Err(Failure::Storage(error)) => return Err(unexpected(error)),
         }

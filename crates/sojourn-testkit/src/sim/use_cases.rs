@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use sojourn_core::{
     activity::ActivitySource,
+    audit::AuditContext,
     claims::SessionClaims,
     id::{ActorTokenId, Randomness as _, SessionId, SignInTokenId, UserId},
     impersonation::Impersonation,
@@ -199,7 +200,9 @@ async fn serve_application(
         }
         Ask::Revoke { .. } => {
             let ending = Ending::revoked(EndReason::RevokedByBackend, EndedBy::Backend);
-            Outcome::of(Box::pin(revoke::one(service, meant.session, ending)).await, |_| Outcome::default())
+            Outcome::of(Box::pin(revoke::one(service, Some(&context()), meant.session, ending)).await, |_| {
+                Outcome::default()
+            })
         }
         Ask::Look { .. } => {
             let Some(id) = meant.session else { return Ok(Outcome::default()) };
@@ -210,7 +213,7 @@ async fn serve_application(
             let is_ban = matches!(ask, Ask::Ban { .. });
             let patch = UserPatch { banned: Some(is_ban), ..UserPatch::default() };
             let ends = is_ban.then_some(EndReason::UserBanned);
-            let changed = Box::pin(users::change(service, at, meant.user, ends, &patch)).await;
+            let changed = Box::pin(users::change(service, &context(), at, meant.user, ends, &patch)).await;
             Outcome::of(changed, |_| Outcome::default())
         }
         Ask::Purge => {
@@ -222,6 +225,11 @@ async fn serve_application(
             Ok(Outcome::default())
         }
     }
+}
+
+/// The application's server of the simulation.
+fn context() -> AuditContext {
+    AuditContext::command_line(None)
 }
 
 /// A ticket of the application's server for a user, or for somebody who acts as one.
@@ -241,7 +249,7 @@ pub async fn new_ticket(
     let ticket = NewTicket { id, user_id, impersonation, good_for: TICKET_KEPT }.ticket(at, &text);
     service
         .retry_on_conflict(|| async {
-            let changes = tickets::insert(&service, service.changes(at), &ticket).await?;
+            let changes = tickets::insert(&service, &context(), at, &ticket).await?;
             Ok(service.commit(changes).await?)
         })
         .await

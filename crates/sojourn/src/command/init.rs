@@ -143,8 +143,9 @@ async fn make(
     let text = file_text(&host, apps, config, arguments);
     let unwritten = write(&file, &text)?;
     let master_key = sojourn_service::MasterKey::new(opened.master_key.0);
+    let (now, context) = (SystemClock.now(), super::by_command_line());
     let created =
-        sojourn_service::create_production(&opened.store, &master_key, host, SystemClock.now(), &Rng::System)
+        sojourn_service::create_production(&opened.store, &context, &master_key, host, now, &Rng::System)
             .await;
     let name = database::name(&opened.database);
     let instance = match created {

@@ -10,9 +10,9 @@ use sojourn_service::secret_keys::NewSecretKey;
 use sojourn_service::{Clock as _, Rng, secret_keys};
 use sojourn_store::{Database, Engine as _, MigrationMode, SecretKeyRole, StoreError};
 
-use super::ServerArguments;
 use super::sessions::{checked, time};
 use super::signing_keys::{self, SigningKeysCommand};
+use super::{ServerArguments, by_command_line};
 use crate::client::Client;
 use crate::clock::SystemClock;
 use crate::config::{Config, Sources};
@@ -170,7 +170,7 @@ async fn create_in_database(arguments: &CreateArguments, nobody: Failure) -> Res
     let now = SystemClock.now();
     let expires_at = arguments.lifetime.map(|seconds| now + Duration::from_secs(seconds));
     let new = NewSecretKey { name, role, expires_at };
-    let made = secret_keys::create_in(&store, new, now, &Rng::System).await;
+    let made = secret_keys::create_in(&store, &by_command_line(), new, now, &Rng::System).await;
     let closed = store.close().await;
     let made = made.map_err(|error| {
         Failure::new(Exit::Other, "secret_key_not_made", "cannot make a secret key")

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod clock;
 mod confirm;
 mod env;
@@ -18,7 +19,9 @@ mod webhooks;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use sojourn_core::audit::AuditContext;
 
+use crate::client;
 use crate::clock::Stopwatch;
 use crate::config::Flag;
 use crate::failure::{Exit, Failure};
@@ -61,6 +64,8 @@ enum Command {
     /// Receivers of events: endpoints, deliveries, replays
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
+    /// Administrative acts: who did what, to what, from where, and what it changed
+    Audit(audit::AuditArguments),
     /// Let time pass for the sessions of a development instance
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -104,6 +109,7 @@ impl Arguments {
             Command::Keys(command) => command.json(),
             Command::Mail(command) => command.json(),
             Command::Webhooks(command) => command.json(),
+            Command::Audit(arguments) => arguments.json,
             Command::Clock(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
             Command::Migrate(command) => command.json(),
@@ -127,6 +133,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Keys(command) => block_on(keys::run(&command)),
         Command::Mail(command) => block_on(mail::run(&command)),
         Command::Webhooks(command) => block_on(webhooks::run(&command)),
+        Command::Audit(arguments) => block_on(audit::run(&arguments)),
         Command::Clock(command) => block_on(clock::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
         Command::Migrate(command) => block_on(migrate::run(&command)),
@@ -135,6 +142,11 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         }
         Command::Version { json: false } => output::line(concat!("sojourn ", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+/// Who acts where a command opens the database itself.
+fn by_command_line() -> AuditContext {
+    AuditContext::command_line(Some(client::user_name()))
 }
 
 /// The flags that were given, each with the key that it stands for.

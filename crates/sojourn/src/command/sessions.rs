@@ -4,10 +4,12 @@ mod inspect;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use sojourn_core::settings::parse_duration;
 
 use super::ServerArguments;
 use super::confirm::confirm;
 use crate::client::Client;
+use crate::clock::SystemClock;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -178,6 +180,19 @@ pub(super) fn checked<'a>(id: &'a str, kind: &str, list: &str) -> Result<&'a str
 pub(super) fn time(ms: Option<i64>) -> String {
     let timestamp = ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     timestamp.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// A point in time in Unix milliseconds: a time, or so long ago.
+pub(super) fn point(given: &str, flag: &str) -> Result<i64, Failure> {
+    if let Ok(at) = given.parse::<jiff::Timestamp>() {
+        return Ok(at.as_millisecond());
+    }
+    match parse_duration(given).ok().and_then(|ago| i64::try_from(ago.saturating_mul(1000)).ok()) {
+        Some(ago_ms) => Ok((SystemClock.now_ms() - ago_ms).max(0)),
+        None => Err(Failure::new(Exit::Usage, "time_invalid", format!("{flag} cannot be \"{given}\""))
+            .because("it is neither a time nor a duration")
+            .next(format!("{flag} 2h, or {flag} 2026-11-29T08:00:00Z"))),
+    }
 }
 
 async fn revoke(arguments: &RevokeArguments) -> Result<(), Failure> {

@@ -7,9 +7,8 @@ use serde_json::{Map, Value, json};
 use sojourn_core::settings::parse_duration;
 
 use super::ServerArguments;
-use super::sessions::{checked, time};
+use super::sessions::{checked, point, time};
 use crate::client::Client;
-use crate::clock::SystemClock;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -290,19 +289,6 @@ fn happened(delivery: &Value) -> String {
     let mut parts: Vec<String> = status.into_iter().chain([format!("{duration} ms")]).collect();
     parts.extend(why.filter(|text| !text.is_empty()).map(str::to_owned));
     parts.join(", ")
-}
-
-/// A point in time in Unix milliseconds: a time, or so long ago.
-fn point(given: &str, flag: &str) -> Result<i64, Failure> {
-    if let Ok(at) = given.parse::<jiff::Timestamp>() {
-        return Ok(at.as_millisecond());
-    }
-    match parse_duration(given).ok().and_then(|ago| i64::try_from(ago.saturating_mul(1000)).ok()) {
-        Some(ago_ms) => Ok((SystemClock.now_ms() - ago_ms).max(0)),
-        None => Err(Failure::new(Exit::Usage, "time_invalid", format!("{flag} cannot be \"{given}\""))
-            .because("it is neither a time nor a duration")
-            .next(format!("{flag} 2h, or {flag} 2026-11-29T08:00:00Z"))),
-    }
 }
 
 async fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {

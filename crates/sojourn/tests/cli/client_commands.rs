@@ -27,6 +27,7 @@ fn settings_get_prints_lines_or_one_value_or_json() {
     auth_email.verify_at_sign_up = true
     auth_attack_protection.enumeration_protection = "off"
     signing_keys.rotation_days = 0
+    audit.retention_days = 400
     mail.default_locale = "en"
     mail.notify_new_device = "in_production"
     # paths.home_url is not set

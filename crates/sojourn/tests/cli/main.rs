@@ -1,6 +1,7 @@
 //! The built binary, seen from outside.
 
 mod acme;
+mod audit;
 mod behind_nginx;
 mod client_commands;
 mod crash;

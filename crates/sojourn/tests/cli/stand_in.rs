@@ -80,6 +80,7 @@ pub fn config() -> Value {
         "auth_attack_protection": { "enumeration_protection": "off" },
         "mail": { "default_locale": "en", "notify_new_device": "in_production" },
         "signing_keys": { "rotation_days": 0 },
+        "audit": { "retention_days": 400 },
         "paths": { "home_url": null },
     })
 }

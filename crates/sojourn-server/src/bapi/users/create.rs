@@ -50,7 +50,7 @@ pub async fn create_user(app: ApplicationServer, headers: HeaderMap, params: Par
     let user = users::new_user(&app, at, emails, &patch)?;
     let made = create_once(&app, creation.as_ref(), |_| async {
         let answer = user_object(&user, None, at.now, Audience::Backend);
-        Ok::<_, Failure<Infallible>>((users::created(app.changes(at), &user), answer))
+        Ok::<_, Failure<Infallible>>((users::created_by(&app, app.context(), at, &user), answer))
     });
     Ok(Json(made.await?.answer).into_response())
 }

@@ -15,7 +15,6 @@ use sojourn_store::UserFilter;
 
 use super::page::Page;
 use crate::{
-    app::App,
     auth::ApplicationServer,
     wire::{
         ApiResult, Params,
@@ -29,13 +28,13 @@ fn object(shown: &ActiveUser, now: Timestamp) -> api::User {
 
 /// Changes a user, and ends its sessions for `ends`.
 async fn change(
-    app: &App,
+    app: &ApplicationServer,
     id: &str,
     ends: Option<EndReason>,
     patch: &UserPatch,
 ) -> ApiResult<Json<api::User>> {
     let at = app.moment();
-    Ok(Json(object(&users::change(app, at, id.parse().ok(), ends, patch).await?, at.now)))
+    Ok(Json(object(&users::change(app, app.context(), at, id.parse().ok(), ends, patch).await?, at.now)))
 }
 
 /// Accounts, as a bare array.
@@ -86,6 +85,6 @@ pub async fn delete_user(
     app: ApplicationServer,
     Path(id): Path<String>,
 ) -> ApiResult<Json<api::DeletedObject>> {
-    let user = users::delete(&app, app.moment(), id.parse().ok()).await?;
+    let user = users::delete(&app, app.context(), app.moment(), id.parse().ok()).await?;
     Ok(Json(api::DeletedObject { external_id: user.external_id, ..deleted("user", &user.id.to_string()) }))
 }
