@@ -33,6 +33,7 @@ mod settings;
 mod tickets;
 mod time;
 mod user;
+mod user_import;
 mod verification;
 mod webhooks;
 
@@ -52,5 +53,6 @@ pub use settings::*;
 pub use tickets::*;
 pub use time::*;
 pub use user::*;
+pub use user_import::*;
 pub use verification::*;
 pub use webhooks::*;

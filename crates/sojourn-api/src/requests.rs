@@ -122,8 +122,10 @@ pub struct RemovePassword {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CreateUser {
-    /// Verified: the application vouches for them.
+    /// Verified, unless their status says otherwise: the application vouches for them.
     pub email_address: Vec<String>,
+    /// One for each address: `verified`; for the first also `reserved`, which identifies the account
+    /// until it is verified; for the others also `unverified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_address_identification_status: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]

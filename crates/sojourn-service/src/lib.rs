@@ -29,6 +29,7 @@ pub mod sign_up;
 pub mod signing_keys;
 pub mod tickets;
 pub mod tokens;
+pub mod user_import;
 pub mod users;
 pub mod webhooks;
 

@@ -134,22 +134,50 @@ impl UserPatch {
     }
 }
 
-/// A user with `emails`, which count as verified because the application's backend confirms them.
+/// An address of a new account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEmail {
+    pub email: Email,
+    /// Whether the application's backend confirms it. An unverified address identifies the account
+    /// only if it is the first one.
+    pub is_verified: bool,
+}
+
+/// A new account as an interface asks for it.
+#[derive(Clone, Debug, Default)]
+pub struct NewUser {
+    /// `None`: a new id.
+    pub id: Option<UserId>,
+    /// The first one becomes the primary one.
+    pub emails: Vec<NewEmail>,
+    pub fields: UserPatch,
+}
+
+impl NewUser {
+    pub(crate) fn external_id(&self) -> Option<&str> {
+        self.fields.external_id.as_ref()?.as_deref()
+    }
+
+    /// The addresses that will identify the account.
+    pub(crate) fn identifying_emails(&self) -> impl Iterator<Item = &Email> {
+        let names = |(index, new): &(usize, &NewEmail)| *index == 0 || new.is_verified;
+        self.emails.iter().enumerate().filter(names).map(|(_, new)| &new.email)
+    }
+}
+
+/// The account to store for `new`.
 ///
 /// # Errors
 /// [`UserError`].
-pub fn new_user(
-    service: &Service,
-    at: Moment,
-    emails: Vec<Email>,
-    fields: &UserPatch,
-) -> Result<User, UserError> {
+pub fn new_user(service: &Service, at: Moment, new: &NewUser) -> Result<User, UserError> {
     let now = at.now;
-    let mut user = User::new(UserId::generate(now, &mut service.random()), now);
-    for email in emails {
-        user.add_email(EmailAddressId::generate(now, &mut service.random()), email, Some("admin"), now);
+    let id = new.id.unwrap_or_else(|| UserId::generate(now, &mut service.random()));
+    let mut user = User::new(id, now);
+    for NewEmail { email, is_verified } in &new.emails {
+        let id = EmailAddressId::generate(now, &mut service.random());
+        user.add_email(id, email.clone(), is_verified.then_some("admin"), now);
     }
-    fields.apply(&mut user, now)?;
+    new.fields.apply(&mut user, now)?;
     // A new user has not changed yet.
     user.updated_at = now;
     Ok(user)

@@ -276,13 +276,23 @@ impl ApiError {
         ErrorTexts { code, message, reason, trace_id }
     }
 
-    pub(crate) fn body(&self, texts: &ErrorTexts) -> api::ErrorAnswer {
-        let item = api::ErrorItem {
+    /// The error as a part of a response that is none as a whole.
+    pub(crate) fn item(&self) -> api::ErrorItem {
+        let texts = self.log();
+        self.item_of(&texts)
+    }
+
+    fn item_of(&self, texts: &ErrorTexts) -> api::ErrorItem {
+        api::ErrorItem {
             code: texts.code.to_owned(),
             message: texts.message.clone(),
             long_message: texts.reason.clone(),
             meta: self.0.meta.clone(),
-        };
+        }
+    }
+
+    pub(crate) fn body(&self, texts: &ErrorTexts) -> api::ErrorAnswer {
+        let item = self.item_of(texts);
         let trace_id = texts.trace_id.clone();
         api::ErrorAnswer { errors: vec![item], clerk_trace_id: trace_id, meta: self.0.context.clone() }
     }

@@ -47,6 +47,11 @@ impl Params {
         Ok(Self(fields))
     }
 
+    /// The fields of an object within a request.
+    pub const fn of(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
     fn from_json(bytes: &[u8]) -> ApiResult<Self> {
         // serde_json itself rejects more than 128 levels, lone surrogates and invalid UTF-8.
         match serde_json::from_slice(bytes) {

@@ -49,5 +49,6 @@ mod sign_ins;
 mod signing_keys;
 mod token_kinds;
 mod tokens;
+mod user_import;
 mod webhooks;
 mod webkit;

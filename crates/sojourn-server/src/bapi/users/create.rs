@@ -8,7 +8,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sojourn_api as api;
-use sojourn_service::{Failure, idempotency::create_once, users};
+use sojourn_service::{
+    Failure,
+    idempotency::create_once,
+    users::{self, NewUser},
+};
 
 use super::fields;
 use crate::{
@@ -20,7 +24,8 @@ use crate::{
     },
 };
 
-/// Makes an account. Its addresses are verified: the application vouches for them.
+/// Makes an account. Its addresses are verified, unless the request says otherwise: the application
+/// vouches for them.
 #[utoipa::path(
     post, path = "/v1/users",
     params(api::IdempotencyKey),
@@ -47,7 +52,7 @@ pub async fn create_user(app: ApplicationServer, headers: HeaderMap, params: Par
             "A user needs a password. Give one, or skip_password_requirement for a user who signs in by a code.",
         ));
     }
-    let user = users::new_user(&app, at, emails, &patch)?;
+    let user = users::new_user(&app, at, &NewUser { id: None, emails, fields: patch })?;
     let made = create_once(&app, creation.as_ref(), |_| async {
         let answer = user_object(&user, None, at.now, Audience::Backend);
         Ok::<_, Failure<Infallible>>((users::created_by(&app, app.context(), at, &user), answer))

@@ -1,7 +1,7 @@
 //! The fields of a user in requests.
 
-use sojourn_core::{email::Email, imported_hash, password::Password, time::Timestamp, user::PasswordHash};
-use sojourn_service::users::UserPatch;
+use sojourn_core::{email::Email, imported_hash, password::Password, time::Timestamp, user::{MAX_EMAIL_ADDRESSES, PasswordHash}};
+use sojourn_service::users::{NewEmail, UserPatch};
 
 use crate::{
     app::App,
@@ -44,7 +44,7 @@ pub fn refuse_unknown(params: &Params) -> ApiResult<()> {
 /// # Errors
 /// A value of another type.
 pub fn patch(params: &Params, now: Timestamp) -> ApiResult<UserPatch> {
-    let text = |name: &str| params.has(name).then(|| params.text(name)).transpose();
+    let text = |name: &str| params.has(name).then(|| one_line(params, name)).transpose();
     Ok(UserPatch {
         first_name: text("first_name")?,
         last_name: text("last_name")?,
@@ -55,6 +55,16 @@ pub fn patch(params: &Params, now: Timestamp) -> ApiResult<UserPatch> {
         delete_self_enabled: params.flag("delete_self_enabled")?,
         ..metadata(params)?
     })
+}
+
+/// A text without control characters: it gets into mails, logs and files.
+fn one_line(params: &Params, name: &str) -> ApiResult<Option<String>> {
+    let text = params.text(name)?;
+    match text.as_deref().is_some_and(|text| text.contains(char::is_control)) {
+        true => Err(ApiError::param(ErrorCode::FormParamFormatInvalid, name)
+            .why(format!("{name} must not contain control characters, such as line ends."))),
+        false => Ok(text),
+    }
 }
 
 /// The three kinds of metadata in the request.
@@ -88,33 +98,55 @@ pub fn instant(params: &Params, name: &str, now: Timestamp) -> ApiResult<Option<
     Ok(Some(at))
 }
 
-/// The addresses of a new user, without duplicates.
+/// The addresses of a new user, without duplicates. `reserved` identifies the account without being
+/// verified, as only the first address can; `unverified` identifies nobody, and is ours.
 ///
 /// # Errors
-/// No address, or a text that is not an address.
-pub fn addresses(params: &Params) -> ApiResult<Vec<Email>> {
-    let name = "email_address";
-    let mut emails: Vec<Email> = Vec::new();
-    for text in params.texts(name)? {
-        let email = Email::parse(&text).map_err(|_| {
+/// No address, a text that is not an address, or a status that its address cannot have.
+pub fn addresses(params: &Params) -> ApiResult<Vec<NewEmail>> {
+    let (name, status_name) = ("email_address", "email_address_identification_status");
+    let (texts, statuses) = (params.texts(name)?, params.texts(status_name)?);
+    if !statuses.is_empty() && statuses.len() != texts.len() {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, status_name)
+            .why(format!("{status_name} needs one value for each email_address, or none.")));
+    }
+    let mut emails: Vec<NewEmail> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let email = Email::parse(text).map_err(|_| {
             ApiError::param(ErrorCode::FormParamFormatInvalid, name)
                 .why(format!("{text} is not an e-mail address. Correct it."))
         })?;
-        if !emails.contains(&email) {
-            emails.push(email);
+        let is_verified = match (index, statuses.get(index).map(String::as_str)) {
+            (_, None | Some("verified")) => true,
+            (0, Some("reserved")) | (1.., Some("unverified")) => false,
+            _ => {
+                return Err(ApiError::param(ErrorCode::FormParamValueInvalid, status_name).why(
+                    "An address is verified; the first may be reserved instead, and the others unverified.",
+                ));
+            }
+        };
+        if !emails.iter().any(|known| known.email == email) {
+            emails.push(NewEmail { email, is_verified });
         }
-    }
-    if params.texts("email_address_identification_status")?.iter().any(|status| status != "verified") {
-        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, "email_address_identification_status")
-            .why(
-                "Addresses given with the secret key count as verified; reserved ones are not offered here.",
-            ));
     }
     if emails.is_empty() {
         return Err(ApiError::param(ErrorCode::FormParamMissing, name)
             .why("A user needs an e-mail address to sign in with. Give email_address."));
     }
+    if emails.len() > MAX_EMAIL_ADDRESSES {
+        return Err(ApiError::param(ErrorCode::FormParamValueInvalid, name)
+            .why(format!("A user may have {MAX_EMAIL_ADDRESSES} addresses.")));
+    }
     Ok(emails)
+}
+
+/// The imported hash in the request.
+///
+/// # Errors
+/// A hash that cannot be used.
+pub fn digest(params: &Params) -> ApiResult<Option<PasswordHash>> {
+    let Some(digest) = params.text("password_digest")? else { return Ok(None) };
+    Ok(Some(imported_hash::import(&digest, &params.required("password_hasher")?)?))
 }
 
 /// The hash of the password in the request, or the imported hash.
@@ -122,9 +154,8 @@ pub fn addresses(params: &Params) -> ApiResult<Vec<Email>> {
 /// # Errors
 /// A password that breaks the rules, or a hash that cannot be used.
 pub async fn password(app: &App, params: &Params) -> ApiResult<Option<PasswordHash>> {
-    if let Some(digest) = params.text("password_digest")? {
-        let hasher = params.required("password_hasher")?;
-        return Ok(Some(imported_hash::import(&digest, &hasher)?));
+    if let Some(digest) = digest(params)? {
+        return Ok(Some(digest));
     }
     if !params.is_given("password") {
         return Ok(None);

@@ -3,6 +3,7 @@
 pub mod create;
 pub mod fields;
 mod filter;
+pub mod import;
 pub mod password;
 pub mod standing;
 pub mod update;
