@@ -206,6 +206,12 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether the same request may succeed a little later: there was no answer, too many requests,
+    /// or a server that stops or starts.
+    pub fn is_temporary(&self) -> bool {
+        self.connection.is_some() || matches!(self.status, 409 | 429 | 502..=504)
+    }
+
     /// Puts the server's words into three parts; `what` says what was being tried.
     pub fn while_doing(self, what: &str) -> Failure {
         if let Some(failure) = self.connection {

@@ -10,6 +10,7 @@ mod data_folder;
 mod database;
 mod env_lines;
 mod failure;
+mod import;
 mod listening;
 mod net;
 mod output;

@@ -40,7 +40,10 @@ async fn a_batch_is_created_once_however_often_it_is_sent() {
             (0..50).map(|n| row(&format!("user{n}@example.com"), &format!("old-{n}"))).collect();
         let body = json!({"users": users});
         let first = import(&app, body.clone()).await;
-        assert_eq!((&first["created"], &first["existing"], &first["refused"]), (&json!(50), &json!(0), &json!(0)));
+        assert_eq!(
+            (&first["created"], &first["existing"], &first["refused"]),
+            (&json!(50), &json!(0), &json!(0))
+        );
         let again = import(&app, body).await;
         assert_eq!(again["existing"], 50);
         assert_eq!(again["data"][7]["id"], first["data"][7]["id"]);
@@ -133,7 +136,10 @@ async fn a_refused_row_names_its_field_and_stops_no_other() {
         (user(json!({"password_digest": MD5, "password_hasher": "sha256"})), "password_digest"),
         (user(json!({"created_at": "yesterday"})), "created_at"),
         (user(json!({"private_metadata": {"a": "x".repeat(9000)}})), "private_metadata"),
-        (user(json!({"email_address_identification_status": ["unverified"]})), "email_address_identification_status"),
+        (
+            user(json!({"email_address_identification_status": ["unverified"]})),
+            "email_address_identification_status",
+        ),
         (user(json!({"email_address_identification_status": []})), ""),
     ];
     let users: Vec<&Value> = refused.iter().map(|(row, _)| row).collect();

@@ -4,6 +4,7 @@ mod audit;
 mod clock;
 mod confirm;
 mod env;
+mod import;
 mod init;
 mod keys;
 mod mail;
@@ -52,6 +53,9 @@ enum Command {
     /// Users of the running server
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// Bring accounts along from another system
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Sessions of the running server
     #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
@@ -105,6 +109,7 @@ impl Arguments {
         match &self.command {
             Command::Settings(command) => command.json(),
             Command::Users(command) => command.json(),
+            Command::Import(command) => command.json(),
             Command::Sessions(command) => command.json(),
             Command::Keys(command) => command.json(),
             Command::Mail(command) => command.json(),
@@ -129,6 +134,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Env(arguments) => env::env(&arguments),
         Command::Settings(command) => block_on(settings::run(&command)),
         Command::Users(command) => block_on(users::run(&command)),
+        Command::Import(command) => block_on(import::run(&command)),
         Command::Sessions(command) => block_on(sessions::run(&command)),
         Command::Keys(command) => block_on(keys::run(&command)),
         Command::Mail(command) => block_on(mail::run(&command)),

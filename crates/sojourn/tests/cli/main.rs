@@ -5,6 +5,7 @@ mod audit;
 mod behind_nginx;
 mod client_commands;
 mod crash;
+mod import_users;
 mod logs;
 mod lost_commit;
 mod mail;

@@ -1,6 +1,12 @@
 //! The fields of a user in requests.
 
-use sojourn_core::{email::Email, imported_hash, password::Password, time::Timestamp, user::{MAX_EMAIL_ADDRESSES, PasswordHash}};
+use sojourn_core::{
+    email::Email,
+    imported_hash,
+    password::Password,
+    time::Timestamp,
+    user::{MAX_EMAIL_ADDRESSES, PasswordHash},
+};
 use sojourn_service::users::{NewEmail, UserPatch};
 
 use crate::{

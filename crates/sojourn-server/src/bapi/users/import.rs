@@ -79,12 +79,13 @@ pub async fn import_users(app: ApplicationServer, params: Params) -> ApiResult<J
 
 fn rows(params: &Params) -> ApiResult<&Vec<Value>> {
     let name = "users";
-    let rows = match params.fields().get(name) {
-        None => Err(ApiError::param(ErrorCode::FormParamMissing, name).why("users has to be given.")),
-        Some(Value::Array(rows)) => Ok(rows),
-        Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name)
-            .why("users has to be a list of objects.")),
-    }?;
+    let rows =
+        match params.fields().get(name) {
+            None => Err(ApiError::param(ErrorCode::FormParamMissing, name).why("users has to be given.")),
+            Some(Value::Array(rows)) => Ok(rows),
+            Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name)
+                .why("users has to be a list of objects.")),
+        }?;
     if rows.len() > MAX_ROWS {
         return Err(ApiError::param(ErrorCode::FormParamValueInvalid, name)
             .why(format!("users may have {MAX_ROWS} rows, and has {}. Send several requests.", rows.len())));
