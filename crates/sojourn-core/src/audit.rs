@@ -217,6 +217,8 @@ actions! {
     UserLocked "user.locked" on "user";
     UserUnlocked "user.unlocked" on "user";
     UserDeleted "user.deleted" on "user";
+    /// A batch of new accounts; one entry for all of them.
+    UsersImported "users.imported" on "instance";
     /// Without a sign-in, in development.
     SessionCreated "session.created" on "session";
     SessionRevoked "session.revoked" on "session";

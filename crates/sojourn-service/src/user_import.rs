@@ -3,7 +3,14 @@
 
 use std::collections::HashMap;
 
-use sojourn_core::{email::Email, event::Event, id::UserId, time::Moment, user::User};
+use sojourn_core::{
+    audit::{Act, Action, AuditContext},
+    email::Email,
+    event::Event,
+    id::UserId,
+    time::Moment,
+    user::User,
+};
 use sojourn_store::{ChangeSet, CommitError, Engine as _, UserFilter, Write};
 
 use crate::{
@@ -49,6 +56,7 @@ pub struct ImportOptions {
 /// The store fails, or other writers claim the same identifiers again and again.
 pub async fn import(
     service: &Service,
+    context: &AuditContext,
     at: Moment,
     rows: &[NewUser],
     options: ImportOptions,
@@ -60,6 +68,9 @@ pub async fn import(
             let outcomes: Vec<RowOutcome> =
                 rows.iter().map(|row| known.decide(service, at, row, options, &mut changes)).collect();
             if !options.dry_run && !changes.is_empty() {
+                let created = outcomes.iter().filter(|outcome| matches!(outcome, RowOutcome::Created(_)));
+                let act = Act::on(Action::UsersImported, service.instance_id());
+                let changes = changes.act(context, act.field("users", 0, created.count()));
                 match service.commit(changes).await {
                     // Somebody else claimed an identifier meanwhile: its account is found next time.
                     Err(CommitError::Taken(_)) => return Err(CommitError::Conflict),

@@ -84,6 +84,8 @@ fn id_of(object: &Value) -> String {
 
 async fn users_and_sessions(tour: &mut Tour) {
     let ada = json!({"email_address": ["ada@example.com"], "password": PASSWORD});
+    let bob = json!({"users": [{"user": {"email_address": ["bob@example.com"]}}]});
+    tour.act("users.imported", "post /v1/users/import", &[], bob).await;
     let ada = id_of(&tour.act("user.created", "post /v1/users", &[], ada).await);
     let ada = ada.as_str();
     let name = json!({"first_name": "Ada"});

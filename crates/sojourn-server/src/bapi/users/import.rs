@@ -58,7 +58,7 @@ pub async fn import_users(app: ApplicationServer, params: Params) -> ApiResult<J
     // Rows that cannot be read are refused here; the others go on together.
     let read: Vec<ApiResult<NewUser>> = rows.collect();
     let readable: Vec<NewUser> = read.iter().flatten().cloned().collect();
-    let mut outcomes = import(&app, at, &readable, options).await?.into_iter();
+    let mut outcomes = import(&app, app.context(), at, &readable, options).await?.into_iter();
     let mut data = Vec::with_capacity(read.len());
     for row in read {
         data.push(match row {
