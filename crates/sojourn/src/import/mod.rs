@@ -15,6 +15,7 @@ mod tests;
 pub use candidate::{Candidate, Password, Row, RowRefusal};
 pub use format::Format;
 pub use report::Report;
+pub use sources::auth0::Auth0Passwords;
 pub use sources::firebase::HashConfig;
 
 use std::io::BufRead;
@@ -35,6 +36,8 @@ pub struct Options {
     pub keep_unknown: bool,
     /// The parameters of a Firebase project.
     pub firebase: Option<HashConfig>,
+    /// The password hashes of Auth0, which it exports apart from the accounts.
+    pub auth0: Auth0Passwords,
 }
 
 /// A record that was read: a row to send, or why there is none.

@@ -89,6 +89,16 @@ fn a_hash_that_cannot_be_used_is_refused_or_dropped() {
 }
 
 #[test]
+fn passwords_of_auth0_come_from_a_file_of_their_own() {
+    let hashes = "{\"_id\":{\"$oid\":\"1\"},\"email\":\"ada@example.com\",\"passwordHash\":\"$2b$06$eHBLiIagwR/ZYbdG7Ei3xelIzBRIlQRt1XxdRAkWpJspQU4RcR3ky\"}\n";
+    let auth0 = Auth0Passwords::read(Box::new(Cursor::new(hashes.as_bytes().to_vec()))).expect("hashes");
+    let text = "{\"user_id\":\"auth0|1\",\"email\":\"ada@example.com\"}\n{\"user_id\":\"auth0|2\",\"email\":\"bob@example.com\"}\n";
+    let all = rows(text, Format::Auth0, &Options { auth0, ..Options::default() });
+    assert_eq!(body(&all[0])["user"]["password_hasher"], "bcrypt");
+    assert_eq!(body(&all[1])["user"]["password_hasher"], Value::Null);
+}
+
+#[test]
 fn marks_line_ends_and_delimiters_of_spreadsheets_are_read() {
     for (text, places) in [
         ("\u{feff}id,primary_email_address\r\n1,ada@example.com\r\n2,bob@example.com\r\n", [2, 3]),

@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use crate::client::{Client, Refused};
 use crate::command::ServerArguments;
 use crate::failure::{Exit, Failure};
-use crate::import::{self, Format, HashConfig, Options, Parsed, ReadError, Report, RowRefusal};
+use crate::import::{
+    self, Auth0Passwords, Format, HashConfig, Options, Parsed, ReadError, Report, RowRefusal,
+};
 use crate::output;
 
 /// The rows and bytes of one request. The server takes 500 rows and 1 MiB.
@@ -61,6 +63,9 @@ pub struct UsersArguments {
     /// The password hash parameters of the Firebase project, as its console shows them
     #[arg(long, value_name = "FILE")]
     firebase_hash_config: Option<PathBuf>,
+    /// The export of password hashes that Auth0's support gives, for the accounts of FILE
+    #[arg(long, value_name = "FILE")]
+    auth0_passwords: Option<PathBuf>,
     /// The summary as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -298,12 +303,23 @@ fn options(arguments: &UsersArguments) -> Result<Options, Failure> {
             })?)
         }
     };
+    let auth0 = match &arguments.auth0_passwords {
+        None => Auth0Passwords::default(),
+        Some(path) => {
+            let file = File::open(path).map_err(|error| not_readable(path, &error))?;
+            Auth0Passwords::read(Box::new(BufReader::with_capacity(HEAD_BYTES, file))).map_err(|error| {
+                Failure::new(Exit::Usage, "file_not_readable", format!("cannot read {}", path.display()))
+                    .because(error.to_string())
+            })?
+        }
+    };
     Ok(Options {
         keep_ids: arguments.keep_ids,
         assume_verified: arguments.assume_verified,
         drop_unknown_passwords: arguments.drop_unknown_passwords,
         keep_unknown: arguments.keep_unknown,
         firebase,
+        auth0,
     })
 }
 

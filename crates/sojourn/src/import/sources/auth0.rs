@@ -2,20 +2,55 @@
 //! bulk import takes. Source: the pages "Bulk User Import Database Schema and Examples" and "Export
 //! Data" of its documentation.
 
+use std::collections::HashMap;
+use std::io::BufRead;
+
 use serde_json::{Map, Value, json};
 
 use super::super::fields::{Fields, split_name};
-use super::super::{Candidate, Options, Password};
+use super::super::{Candidate, Format, Options, Password, ReadError, record};
 use super::encoding::{base64, decoded, hex};
 
-pub(super) fn candidate(record: &Map<String, Value>, _: &Options) -> Option<Candidate> {
-    let fields = Fields(record);
-    // The export of password hashes names the account by its database id only.
+/// Password hashes by the id of their account.
+#[derive(Clone, Default)]
+pub struct Auth0Passwords(HashMap<String, String>);
+
+impl std::fmt::Debug for Auth0Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Auth0Passwords({})", self.0.len())
+    }
+}
+
+impl Auth0Passwords {
+    /// Reads an export of password hashes, which is held in memory: about 150 bytes per account.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read(input: Box<dyn BufRead + Send>) -> Result<Self, ReadError> {
+        let mut passwords = HashMap::new();
+        record::read(input, Format::Auth0, |record| {
+            let fields = Fields(&record.fields);
+            if let (Some(id), Some(hash)) = (id(fields), fields.text("passwordHash")) {
+                passwords.insert(id, hash.to_owned());
+            }
+            true
+        })?;
+        Ok(Self(passwords))
+    }
+}
+
+/// The export of password hashes names the account by its database id only.
+fn id(fields: Fields<'_>) -> Option<String> {
     let oid = fields.inner("_id").and_then(|id| id.text("$oid")).map(|oid| format!("auth0|{oid}"));
+    fields.id("user_id").or_else(|| fields.id("Id")).or(oid)
+}
+
+pub(super) fn candidate(record: &Map<String, Value>, options: &Options) -> Option<Candidate> {
+    let fields = Fields(record);
     let email = fields.text("email").or_else(|| fields.text("Email"));
     let verified = fields.flag("email_verified").or_else(|| fields.flag("Email Verified")).unwrap_or(false);
     let mut candidate = Candidate {
-        source_id: fields.id("user_id").or_else(|| fields.id("Id")).or(oid),
+        source_id: id(fields),
         emails: email.map(|email| (email.to_owned(), Some(verified))).into_iter().collect(),
         ..Candidate::default()
     };
@@ -27,7 +62,10 @@ pub(super) fn candidate(record: &Map<String, Value>, _: &Options) -> Option<Cand
     // Users write the one themselves, applications the other.
     candidate.set("unsafe_metadata", fields.object("user_metadata").map(Value::Object));
     candidate.set("private_metadata", fields.object("app_metadata").map(Value::Object));
-    candidate.password = password(fields);
+    candidate.password = match (password(fields), &candidate.source_id) {
+        (Password::None, Some(id)) => options.auth0.0.get(id).map_or(Password::None, |hash| bcrypt(hash)),
+        (password, _) => password,
+    };
     fields.leave_out_secrets(&mut candidate, &["mfa_factors", "multifactor", "guardian_enrollments"]);
     let social = identities(fields);
     if !social.is_empty() {
@@ -83,9 +121,8 @@ fn identities(fields: Fields<'_>) -> Vec<Value> {
 }
 
 fn password(fields: Fields<'_>) -> Password {
-    let bcrypt = fields.text("password_hash").or_else(|| fields.text("passwordHash"));
-    if let Some(digest) = bcrypt {
-        return Password::Hash { hasher: "bcrypt", digest: digest.to_owned() };
+    if let Some(digest) = fields.text("password_hash").or_else(|| fields.text("passwordHash")) {
+        return bcrypt(digest);
     }
     match fields.inner("custom_password_hash") {
         Some(custom) => custom_hash(custom).unwrap_or_else(|| {
@@ -94,6 +131,10 @@ fn password(fields: Fields<'_>) -> Password {
         }),
         None => Password::None,
     }
+}
+
+fn bcrypt(digest: &str) -> Password {
+    Password::Hash { hasher: "bcrypt", digest: digest.to_owned() }
 }
 
 fn custom_hash(custom: Fields<'_>) -> Option<Password> {

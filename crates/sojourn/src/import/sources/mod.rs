@@ -1,6 +1,6 @@
 //! One file per system whose exports are read.
 
-mod auth0;
+pub mod auth0;
 mod clerk;
 mod django;
 mod encoding;
