@@ -29,10 +29,24 @@ const NOT_OURS: &[&str] = &[
 const ARROWS: &[(&str, &[&str])] = &[
     ("sojourn-core", &[]),
     ("sojourn-api", &[]),
-    ("sojourn-store", &["sojourn-core"]),
-    ("sojourn-service", &["sojourn-core", "sojourn-store"]),
-    ("sojourn-server", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service"]),
-    ("sojourn", &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server"]),
+    ("sojourn-metrics", &[]),
+    ("sojourn-store", &["sojourn-metrics", "sojourn-core"]),
+    ("sojourn-service", &["sojourn-metrics", "sojourn-core", "sojourn-store"]),
+    (
+        "sojourn-server",
+        &["sojourn-metrics", "sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service"],
+    ),
+    (
+        "sojourn",
+        &[
+            "sojourn-metrics",
+            "sojourn-api",
+            "sojourn-core",
+            "sojourn-store",
+            "sojourn-service",
+            "sojourn-server",
+        ],
+    ),
     (
         "sojourn-testkit",
         &["sojourn-api", "sojourn-core", "sojourn-store", "sojourn-service", "sojourn-server"],

@@ -13,6 +13,7 @@ mod connection_error;
 mod dev;
 mod error;
 pub mod fapi;
+mod metrics;
 mod middleware;
 mod not_offered;
 mod openapi;

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     app::App,
-    bapi, dev, documented, fapi,
+    bapi, dev, documented, fapi, metrics,
     middleware::{self, RequestTimeouts},
     portal,
 };
@@ -64,7 +64,9 @@ pub fn router_of(app: &App, surface: Surface) -> Router {
 fn build(app: &App, surface: Surface, timeouts: RequestTimeouts) -> Router {
     let pages = || portal::router().merge(portal::static_routes());
     let routes = match surface {
-        Surface::Everything => plain(documented()).merge(pages()),
+        Surface::Everything => plain(documented())
+            .merge(pages())
+            .route(metrics::PATH, get(metrics::show_metrics_to_this_machine)),
         Surface::Public => plain(fapi::router().merge(bapi::public_keys())).merge(pages()),
         Surface::Backend => plain(bapi::router().merge(dev::router()).merge(fapi::public_documents())),
     };
@@ -75,12 +77,13 @@ fn plain(api: OpenApiRouter<App>) -> Router<App> {
     api.split_for_parts().0
 }
 
-/// The health of the process, for supervisors and load balancers. Answers to any `Host`, and tells
-/// nothing of the instance.
+/// The health of the process and its metrics, for supervisors, load balancers and Prometheus. Answers to
+/// any `Host`, and tells no secret and nothing of any user.
 pub fn admin_router(app: &App) -> Router {
     Router::new()
         .route("/health/live", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/health/ready", get(ready))
+        .route(metrics::PATH, get(metrics::show_metrics))
         .with_state(app.clone())
 }
 

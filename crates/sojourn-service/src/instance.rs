@@ -10,6 +10,7 @@ use sojourn_core::{
     id::InstanceId,
     time::Moment,
 };
+use sojourn_metrics::{COMMITS_REFUSED, SESSIONS_ENDED, SESSIONS_STARTED};
 use sojourn_store::{ChangeSet, CommitError, Engine as _, Environment, Instance, Store, StoreError, Write};
 use url::Url;
 
@@ -368,7 +369,10 @@ impl Service {
         let act = changes.audit.clone();
         let is_new = |write: &Write| matches!(write, Write::OutgoingMail(mail) if !mail.is_claimed);
         let mails = changes.writes.iter().any(is_new);
-        self.store().commit(changes).await?;
+        if let Err(error) = self.store().commit(changes).await {
+            COMMITS_REFUSED.inc_labelled(&[refusal(&error)]);
+            return Err(error);
+        }
         if mails {
             self.mailer().queue().wake.notify_one();
         }
@@ -423,6 +427,15 @@ impl Service {
     }
 }
 
+/// The label of a commit that was not applied.
+const fn refusal(error: &CommitError) -> &'static str {
+    match error {
+        CommitError::Conflict => "conflict",
+        CommitError::Taken(_) => "taken",
+        CommitError::OutcomeUnknown { .. } | CommitError::Store(_) => "failed",
+    }
+}
+
 /// Writes one log line per administrative act. Not the values: they are in the audit log alone.
 fn log_act(entry: &AuditEntry) {
     let (action, object_id, actor) =
@@ -430,9 +443,14 @@ fn log_act(entry: &AuditEntry) {
     tracing::info!(event = "audit", action, object_id, actor, audit_id = %entry.id, "administrative act");
 }
 
-/// Writes one log line per committed event. It contains ids, but no addresses and secrets (LOG-01).
+/// Counts a committed event, and writes one log line about it. It contains ids, but no addresses and secrets (LOG-01).
 fn log_event(event: &Event) {
     let name = event.name();
+    match event {
+        Event::SessionCreated { actor, .. } => SESSIONS_STARTED.add(usize::from(actor.is_some()), 1),
+        Event::SessionClosed { closing, .. } => SESSIONS_ENDED.inc_labelled(&[closing.reason.as_str()]),
+        _ => {}
+    }
     match event {
         Event::UserCreated(user_id) | Event::UserUpdated(user_id) | Event::UserDeleted(user_id) => {
             tracing::info!(event = name, %user_id, "account changed");

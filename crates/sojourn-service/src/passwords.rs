@@ -18,6 +18,7 @@ use sojourn_core::{
     password::Password,
     user::PasswordHash,
 };
+use sojourn_metrics::{PASSWORD_HASHES, PASSWORDS_REFUSED, PASSWORDS_WAITING, Stopwatch};
 use tokio::sync::Semaphore;
 
 /// Why a password could not be hashed or verified.
@@ -95,13 +96,20 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Arena) -> Result<T, PasswordsError> + Send + 'static,
     ) -> Result<T, PasswordsError> {
-        let _place = self.admitted.clone().try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
+        let Ok(_place) = self.admitted.clone().try_acquire_owned() else {
+            PASSWORDS_REFUSED.inc();
+            return Err(PasswordsError::Busy);
+        };
+        let _waiting = PASSWORDS_WAITING.enter();
         let worker = self.working.clone().acquire_owned().await.map_err(broken)?;
         // The permit moves into the task: a worker stays occupied even if its request is cancelled.
         let arenas = self.arenas.clone();
         let done = tokio::task::spawn_blocking(move || {
             let _worker = worker;
-            arenas.lend(work)
+            let started = Stopwatch::start();
+            let done = arenas.lend(work);
+            PASSWORD_HASHES.observe(0, started.elapsed());
+            done
         });
         done.await.map_err(broken)?
     }

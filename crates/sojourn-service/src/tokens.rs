@@ -12,6 +12,7 @@ use sojourn_core::{
     time::Moment,
     user::User,
 };
+use sojourn_metrics::TOKENS;
 
 use crate::{instance::Service, keys::random_hex};
 
@@ -72,6 +73,7 @@ impl Service {
     /// Signs a session token with these claims.
     pub fn sign(&self, claims: &SessionClaims) -> String {
         let signer = self.keyring().current(self.moment().wall);
+        TOKENS.inc();
         signer.sign(claims::SESSION_CATEGORY, Some(claims.issued_at()), claims)
     }
 }

@@ -27,8 +27,8 @@ use crate::{
     change::ChangeSet,
     error::{CommitError, StoreError},
     records::{
-        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
-        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, QueueLengths, SecretKey,
+        SessionFilter, SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
 };
 
@@ -123,6 +123,8 @@ macro_rules! with_every_call {
                 /// The deliveries of a filter, newest first, and their number without `limit` and
                 /// `offset`.
                 fn webhook_deliveries(instance: InstanceId, filter: WebhookDeliveryFilter) -> Result<(Vec<WebhookDelivery>, u64), StoreError>;
+                /// How many mails and webhook deliveries wait, and how many were given up.
+                fn queue_lengths(instance: InstanceId) -> Result<QueueLengths, StoreError>;
                 /// The entries of the audit log, newest first, and their number without `limit` and
                 /// `offset`.
                 fn audit_log(instance: InstanceId, filter: AuditFilter) -> Result<(Vec<AuditEntry>, u64), StoreError>;

@@ -26,9 +26,9 @@ pub use engine::Engine;
 pub use error::{CommitError, StoreError};
 pub use postgres::{PostgresEngine, ServerUrl};
 pub use records::{
-    AuditFilter, ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey,
-    SecretKeyRole, SessionFilter, SessionOrder, SigningKey, Span, StoredStatus, StoredWebhookDelivery,
-    Ticket, TicketStatus, UserFilter, UserOrder, UserSortKey, WebhookDeliveryFilter,
+    AuditFilter, ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, QueueLengths,
+    SecretKey, SecretKeyRole, SessionFilter, SessionOrder, SigningKey, Span, StoredStatus,
+    StoredWebhookDelivery, Ticket, TicketStatus, UserFilter, UserOrder, UserSortKey, WebhookDeliveryFilter,
 };
 pub use schema::{Migrated, MigrationMode, Schema};
 pub use sqlite::SqliteEngine;

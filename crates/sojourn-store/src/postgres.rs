@@ -51,8 +51,8 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
-        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, QueueLengths, SecretKey,
+        SessionFilter, SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
     schema::{Migrated, MigrationMode, Schema},
     sql::{
@@ -367,6 +367,10 @@ impl Engine for PostgresEngine {
         filter: WebhookDeliveryFilter,
     ) -> Result<(Vec<WebhookDelivery>, u64), StoreError> {
         self.shared.page(&webhooks::list(instance, &filter)).await
+    }
+
+    async fn queue_lengths(&self, instance: InstanceId) -> Result<QueueLengths, StoreError> {
+        self.shared.first(&webhooks::queue_lengths(instance)).await.map(Option::unwrap_or_default)
     }
 
     async fn audit_log(

@@ -211,6 +211,15 @@ pub struct WebhookDeliveryFilter {
     pub offset: u32,
 }
 
+/// How many mails and webhook deliveries are in each state, for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueLengths {
+    pub queued_mails: u64,
+    pub failed_mails: u64,
+    pub queued_webhooks: u64,
+    pub failed_webhooks: u64,
+}
+
 /// The filter of the audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {

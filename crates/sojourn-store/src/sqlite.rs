@@ -52,8 +52,9 @@ use crate::{
     engine::Engine,
     error::{CommitError, StoreError},
     records::{
-        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
-        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter, users_of,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, QueueLengths, SecretKey,
+        SessionFilter, SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+        users_of,
     },
     schema::MigrationMode,
     sql::{
@@ -380,6 +381,10 @@ impl Engine for SqliteEngine {
         filter: WebhookDeliveryFilter,
     ) -> Result<(Vec<WebhookDelivery>, u64), StoreError> {
         self.readers.page(&webhooks::list(instance, &filter))
+    }
+
+    async fn queue_lengths(&self, instance: InstanceId) -> Result<QueueLengths, StoreError> {
+        self.readers.first(&webhooks::queue_lengths(instance)).map(Option::unwrap_or_default)
     }
 
     async fn audit_log(

@@ -21,6 +21,7 @@ use sojourn_core::{
     user::User,
     webhook::{WebhookDelivery, WebhookEndpoint},
 };
+use sojourn_metrics::{STORE_CALLS, Stopwatch};
 
 use crate::{
     change::ChangeSet,
@@ -28,8 +29,8 @@ use crate::{
     error::{CommitError, StoreError},
     postgres::{PostgresEngine, ServerUrl},
     records::{
-        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, SecretKey, SessionFilter,
-        SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
+        AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, QueueLengths, SecretKey,
+        SessionFilter, SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
     schema::MigrationMode,
     sqlite::SqliteEngine,
@@ -72,6 +73,37 @@ impl Store {
     }
 }
 
+/// The place of a call among the label values of [`STORE_CALLS`].
+const fn kind_of_call(name: &str) -> usize {
+    const COMMIT: usize = 0;
+    const READ: usize = 1;
+    const MAINTAIN: usize = 2;
+    const MAINTAINING: [&str; 6] = ["purge", "raise", "take", "flush", "acknowledge_", "close"];
+    if is_prefix("commit", name) {
+        return COMMIT;
+    }
+    let mut at = 0;
+    while at < MAINTAINING.len() {
+        if is_prefix(MAINTAINING[at], name) {
+            return MAINTAIN;
+        }
+        at += 1;
+    }
+    READ
+}
+
+const fn is_prefix(prefix: &str, name: &str) -> bool {
+    let (prefix, name) = (prefix.as_bytes(), name.as_bytes());
+    let mut at = 0;
+    while at < prefix.len() {
+        if at == name.len() || prefix[at] != name[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 macro_rules! hand_on {
     (
         async { $($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }
@@ -80,12 +112,16 @@ macro_rules! hand_on {
         #[expect(clippy::needless_lifetimes, reason = "some of the calls need it, and all are written alike")]
         impl Engine for Store {
             $(async fn $name<'a>(&'a self $(, $arg: $type)*) -> $answer {
-                match self {
+                const KIND: usize = kind_of_call(stringify!($name));
+                let started = Stopwatch::start();
+                let answer = match self {
                     Self::Sqlite(engine) => engine.$name($($arg),*).await,
                     // Boxed, because its futures are large and the future of every caller would contain one.
                     Self::Postgres(engine) => Box::pin(engine.$name($($arg),*)).await,
                     Self::Dyn(engine) => engine.$name($($arg),*).await,
-                }
+                };
+                STORE_CALLS.observe(KIND, started.elapsed());
+                answer
             })*
 
             $(fn $sync_name(&self $(, $sync_arg: $sync_type)*) -> $sync_answer {

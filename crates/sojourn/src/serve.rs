@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sojourn_server::TrustedProxies;
 use sojourn_service::mail::MailOptions;
 use sojourn_service::settings::{Pin, Pins};
-use sojourn_service::{InstanceKind, StartError};
+use sojourn_service::{Clock as _, InstanceKind, StartError};
 use sojourn_store::MigrationMode;
 use tokio::sync::watch;
 use url::Url;
@@ -76,6 +76,7 @@ pub async fn run(
         jwt_key: app.public_key_pem(),
         is_production: config.is_production(),
     };
+    sojourn_metrics::START_TIME.set(0, SystemClock.now().as_secs());
     let listener =
         ListenerConfig::new(connection_limits(config), sojourn_server::connection_error_response, DRAIN);
     let mut stopped = stop.clone();

@@ -199,6 +199,24 @@ async fn ops_03_supervisors_have_an_address_of_their_own() {
         assert_eq!((answer.status(), answer.text()), (200, "{\"status\":\"ok\"}"), "{path}");
         assert_eq!(app.request("GET", path).send().await.status(), 404, "{path} is not public");
     }
+    let metrics = app.request("GET", "/metrics").header("host", "10.0.0.5").send_to(admin).await;
+    assert!(metrics.assert_ok().text().contains("sojourn_open_connections"), "{metrics}");
+    // Not even to this machine: the proxy may be on it.
+    let public =
+        app.request("GET", "/metrics").from_peer("127.0.0.1").without("x-forwarded-for").send().await;
+    assert_eq!(public.status(), 404, "{public}");
+}
+
+#[tokio::test]
+async fn ops_03_development_shows_metrics_to_its_machine_alone() {
+    let app = TestApp::new().start().await;
+    let ask = |peer: &str| app.request("GET", "/metrics").from_peer(peer).send();
+    ask("127.0.0.1").await.assert_ok();
+    ask("::1").await.assert_ok();
+    ask("192.0.2.1").await.assert_refused(404, "resource_not_found");
+    let exposed = TestApp::new().exposed().start().await;
+    let answer = exposed.request("GET", "/metrics").from_peer("127.0.0.1").send().await;
+    answer.assert_refused(404, "resource_not_found");
 }
 
 #[tokio::test]

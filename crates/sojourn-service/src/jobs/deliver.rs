@@ -8,6 +8,7 @@ use sojourn_core::{
     outgoing_mail::{Attempt, Due, MailStatus, OutgoingMail},
     time::{Moment, seconds},
 };
+use sojourn_metrics::{JOB_FAILURES, MAIL_ATTEMPTS};
 use sojourn_store::{CommitError, Engine as _, StoreError, Write};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -38,6 +39,7 @@ pub(super) async fn run(service: &Service) {
             () = service.mailer().queue().wake.notified() => {}
         }
         if let Err(error) = look(service, &smtp).await {
+            JOB_FAILURES.inc_labelled(&["mail"]);
             tracing::warn!(%error, "cannot look for mails to send; trying again");
         }
     }
@@ -107,6 +109,11 @@ async fn claim(
 async fn send(service: Service, smtp: Smtp, mut mail: OutgoingMail, slot: OwnedSemaphorePermit) {
     let attempt = smtp.send(&mail).await;
     mail.note(service.moment().wall, attempt.clone(), &mut service.random());
+    MAIL_ATTEMPTS.inc_labelled(&[match mail.status {
+        MailStatus::Sent => "sent",
+        MailStatus::Queued => "delayed",
+        MailStatus::Failed => "failed",
+    }]);
     match (&attempt, mail.status) {
         (Attempt::Taken(_), _) => log(&mail, "mail sent"),
         (_, MailStatus::Queued) => log(&mail, "mail not sent, trying again later"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sojourn_core::time::seconds;
+use sojourn_metrics::JOB_FAILURES;
 
 use super::take_lease;
 use crate::{instance::Service, keys::random_hex, signing_keys};
@@ -28,6 +29,7 @@ pub(super) async fn follow(service: &Service) {
             }
         }
         if let Err(error) = rotate(service, &holder).await {
+            JOB_FAILURES.inc_labelled(&["signing_keys"]);
             tracing::warn!(error, "could not rotate the signing key; trying again");
         }
     }

@@ -11,6 +11,7 @@ pub mod sweep;
 use std::time::Duration;
 
 use sojourn_core::time::{Moment, seconds};
+use sojourn_metrics::{JOB_FAILURES, SWEEPS, SWEPT, Stopwatch};
 use sojourn_store::{CommitError, Engine as _, StoreError};
 
 use self::sweep::Schedule;
@@ -46,12 +47,14 @@ async fn tidy(service: &Service) {
     loop {
         timer.tick().await;
         if let Err(error) = look(service, &holder, &mut schedule).await {
+            JOB_FAILURES.inc_labelled(&["sweep"]);
             tracing::warn!(?error, "could not close overdue sessions; trying again");
         }
         let at = service.moment();
         if purged_at.is_none_or(|purged| at.wall.since(purged) >= PURGE_EVERY) {
             purged_at = Some(at.wall);
             if let Err(error) = purge_alone(service, &holder, at).await {
+                JOB_FAILURES.inc_labelled(&["purge"]);
                 tracing::warn!(?error, "could not purge old rows; trying again later");
             }
         }
@@ -66,7 +69,10 @@ async fn look(service: &Service, holder: &str, schedule: &mut Schedule) -> Resul
     let at = service.moment();
     let (settings, policy) = service.store().settings(service.instance_id()).await?;
     if schedule.is_due(at, &settings) && take_lease(service, "sweep", holder, at).await? {
+        let started = Stopwatch::start();
         let swept = sweep::pass(service, at, schedule.looks_at_all(at)).await?;
+        SWEEPS.observe(0, started.elapsed());
+        SWEPT.add(0, swept.closed.len() as u64);
         schedule.note(at, &settings, &policy, &swept);
     }
     Ok(())

@@ -10,7 +10,7 @@ use sojourn_store::Write;
 use super::{
     SignInResult,
     complete::{Proof, SignInEffect, complete},
-    enumeration_protection, outcome, own_sign_in,
+    counted, enumeration_protection, outcome, own_sign_in,
     password::is_repeated,
     user_of,
 };
@@ -96,6 +96,16 @@ pub async fn send_code(
 /// # Errors
 /// [`AuthError`].
 pub async fn answer_code(
+    service: &Service,
+    request: &RequestContext,
+    id: Option<SignInId>,
+    strategy: Strategy,
+    code: &str,
+) -> SignInResult {
+    counted(strategy, try_answer_code(service, request, id, strategy, code).await)
+}
+
+async fn try_answer_code(
     service: &Service,
     request: &RequestContext,
     id: Option<SignInId>,

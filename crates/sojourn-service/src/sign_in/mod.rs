@@ -17,9 +17,10 @@ use sojourn_core::{
     client::{ClientWithSessions, SignInRefused, close_overdue},
     email::Email,
     id::{EmailAddressId, SignInId},
-    sign_in::SignIn,
+    sign_in::{SignIn, Strategy},
     user::User,
 };
+use sojourn_metrics::SIGN_INS;
 use sojourn_store::{Engine as _, Write};
 
 use crate::{
@@ -40,6 +41,25 @@ pub struct SignInOutcome {
 }
 
 pub type SignInResult = Result<SignInOutcome, Failure<AuthError>>;
+
+/// Counts the answer to a factor for the metrics.
+fn counted(strategy: Strategy, result: SignInResult) -> SignInResult {
+    let outcome = match &result {
+        Ok(_) => "verified",
+        Err(Failure::Refused(
+            AuthError::Locked { .. }
+            | AuthError::Banned
+            | AuthError::RateLimited(_)
+            | AuthError::Passwords(_)
+            | AuthError::NotAdmitted(_),
+            _,
+        ))
+        | Err(Failure::Storage(_)) => "refused",
+        Err(Failure::Refused(..)) => "failed",
+    };
+    SIGN_INS.inc_labelled(&[strategy.as_str(), outcome]);
+    result
+}
 
 /// Creates an attempt, with or without the e-mail address `identifier`. A reload of the page
 /// continues it.

@@ -10,7 +10,7 @@ use sojourn_core::{
 use super::{
     SignInResult,
     complete::{Proof, SignInEffect, complete},
-    enumeration_protection, find_user, own_sign_in, refuse_second, user_of,
+    counted, enumeration_protection, find_user, own_sign_in, refuse_second, user_of,
 };
 use crate::{
     browser::{BrowserContext, RequestContext},
@@ -30,6 +30,15 @@ pub async fn with_password(
     identifier: &str,
     password: &str,
 ) -> SignInResult {
+    counted(Strategy::Password, try_with_password(service, request, identifier, password).await)
+}
+
+async fn try_with_password(
+    service: &Service,
+    request: &RequestContext,
+    identifier: &str,
+    password: &str,
+) -> SignInResult {
     let hides = request.settings.instance.hides_accounts();
     let (email, user) = find_user(service, request, identifier).await?;
     refuse_second(service, request, user.as_ref()).await?;
@@ -44,6 +53,15 @@ pub async fn with_password(
 /// # Errors
 /// [`AuthError`].
 pub async fn answer_password(
+    service: &Service,
+    request: &RequestContext,
+    id: Option<SignInId>,
+    password: &str,
+) -> SignInResult {
+    counted(Strategy::Password, try_answer_password(service, request, id, password).await)
+}
+
+async fn try_answer_password(
     service: &Service,
     request: &RequestContext,
     id: Option<SignInId>,

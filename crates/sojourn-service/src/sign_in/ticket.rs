@@ -7,7 +7,7 @@ use sojourn_store::{Engine as _, Ticket, TicketStatus, Write};
 use super::{
     SignInResult,
     complete::{Proof, SignInEffect, complete},
-    refuse_second,
+    counted, refuse_second,
 };
 use crate::{
     browser::{BrowserContext, RequestContext},
@@ -22,6 +22,10 @@ use crate::{
 /// # Errors
 /// [`AuthError`].
 pub async fn with_ticket(service: &Service, request: &RequestContext, ticket: &str) -> SignInResult {
+    counted(Strategy::Ticket, try_with_ticket(service, request, ticket).await)
+}
+
+async fn try_with_ticket(service: &Service, request: &RequestContext, ticket: &str) -> SignInResult {
     let caller = BrowserContext::load(service, request).await?;
     let GoodTicket { user, impersonation, .. } = examine(service, &caller, ticket).await?;
     refuse_second(service, request, Some(&user)).await?;

@@ -12,6 +12,7 @@ use sojourn_core::{
     time::{Moment, seconds},
     webhook::{DeliveryStatus, Disabled, Outcome, Taken, WebhookAttempt, WebhookDelivery, WebhookEndpoint},
 };
+use sojourn_metrics::{JOB_FAILURES, WEBHOOK_ATTEMPTS};
 use sojourn_store::{CommitError, Engine as _, Span, StoredWebhookDelivery, WebhookDeliveryFilter, Write};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -49,9 +50,11 @@ pub async fn run(service: &Service, compose: Compose) {
             () = service.webhooks().wake.notified() => {}
         }
         if let Err(error) = fan_out(service, compose).await {
+            JOB_FAILURES.inc_labelled(&["webhooks"]);
             tracing::warn!(%error, "cannot queue webhooks; trying again");
         }
         if let Err(error) = start_due(service, &mut tasks).await {
+            JOB_FAILURES.inc_labelled(&["webhooks"]);
             tracing::warn!(%error, "cannot look for webhooks to send; trying again");
         }
         while tasks.try_join_next().is_some() {}
@@ -176,6 +179,11 @@ async fn send(
     let StoredWebhookDelivery { mut delivery, body } = stored;
     let attempt = attempt(&service, &endpoint, &delivery, body).await;
     let outcome = delivery.note(service.moment().wall, attempt, &mut service.random());
+    WEBHOOK_ATTEMPTS.inc_labelled(&[match delivery.status {
+        DeliveryStatus::Delivered => "delivered",
+        DeliveryStatus::Queued => "delayed",
+        DeliveryStatus::Failed => "failed",
+    }]);
     log(&delivery);
     for again in 1..=STORE_ATTEMPTS {
         match store(&service, service.moment(), &mut delivery).await {

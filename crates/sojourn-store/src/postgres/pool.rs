@@ -5,6 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use sojourn_metrics::{POOL_WAITS, Stopwatch};
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, config::TargetSessionAttrs};
 
 use super::{
@@ -146,7 +147,10 @@ pub(super) async fn first_connection(pool: &Pool, server: &ServerUrl) -> Result<
 
 /// A pooled connection.
 pub(super) async fn connection(pool: &Pool) -> Result<Object, Failure> {
-    pool.get().await.map_err(|error| match error {
+    let started = Stopwatch::start();
+    let connection = pool.get().await;
+    POOL_WAITS.observe(0, started.elapsed());
+    connection.map_err(|error| match error {
         PoolError::Closed => Failure::Store(StoreError::closed()),
         other => Failure::Store(unavailable(other)),
     })

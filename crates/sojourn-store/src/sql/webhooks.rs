@@ -8,13 +8,13 @@ use sojourn_core::{
 
 use super::{
     list::{Conditions, Page},
-    row::{Row, Unreadable, document, only_document, text, time_if_any},
+    row::{Row, Unreadable, document, number, only_document, text, time_if_any},
     statement::{Command, Query, Statement, json, statements},
     value::params,
 };
 use crate::{
     error::StoreError,
-    records::{StoredWebhookDelivery, WebhookDeliveryFilter},
+    records::{QueueLengths, StoredWebhookDelivery, WebhookDeliveryFilter},
 };
 
 statements! { "webhooks";
@@ -71,6 +71,17 @@ statements! { "webhooks";
             UPDATE webhook_deliveries
             SET due_at = $5
             WHERE instance_id = $1 AND endpoint_id = $2 AND user_id = $3 AND status = 'queued' AND seq > $4";
+    // Each count is answered by an index that has these rows only.
+    QUEUE_LENGTHS = both "
+            SELECT (
+                SELECT COUNT(*) FROM outgoing_mails WHERE instance_id = $1 AND status = 'queued'
+            ), (
+                SELECT COUNT(*) FROM outgoing_mails WHERE instance_id = $1 AND status = 'failed'
+            ), (
+                SELECT COUNT(*) FROM webhook_deliveries WHERE instance_id = $1 AND status = 'queued'
+            ), (
+                SELECT COUNT(*) FROM webhook_deliveries WHERE instance_id = $1 AND status = 'failed'
+            )";
     PURGE_DELIVERIES = both "
             DELETE FROM webhook_deliveries
             WHERE instance_id = $1 AND id IN (
@@ -189,6 +200,19 @@ pub(crate) fn update(
 
 fn document_of(row: &WebhookDelivery) -> Result<String, StoreError> {
     json("webhook_deliveries", &WebhookDelivery { version: row.version + 1, ..row.clone() })
+}
+
+/// How many mails and deliveries wait, and how many were given up.
+pub(crate) fn queue_lengths(instance: InstanceId) -> Query<QueueLengths, 1> {
+    let read = |row: &dyn Row| {
+        Ok(QueueLengths {
+            queued_mails: number(row, 0)?,
+            failed_mails: number(row, 1)?,
+            queued_webhooks: number(row, 2)?,
+            failed_webhooks: number(row, 3)?,
+        })
+    };
+    Query { sql: &QUEUE_LENGTHS, params: params![instance], read }
 }
 
 /// Deletes up to `limit` deliveries that were queued at `before` or earlier.

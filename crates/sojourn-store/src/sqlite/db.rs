@@ -170,6 +170,9 @@ mod tests {
                 let half = step.ends_with("(instance_id=?)") && !sql.contains("ORDER BY");
                 let all = sql.contains("MAX(")
                     || sql.contains("test_clocks")
+                    // These indexes have the rows of one status only, and all of them are counted.
+                    || (sql.contains("COUNT(*)") && step.contains("INDEX webhook_deliveries_in_order"))
+                    || (sql.contains("COUNT(*)") && step.contains("INDEX webhook_deliveries_failed"))
                     // These statements delete or update all rows of an instance on purpose.
                     || (sql.starts_with("DELETE") && sql.ends_with("WHERE instance_id = ?1"))
                     || (sql.starts_with("UPDATE") && sql.contains("+ ?2 WHERE instance_id = ?1"));

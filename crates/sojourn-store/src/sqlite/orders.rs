@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use sojourn_metrics::WRITER_QUEUE;
 use tokio::sync::oneshot;
 
 use super::{
@@ -14,7 +15,7 @@ impl SqliteEngine {
     /// Sends work to the writer. The writer does it even if the caller stops waiting.
     pub(super) async fn ask(&self, work: Work) -> Answer {
         let (answer, outcome) = oneshot::channel();
-        let job = Job { work, answer: Some(answer) };
+        let job = Job { work, answer: Some(answer), _queued: Some(WRITER_QUEUE.enter()) };
         let gone = || CommitError::Store(StoreError::closed());
         self.jobs.send(job).map_err(|_| gone())?;
         outcome.await.unwrap_or_else(|_| Err(gone()))
@@ -41,7 +42,7 @@ impl SqliteEngine {
 impl Drop for SqliteEngine {
     fn drop(&mut self) {
         // Fails if the writer has already ended.
-        let _ = self.jobs.send(Job { work: Work::Close, answer: None });
+        let _ = self.jobs.send(Job { work: Work::Close, answer: None, _queued: None });
         self.readers.close();
         self.join();
     }

@@ -28,6 +28,7 @@ use sojourn_core::{
     sign_up::SignUp,
     user::User,
 };
+use sojourn_metrics::ROW_CACHE;
 
 use crate::{
     activity::Activity,
@@ -102,6 +103,12 @@ impl RowCache {
         id: ClientId,
         activity: &Activity,
     ) -> Option<ClientRecord> {
+        let found = self.assemble(instance, id, activity);
+        ROW_CACHE.add(usize::from(found.is_none()), 1);
+        found
+    }
+
+    fn assemble(&self, instance: InstanceId, id: ClientId, activity: &Activity) -> Option<ClientRecord> {
         let state = self.read();
         let found = self.clients.get(&(instance, id))?;
         let (settings, policy) = state.settings.get(&instance)?.clone();

@@ -11,6 +11,7 @@ use std::{
 
 use rusqlite::Connection;
 use sojourn_core::time::{Moment, Timestamp};
+use sojourn_metrics::{Inside, Stopwatch, WRITER_COMMITS};
 use tokio::sync::oneshot;
 
 use super::{
@@ -40,6 +41,8 @@ const TIDY_EVERY: u32 = 30;
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) answer: Option<oneshot::Sender<Answer>>,
+    /// Counted until the reply.
+    pub(super) _queued: Option<Inside>,
 }
 
 impl Job {
@@ -112,7 +115,7 @@ impl Writer {
                 Ok(job) => group.push(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    group.push(Job { work: Work::Close, answer: None });
+                    group.push(Job { work: Work::Close, answer: None, _queued: None });
                 }
             }
             while group.len() < GROUP
@@ -231,6 +234,7 @@ impl Writer {
         if group.is_empty() && batch.is_empty() && seen.is_none() {
             return Ok(Vec::new());
         }
+        let started = Stopwatch::start();
         self.control("BEGIN IMMEDIATE")?;
         // Before the jobs: changed settings are judged against the stored activity.
         for ((instance, session), at) in batch {
@@ -261,6 +265,7 @@ impl Writer {
         }
         self.forget_changed(group, &outcomes);
         self.control("COMMIT")?;
+        WRITER_COMMITS.observe(0, started.elapsed());
         self.high_water = self.high_water.max(newest);
         Ok(outcomes)
     }
@@ -354,7 +359,7 @@ mod tests {
     /// Runs one job of the writer on this thread.
     fn perform(writer: &mut Writer, work: Work) -> Answer {
         let (answer, mut outcome) = oneshot::channel();
-        writer.commit_group(vec![Job { work, answer: Some(answer) }], &Batch::new(), false);
+        writer.commit_group(vec![Job { work, answer: Some(answer), _queued: None }], &Batch::new(), false);
         outcome.try_recv().expect("every job is answered")
     }
 
@@ -416,7 +421,7 @@ mod tests {
             let set = set.write(if secs % 2 == 0 { Write::InsertInstance(row) } else { Write::ClearMails });
             let (answer, outcome) = oneshot::channel();
             outcomes.push(outcome);
-            group.push(Job { work: Work::Commit(Box::new(set)), answer: Some(answer) });
+            group.push(Job { work: Work::Commit(Box::new(set)), answer: Some(answer), _queued: None });
         }
         writer.commit_group(group, &Batch::new(), false);
         let refused: Vec<bool> = outcomes

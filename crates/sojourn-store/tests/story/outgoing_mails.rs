@@ -5,7 +5,7 @@ use sojourn_core::{
     outgoing_mail::{Attempt, Due, MailContent, MailStatus, OutgoingMail},
     time::{Moment, days, minutes, seconds},
 };
-use sojourn_store::{Engine as _, Store, Write};
+use sojourn_store::{Engine as _, QueueLengths, Store, Write};
 
 use crate::{
     common::{World, at},
@@ -81,6 +81,8 @@ pub async fn mails_on_their_way_are_listed_and_purged(store: Store) {
     assert_eq!(listed(Some(MailStatus::Failed), 10, 0).await.expect("a list"), (failed, 3));
     assert_eq!(listed(Some(MailStatus::Sent), 10, 0).await.expect("a list"), (Vec::new(), 0));
     assert_eq!(store.outgoing_mail(instance, mails[0].id).await.expect("a load"), Some(mails[0].clone()));
+    let lengths = QueueLengths { queued_mails: 3, failed_mails: 3, ..QueueLengths::default() };
+    assert_eq!(store.queue_lengths(instance).await.expect("a load"), lengths);
     let late = Moment::real(at(4) + days(7));
     while store.purge(late, 2).await.expect("purged") > 0 {}
     assert_eq!(listed(None, 10, 0).await.expect("a list"), (mails[..2].to_vec(), 2));

@@ -7,7 +7,9 @@ use sojourn_core::{
     time::{Moment, days, seconds},
     webhook::{DeliveryStatus, Taken, WebhookAttempt, WebhookDelivery, WebhookEndpoint},
 };
-use sojourn_store::{Engine as _, Span, Store, StoredWebhookDelivery, WebhookDeliveryFilter, Write};
+use sojourn_store::{
+    Engine as _, QueueLengths, Span, Store, StoredWebhookDelivery, WebhookDeliveryFilter, Write,
+};
 
 use crate::{
     common::{World, at},
@@ -171,6 +173,8 @@ pub async fn deliveries_are_listed_and_purged(store: Store) {
     let row = delivery(&mut world, &other, None, 10);
     world.put(20, Write::InsertWebhookDelivery(row)).await.expect("queued");
     attempt(&mut world, &first, 20, 200).await;
+    let lengths = world.store.queue_lengths(world.instance).await.expect("a load");
+    assert_eq!(lengths, QueueLengths { queued_webhooks: 6, ..QueueLengths::default() });
     let filter = WebhookDeliveryFilter {
         endpoint_id: first.id,
         status: None,

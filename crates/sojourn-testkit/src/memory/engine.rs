@@ -25,8 +25,8 @@ use sojourn_core::{
 use super::{MemoryEngine, apply};
 use sojourn_store::{
     AuditFilter, ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry,
-    SecretKey, SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter,
-    WebhookDeliveryFilter,
+    QueueLengths, SecretKey, SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket,
+    UserFilter, WebhookDeliveryFilter,
     engine_parts::{Activity, policy_of},
 };
 
@@ -325,6 +325,10 @@ impl Engine for MemoryEngine {
         filter: WebhookDeliveryFilter,
     ) -> Result<(Vec<WebhookDelivery>, u64), StoreError> {
         self.list(instance, |tenant| tenant.webhook_deliveries(&filter))
+    }
+
+    async fn queue_lengths(&self, instance: InstanceId) -> Result<QueueLengths, StoreError> {
+        self.read(instance, |tenant| Some(tenant.queue_lengths())).map(Option::unwrap_or_default)
     }
 
     async fn audit_log(

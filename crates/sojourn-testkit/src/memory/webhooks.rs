@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 
 use sojourn_core::{
     id::WebhookEndpointId,
+    outgoing_mail::MailStatus,
     time::Timestamp,
     webhook::{DeliveryStatus, WebhookDelivery, WebhookEndpoint},
 };
-use sojourn_store::{StoredWebhookDelivery, WebhookDeliveryFilter};
+use sojourn_store::{QueueLengths, StoredWebhookDelivery, WebhookDeliveryFilter};
 
 use super::tenant::Tenant;
 
@@ -60,6 +61,19 @@ impl Tenant {
         rows.sort_by_key(|row| Reverse((row.queued_at, row.id)));
         let total = rows.len() as u64;
         (rows.into_iter().skip(filter.offset as usize).take(filter.limit as usize).collect(), total)
+    }
+
+    pub(super) fn queue_lengths(&self) -> QueueLengths {
+        let mails = |status| self.outgoing_mails.values().filter(|mail| mail.status == status).count() as u64;
+        let webhooks = |status| {
+            self.webhook_deliveries.values().filter(|row| row.delivery.status == status).count() as u64
+        };
+        QueueLengths {
+            queued_mails: mails(MailStatus::Queued),
+            failed_mails: mails(MailStatus::Failed),
+            queued_webhooks: webhooks(DeliveryStatus::Queued),
+            failed_webhooks: webhooks(DeliveryStatus::Failed),
+        }
     }
 
     /// The row to insert: not due before the earlier deliveries of its user.

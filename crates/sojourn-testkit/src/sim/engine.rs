@@ -31,8 +31,8 @@ use sojourn_core::{
 };
 use sojourn_store::{
     AuditFilter, ChangeSet, ClientRecord, CommitError, Engine, IdempotencyKey, Instance, Mail, OutboxEntry,
-    SecretKey, SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket, UserFilter,
-    WebhookDeliveryFilter, Write, engine_parts::with_every_call,
+    QueueLengths, SecretKey, SessionFilter, SigningKey, StoreError, StoredWebhookDelivery, Ticket,
+    UserFilter, WebhookDeliveryFilter, Write, engine_parts::with_every_call,
 };
 
 use super::{

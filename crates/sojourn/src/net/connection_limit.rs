@@ -7,6 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use sojourn_metrics::{CONNECTIONS, CONNECTIONS_REFUSED, Inside};
 
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
@@ -47,6 +48,8 @@ pub struct ConnectionPermit {
     /// None: of a proxy that has not told the client's address yet; counted in the total only.
     address: Option<IpAddr>,
     limiter: ConnectionLimiter,
+    /// In the metrics.
+    _shown: Inside,
 }
 
 impl ConnectionLimiter {
@@ -68,10 +71,11 @@ impl ConnectionLimiter {
     pub fn try_acquire_for_proxy(&self) -> Option<ConnectionPermit> {
         let mut counts = self.lock();
         if counts.total >= self.limits.total {
+            CONNECTIONS_REFUSED.inc();
             return None;
         }
         counts.total += 1;
-        Some(ConnectionPermit { address: None, limiter: self.clone() })
+        Some(ConnectionPermit { address: None, limiter: self.clone(), _shown: CONNECTIONS.enter() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -89,6 +93,7 @@ impl ConnectionPermit {
         let mut counts = self.limiter.lock();
         let held = counts.by_address.get(&address).copied().unwrap_or_default();
         if capped && held >= limits.per_address {
+            CONNECTIONS_REFUSED.inc();
             return false;
         }
         counts.by_address.insert(address, held + 1);

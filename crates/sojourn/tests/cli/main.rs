@@ -9,6 +9,7 @@ mod import_users;
 mod logs;
 mod lost_commit;
 mod mail;
+mod metrics;
 mod migrate;
 mod nodes;
 mod on_postgres;
