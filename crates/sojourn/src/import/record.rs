@@ -1,5 +1,6 @@
 //! Records one after the other, whatever the size of the file.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
@@ -55,7 +56,7 @@ fn csv(
         .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
-        .from_reader(UnixLines { input, held: false, is_ended: false });
+        .from_reader(UnixLines { input, held: false, is_ended: false, of_record: Cell::new(0) });
     let mut names: Vec<String> = sources::columns(format).iter().map(|name| (*name).to_owned()).collect();
     let mut record = csv::ByteRecord::new();
     let malformed =
@@ -71,11 +72,12 @@ fn csv(
         // The position of a record is where the record before ended, perhaps with empty lines between.
         let inner = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
         let line = reader.position().line().saturating_sub(1 + inner);
-        if record.as_slice().len() > MAX_LINE_BYTES {
-            return Err(malformed(
-                line,
-                "the record is too long; is a quotation mark not closed?".to_owned(),
-            ));
+        let source = reader.get_ref();
+        source.of_record.set(0);
+        // An open quotation takes the rest of the file into its cell, and the line end behind that.
+        if source.is_ended && record.iter().next_back().is_some_and(|cell| cell.ends_with(b"\n")) {
+            // No line end came after this record.
+            return Err(malformed(line + 1, "a quotation mark is not closed".to_owned()));
         }
         let cells: Result<Vec<&str>, _> = record.iter().map(std::str::from_utf8).collect();
         let cells = cells
@@ -85,7 +87,9 @@ fn csv(
             continue;
         }
         // Cells without a name are allowed to be empty only: Firebase ends each line with a comma.
-        if cells.iter().skip(names.len()).any(|cell| !cell.is_empty()) || cells.len() < names.len().min(2) {
+        // It had fewer columns once.
+        let fewest = if has_header { names.len() } else { sources::FEWEST_COLUMNS };
+        if cells.iter().skip(names.len()).any(|cell| !cell.is_empty()) || cells.len() < fewest {
             let reason = format!("it has {} fields, and the header has {}", cells.len(), names.len());
             return Err(malformed(line, reason));
         }
@@ -103,6 +107,8 @@ struct UnixLines<R> {
     /// Whether a `\r` was read whose next byte is not known yet.
     held: bool,
     is_ended: bool,
+    /// How many bytes were read since the last record.
+    of_record: Cell<usize>,
 }
 
 impl<R: BufRead> Read for UnixLines<R> {
@@ -133,6 +139,10 @@ impl<R: BufRead> Read for UnixLines<R> {
                 }
             }
             self.input.consume(consumed);
+            self.of_record.set(self.of_record.get() + consumed);
+            if self.of_record.get() > MAX_LINE_BYTES {
+                return Err(io::Error::other("the record is too long; is a quotation mark not closed?"));
+            }
             if written > 0 {
                 return Ok(written);
             }

@@ -130,6 +130,13 @@ fn a_broken_file_is_read_up_to_its_fault() {
     let cases: &[(&str, Format, usize, &str)] = &[
         ("id,primary_email_address\n1,ada@example.com\n2,bob@example.com,x\n", Format::ClerkCsv, 1, "line 3"),
         ("id,primary_email_address\n1,ada@example.com\n2\n", Format::ClerkCsv, 1, "line 3"),
+        (
+            "id,primary_email_address\n1,ada@example.com\n2,\"bob@example.com\n3,eve@example.com\n",
+            Format::ClerkCsv,
+            1,
+            "line 3",
+        ),
+        ("id,primary_email_address\n1,ada@example.com\n\"2,bob@example.com\n", Format::ClerkCsv, 1, "line 3"),
         ("[{\"email\":\"ada@example.com\"},{\"email\":}]", Format::Auth0, 1, "record 2"),
         ("[{\"email\":\"ada@example.com\"}", Format::Auth0, 1, "record 2"),
         ("[{\"email\":\"ada@example.com\"},7]", Format::Auth0, 1, "record 2"),
@@ -143,6 +150,9 @@ fn a_broken_file_is_read_up_to_its_fault() {
         let error = read.expect_err("malformed").to_string();
         assert!(error.starts_with(place), "{text}: {error}");
     }
+    let endless = format!("id,primary_email_address\n1,\"{}", "x\n".repeat(3 << 20));
+    let (_, refused) = read_all(&endless, Format::ClerkCsv, &Options::default());
+    assert!(refused.expect_err("too long").to_string().contains("quotation mark"));
     let mut latin1 = b"id,primary_email_address,first_name\n1,ada@example.com,".to_vec();
     latin1.extend([0xe9, b'\n']);
     let read = read(Box::new(Cursor::new(latin1)), Format::ClerkCsv, &Options::default(), |_| true);

@@ -34,6 +34,9 @@ pub(super) fn of(format: Format) -> Source {
     }
 }
 
+/// The columns of a file without a header that every version of the exporter writes.
+pub(super) const FEWEST_COLUMNS: usize = 26;
+
 /// The names of the columns of a CSV file without a header.
 pub(super) const fn columns(format: Format) -> &'static [&'static str] {
     match format {
