@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run acme check test lint generate build example e2e sdks bundles tools chromium postgresql aiosmtpd nginx bench simulate
+.PHONY: help run acme check test lint generate build example e2e sdks bundles tools chromium postgresql aiosmtpd proxies bench simulate
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: it optimises only what a server waits for (Cargo.toml), and
@@ -25,7 +25,7 @@ check: ## In a minute, while you work: formatting, clippy, unit tests, the core,
 	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	@cargo test --workspace --locked --quiet $(CHECKED) -- --skip postgres::tests --skip postgres::migrate $(if $(wildcard web/bundles/.stamp),,--skip bundle)
 
-test: tools bundles chromium postgresql aiosmtpd nginx e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
+test: tools bundles chromium postgresql aiosmtpd proxies e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
 	cargo test --workspace --locked
 	@# The stories over HTTP again, each on a database of its own. As the whole workspace, or cargo
 	@# would build the dependencies anew with fewer features. Left out: half a minute's random search
@@ -84,8 +84,8 @@ postgresql:
 aiosmtpd:
 	@scripts/install-aiosmtpd
 
-nginx:
-	@scripts/install-nginx
+proxies:
+	@scripts/install-proxies
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund

@@ -22,6 +22,33 @@ pub enum EnvironmentType {
     Production,
 }
 
+/// A request as the server received it: what proxies between changed, and whether they are believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReceivedRequest {
+    #[schema(schema_with = crate::kind::schema::<Self>)]
+    pub object: Kind<Self>,
+    /// The client's address: that of the connection, or the one that declared proxies name.
+    pub client_address: Option<String>,
+    pub forwarding_headers: ForwardingHeaders,
+    /// The scheme and the host that a declared proxy received.
+    pub forwarded_scheme: Option<String>,
+    pub forwarded_host: Option<String>,
+    /// The version of the server.
+    pub server_version: String,
+}
+
+/// What became of the forwarding headers of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardingHeaders {
+    /// There were none.
+    Absent,
+    /// A declared proxy wrote them.
+    Believed,
+    /// They came from an address that `trusted_proxies` does not name.
+    Ignored,
+}
+
 /// What is given is changed; null leaves alone. A field with only one possible value is refused
 /// with any other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -156,5 +183,6 @@ named! {
     Instance = "instance"
     SecretKey = "secret_key"
     SigningKey = "signing_key"
+    ReceivedRequest = "received_request"
     Health = "health"
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     error::StoreError,
-    postgres::{self, PostgresEngine, ServerUrl},
+    postgres::{self, PostgresEngine, ServerReport, ServerUrl},
     schema::{Migrated, MigrationMode, Schema},
     sqlite::{self, SqliteEngine},
     store::Store,
@@ -54,6 +54,17 @@ impl Database {
         match self {
             Self::File(path) => sqlite::schema(path),
             Self::Server(server) => postgres::schema(server).await,
+        }
+    }
+
+    /// What a PostgreSQL server says of itself; `None` for an embedded database.
+    ///
+    /// # Errors
+    /// The server does not respond.
+    pub async fn server_report(&self) -> Result<Option<ServerReport>, StoreError> {
+        match self {
+            Self::File(_) => Ok(None),
+            Self::Server(server) => postgres::report(server).await.map(Some),
         }
     }
 

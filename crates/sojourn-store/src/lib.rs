@@ -24,7 +24,7 @@ pub use change::{ChangeSet, Expect, Write};
 pub use database::Database;
 pub use engine::Engine;
 pub use error::{CommitError, StoreError};
-pub use postgres::{PostgresEngine, ServerUrl};
+pub use postgres::{PostgresEngine, ServerReport, ServerUrl};
 pub use records::{
     AuditFilter, ClientRecord, Environment, IdempotencyKey, Instance, Mail, OutboxEntry, QueueLengths,
     SecretKey, SecretKeyRole, SessionFilter, SessionOrder, SigningKey, Span, StoredStatus,

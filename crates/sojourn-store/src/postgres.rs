@@ -7,6 +7,7 @@ mod failure;
 mod flusher;
 mod migrate;
 mod pool;
+mod report;
 mod shared;
 #[cfg(test)]
 #[path = "../tests/support/postgres.rs"]
@@ -16,6 +17,7 @@ mod tests;
 mod tls;
 mod url;
 
+pub use report::ServerReport;
 pub use url::ServerUrl;
 
 use std::{
@@ -64,6 +66,12 @@ use crate::{
 pub(crate) async fn schema(server: &ServerUrl) -> Result<Schema, StoreError> {
     let (pool, _) = pool::open(server).await?;
     migrate::schema(&pool::first_connection(&pool, server).await?, server).await
+}
+
+/// What the server says of itself.
+pub(crate) async fn report(server: &ServerUrl) -> Result<ServerReport, StoreError> {
+    let (pool, _) = pool::open(server).await?;
+    report::read(&pool::first_connection(&pool, server).await?, server).await
 }
 
 /// Migrates the schema on the server to this version.

@@ -48,19 +48,25 @@ impl Client {
                 };
                 // A key in the environment may belong to another server; the one that was
                 // found knows its own. Only a flag says otherwise.
-                let key = arguments.secret_key.clone().unwrap_or(file.secret_key);
-                match file.production {
-                    // Not through the proxy, to whoever the public name leads: this process, on this machine.
-                    Some(production) => {
-                        let client = Self::new(&production.local_url, key)?;
-                        Ok(Self {
-                            host: file.base_url.split_once("://").map(|(_, host)| host.to_owned()),
-                            ..client
-                        })
-                    }
-                    None => Self::new(&file.base_url, key),
-                }
+                let key = arguments.secret_key.clone().unwrap_or_else(|| file.secret_key.clone());
+                Self::of_process(&file, key)
             }
+        }
+    }
+
+    /// The server that wrote the file, with the key that it made for the command line.
+    pub fn of_running(file: &ServerFile) -> Result<Self, Failure> {
+        Self::of_process(file, file.secret_key.clone())
+    }
+
+    fn of_process(file: &ServerFile, key: String) -> Result<Self, Failure> {
+        match &file.production {
+            // Not through the proxy, to whoever the public name leads: this process, on this machine.
+            Some(production) => Ok(Self {
+                host: file.base_url.split_once("://").map(|(_, host)| host.to_owned()),
+                ..Self::new(&production.local_url, key)?
+            }),
+            None => Self::new(&file.base_url, key),
         }
     }
 
@@ -305,7 +311,7 @@ pub fn not_found(folder: &std::path::Path) -> Failure {
 }
 
 /// An error with its causes; the outermost alone rarely says anything.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, TlsConfig};
 use crate::failure::Failure;
-use crate::net::{self, Listener, ListenerConfig, PortConflict, Transport};
+use crate::net::{self, Listener, ListenerConfig, PortConflict, ProxyNetworks, Transport};
 use crate::tls;
 
 /// Bound, not yet answering.
@@ -18,6 +18,7 @@ pub struct Listening {
     public: Vec<Listener>,
     backend: Vec<Listener>,
     admin: Vec<Listener>,
+    local: Vec<Listener>,
     /// The first that browsers are answered on.
     pub port: u16,
     /// The wanted port, if another program listens on it.
@@ -34,6 +35,9 @@ pub struct Addresses {
     /// Empty: the Backend API is on the public ones.
     pub backend: Vec<SocketAddr>,
     pub admin: Vec<SocketAddr>,
+    /// For the command line on this machine, which writes no header of the PROXY protocol. Empty: it
+    /// uses the other addresses.
+    pub local: Vec<SocketAddr>,
 }
 
 impl Addresses {
@@ -44,7 +48,8 @@ impl Addresses {
             IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
             _ => address,
         };
-        let serving = if self.backend.is_empty() { &self.public } else { &self.backend };
+        let serving = [&self.local, &self.backend, &self.public].into_iter().find(|them| !them.is_empty());
+        let serving = serving.unwrap_or(&self.public);
         let local: Vec<SocketAddr> = serving.iter().copied().map(on_this_machine).collect();
         let loopback = local.iter().find(|address| address.ip().is_loopback());
         *loopback.or(local.first()).unwrap_or(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
@@ -78,36 +83,43 @@ impl Listening {
         };
         let backend = net::bind_each(&config.bapi_listen).await?;
         let admin = net::bind_each(&config.admin_listen).await?;
+        let local = match *config.proxy_protocol && backend.is_empty() {
+            true => net::bind_each(&[(Ipv4Addr::LOCALHOST, 0).into()]).await?,
+            false => Vec::new(),
+        };
         let addresses = Addresses {
             public: addresses_of(&public),
             tls: Vec::new(),
             backend: addresses_of(&backend),
             admin: addresses_of(&admin),
+            local: addresses_of(&local),
         };
-        let [public, backend, admin] = [public, backend, admin].map(plain);
-        Ok(Self { public, backend, admin, port, busy_port, addresses })
+        let proxies = proxies(config, *config.proxy_protocol);
+        let with_header = Transport { proxies, ..Transport::default() };
+        let public = speaking(&with_header, public);
+        let [backend, admin, local] =
+            [backend, admin, local].map(|sockets| speaking(&Transport::default(), sockets));
+        Ok(Self { public, backend, admin, local, port, busy_port, addresses })
     }
 
     /// Serves the public routes over TLS as well. `host` is what browsers will ask for.
     pub async fn add_tls(
         &mut self,
-        config: &TlsConfig,
+        config: &Config,
+        tls: &TlsConfig,
         host: &str,
-        only_loopback: bool,
         folder: &Path,
         passed: Vec<std::net::TcpListener>,
     ) -> Result<(), Failure> {
-        let accepted = tls::start(config, host, folder)?;
+        let only_loopback = !config.is_production() && !*config.expose_development;
+        let accepted = tls::start(tls, host, folder)?;
         let sockets = match passed.is_empty() {
-            true => tls::bind(config, only_loopback).await?,
+            true => tls::bind(tls, only_loopback).await?,
             false => net::adopt(passed)?.listeners,
         };
         self.addresses.tls = addresses_of(&sockets);
-        let over_tls = |socket| Listener {
-            socket,
-            transport: Transport { tls: Some(accepted.clone()), ..Transport::default() },
-        };
-        self.public.extend(sockets.into_iter().map(over_tls));
+        let over_tls = Transport { proxies: proxies(config, *tls.proxy_protocol), tls: Some(accepted) };
+        self.public.extend(speaking(&over_tls, sockets));
         Ok(())
     }
 
@@ -122,6 +134,7 @@ impl Listening {
             (self.public, sojourn_server::router_of(app, public)),
             (self.backend, sojourn_server::router_of(app, Surface::Backend)),
             (self.admin, sojourn_server::admin_router(app)),
+            (self.local, sojourn_server::router_of(app, Surface::Everything)),
         ];
         let serving = parts
             .map(|(listeners, router)| tokio::spawn(net::serve(listeners, router, config, stop.clone())));
@@ -133,8 +146,13 @@ impl Listening {
     }
 }
 
-fn plain(sockets: Vec<TcpListener>) -> Vec<Listener> {
-    sockets.into_iter().map(|socket| Listener { socket, transport: Transport::default() }).collect()
+fn speaking(transport: &Transport, sockets: Vec<TcpListener>) -> Vec<Listener> {
+    sockets.into_iter().map(|socket| Listener { socket, transport: transport.clone() }).collect()
+}
+
+/// The proxies whose connections begin with a header of the PROXY protocol.
+fn proxies(config: &Config, write_a_header: bool) -> ProxyNetworks {
+    ProxyNetworks::new(config.trusted_proxies.iter().copied().filter(|_| write_a_header))
 }
 
 fn addresses_of(sockets: &[TcpListener]) -> Vec<SocketAddr> {

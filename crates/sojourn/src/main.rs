@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod data_folder;
 mod database;
+mod doctor;
 mod env_lines;
 mod failure;
 mod import;

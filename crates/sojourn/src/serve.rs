@@ -52,10 +52,8 @@ pub async fn run(
         None => local_url(listening.port)?,
     };
     if let Some(tls) = &config.tls {
-        let is_local = !config.is_production() && !*config.expose_development;
-        listening
-            .add_tls(tls, base_url.host_str().unwrap_or("localhost"), is_local, folder.path(), passed.tls)
-            .await?;
+        let host = base_url.host_str().unwrap_or("localhost");
+        listening.add_tls(config, tls, host, folder.path(), passed.tls).await?;
     } else {
         systemd::ignore_hangup();
     }

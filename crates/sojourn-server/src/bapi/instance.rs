@@ -1,7 +1,7 @@
 //! The instance as the vendor's SDKs know it.
 
 use axum::{
-    Json,
+    Extension, Json,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -12,7 +12,7 @@ use sojourn_store::Engine as _;
 
 use super::settings_request::SettingsRequest;
 use crate::{
-    auth::ApplicationServer,
+    auth::{ApplicationServer, Connection, forwarded},
     wire::{ApiError, ApiResult, ErrorCode, Params},
 };
 
@@ -57,6 +57,30 @@ pub async fn get_instance(app: ApplicationServer) -> ApiResult<Response> {
         workspace_id: None,
     })
     .into_response())
+}
+
+/// This request as the server received it, so that an operator sees what the proxies in front of it
+/// do to the client's address, to scheme and host. `sojourn doctor` asks for it by the public address.
+#[utoipa::path(
+    get, path = "/v1/instance/received_request",
+    responses((status = 200, description = "The request", body = api::ReceivedRequest)),
+)]
+pub async fn get_received_request(
+    _app: ApplicationServer,
+    Extension(connection): Extension<Connection>,
+) -> Json<api::ReceivedRequest> {
+    Json(api::ReceivedRequest {
+        object: api::Kind::default(),
+        client_address: connection.client.map(|address| address.to_string()),
+        forwarding_headers: match connection.headers {
+            forwarded::Headers::Absent => api::ForwardingHeaders::Absent,
+            forwarded::Headers::Believed => api::ForwardingHeaders::Believed,
+            forwarded::Headers::Ignored => api::ForwardingHeaders::Ignored,
+        },
+        forwarded_scheme: connection.scheme,
+        forwarded_host: connection.host,
+        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 /// Changes test mode, allowed origins and the address for support. A field that can have only one

@@ -66,6 +66,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(actor_tokens::revoke_actor_token))
         .routes(routes!(testing_tokens::create_testing_token))
         .routes(routes!(instance::get_instance, instance::update_instance))
+        .routes(routes!(instance::get_received_request))
         .routes(routes!(settings::get_instance_settings, settings::update_instance_settings))
         .routes(routes!(settings::get_session_settings, settings::update_session_settings))
         .routes(routes!(settings::get_session_token, settings::update_session_token))

@@ -130,6 +130,26 @@ impl Smtp {
     }
 }
 
+impl Smtp {
+    /// Connects and signs in, without a mail. Returns the name of the server.
+    ///
+    /// # Errors
+    /// The step that failed, and why.
+    pub async fn check(&self) -> Result<String, String> {
+        let Inner { options, .. } = &*self.0;
+        let connected = tokio::time::timeout(options.timeout, self.0.connection()).await;
+        match connected {
+            Ok(Ok(mut connection)) => {
+                // Whether it says goodbye is no matter: the check is done.
+                let _ = connection.quit().await;
+                Ok(format!("{}:{}", options.host, options.port))
+            }
+            Ok(Err((step, error))) => Err(format!("{step}: {error}")),
+            Err(_) => Err(format!("the mail server did not answer within {} s", options.timeout.as_secs())),
+        }
+    }
+}
+
 impl Inner {
     async fn deliver(&self, envelope: &Envelope, bytes: &[u8]) -> Attempt {
         let mut connection = match self.connection().await {

@@ -3,6 +3,7 @@
 mod audit;
 mod clock;
 mod confirm;
+mod doctor;
 mod env;
 mod import;
 mod init;
@@ -43,6 +44,8 @@ enum Command {
     /// Make a production instance: its host, its keys and its configuration
     #[command(subcommand)]
     Init(init::InitCommand),
+    /// Check the setup, from the files to the browser's way, and say how to mend it
+    Doctor(doctor::DoctorArguments),
     /// Run a server for tests: one line on stdout when ready, ends with its parent process
     TestServer(serve::TestServerArguments),
     /// Print the environment lines for an application
@@ -121,6 +124,7 @@ impl Arguments {
             Command::Version { json } => *json,
             Command::Env(arguments) => arguments.json,
             Command::Init(command) => command.json(),
+            Command::Doctor(arguments) => arguments.json,
             Command::Serve(_) | Command::TestServer(_) => false,
         }
     }
@@ -131,6 +135,7 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Serve(arguments) => serve::serve(&arguments, since),
         Command::TestServer(arguments) => serve::test_server(&arguments, since),
         Command::Init(command) => block_on(init::run(&command)),
+        Command::Doctor(arguments) => block_on(doctor::run(&arguments)),
         Command::Env(arguments) => env::env(&arguments),
         Command::Settings(command) => block_on(settings::run(&command)),
         Command::Users(command) => block_on(users::run(&command)),

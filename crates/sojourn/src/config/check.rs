@@ -107,6 +107,7 @@ pub fn public_url(text: Sourced<String>) -> Result<Sourced<Url>, Failure> {
 /// What can only be judged once all values are known.
 pub fn everything(config: &Config) -> Result<(), Failure> {
     neither_limit(config)?;
+    proxies_that_write_headers(config)?;
     if config.is_production() {
         production::check(config)?;
     } else {
@@ -135,6 +136,17 @@ fn neither_limit(config: &Config) -> Result<(), Failure> {
         maximum.origin.in_words()
     ))
     .next("turn one of them on, or leave one of the two out"))
+}
+
+/// Without a list of proxies anybody could write the header, and name any address.
+fn proxies_that_write_headers(config: &Config) -> Result<(), Failure> {
+    let over_tls = config.tls.as_ref().map(|tls| ("tls.proxy_protocol", &tls.proxy_protocol));
+    let switches = [Some(("proxy_protocol", &config.proxy_protocol)), over_tls];
+    let on = switches.into_iter().flatten().find(|(_, switch)| switch.value);
+    let Some((key, switch)) = on.filter(|_| config.trusted_proxies.is_empty()) else { return Ok(()) };
+    Err(refused(format!("{key} is true by {}, and trusted_proxies names nobody", switch.origin.in_words()))
+        .because("the header of the PROXY protocol is believed from declared proxies alone")
+        .next("trusted_proxies = [\"10.0.0.0/8\"], the addresses that your proxy connects from"))
 }
 
 fn exposure(config: &Config) -> Result<(), Failure> {

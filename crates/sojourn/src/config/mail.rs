@@ -74,6 +74,16 @@ impl MailConfig {
         }
     }
 
+    /// The file with the password for the mail server.
+    pub fn password_file(&self) -> Option<&Path> {
+        self.password_file.as_ref().map(|file| file.value.as_path())
+    }
+
+    /// Whether the configuration holds the password itself, and where.
+    pub fn password_origin(&self) -> Option<&Origin> {
+        self.password.as_ref().map(|password| &password.origin)
+    }
+
     /// What contradicts itself, before anything is opened.
     fn check(&self) -> Result<(), Failure> {
         if !self.is_smtp() {

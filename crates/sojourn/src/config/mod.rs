@@ -72,6 +72,8 @@ pub struct Config {
     /// Who is believed what it says of a request that it forwards.
     pub trusted_proxies: Sourced<Vec<IpNet>>,
     pub forwarded_header: Sourced<ForwardedHeader>,
+    /// Whether connections of `trusted_proxies` to `listen` begin with a header of the PROXY protocol.
+    pub proxy_protocol: Sourced<bool>,
     pub data: Sourced<PathBuf>,
     /// The PostgreSQL server, if it is not the database of the data folder.
     pub server: Option<Sourced<ServerUrl>>,
@@ -209,6 +211,7 @@ impl Config {
                     _ => Some(ForwardedHeader::XForwarded),
                 })
                 .unwrap_or_else(|| Sourced::default_of(ForwardedHeader::XForwarded)),
+            proxy_protocol: layers.switch_or("proxy_protocol", false),
             public_url: layers.text("public_url").map(check::public_url).transpose()?,
             log_format: layers
                 .get("log_format", |word| match word.as_str()? {
@@ -234,6 +237,17 @@ impl Config {
             pins: layers.pins(),
             file,
         })
+    }
+
+    /// Whether the configuration file holds a password or a key, and not only the name of a file.
+    pub fn has_secrets_in_its_file(&self) -> bool {
+        let key = self.master_key.as_ref().filter(|key| matches!(key.value, GivenKey::Itself(_)));
+        let origins = [
+            key.map(|key| &key.origin),
+            self.server.as_ref().map(|server| &server.origin),
+            self.mail.password_origin(),
+        ];
+        origins.into_iter().flatten().any(|origin| matches!(origin, Origin::File { .. }))
     }
 
     pub fn is_production(&self) -> bool {

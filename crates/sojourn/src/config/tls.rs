@@ -13,6 +13,8 @@ pub struct TlsConfig {
     /// None: all addresses on port 443, or loopback on 4443 where nobody else may reach the server.
     pub listen: Option<Sourced<Vec<SocketAddr>>>,
     pub certificate: CertificateSource,
+    /// Whether connections of `trusted_proxies` begin with a header of the PROXY protocol.
+    pub proxy_protocol: Sourced<bool>,
     pub minimum_version: MinimumVersion,
 }
 
@@ -58,6 +60,7 @@ impl TlsConfig {
             "1.3" => Some(MinimumVersion::Tls13),
             _ => Some(MinimumVersion::Tls12),
         });
+        let proxy_protocol = layers.switch("tls.proxy_protocol");
         let acme = acme(layers, &path)?;
         let certificate = match (certificate, key, acme) {
             (Some(certificate), Some(key), None) => {
@@ -83,6 +86,7 @@ impl TlsConfig {
                 let without = [
                     ("tls.listen", listen.as_ref().map(|given| &given.origin)),
                     ("tls.minimum_version", minimum_version.as_ref().map(|given| &given.origin)),
+                    ("tls.proxy_protocol", proxy_protocol.as_ref().map(|given| &given.origin)),
                 ];
                 return match without.into_iter().find_map(|(key, origin)| Some((key, origin?))) {
                     Some((key, origin)) => Err(missing(key, origin, "tls.certificate_file and tls.key_file")),
@@ -91,7 +95,8 @@ impl TlsConfig {
             }
         };
         let minimum_version = minimum_version.map_or(MinimumVersion::Tls12, |given| given.value);
-        Ok(Some(Self { listen, certificate, minimum_version }))
+        let proxy_protocol = proxy_protocol.unwrap_or_else(|| Sourced::default_of(false));
+        Ok(Some(Self { listen, certificate, proxy_protocol, minimum_version }))
     }
 
     /// The addresses to listen on, best first: where the first group cannot be bound because the

@@ -19,6 +19,7 @@ pub use config::ListenerConfig;
 pub use connection::Transport;
 pub use connection_limit::{ConnectionLimits, open_file_limit};
 pub use listener::{Listener, serve};
+pub use proxy_protocol::ProxyNetworks;
 
 /// The bytes that answer a client without a request having been parsed: by status, and by whether
 /// a person navigated here with a browser.

@@ -12,7 +12,6 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 pub struct ProxyNetworks(Arc<[IpNet]>);
 
 impl ProxyNetworks {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the configuration does not name proxies yet"))]
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
         Self(networks.into_iter().collect())
     }

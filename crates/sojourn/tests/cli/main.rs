@@ -2,9 +2,10 @@
 
 mod acme;
 mod audit;
-mod behind_nginx;
+mod behind_proxies;
 mod client_commands;
 mod crash;
+mod doctor;
 mod import_users;
 mod logs;
 mod lost_commit;
@@ -18,6 +19,7 @@ mod people;
 mod postgres;
 mod process;
 mod production;
+mod proxy;
 mod raw_http;
 mod settings_as_code;
 mod stand_in;
