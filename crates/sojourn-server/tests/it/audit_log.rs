@@ -1,7 +1,8 @@
 //! The audit log: who did what, to what, from where, and what it changed (ADM-02).
 
 use serde_json::{Value, json};
-use sojourn_store::Store;
+use sojourn_core::audit::Action;
+use sojourn_store::{Engine as _, Store, Write};
 use sojourn_testkit::{PASSWORD, TestApp, days};
 
 const LOG: &str = "/v1/audit_log";
@@ -207,4 +208,27 @@ async fn what_the_server_does_by_itself_is_in_the_log() {
     let pinned = entries(&app, "action=settings.changed&actor=system").await;
     assert_eq!(pinned[0]["actor"]["job"], "configuration");
     assert_eq!(pinned[0]["changes"][0]["after"], "Pinned");
+}
+
+#[test]
+fn the_documentation_names_every_action() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/audit.md");
+    let page = std::fs::read_to_string(page).expect("a page");
+    for action in Action::ALL {
+        assert!(page.contains(&format!("`{}`", action.as_str())), "docs/audit.md lacks {}", action.as_str());
+    }
+}
+
+#[tokio::test]
+async fn adm_02_an_administrative_change_without_an_entry_is_refused() {
+    let app = TestApp::new().start().await;
+    let server = app.server().clone();
+    let unseen = tokio::spawn(async move {
+        let (mut settings, _) = server.store().settings(server.instance_id()).await.expect("settings");
+        settings.version += 1;
+        server.commit(server.changes(server.moment()).write(Write::Settings(settings))).await
+    });
+    assert!(unseen.await.expect_err("refused").is_panic());
+    let (settings, _) = app.store().settings(app.server().instance_id()).await.expect("settings");
+    assert_eq!(settings.version, 1);
 }

@@ -5,7 +5,8 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{Running, sojourn, stderr, stdout};
+use crate::production;
+use crate::support::{Running, free_port, sojourn, stderr, stdout};
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = sojourn(folder);
@@ -57,4 +58,36 @@ fn the_audit_log_tells_what_was_done_by_command_line() {
     unknown.args(["audit", "--action", "key", "--data"]).arg(folder.join("data"));
     let unknown = unknown.output().expect("the binary runs");
     assert!(stderr(&unknown).contains("secret_key.created"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn production_tells_its_machine_from_the_holder_of_a_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let made = production::init(folder);
+    let listen = format!("127.0.0.1:{}", free_port());
+    let _server = production::serve(folder, &["--listen", &listen]);
+    let on_the_machine = |arguments: &[&str]| {
+        let output = sojourn(folder).env("USER", "ada").args(arguments).output().expect("the binary runs");
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    on_the_machine(&["settings", "set", "application_name=Acme"]);
+    let key = made["secret_key"].as_str().expect("a key");
+    on_the_machine(&["settings", "set", "application_name=Other", "--secret-key", key]);
+    let log: Value = serde_json::from_str(&on_the_machine(&["audit", "--json"])).expect("JSON");
+    let told: Vec<String> = log["data"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|entry| format!("{} {} {}", entry["action"], entry["actor"]["type"], entry["actor"]["name"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#""settings.changed" "secret_key" "first""#,
+            r#""settings.changed" "command_line" null"#,
+            r#""instance.created" "command_line" null"#,
+        ]
+    );
 }

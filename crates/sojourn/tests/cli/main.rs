@@ -7,6 +7,7 @@ mod client_commands;
 mod crash;
 mod doctor;
 mod import_users;
+mod log_secrets;
 mod logs;
 mod lost_commit;
 mod mail;
