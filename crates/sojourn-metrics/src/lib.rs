@@ -103,7 +103,7 @@ metrics! {
         [&["conflict"], &["taken"], &["failed"]],
     );
     WRITER_QUEUE: Gauges<1> =
-        Gauges::new("sojourn_sqlite_writer_queue", "Jobs that wait for the writer of the embedded database.");
+        Gauges::new("sojourn_sqlite_writer_queue", "Jobs that wait for the writer of the embedded database, or that it is committing.");
     WRITER_COMMITS: Histograms<1> = Histograms::new(
         "sojourn_sqlite_commit_seconds",
         "Time of a transaction of the embedded database, which has up to 128 change sets, with its fsync.",

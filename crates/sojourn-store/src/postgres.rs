@@ -6,6 +6,7 @@ mod connection;
 mod failure;
 mod flusher;
 mod migrate;
+mod outside;
 mod pool;
 mod report;
 mod shared;
@@ -56,30 +57,14 @@ use crate::{
         AuditFilter, ClientRecord, IdempotencyKey, Instance, Mail, OutboxEntry, QueueLengths, SecretKey,
         SessionFilter, SigningKey, StoredWebhookDelivery, Ticket, UserFilter, WebhookDeliveryFilter,
     },
-    schema::{Migrated, MigrationMode, Schema},
+    schema::MigrationMode,
     sql::{
         attempts, audit_log, clock, idempotency, instances, journal, keys, mails, outgoing_mails, purge,
         sessions, statement::Dialect, tickets, users, webhooks,
     },
 };
 
-pub(crate) async fn schema(server: &ServerUrl) -> Result<Schema, StoreError> {
-    let (pool, _) = pool::open(server).await?;
-    migrate::schema(&pool::first_connection(&pool, server).await?, server).await
-}
-
-/// What the server says of itself.
-pub(crate) async fn report(server: &ServerUrl) -> Result<ServerReport, StoreError> {
-    let (pool, _) = pool::open(server).await?;
-    report::read(&pool::first_connection(&pool, server).await?, server).await
-}
-
-/// Migrates the schema on the server to this version.
-pub(crate) async fn migrate(server: &ServerUrl) -> Result<Migrated, StoreError> {
-    let (pool, _) = pool::open(server).await?;
-    let mut connection = pool::first_connection(&pool, server).await?;
-    migrate::bring_up(&mut connection, server).await
-}
+pub(crate) use outside::{migrate, report, schema};
 
 /// The PostgreSQL engine.
 #[derive(Debug)]
