@@ -67,6 +67,12 @@ pub async fn import(
             let mut changes = service.changes(at);
             let outcomes: Vec<RowOutcome> =
                 rows.iter().map(|row| known.decide(service, at, row, options, &mut changes)).collect();
+            // Two batches that claim the same addresses lock them in the same order: otherwise each
+            // could wait for the other in PostgreSQL.
+            changes.writes.sort_by_cached_key(|write| match write {
+                Write::User(user) => user.primary_email().map(|address| address.email.clone()),
+                _ => None,
+            });
             if !options.dry_run && !changes.is_empty() {
                 let created = outcomes.iter().filter(|outcome| matches!(outcome, RowOutcome::Created(_)));
                 let act = Act::on(Action::UsersImported, service.instance_id());

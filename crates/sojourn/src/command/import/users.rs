@@ -18,8 +18,9 @@ use crate::import::{
 };
 use crate::output;
 
-/// The rows and bytes of one request. The server takes 500 rows and 1 MiB.
-const BATCH_ROWS: usize = 500;
+/// The rows and bytes of one request. The server takes 500 rows and 1 MiB; half of the rows leave time to
+/// a busy database, which has seconds for a transaction.
+const BATCH_ROWS: usize = 250;
 const BATCH_BYTES: usize = 768 << 10;
 /// How often a batch is sent again while the server does not answer, with a pause before each.
 const ATTEMPTS: u32 = 10;
