@@ -138,7 +138,8 @@ async fn make(
     if let Some(instance) = existing(&database).await? {
         return Err(exists(&database::name(&database), &instance));
     }
-    let opened = database::open(database, config, &folder, MigrationMode::Refuse).await?;
+    // Its schema is of this version, or there is none yet.
+    let opened = database::open(database, config, &folder, MigrationMode::Migrate).await?;
     let file = arguments.config.clone().unwrap_or_else(|| PathBuf::from("sojourn.toml"));
     let text = file_text(&host, apps, config, arguments);
     let unwritten = write(&file, &text)?;
@@ -299,7 +300,7 @@ fn tell(
     );
     output::line(&env_lines::lines(arguments.stack, &access))?;
     output::note(&format!(
-        "\nnext:\n  1. DNS: let {host} lead to this machine or the proxy\n  2. a certificate: tls.certificate_file or tls.acme (docs/tls.md), or a proxy: examples/nginx, examples/caddy or examples/haproxy\n  3. sojourn serve{}\n  4. mail: name an SMTP server (docs/mail.md); until then nobody gets a code by e-mail, and passwords work",
+        "\nnext:\n  1. DNS: let {host} lead to this machine or the proxy\n  2. a certificate: tls.certificate_file or tls.acme (docs/tls.md), or a proxy: examples/nginx, examples/caddy or examples/haproxy\n  3. sojourn serve{}, and sojourn doctor, which checks all of this\n  4. mail: name an SMTP server (docs/mail.md); until then nobody gets a code by e-mail, and passwords work",
         config_flag(arguments)
     ));
     Ok(())

@@ -22,6 +22,7 @@ mod process;
 mod production;
 mod proxy;
 mod raw_http;
+mod rolling_restart;
 mod settings_as_code;
 mod stand_in;
 mod support;

@@ -87,7 +87,7 @@ pub fn example_nginx(site: &Site, port: u16, upstream: u16) -> String {
             ("/etc/sojourn/tls/fullchain.pem", site.path("cert.pem")),
             ("/etc/sojourn/tls/privkey.pem", site.path("key.pem")),
             ("listen 443 ssl", format!("listen 127.0.0.1:{port} ssl")),
-            ("127.0.0.1:4000;", format!("127.0.0.1:{upstream};")),
+            ("127.0.0.1:4000 ", format!("127.0.0.1:{upstream} ")),
         ],
     )
 }
