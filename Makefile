@@ -1,6 +1,6 @@
 # `make` lists the targets. Each one sets up what it needs; none asks anything.
 .DEFAULT_GOAL := help
-.PHONY: help run acme check test lint generate build example e2e sdks bundles tools chromium postgresql aiosmtpd proxies bench simulate
+.PHONY: help run acme litestream check test lint generate build example e2e sdks bundles tools chromium postgresql aiosmtpd proxies bench simulate
 MAKEFLAGS += --no-print-directory
 
 # The dev profile, also for `make run`: it optimises only what a server waits for (Cargo.toml), and
@@ -10,7 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(abspath $(TARGET)/debug/sojourn)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools bundles ## Build and run the server; ARGS="--port 4100" passes flags on
 	@cargo build --locked --package sojourn
@@ -23,7 +23,7 @@ check: ## In a minute, while you work: formatting, clippy, unit tests, the core,
 	@cargo fmt --all --check
 	@mkdir -p web/bundles
 	@cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	@cargo test --workspace --locked --quiet $(CHECKED) -- --skip postgres::tests --skip postgres::migrate $(if $(wildcard web/bundles/.stamp),,--skip bundle)
+	@cargo test --workspace --locked --quiet $(CHECKED) -- --skip postgres::tests --skip postgres::migrate --skip postgres::archive $(if $(wildcard web/bundles/.stamp),,--skip bundle)
 
 test: tools bundles chromium postgresql aiosmtpd proxies e2e/node_modules/.package-lock.json examples/nextjs-multi-session/node_modules/.package-lock.json ## Install what the tests need, and run them all
 	cargo test --workspace --locked
@@ -39,6 +39,10 @@ test: tools bundles chromium postgresql aiosmtpd proxies e2e/node_modules/.packa
 
 acme: tools bundles ## Certificates from a local ACME server (builds Pebble with Go, once)
 	PEBBLE=$$(scripts/install-pebble) cargo test --workspace --locked --test cli -- --ignored acme
+
+litestream: tools bundles ## Replication of the embedded database by Litestream (built with Go, once)
+	@cargo build --locked --package sojourn
+	@LITESTREAM=$$(scripts/install-litestream) SOJOURN_BIN=$(BINARY) scripts/litestream-drill
 
 sdks: tools bundles chromium e2e/node_modules/.package-lock.json ## The real SDKs of other stacks; SDKS="go java" for some (those need their toolchains)
 	@cargo build --locked --package sojourn

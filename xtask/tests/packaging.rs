@@ -25,7 +25,13 @@ fn the_units_of_systemd_are_accepted_by_systemd() {
         return;
     }
     let folder = tempfile::tempdir().expect("temporary folder");
-    let units = ["sojourn.service", "sojourn.socket", "sojourn-tls.socket"];
+    let units = [
+        "sojourn.service",
+        "sojourn.socket",
+        "sojourn-tls.socket",
+        "sojourn-backup.service",
+        "sojourn-backup.timer",
+    ];
     let copies = units.map(|unit| {
         // systemd asks whether the program is there, and the binary is not installed here.
         let unit_text = text(&format!("packaging/{unit}")).replace("/usr/local/bin/sojourn", "/bin/true");

@@ -19,6 +19,7 @@ pub mod keys;
 pub mod mail;
 pub mod outcome;
 pub mod passwords;
+pub mod personal_data;
 pub mod rate_limits;
 mod rng;
 pub mod secret_keys;

@@ -5,6 +5,7 @@
 //! their own engine, built from [`engine_parts`].
 
 mod activity;
+mod archive;
 mod change;
 mod database;
 mod engine;
@@ -16,10 +17,15 @@ mod records;
 pub mod retention;
 mod schema;
 mod settings_cache;
+mod snapshot;
 mod sql;
 mod sqlite;
 mod store;
 
+pub use archive::{
+    ArchiveContents, ArchiveError, ArchiveHeader, ArchiveNotes, ArchiveReader, ArchivedInstance, Load,
+    Snapshot,
+};
 pub use change::{ChangeSet, Expect, Write};
 pub use database::Database;
 pub use engine::Engine;
@@ -31,5 +37,6 @@ pub use records::{
     StoredWebhookDelivery, Ticket, TicketStatus, UserFilter, UserOrder, UserSortKey, WebhookDeliveryFilter,
 };
 pub use schema::{Migrated, MigrationMode, Schema};
+pub use snapshot::Snapshot;
 pub use sqlite::SqliteEngine;
 pub use store::Store;

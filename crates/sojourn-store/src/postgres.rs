@@ -1,6 +1,7 @@
 //! The PostgreSQL engine, for any number of stateless nodes on one database. Each load reads from
 //! the database, so a commit on one node takes effect on all nodes at once.
 
+pub(crate) mod archive;
 mod client_record;
 mod connection;
 mod failure;

@@ -1,6 +1,7 @@
 //! The embedded SQLite engine: one writer thread, and readers on the calling threads.
 
 mod apply;
+pub(crate) mod archive;
 mod db;
 mod disk;
 mod file;

@@ -15,7 +15,8 @@ use crate::failure::{Exit, Failure};
 
 const DATABASE: &str = "sojourn.db";
 const DEVELOPMENT_DATABASE: &str = "dev.db";
-const MASTER_KEY: &str = "master.key";
+/// The file of the master key in a data folder.
+pub const MASTER_KEY: &str = "master.key";
 const LOCK: &str = "lock";
 
 /// Encrypts the signing keys at rest and derives the secret key of a development instance.
@@ -33,6 +34,11 @@ impl MasterKey {
     /// Reads 32 bytes as base64 text.
     pub fn parse(text: &str) -> Option<Self> {
         STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok()).map(Self)
+    }
+
+    /// The text that [`Self::parse`] reads. It is secret.
+    pub fn text(&self) -> String {
+        STANDARD.encode(self.0)
     }
 }
 
@@ -164,7 +170,8 @@ fn ignore_in_git(folder: &Path) -> Result<(), Failure> {
     fs::write(&path, "*\n").map_err(|error| unusable(&path, "write", &error))
 }
 
-fn missing(path: &Path, database: &Database) -> Failure {
+/// The failure of a database whose master key is missing.
+pub fn missing(path: &Path, database: &Database) -> Failure {
     let next = match database {
         Database::File(_) => format!(
             "restore {MASTER_KEY} from a backup, or start over by deleting {}",
@@ -207,7 +214,8 @@ fn create(path: &Path) -> Result<MasterKey, Failure> {
     }
 }
 
-fn write_new_private(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a file that only this user may read, and that must not exist.
+pub fn write_new_private(path: &Path, text: &str) -> io::Result<()> {
     draft(path, text)?.persist_noclobber(path)?;
     sync_folder(path)
 }

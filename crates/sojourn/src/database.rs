@@ -5,7 +5,9 @@ use std::path::Path;
 use sojourn_store::{Database, Engine as _, MigrationMode, Store, StoreError};
 
 use crate::config::{Config, GivenKey};
-use crate::data_folder::{DataFolder, MasterKey, database_in, development_database_in, master_key_in};
+use crate::data_folder::{
+    DataFolder, MASTER_KEY, MasterKey, database_in, development_database_in, master_key_in, missing,
+};
 use crate::failure::{Exit, Failure};
 
 /// An opened database with its key.
@@ -86,6 +88,33 @@ fn master_key(
         Some(GivenKey::In(path)) => master_key_in(path),
         None => folder.master_key(existing.then_some(database)),
     }
+}
+
+/// The master key that the configuration names or the data folder holds, and where it is from.
+pub fn given_master_key(config: &Config, folder: &Path) -> Result<Option<(MasterKey, String)>, Failure> {
+    let in_folder = folder.join(MASTER_KEY);
+    match &config.master_key {
+        Some(key) => match &key.value {
+            GivenKey::Itself(itself) => Ok(Some((itself.clone(), key.origin.to_string()))),
+            GivenKey::In(path) => Ok(Some((master_key_in(path)?, shown(path)))),
+        },
+        None if in_folder.exists() => Ok(Some((master_key_in(&in_folder)?, shown(&in_folder)))),
+        None => Ok(None),
+    }
+}
+
+/// The master key of a database that exists, and whether it is the one in the data folder.
+pub fn existing_master_key(database: &Database, config: &Config) -> Result<(MasterKey, bool), Failure> {
+    match given_master_key(config, &config.data)? {
+        Some((key, _)) => Ok((key, config.master_key.is_none())),
+        None => Err(missing(&config.data.join(MASTER_KEY), database)),
+    }
+}
+
+/// A text by which the key can be recognised, and that says nothing else about it.
+pub fn master_key_check(key: &MasterKey) -> String {
+    let derived = sojourn_service::MasterKey::new(key.0).derive("archive check");
+    derived[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The database cannot be used: what to do next depends on why.

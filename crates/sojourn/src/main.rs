@@ -1,6 +1,8 @@
 //! `sojourn`: the session server and its command line.
 
 mod acme;
+mod age;
+mod archive_file;
 mod banner;
 mod client;
 mod clock;

@@ -23,7 +23,8 @@ use crate::{
     wire::{ApiError, ApiResult, ErrorCode, Params, millis},
 };
 
-fn object(mail: &OutgoingMail) -> api::OutgoingMail {
+/// The object of a mail.
+pub(super) fn object(mail: &OutgoingMail) -> api::OutgoingMail {
     api::OutgoingMail {
         object: api::Kind::default(),
         id: mail.id.to_string(),

@@ -53,6 +53,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(users::count_users))
         .routes(routes!(users::import::import_users))
         .routes(routes!(users::get_user, users::update::update_user, users::delete_user))
+        .routes(routes!(users::export::export_user))
         .routes(routes!(users::update::merge_user_metadata, users::update::replace_user_metadata))
         .routes(routes!(users::standing::ban_user))
         .routes(routes!(users::standing::unban_user))

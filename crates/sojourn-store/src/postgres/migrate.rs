@@ -27,6 +27,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0008_audit_log_and_failed_webhooks.sql"),
 ];
 
+/// Creates the table of the schema version, with version 0.
+pub(super) const SCHEMA_VERSION: &str = "
+    CREATE TABLE IF NOT EXISTS schema_version (id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL);
+    INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT DO NOTHING";
+
 /// The number of attempts if another node migrates at the same time.
 const TRIES: u32 = 5;
 
@@ -112,13 +117,8 @@ async fn apply(client: &mut Object, steps: &[&str]) -> Result<Migrated, Error> {
     let transaction = client.transaction().await?;
     // A step has no time limit. A second node waits for the lock on the row, and then finds no
     // missing step.
-    transaction
-        .batch_execute(
-            "SET LOCAL statement_timeout = 0;
-             CREATE TABLE IF NOT EXISTS schema_version (id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1), version BIGINT NOT NULL);
-             INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT DO NOTHING",
-        )
-        .await?;
+    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    transaction.batch_execute(SCHEMA_VERSION).await?;
     let select = "SELECT version FROM schema_version WHERE id = 1 FOR UPDATE";
     let found: i64 = transaction.query_typed_one(select, &[]).await?.try_get(0)?;
     let missing = steps.get(usize::try_from(found).unwrap_or(usize::MAX)..).unwrap_or_default();

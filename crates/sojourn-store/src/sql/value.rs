@@ -21,6 +21,25 @@ pub(crate) enum Value {
     Blob(Vec<u8>),
 }
 
+impl Value {
+    /// The text, if it is one.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The bytes, if it is some.
+    pub(crate) fn blob(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Hash(hash) => Some(hash.to_vec()),
+            Self::Blob(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// The parameters of a statement, in the order of their numbers.
 macro_rules! params {
     ($($param:expr),* $(,)?) => { [$($crate::sql::value::Value::from($param)),*] };

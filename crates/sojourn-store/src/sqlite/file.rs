@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{ErrorKind, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
@@ -160,6 +160,13 @@ fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
 /// Creates a database beside `path` and renames it when it is complete: a killed process leaves no
 /// partial database.
 pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
+    let (mut db, draft) = draft(path)?;
+    migrate(&mut db, &draft, steps).map_err(|error| error.to_string())?;
+    publish(db, &draft, path)
+}
+
+/// An empty database without a schema, beside `path`.
+pub(super) fn draft(path: &Path) -> Result<(Connection, PathBuf), String> {
     for suffix in ["-wal", "-journal"] {
         let left = beside(path, suffix);
         if fs::metadata(&left).is_ok_and(|metadata| metadata.len() > 0) {
@@ -171,9 +178,7 @@ pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
     }
     // A killed start may have left a draft.
     let draft = beside(path, ".new");
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        let _ = fs::remove_file(beside(&draft, suffix));
-    }
+    remove_draft(&draft);
     let begin = || -> rusqlite::Result<Connection> {
         let db = Connection::open(&draft)?;
         db.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -184,18 +189,27 @@ pub(super) fn create(path: &Path, steps: &[&str]) -> Result<(), String> {
         )?;
         Ok(db)
     };
+    let db = begin().map_err(|error| format!("it cannot be made: {error}"))?;
+    Ok((db, draft))
+}
+
+pub(super) fn remove_draft(draft: &Path) {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(beside(draft, suffix));
+    }
+}
+
+/// Closes a draft and gives it its name.
+pub(super) fn publish(db: Connection, draft: &Path, path: &Path) -> Result<(), String> {
     let finish = |db: Connection| -> rusqlite::Result<()> {
         checkpoint(&db)?;
         db.close().map_err(|(_, error)| error)
     };
-    let impossible = |error: rusqlite::Error| format!("it cannot be made: {error}");
-    let mut db = begin().map_err(impossible)?;
-    migrate(&mut db, &draft, steps).map_err(|error| error.to_string())?;
-    finish(db).map_err(impossible)?;
+    finish(db).map_err(|error| format!("it cannot be made: {error}"))?;
     // The data must be durable before the name, so that the name never refers to a partial file.
     let publish = || -> std::io::Result<()> {
-        fs::File::open(&draft)?.sync_all()?;
-        fs::rename(&draft, path)?;
+        fs::File::open(draft)?.sync_all()?;
+        fs::rename(draft, path)?;
         sync_folder(path)
     };
     publish().map_err(|error| format!("it cannot be made: {error}"))

@@ -1,10 +1,12 @@
 //! The command line.
 
 mod audit;
+mod backup;
 mod clock;
 mod confirm;
 mod doctor;
 mod env;
+mod export;
 mod import;
 mod init;
 mod keys;
@@ -56,7 +58,7 @@ enum Command {
     /// Users of the running server
     #[command(subcommand)]
     Users(users::UsersCommand),
-    /// Bring accounts along from another system
+    /// Bring accounts along from another system, or load an exported instance
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// Sessions of the running server
@@ -81,6 +83,11 @@ enum Command {
     /// The schema of the database: how old it is, and bringing it up to this version
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    /// Encrypted backups: make, check and restore one
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// Write the whole instance to a file, to move it to another database
+    Export(export::ExportArguments),
     /// Print the version
     Version {
         /// As one JSON object
@@ -121,6 +128,8 @@ impl Arguments {
             Command::Clock(command) => command.json(),
             Command::Mailbox(arguments) => arguments.json,
             Command::Migrate(command) => command.json(),
+            Command::Backup(command) => command.json(),
+            Command::Export(arguments) => arguments.json,
             Command::Version { json } => *json,
             Command::Env(arguments) => arguments.json,
             Command::Init(command) => command.json(),
@@ -148,6 +157,8 @@ pub fn run(arguments: Arguments, since: Stopwatch) -> Result<(), Failure> {
         Command::Clock(command) => block_on(clock::run(&command)),
         Command::Mailbox(arguments) => block_on(mailbox::run(&arguments)),
         Command::Migrate(command) => block_on(migrate::run(&command)),
+        Command::Backup(command) => block_on(backup::run(&command)),
+        Command::Export(arguments) => block_on(export::run(&arguments)),
         Command::Version { json: true } => {
             output::line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string())
         }

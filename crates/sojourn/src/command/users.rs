@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sojourn_core::settings::parse_duration;
 
 use super::ServerArguments;
+use super::confirm::confirm;
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -15,6 +16,35 @@ pub enum UsersCommand {
     Create(CreateArguments),
     /// Print a one-time link by which somebody of your staff acts as a user
     Impersonate(ImpersonateArguments),
+    /// Print everything that is stored about a user, as JSON, without digests and secrets
+    Export(ExportArguments),
+    /// Delete a user; the sessions end at once
+    Delete(DeleteArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// Id such as user_2kX…, or an e-mail address of the user
+    user: String,
+    /// In one line, and failures as JSON, too
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct DeleteArguments {
+    /// Id such as user_2kX…, or an e-mail address of the user
+    user: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// The deleted object as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +91,8 @@ impl UsersCommand {
         match self {
             Self::Create(arguments) => arguments.json,
             Self::Impersonate(arguments) => arguments.json,
+            Self::Export(arguments) => arguments.json,
+            Self::Delete(arguments) => arguments.json,
         }
     }
 }
@@ -69,6 +101,8 @@ pub async fn run(command: &UsersCommand) -> Result<(), Failure> {
     match command {
         UsersCommand::Create(arguments) => create(arguments).await,
         UsersCommand::Impersonate(arguments) => impersonate(arguments).await,
+        UsersCommand::Export(arguments) => export(arguments).await,
+        UsersCommand::Delete(arguments) => delete(arguments).await,
     }
 }
 
@@ -120,6 +154,34 @@ async fn impersonate(arguments: &ImpersonateArguments) -> Result<(), Failure> {
     }
     output::line(token["url"].as_str().unwrap_or_default())?;
     output::note(&format!("good once, within an hour; who opens it acts as {user} and is logged as {actor}"));
+    Ok(())
+}
+
+async fn export(arguments: &ExportArguments) -> Result<(), Failure> {
+    let ExportArguments { user, json, server } = arguments;
+    let client = Client::find(server)?;
+    let id = user_id(&client, user).await?;
+    let data = client
+        .get(&format!("/v1/users/{id}/export"), &[])
+        .await
+        .map_err(|refused| refused.while_doing(&format!("cannot export {user}")))?;
+    output::line(&if *json { data.to_string() } else { format!("{data:#}") })
+}
+
+async fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
+    let DeleteArguments { user, yes, json, server } = arguments;
+    let client = Client::find(server)?;
+    let id = user_id(&client, user).await?;
+    confirm(*yes, &format!("Delete {user} for good, and end all sessions?"))?;
+    let deleted = client
+        .delete(&format!("/v1/users/{id}"))
+        .await
+        .map_err(|refused| refused.while_doing(&format!("cannot delete {user}")))?;
+    if *json {
+        return output::line(&deleted.to_string());
+    }
+    output::line(&id)?;
+    output::note(&format!("deleted {user}; what is kept for how long: docs/backup.md"));
     Ok(())
 }
 

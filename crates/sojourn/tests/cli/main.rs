@@ -2,6 +2,7 @@
 
 mod acme;
 mod audit;
+mod backup;
 mod behind_proxies;
 mod client_commands;
 mod crash;
@@ -13,9 +14,11 @@ mod lost_commit;
 mod mail;
 mod metrics;
 mod migrate;
+mod moving;
 mod nodes;
 mod on_postgres;
 mod people;
+mod personal_data;
 #[path = "../../../sojourn-store/tests/support/postgres.rs"]
 mod postgres;
 mod process;

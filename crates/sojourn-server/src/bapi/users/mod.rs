@@ -1,6 +1,7 @@
 //! Accounts: list, read, delete. What changes them is in the modules below.
 
 pub mod create;
+pub mod export;
 pub mod fields;
 mod filter;
 pub mod import;

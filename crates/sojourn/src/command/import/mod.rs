@@ -1,5 +1,6 @@
 //! `sojourn import`.
 
+mod instance;
 mod users;
 
 use clap::Subcommand;
@@ -10,12 +11,15 @@ use crate::failure::Failure;
 pub enum ImportCommand {
     /// Accounts from a file that another system exported; run it again to go on after a failure
     Users(users::UsersArguments),
+    /// Load an exported instance into an empty data folder or database, sessions included
+    Instance(instance::InstanceArguments),
 }
 
 impl ImportCommand {
     pub fn json(&self) -> bool {
         match self {
             Self::Users(arguments) => arguments.json,
+            Self::Instance(arguments) => arguments.json,
         }
     }
 }
@@ -23,5 +27,6 @@ impl ImportCommand {
 pub async fn run(command: &ImportCommand) -> Result<(), Failure> {
     match command {
         ImportCommand::Users(arguments) => users::run(arguments).await,
+        ImportCommand::Instance(arguments) => instance::run(arguments).await,
     }
 }
