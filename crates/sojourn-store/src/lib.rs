@@ -24,7 +24,6 @@ mod store;
 
 pub use archive::{
     ArchiveContents, ArchiveError, ArchiveHeader, ArchiveNotes, ArchiveReader, ArchivedInstance, Load,
-    Snapshot,
 };
 pub use change::{ChangeSet, Expect, Write};
 pub use database::Database;

@@ -6,7 +6,7 @@ use common::{World, at};
 use sojourn_core::{
     email::Email,
     event::Event,
-    id::{EmailAddressId, MailId, SignUpId, WebhookDeliveryId, WebhookEndpointId},
+    id::{MailId, SignUpId, WebhookDeliveryId, WebhookEndpointId},
     outgoing_mail::{MailContent, OutgoingMail},
     session::ClosedStatus,
     sign_up::SignUp,
@@ -68,7 +68,6 @@ async fn dat_02_no_table_keeps_a_deleted_person_after_retention() {
     let database = Database::File(path.clone());
     let mut world = World::new(Store::sqlite(&path).expect("a database"), 1).await;
     let user = live(&mut world).await;
-    let _: EmailAddressId = user.email_addresses[0].id;
     let stored = everything(&database).await;
     let tables = ["users", "identifiers", "sign_ups", "mails", "outgoing_mails", "webhook_deliveries"];
     for table in tables {
@@ -93,8 +92,7 @@ async fn dat_02_no_table_keeps_a_deleted_person_after_retention() {
     while world.store.purge(Moment::real(later), 100).await.expect("purged") > 0 {}
     while world.store.purge_sessions(world.instance, later - days(90), 100).await.expect("purged") > 0 {}
     let left = everything(&database).await;
-    for line in left.lines().filter(|line| line.to_lowercase().contains("hildegard")) {
-        panic!("{line}");
-    }
+    let lines: Vec<&str> = left.lines().filter(|line| line.to_lowercase().contains("hildegard")).collect();
+    assert_eq!(lines, Vec::<&str>::new());
     assert!(!left.contains("Firefox"), "devices are gone with their sessions");
 }

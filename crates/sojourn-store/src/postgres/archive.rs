@@ -39,6 +39,7 @@ const PARAMETERS: usize = 4_000;
 const WITHOUT_TIMEOUTS: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
 fn broken(error: Error) -> StoreError {
     failed(&error).into()
 }
