@@ -180,12 +180,17 @@ async fn an_endpoint_that_fails_for_days_is_disabled_until_enabled() {
 #[tokio::test]
 async fn an_endpoint_that_answers_gone_is_disabled_at_once() {
     let (app, receiver) = (TestApp::new().start().await, Receiver::start().await);
+    app.backend().patch("/v1/instance", json!({"support_email": "ops@example.com"})).await.assert_ok();
     let endpoint = endpoint(&app, &receiver, &[]).await;
     receiver.reply_once(410, "");
     create_user(&app, "ada@example.com").await;
     send(&app).await;
     let shown = app.backend().get(&path(&endpoint, "")).await.assert_ok().json();
     assert_eq!(shown["disabled_reason"], "gone");
+    let mails = app.store().mails(app.server().instance_id(), Some("ops@example.com"), 2).await;
+    let [mail] = mails.expect("a load").try_into().expect("one mail");
+    assert!(mail.subject.ends_with(": a webhook endpoint was disabled"), "{}", mail.subject);
+    assert!(mail.text.contains("410 Gone") && mail.text.contains(&receiver.url()), "{}", mail.text);
 }
 
 #[tokio::test]

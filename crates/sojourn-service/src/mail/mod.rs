@@ -20,6 +20,7 @@ use sojourn_core::{
     settings::Settings,
     time::{Moment, Timestamp},
     user_agent::describe,
+    webhook::{Disabled, WebhookEndpoint},
 };
 use sojourn_store::{Mail, Write};
 use tokio::sync::{Notify, Semaphore};
@@ -71,6 +72,8 @@ pub(crate) enum Message<'a> {
     Notice(Notice),
     /// Somebody signed in from this browser, which was new to the account.
     NewDevice(&'a Device),
+    /// A webhook endpoint was disabled.
+    WebhookDisabled(&'a WebhookEndpoint, Disabled),
     /// That the delivery works.
     Test,
 }
@@ -84,6 +87,7 @@ impl Message<'_> {
             Self::Notice(Notice::AccountExists) => Template::AccountExists,
             Self::Notice(Notice::Locked) => Template::AccountLocked,
             Self::NewDevice(_) => Template::NewDeviceSignIn,
+            Self::WebhookDisabled(..) => Template::WebhookDisabled,
             Self::Test => Template::Test,
         }
     }
@@ -106,6 +110,11 @@ impl Message<'_> {
                 "browser": browser(device, locale),
                 "ip_address": device.ip_address,
             }),
+            Self::WebhookDisabled(endpoint, reason) => json!({
+                "endpoint_url": endpoint.url,
+                "disabled_at": point_in_time(at.wall, locale),
+                "reason": reason,
+            }),
             Self::Notice(_) | Self::Test => json!({}),
         }
     }
@@ -113,7 +122,7 @@ impl Message<'_> {
     const fn code(&self) -> Option<&str> {
         match self {
             Self::Code(_, code) => Some(code),
-            Self::Notice(_) | Self::NewDevice(_) | Self::Test => None,
+            Self::Notice(_) | Self::NewDevice(_) | Self::WebhookDisabled(..) | Self::Test => None,
         }
     }
 }

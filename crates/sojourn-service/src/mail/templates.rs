@@ -72,6 +72,7 @@ built_in! {
     NoAccount "no_account" [] "Somebody tried to sign in with an address that has no account";
     AccountLocked "account_locked" [] "Wrong answers locked the account";
     NewDeviceSignIn "new_device_sign_in" ["signed_in_at", "browser", "ip_address"] "Somebody signed in from a browser that was not used for the account before";
+    WebhookDisabled "webhook_disabled" ["endpoint_url", "disabled_at", "reason"] "A webhook endpoint was disabled; goes to the address for support";
     Test "test" [] "A test of the delivery";
 }
 
@@ -88,11 +89,13 @@ impl Template {
 
     /// Values for a preview, one set for each way a text may go.
     pub fn samples(self) -> Vec<Map<String, serde_json::Value>> {
-        let purposes: &[&str] = match self {
+        // The value that the text branches on: `purpose` or `reason`.
+        let branches: &[&str] = match self {
             Self::VerificationCode => &["sign_in", "sign_up", "new_address"],
+            Self::WebhookDisabled => &["failing", "gone"],
             _ => &[""],
         };
-        let sample = |purpose: &&str| {
+        let sample = |branch: &&str| {
             let all = json!({
                 "application_name": "My application",
                 "server": "https://clerk.example.com",
@@ -101,17 +104,20 @@ impl Template {
                 "support_email": "help@example.com",
                 "locale": "en",
                 "code": "424242",
-                "purpose": purpose,
+                "purpose": branch,
+                "reason": branch,
                 "minutes": 10,
                 "signed_in_at": "2026-11-29 12:00 UTC",
                 "browser": "Firefox, Linux",
                 "ip_address": "192.0.2.1",
+                "endpoint_url": "https://app.example.com/webhooks",
+                "disabled_at": "2026-11-29 12:00 UTC",
             });
             let known = |(name, _): &(String, _)| self.variables().any(|variable| variable == name);
             let all = all.as_object().cloned().unwrap_or_default();
             all.into_iter().filter(known).collect()
         };
-        purposes.iter().map(sample).collect()
+        branches.iter().map(sample).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use sojourn_core::{
     audit::{Act, Action, AuditContext, SystemJob},
+    email::Email,
     time::{Moment, seconds},
     webhook::{DeliveryStatus, Disabled, Outcome, Taken, WebhookAttempt, WebhookDelivery, WebhookEndpoint},
 };
@@ -21,7 +22,11 @@ use tokio::{
 };
 
 use super::{Compose, fan_out::fan_out, open, sender::TIMEOUT, signature};
-use crate::{instance::Service, keys::SealError};
+use crate::{
+    instance::Service,
+    keys::SealError,
+    mail::{Message, Occasion},
+};
 
 /// How often a node looks for events and deliveries of other nodes.
 const TICK: Duration = seconds(1);
@@ -270,6 +275,9 @@ async fn note_endpoint(
                 let act = Act::on(Action::WebhookEndpointDisabled, stored.id).field("enabled", true, false);
                 changes = changes.act(&AuditContext::system(SystemJob::WebhookDelivery), act);
             }
+            if let Some(reason) = disabled {
+                changes.writes.extend(disabled_notice(service, &stored, reason, at).await?);
+            }
             service.commit(changes.write(Write::WebhookEndpoint(stored))).await?;
             if let Some(reason) = disabled {
                 let why = match reason {
@@ -281,6 +289,29 @@ async fn note_endpoint(
             Ok(())
         })
         .await
+}
+
+/// The mail to the address for support, if there is one: the people who can repair the receiver do not
+/// read this server's log.
+async fn disabled_notice(
+    service: &Service,
+    endpoint: &WebhookEndpoint,
+    reason: Disabled,
+    at: Moment,
+) -> Result<Vec<Write>, CommitError> {
+    let (settings, _) = service.store().settings(service.instance_id()).await?;
+    let address = settings.instance.support_email.as_deref().and_then(|address| Email::parse(address).ok());
+    let Some(address) = address else { return Ok(Vec::new()) };
+    let occasion = Occasion { at, settings: &settings, to: &address, languages: Vec::new() };
+    let mailer = service.mailer();
+    let mail = mailer.is_ready().and_then(|()| {
+        mailer.write(&occasion, Message::WebhookDisabled(endpoint, reason), &mut service.random())
+    });
+    // The endpoint is disabled all the same; the log says so.
+    Ok(mail.unwrap_or_else(|error| {
+        tracing::warn!(%error, endpoint_id = %endpoint.id, "nobody is told by mail that an endpoint was disabled");
+        Vec::new()
+    }))
 }
 
 /// Ids and results. Neither the body nor the response, which may name people (LOG-01).
