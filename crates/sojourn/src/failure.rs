@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::output::printable;
+
 /// The exit code of a failed command.
 ///
 /// The numbers are a stable interface for scripts.
@@ -59,13 +61,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        f.write_str(&printable(&self.what))?;
         for line in self.why.iter().flat_map(|why| why.lines()) {
-            write!(f, "\n  {line}")?;
+            write!(f, "\n  {}", printable(line))?;
         }
         for (index, line) in self.next.iter().flat_map(|next| next.lines()).enumerate() {
             let label = if index == 0 { "try: " } else { "     " };
-            write!(f, "\n  {label}{line}")?;
+            write!(f, "\n  {label}{}", printable(line))?;
         }
         Ok(())
     }
@@ -74,6 +76,15 @@ impl fmt::Display for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_from_elsewhere_cannot_forge_lines_or_colours() {
+        let failure = Failure::new(Exit::Other, "any", "no table \"a\ntry: b\"").because("\u{1b}[32mgood");
+        insta::assert_snapshot!(failure, @r#"
+        no table "a�try: b"
+          �[32mgood
+        "#);
+    }
 
     #[test]
     fn a_failure_says_what_happened_and_why_and_what_to_do_next() {

@@ -24,6 +24,12 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// The text without control characters: with those, text from elsewhere could forge lines, and change
+/// what a terminal shows.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// Whether stderr may use colours: it is a terminal, and `NO_COLOR` is unset or empty.
 pub fn colour_on_stderr() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -32,6 +38,8 @@ pub fn colour_on_stderr() -> bool {
 
 /// A table with columns as wide as their widest cell, two spaces apart, without trailing spaces.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {
             rows.iter()

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde_json::json;
@@ -18,12 +19,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Makes the file; one that exists is not overwritten.
+    /// Makes the file, which only this user may read: it has ids and addresses. One that exists is not
+    /// overwritten.
     ///
     /// # Errors
     /// The file exists, or cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let is_json = path.extension().is_some_and(|end| end == "jsonl" || end == "ndjson" || end == "json");
         let mut report = Self { file: BufWriter::new(file), is_json };
         if !is_json {

@@ -1,10 +1,11 @@
 //! `sojourn import users` with the exports of other systems, against a real server.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::people::Node;
 use crate::support::{Running, sojourn, stderr, stdout};
@@ -124,9 +125,63 @@ async fn an_import_reports_each_row_and_what_is_lost() {
     // A report is never overwritten, and names no row that was not done.
     let output = server.import(&sample("clerk.csv"), &flags);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("give --report another name"), "{}", stderr(&output));
     let output = server.import(&sample("clerk.csv"), &["--on-conflict", "fail"]);
     assert_eq!(output.status.code(), Some(5));
     assert!(stderr(&output).contains("exists already"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn a_row_that_is_too_large_is_refused_by_itself() {
+    let server = Server::start();
+    let folder = server.folder.path();
+    let users: Vec<Value> = (0..10)
+        .map(|n| {
+            let note = "x".repeat(if n == 3 { 1_200_000 } else { 8_000 });
+            let address = json!([{ "id": "idn_1", "email_address": format!("user{n}@example.com") }]);
+            json!({ "id": format!("user_{n}"), "email_addresses": address, "public_metadata": { "note": note } })
+        })
+        .collect();
+    let (json, csv) = (folder.join("users.json"), folder.join("users.csv"));
+    std::fs::write(&json, Value::from(users).to_string()).expect("written");
+    let long = "x".repeat(2_000_000);
+    let rows = format!("1,ada@example.com,Ada\n2,bob@example.com,{long}\n3,eve@example.com,Eve\n");
+    std::fs::write(&csv, format!("id,primary_email_address,first_name\n{rows}")).expect("written");
+    for (file, report, became, field) in
+        [(&json, "json.csv", [9, 0, 1], "public_metadata"), (&csv, "csv.csv", [2, 0, 1], "first_name")]
+    {
+        let report = folder.join(report);
+        let output = server.import(file, &["--json", "--report", report.to_str().expect("a path")]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(5), "{told}");
+        let summary = stdout(&output);
+        let summary: Value = serde_json::from_str(summary.trim()).expect("a summary");
+        assert_eq!(numbers(&summary), became, "{summary}{told}");
+        assert!(told.contains(field) && told.contains("more than 1 MiB"), "{told}");
+        assert!(told.contains("again with another --report"), "{told}");
+        let mode = std::fs::metadata(&report).expect("a report").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[tokio::test]
+async fn the_report_of_a_dry_run_has_no_ids_of_new_accounts() {
+    let server = Server::start();
+    let rows = |report: &str, more: &[&str]| {
+        let report = server.folder.path().join(report);
+        let flags = [&["--report", report.to_str().expect("a path")], more].concat();
+        server.import(&sample("clerk.csv"), &flags);
+        let rows = std::fs::read_to_string(&report).expect("a report");
+        let row: Value = serde_json::from_str(rows.lines().next().expect("a row")).expect("JSON");
+        (row["result"].clone(), row["user_id"].clone())
+    };
+    assert_eq!(rows("dry.jsonl", &["--dry-run"]), (json!("created"), Value::Null));
+    // This one is the file's, and will be the account's.
+    let kept = json!("user_2fFyZGKaMQrtuGTQzmkLYuKXi8X");
+    assert_eq!(rows("kept.jsonl", &["--dry-run", "--keep-ids"]), (json!("created"), kept));
+    let (_, id) = rows("real.jsonl", &[]);
+    assert!(id.is_string());
+    assert_eq!(rows("exists.jsonl", &["--dry-run"]), (json!("exists"), id));
 }
 
 #[tokio::test]
@@ -179,5 +234,9 @@ fn a_file_that_is_none_says_what_would_be() {
     let output = run(&file);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--format clerk-csv|clerk-json|auth0"), "{}", stderr(&output));
-    assert_eq!(run(&folder.path().join("missing.csv")).status.code(), Some(2));
+    for name in [".", "missing.csv"] {
+        let output = run(&folder.path().join(name));
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("try: give a file that exists"), "{}", stderr(&output));
+    }
 }

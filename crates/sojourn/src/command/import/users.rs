@@ -22,6 +22,8 @@ use crate::output;
 /// a busy database, which has seconds for a transaction.
 const BATCH_ROWS: usize = 250;
 const BATCH_BYTES: usize = 768 << 10;
+/// The longest row in bytes, which is sent by itself: 1 MiB less what stands around the rows of a request.
+const ROW_BYTES: usize = (1 << 20) - 256;
 /// How often a batch is sent again while the server does not answer, with a pause before each.
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -105,7 +107,7 @@ pub async fn run(arguments: &UsersArguments) -> Result<(), Failure> {
         run.note_totals();
         return Err(Failure::new(Exit::Usage, "file_not_readable", "the file cannot be read to its end")
             .because(error.to_string())
-            .next("correct the file, and run the same command again: what was imported is skipped"));
+            .next(format!("correct the file, and {}", again(arguments.report.is_some()))));
     }
     run.finish(format)
 }
@@ -132,8 +134,13 @@ impl Run<'_> {
     async fn rows(&mut self, mut rows: mpsc::Receiver<Parsed>) -> Result<(), Failure> {
         while let Some(mut parsed) = rows.recv().await {
             self.totals.rows += 1;
-            let body = parsed.row.as_mut().map_or(Value::Null, |row| row.body.take());
-            let bytes = body.to_string().len();
+            let mut body = parsed.row.as_mut().map_or(Value::Null, |row| row.body.take());
+            let mut bytes = body.to_string().len();
+            // The server would refuse the whole request, however often it is sent.
+            if bytes > ROW_BYTES {
+                parsed.row = Err(too_large(&body, bytes));
+                (body, bytes) = (Value::Null, 0);
+            }
             if self.batch.len() == BATCH_ROWS || self.bytes + bytes > BATCH_BYTES {
                 self.send().await?;
             }
@@ -188,8 +195,12 @@ impl Run<'_> {
             Err(refused) => {
                 self.note_totals();
                 let first = rows.first().map_or(0, |row| row.place);
-                let failure = refused.while_doing(&format!("cannot import the rows from {first} on"));
-                Err(failure.next("run the same command again: what was imported is skipped"))
+                let mut failure = refused.while_doing(&format!("cannot import the rows from {first} on"));
+                if failure.exit == Exit::Rejected {
+                    // That code says that the other rows are in.
+                    failure.exit = Exit::Other;
+                }
+                Err(failure.next(again(self.report.is_some())))
             }
         }
     }
@@ -215,7 +226,10 @@ impl Run<'_> {
         }
         if let Some(report) = &mut self.report {
             let status = if exists { "exists" } else { "created" };
-            let written = report.row(parsed, status, id, exists.then_some((by, "")), None);
+            // A dry run makes no account, so an id that the server chose will never exist.
+            let real =
+                |id: &&str| exists || !self.arguments.dry_run || parsed.source_id.as_deref() == Some(id);
+            let written = report.row(parsed, status, id.filter(real), exists.then_some((by, "")), None);
             written.map_err(|error| report_failed(&error))?;
         }
         if exists && self.arguments.on_conflict == OnConflict::Fail {
@@ -233,7 +247,7 @@ impl Run<'_> {
         self.totals.refused += 1;
         if self.totals.refused <= SHOWN {
             let id = parsed.source_id.as_deref().map(|id| format!(" ({id})")).unwrap_or_default();
-            output::note(&printable(&format!(
+            output::note(&output::printable(&format!(
                 "row {}{id}: {}: {}",
                 parsed.place, refusal.field, refusal.why
             )));
@@ -272,7 +286,7 @@ impl Run<'_> {
                 "{rows} rows: {created} {would}created, {existing} exist already, {refused} refused"
             ))?;
             for (name, count) in left_out {
-                output::line(&printable(&format!("left out: {name} ({count})")))?;
+                output::line(&output::printable(&format!("left out: {name} ({count})")))?;
             }
             if dry_run {
                 output::note("nothing was changed");
@@ -284,7 +298,10 @@ impl Run<'_> {
         let what = format!("{refused} of {rows} rows were refused");
         let next = match &self.arguments.report {
             Some(path) => {
-                format!("the reasons are in {}; correct the rows and run the command again", path.display())
+                format!(
+                    "the reasons are in {}; correct the rows and run the command again with another --report",
+                    path.display()
+                )
             }
             None => "run it again with --report FILE to get all reasons".to_owned(),
         };
@@ -311,6 +328,7 @@ fn options(arguments: &UsersArguments) -> Result<Options, Failure> {
             Auth0Passwords::read(Box::new(BufReader::with_capacity(HEAD_BYTES, file))).map_err(|error| {
                 Failure::new(Exit::Usage, "file_not_readable", format!("cannot read {}", path.display()))
                     .because(error.to_string())
+                    .next("--auth0-passwords takes the export of password hashes, lines of JSON")
             })?
         }
     };
@@ -354,24 +372,45 @@ fn boxed(head: &[u8], rest: impl std::io::Read + Send + 'static) -> Box<dyn BufR
     Box::new(BufReader::with_capacity(HEAD_BYTES, std::io::Cursor::new(head.to_vec()).chain(rest)))
 }
 
-/// Without control characters, which a file could send to the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// The largest field of a row is named: the row is as large as that one.
+fn too_large(body: &Value, bytes: usize) -> RowRefusal {
+    let size = |(_, value): &(&String, &Value)| value.to_string().len();
+    let largest = body["user"].as_object().and_then(|user| user.iter().max_by_key(size));
+    let field = largest.map_or("user", |(name, _)| name.as_str());
+    RowRefusal::new(
+        field,
+        format!("the row has {bytes} bytes; one of more than 1 MiB is not imported"),
+        "shorten the field, or leave it out and set it afterwards",
+    )
+}
+
+/// How to go on after a failure.
+fn again(has_report: bool) -> &'static str {
+    match has_report {
+        true => "run the command again, with another --report: what was imported is skipped",
+        false => "run the same command again: what was imported is skipped",
+    }
 }
 
 fn not_readable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Usage, "file_not_readable", format!("cannot read {}", path.display()))
         .because(error.to_string())
+        .next("give a file that exists and that this user may read")
 }
 
 fn not_writable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Usage, "report_not_writable", format!("cannot write {}", path.display()))
-        .because(error.to_string())
-        .next("name a file that does not exist yet, in a folder that does")
+    let failure =
+        Failure::new(Exit::Usage, "report_not_writable", format!("cannot write {}", path.display()));
+    if error.kind() == std::io::ErrorKind::AlreadyExists {
+        return failure
+            .because("it exists already, and a report is not replaced")
+            .next("give --report another name");
+    }
+    failure.because(error.to_string()).next("give --report a file in a folder that this user may write")
 }
 
 fn report_failed(error: &std::io::Error) -> Failure {
     Failure::new(Exit::Other, "report_not_writable", "cannot write the report")
         .because(error.to_string())
-        .next("make room, and run the same command again: what was imported is skipped")
+        .next(format!("make room, and {}", again(true)))
 }
