@@ -13,7 +13,7 @@ pub use self::{
     format::{ArchiveContents, ArchiveHeader, ArchiveNotes, ArchiveReader, ArchivedInstance},
 };
 pub(crate) use self::{
-    format::{ArchiveWriter, Line},
+    format::{ArchiveWriter, INSTANCES, Line},
     tables::{
         ColumnType, FILLED_IN_POSTGRES, FORGOTTEN_ATTEMPTS, MARK_CLOSED_ACTIVITY, NEWEST_SETTINGS,
         POSTGRES_SEQ, REVOKE_TICKETS, SAVE_SETTINGS, Table, successor,

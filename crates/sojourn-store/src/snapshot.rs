@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use crate::{
     archive::{
         ArchiveContents, ArchiveError, ArchiveHeader, ArchiveNotes, ArchiveReader, ArchiveWriter,
-        ArchivedInstance, ColumnType, Load,
+        ArchivedInstance, ColumnType, INSTANCES, Load,
     },
     database::Database,
     error::StoreError,
@@ -78,8 +78,7 @@ impl Snapshot {
     /// # Errors
     /// The database does not respond.
     pub async fn instances(&mut self) -> Result<Vec<ArchivedInstance>, StoreError> {
-        let sql = "SELECT id, environment, host FROM instances ORDER BY created_at, id";
-        let rows = self.query(sql, &[ColumnType::Text; 3]).await?;
+        let rows = self.query(INSTANCES, &[ColumnType::Text; 3]).await?;
         Ok(rows.iter().map(|row| ArchivedInstance::of(row)).collect())
     }
 

@@ -8,11 +8,12 @@ use clap::Args;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use sojourn_store::{ArchiveError, ArchiveReader, Database};
+use sojourn_store::{ArchiveError, ArchiveHeader, ArchiveReader, Database};
 use tempfile::NamedTempFile;
 
 use crate::age::{self, AgeError, Encryptor, Identity, Passphrase, Recipient, SecretKey};
-use crate::database::{self, shown};
+use crate::data_folder::MasterKey;
+use crate::database::{self, master_key_check, shown};
 use crate::failure::{Exit, Failure};
 
 /// The first bytes of a compressed file (RFC 1952).
@@ -30,7 +31,7 @@ pub struct EncryptionArguments {
 }
 
 /// How a file is decrypted.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DecryptionArguments {
     /// File with the secret key that decrypts it (AGE-SECRET-KEY-1…)
     #[arg(long, value_name = "FILE")]
@@ -197,9 +198,26 @@ pub fn open(path: &Path, decryption: &DecryptionArguments) -> Result<ArchiveRead
             .because(error.to_string())
             .next("give a file that sojourn backup create or sojourn export wrote")
     })?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(Failure::new(Exit::Usage, "file_not_readable", format!("cannot read {}", shown(path)))
+            .because("it is a folder")
+            .next("name one of the files in it"));
+    }
     let mut file = BufReader::new(file);
     let is_encrypted = age::is_encrypted(&mut file).map_err(|error| unloaded(path, error.into()))?;
+    let is_plain = file.fill_buf().map_err(|error| unloaded(path, error.into()))?.starts_with(GZIP);
     let plain: Box<dyn Read> = match (is_encrypted, identity) {
+        // Whoever may write where backups are kept could otherwise replace one: a plain file says nothing
+        // about who wrote it.
+        (false, Some(_)) if is_plain => {
+            return Err(Failure::new(
+                Exit::Rejected,
+                "archive_not_encrypted",
+                format!("{} is not encrypted", shown(path)),
+            )
+            .because("a key or passphrase was given, so an encrypted file was expected; this one may be a forgery")
+            .next("find out who wrote it; if it is an export of yours, leave out --identity and --passphrase-file"));
+        }
         (false, _) => Box::new(file),
         (true, None) => {
             let what = format!("{} is encrypted", shown(path));
@@ -250,7 +268,7 @@ pub fn unloaded(path: &Path, error: ArchiveError) -> Failure {
         ArchiveError::NotEmpty(why) => {
             return Failure::new(Exit::Rejected, "target_not_empty", "nothing was loaded")
                 .because(why)
-                .next("give --data an empty folder, or --database an empty database");
+                .next("give --data an empty folder");
         }
         ArchiveError::Store(error) => {
             ("database_failed", error.to_string(), "check the database; nothing was changed")
@@ -261,9 +279,29 @@ pub fn unloaded(path: &Path, error: ArchiveError) -> Failure {
 
 const OTHER_COPY: &str = "use another copy or an older backup; nothing was changed";
 
+/// The master key that came with an archive.
+pub fn included_key(path: &Path, header: &ArchiveHeader) -> Result<Option<MasterKey>, Failure> {
+    let Some(text) = &header.master_key else { return Ok(None) };
+    let fits = |key: &MasterKey| {
+        header.master_key_check.as_ref().is_none_or(|wanted| *wanted == master_key_check(key))
+    };
+    match MasterKey::parse(text) {
+        Some(key) if fits(&key) => Ok(Some(key)),
+        Some(_) => Err(unloaded(path, ArchiveError::Damaged("its master key is another one".to_owned()))),
+        None => {
+            Err(unloaded(path, ArchiveError::Damaged("its master key is not 32 bytes in base64".to_owned())))
+        }
+    }
+}
+
 /// The failure of a load into `database`, or of reading it for an archive.
 pub fn failed(path: &Path, database: &Database, error: ArchiveError) -> Failure {
     match error {
+        ArchiveError::NotEmpty(why) if matches!(database, Database::Server(_)) => {
+            Failure::new(Exit::Rejected, "target_not_empty", "nothing was loaded")
+                .because(why)
+                .next("make another database (createdb), and name that one")
+        }
         ArchiveError::Store(error) => database::failed(database, &error),
         other => unloaded(path, other),
     }

@@ -32,6 +32,15 @@ impl Signals {
         Ok(Self { terminate: one(SignalKind::terminate())?, interrupt: one(SignalKind::interrupt())? })
     }
 
+    /// As [`Self::next`], also for SIGHUP, by which a terminal that is closed ends its commands.
+    pub async fn next_or_hangup(&mut self) -> i32 {
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return self.next().await };
+        tokio::select! {
+            code = self.next() => code,
+            _ = hangup.recv() => 129,
+        }
+    }
+
     /// The exit code that a shell reports for the received signal.
     async fn next(&mut self) -> i32 {
         tokio::select! {

@@ -80,7 +80,24 @@ impl ArchivedInstance {
     }
 }
 
+/// Selects the columns of [`ArchivedInstance`].
+pub(crate) const INSTANCES: &str = "SELECT id, environment, host FROM instances ORDER BY created_at, id";
+
 impl ArchiveHeader {
+    /// Compares the instances with the rows that were loaded. Whoever loads an archive decides by
+    /// the header, for example in which file.
+    pub(crate) fn check_instances(&self, mut rows: Vec<ArchivedInstance>) -> Result<(), ArchiveError> {
+        let mut named = self.instances.clone();
+        named.sort_by(|one, other| one.id.cmp(&other.id));
+        rows.sort_by(|one, other| one.id.cmp(&other.id));
+        match named == rows {
+            true => Ok(()),
+            false => {
+                Err(ArchiveError::Damaged("its first line names other instances than its rows".to_owned()))
+            }
+        }
+    }
+
     pub(crate) fn new(
         schema: u32,
         engine: &str,

@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     archive::{
-        ArchiveContents, ArchiveError, ArchiveReader, ArchiveWriter, ColumnType, FILLED_IN_POSTGRES,
-        FORGOTTEN_ATTEMPTS, Line, Load, MARK_CLOSED_ACTIVITY, NEWEST_SETTINGS, POSTGRES_SEQ, REVOKE_TICKETS,
-        SAVE_SETTINGS, Table, successor,
+        ArchiveContents, ArchiveError, ArchiveReader, ArchiveWriter, ArchivedInstance, ColumnType,
+        FILLED_IN_POSTGRES, FORGOTTEN_ATTEMPTS, INSTANCES, Line, Load, MARK_CLOSED_ACTIVITY, NEWEST_SETTINGS,
+        POSTGRES_SEQ, REVOKE_TICKETS, SAVE_SETTINGS, Table, successor,
     },
     error::StoreError,
     sql::value::Value,
@@ -207,6 +207,10 @@ impl Filling<'_> {
         for step in &MIGRATIONS[schema as usize..] {
             self.run(step).await?;
         }
+        let instances = self.transaction.query_typed(INSTANCES, &[]).await.map_err(broken)?;
+        let instances: Vec<Vec<Value>> = instances.iter().map(cells).collect::<Result<_, _>>()?;
+        let instances = instances.iter().map(|row| ArchivedInstance::of(row)).collect();
+        archive.header().check_instances(instances)?;
         self.end_sessions(load).await?;
         self.run(&format!("UPDATE schema_version SET version = {} WHERE id = 1", MIGRATIONS.len())).await?;
         Ok(contents)

@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     archive::{
-        ArchiveContents, ArchiveError, ArchiveReader, ArchiveWriter, ColumnType, FORGOTTEN_ATTEMPTS, Line,
-        Load, NEWEST_SETTINGS, REVOKE_TICKETS, SAVE_SETTINGS, Table, successor,
+        ArchiveContents, ArchiveError, ArchiveReader, ArchiveWriter, ArchivedInstance, ColumnType,
+        FORGOTTEN_ATTEMPTS, INSTANCES, Line, Load, NEWEST_SETTINGS, REVOKE_TICKETS, SAVE_SETTINGS, Table,
+        successor,
     },
     error::StoreError,
     sql::{statement::Dialect, value::Value},
@@ -202,6 +203,7 @@ fn fill<R: Read>(
     for step in &MIGRATIONS[schema as usize..] {
         run(step)?;
     }
+    archive.header().check_instances(instances(db).map_err(failed("instances"))?)?;
     end_sessions(db, load)?;
     let broken = db.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists([]));
     if broken.map_err(failed("archive"))? {
@@ -211,6 +213,14 @@ fn fill<R: Read>(
         .map_err(failed("schema_version"))?;
     run("COMMIT")?;
     Ok(contents)
+}
+
+fn instances(db: &Connection) -> rusqlite::Result<Vec<ArchivedInstance>> {
+    let mut select = db.prepare(INSTANCES)?;
+    let rows = select.query_map([], |row| {
+        Ok(ArchivedInstance { id: row.get(0)?, environment: row.get(1)?, host: row.get(2)? })
+    })?;
+    rows.collect()
 }
 
 /// Checks every page and index.

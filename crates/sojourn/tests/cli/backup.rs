@@ -1,18 +1,21 @@
 //! Backups: the restore drill, and what is refused.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::Value;
 
 use crate::people::{Fact, Node, check, ended, live, signed_up, until};
-use crate::support::{Running, sojourn, stderr, stdout};
+use crate::support::{Running, eventually, send, sojourn, stderr, stdout};
 
 const PEOPLE: u32 = 4;
 
@@ -133,7 +136,7 @@ fn a_backup_says_what_is_wrong_and_changes_nothing() {
     let create = ["backup", "create", "--data", "data", "--to", "made.age"];
     assert_eq!(code(path, &create), "recipient_missing");
     let with_phrase = [&create[..], &["--passphrase-file", "phrase"]].concat();
-    assert_eq!(code(path, &with_phrase), "database_unusable");
+    assert_eq!(code(path, &with_phrase), "database_missing");
     assert_eq!(code(path, &[&create[..], &["--passphrase-file", "empty"]].concat()), "passphrase_missing");
     assert_eq!(code(path, &[&create[..], &["--recipient", "age1nobody"]].concat()), "recipient_invalid");
 
@@ -152,6 +155,12 @@ fn a_backup_says_what_is_wrong_and_changes_nothing() {
     assert_eq!(restore("made.age", &[], "new"), "identity_missing");
     assert_eq!(restore("made.age", &["--passphrase-file", "other"], "new"), "identity_wrong");
     assert_eq!(restore("nothing.age", &phrase, "new"), "file_not_readable");
+    for command in ["verify", "restore"] {
+        // A plain file may be anybody's.
+        let asked = [&["backup", command, "plain", "--data", "new"][..], &phrase].concat();
+        assert_eq!(code(path, &asked), "archive_not_encrypted");
+    }
+    assert_eq!(code(path, &["backup", "verify", "."]), "file_not_readable");
     // An export has no master key.
     assert_eq!(restore("plain", &[], "new"), "master_key_missing");
     fs::create_dir(path.join("foreign")).expect("a folder");
@@ -179,6 +188,102 @@ fn a_backup_says_what_is_wrong_and_changes_nothing() {
         assert!(!path.join("new").join(name).exists(), "{name}");
     }
     assert_eq!(fs::read(path.join("made.age")).expect("there"), whole);
+}
+
+/// The export of an instance, in the folder of its data.
+fn exported(home: &Path) -> Vec<u8> {
+    drop(start(home, "data"));
+    answer(home, &["export", "--data", "data", "--to", "plain"]);
+    let mut text = Vec::new();
+    GzDecoder::new(fs::File::open(home.join("plain")).expect("there")).read_to_end(&mut text).expect("gzip");
+    text
+}
+
+/// An archive with another header, and the right hash.
+fn forged(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
+    let lines: Vec<&[u8]> = archive.split_inclusive(|byte| *byte == b'\n').collect();
+    let json = |line: &[u8]| serde_json::from_slice::<Value>(line).expect("JSON");
+    let (mut header, mut end) = (json(lines[0]), json(lines[lines.len() - 1]));
+    change(&mut header);
+    let mut text = format!("{header}\n").into_bytes();
+    lines[1..lines.len() - 1].iter().for_each(|line| text.extend_from_slice(line));
+    let hash = digest(&SHA256, &text);
+    end["sha256"] = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+    text.extend_from_slice(format!("{end}\n").as_bytes());
+    let mut out = GzEncoder::new(Vec::new(), Compression::none());
+    out.write_all(&text).expect("compressed");
+    out.finish().expect("compressed")
+}
+
+#[test]
+fn a_header_that_its_rows_do_not_confirm_is_damaged() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path();
+    let archive = exported(path);
+    let other_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let changes: [Change<'_>; 5] = [
+        &|header| header["master_key"] = "garbage".into(),
+        &|header| header["master_key"] = other_key.into(),
+        &|header| header["instances"][0]["environment"] = "production".into(),
+        &|header| header["instances"][0]["host"] = "elsewhere.localhost".into(),
+        &|header| header["instances"] = Value::Array(Vec::new()),
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        fs::write(path.join("forged"), forged(&archive, change)).expect("written");
+        let new = format!("new{index}");
+        fs::create_dir(path.join(&new)).expect("a folder");
+        if index > 1 {
+            fs::copy(path.join("data/master.key"), path.join(&new).join("master.key")).expect("copied");
+        }
+        assert_eq!(code(path, &["backup", "verify", "forged"]), "archive_damaged", "{index}");
+        assert_eq!(
+            code(path, &["backup", "restore", "forged", "--data", &new]),
+            "archive_damaged",
+            "{index}"
+        );
+        for name in ["dev.db", "sojourn.db", "dev.db.new", "sojourn.db.new"] {
+            assert!(!path.join(&new).join(name).exists(), "{index}: {name}");
+        }
+        assert_eq!(path.join(&new).join("master.key").exists(), index > 1, "{index}");
+    }
+    // Nobody can confirm which program it was: it is shown in one line.
+    let program = |header: &mut Value| header["program"] = "1\u{1b}[2K\ninstance  good.example".into();
+    fs::write(path.join("forged"), forged(&archive, program)).expect("written");
+    let verified = run(path, &["backup", "verify", "forged"]);
+    assert!(verified.status.success(), "{}", stderr(&verified));
+    let told = stdout(&verified);
+    assert!(!told.contains('\u{1b}') && told.lines().count() == 6, "{told}");
+}
+
+#[test]
+fn an_interrupted_check_removes_what_it_decrypted() {
+    for (signal, exit) in [("-TERM", 143), ("-INT", 130), ("-HUP", 129)] {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path();
+        let archive = forged(&exported(path), |_| {});
+        fs::create_dir(path.join("tmp")).expect("a folder");
+        let made = Command::new("mkfifo").arg(path.join("pipe")).status().expect("mkfifo runs");
+        assert!(made.success());
+        let mut command = sojourn(path);
+        command.args(["backup", "verify", "pipe"]).env("TMPDIR", path.join("tmp"));
+        let checking = command.spawn().expect("the command runs");
+        // The end does not come, so the check is in the middle of the load.
+        let mut pipe = fs::OpenOptions::new().write(true).open(path.join("pipe")).expect("opened");
+        pipe.write_all(&archive[..archive.len() - 30]).expect("read by the command");
+        let entries = |folder: &Path| -> Vec<PathBuf> {
+            let found = fs::read_dir(folder).into_iter().flatten();
+            found.map(|entry| entry.expect("an entry").path()).collect()
+        };
+        eventually("there is a draft of the database", || {
+            entries(&path.join("tmp")).iter().any(|folder| folder.join("verify.db.new").exists())
+        });
+        send(signal, checking.id());
+        let output = checking.wait_with_output().expect("ended");
+        drop(pipe);
+        assert_eq!(output.status.code(), Some(exit), "{}", stderr(&output));
+        assert_eq!(entries(&path.join("tmp")), Vec::<PathBuf>::new());
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp as Time;
 use serde_json::json;
 use sojourn_core::time::Timestamp;
 use sojourn_service::Clock as _;
-use sojourn_store::{ArchiveContents, ArchiveNotes, Snapshot};
+use sojourn_store::{ArchiveContents, ArchiveNotes, Database, Snapshot};
 
 use super::DatabaseArguments;
 use crate::age::Recipient;
@@ -107,6 +107,14 @@ pub async fn write(path: &Path, source: &Source<'_>) -> Result<Written, Failure>
     let given = flags([("--database", "database", database), ("--data", "data", data)]);
     let config = Config::load(&Sources::of_this_process(config.clone(), given)?)?;
     let database = database::named(&config, &config.data)?;
+    if let Database::File(file) = &database
+        && !file.exists()
+    {
+        let what = format!("there is no database in {}", shown(&config.data));
+        return Err(Failure::new(Exit::NotFound, "database_missing", what)
+            .because("that is the data folder, as the configuration or the place of this command says")
+            .next("give --data or --config as for sojourn serve, or --database for PostgreSQL"));
+    }
     // Before anything is read: a name that is taken is found at once.
     let file = NewFile::create(path, source.recipients)?;
     let failed = |error| database::failed(&database, &error);
@@ -141,7 +149,7 @@ pub async fn write(path: &Path, source: &Source<'_>) -> Result<Written, Failure>
 async fn check_key(
     snapshot: &mut Snapshot,
     key: &crate::data_folder::MasterKey,
-    database: &sojourn_store::Database,
+    database: &Database,
 ) -> Result<(), Failure> {
     let key = sojourn_service::MasterKey::new(key.0);
     let sealed = snapshot.sealed_keys().await.map_err(|error| database::failed(database, &error))?;

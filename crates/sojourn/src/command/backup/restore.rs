@@ -99,6 +99,7 @@ pub async fn load<R: std::io::Read>(
     target: &Target<'_>,
 ) -> Result<Loaded, Failure> {
     let header = archive.header().clone();
+    let included = archive_file::included_key(file, &header)?;
     let DatabaseArguments { database, data, config } = target.database;
     let given = flags([("--database", "database", database), ("--data", "data", data)]);
     let mut config = Config::load(&Sources::of_this_process(config.clone(), given)?)?;
@@ -113,7 +114,7 @@ pub async fn load<R: std::io::Read>(
             (empty_file(&header, &folder)?, folder)
         }
     };
-    let key_file = bring_key(&header, &config, &folder)?;
+    let key_file = bring_key(&header, included, &config, &folder)?;
     let end_sessions = (!target.keep_sessions).then(|| Moment::real(SystemClock.now()));
     match database.load(archive, Load { end_sessions }).await {
         Ok(contents) => {
@@ -147,6 +148,7 @@ fn empty_file(header: &ArchiveHeader, folder: &DataFolder) -> Result<Database, F
 /// written to, if it came with the archive.
 fn bring_key(
     header: &ArchiveHeader,
+    included: Option<MasterKey>,
     config: &Config,
     folder: &DataFolder,
 ) -> Result<Option<PathBuf>, Failure> {
@@ -164,7 +166,7 @@ fn bring_key(
         .because("the signing keys in it were sealed with another one; nothing was loaded")
         .next("give the key that the server had: master_key_file (SOJOURN_MASTER_KEY_FILE), or another data folder"));
     }
-    let Some(text) = &header.master_key else {
+    let Some(key) = included else {
         return Err(Failure::new(Exit::Usage, "master_key_missing", "the master key is missing")
             .because("it is not in the archive, and the signing keys there cannot be used without; nothing was loaded")
             .next(format!(
@@ -173,8 +175,10 @@ fn bring_key(
             )));
     };
     let path = folder.master_key_path();
-    let unwritable = |error: std::io::Error| archive_file::unwritable(&path, &error);
-    let key = MasterKey::parse(text).ok_or_else(|| unwritable(std::io::ErrorKind::InvalidData.into()))?;
-    write_new_private(&path, &format!("{}\n", key.text())).map_err(unwritable)?;
+    write_new_private(&path, &format!("{}\n", key.text())).map_err(|error| {
+        Failure::new(Exit::Other, "file_not_writable", format!("cannot write {}", shown(&path)))
+            .because(error.to_string())
+            .next("give --data a folder with enough space that this user may write; nothing was loaded")
+    })?;
     Ok(Some(path))
 }
