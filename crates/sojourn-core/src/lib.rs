@@ -22,6 +22,7 @@ pub mod impersonation;
 pub mod imported_hash;
 pub mod language;
 pub mod lifetime;
+pub mod line;
 pub mod nearest;
 pub mod outgoing_mail;
 pub mod password;

@@ -56,7 +56,11 @@ pub async fn collect(
     }
     let outgoing_mails = outgoing_mails(service, &addresses).await?;
     let events = events(service, user.user.id).await?;
-    let audit_log = audit_log(service, user.user.id).await?;
+    let mut audit_log = audit_log(service, user.user.id.to_string()).await?;
+    for session in &sessions {
+        audit_log.extend(self::audit_log(service, session.id.to_string()).await?);
+    }
+    audit_log.sort_by_key(|entry| std::cmp::Reverse(entry.at));
     Ok(PersonalData { at: at.now, policy, user, sessions, outgoing_mails, mailbox, events, audit_log })
 }
 
@@ -100,9 +104,9 @@ async fn events(service: &Service, user: UserId) -> Result<Vec<OutboxEntry>, Sto
     }
 }
 
-async fn audit_log(service: &Service, user: UserId) -> Result<Vec<AuditEntry>, StoreError> {
-    let object_id = Some(user.to_string());
-    let mut filter = AuditFilter { object_id, limit: PAGE, ..AuditFilter::default() };
+/// The entries about an object.
+async fn audit_log(service: &Service, object_id: String) -> Result<Vec<AuditEntry>, StoreError> {
+    let mut filter = AuditFilter { object_id: Some(object_id), limit: PAGE, ..AuditFilter::default() };
     let mut found = Vec::new();
     loop {
         let (entries, _) = service.store().audit_log(service.instance_id(), filter.clone()).await?;

@@ -1,7 +1,13 @@
 //! Rate limits (AUT-06): creation of sign-ins and sign-ups 5 per 10 s and address, answers and sent
 //! codes 3 per 10 s and address, mails 5 per 10 minutes and recipient. JWKS is never limited.
 
-use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use governor::{
     Quota, RateLimiter, clock::Clock as _, middleware::NoOpMiddleware, nanos::Nanos,
@@ -71,6 +77,17 @@ fn check(counter: &Counter, key: &str) -> Result<(), RateLimited> {
     })
 }
 
+/// What counts as one client: an IPv4 address, or a /64 of IPv6, because one host has that many addresses.
+fn network(address: &str) -> String {
+    match address.parse() {
+        Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        _ => address.to_owned(),
+    }
+}
+
 impl RateLimits {
     /// Rate limits, or none.
     pub fn new(enabled: bool, clock: Arc<dyn Clock>) -> Self {
@@ -88,7 +105,7 @@ impl RateLimits {
     /// # Errors
     /// [`RateLimited`].
     pub fn creation(&self, address: &str) -> Result<(), RateLimited> {
-        self.0.as_ref().map_or(Ok(()), |counters| check(&counters.creations, address))
+        self.0.as_ref().map_or(Ok(()), |counters| check(&counters.creations, &network(address)))
     }
 
     /// Counts an answer, or a request for a code, by `address`.
@@ -96,7 +113,9 @@ impl RateLimits {
     /// # Errors
     /// [`RateLimited`].
     pub fn attempt(&self, address: &str, what: &str) -> Result<(), RateLimited> {
-        self.0.as_ref().map_or(Ok(()), |counters| check(&counters.attempts, &format!("{address} {what}")))
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |counters| check(&counters.attempts, &format!("{} {what}", network(address))))
     }
 
     /// Counts a mail to `recipient`, from any address (AUT-08).
@@ -142,6 +161,12 @@ mod tests {
         let limited = limits.creation("192.0.2.1").expect_err("refused");
         assert_eq!(limited.retry_after_seconds, 3, "{limited}");
         limits.creation("192.0.2.2").expect("another address");
+        // One host chooses among all addresses of its /64.
+        for host in 1..=5 {
+            limits.creation(&format!("2001:db8::{host}")).expect("within the limit");
+        }
+        limits.creation("2001:db8::6").expect_err("the same network");
+        limits.creation("2001:db8:0:1::6").expect("another network");
         clock.0.fetch_add(1_999, Ordering::Relaxed);
         limits.creation("192.0.2.1").expect_err("a fifth of ten seconds is not over");
         clock.0.fetch_add(1, Ordering::Relaxed);

@@ -80,7 +80,7 @@ impl Banner {
         }
         if !self.addresses.admin.is_empty() {
             lines.push(format!(
-                "  Health           {}  /health/live, /health/ready",
+                "  Health           {}  /health/live, /health/ready, /metrics",
                 all(&self.addresses.admin)
             ));
         }

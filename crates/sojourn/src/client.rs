@@ -259,6 +259,10 @@ fn next_for(code: &str, exit: Exit, path: &str) -> Option<&'static str> {
         ("conflict", _) => {
             Some("sojourn settings diff shows what is in force; sojourn settings pull takes it over")
         }
+        ("host_invalid", _) => Some(
+            "on the server's machine: --data or --config, which find it behind its proxy\n\
+             elsewhere: --url with the host of its public address",
+        ),
         ("setting_pinned", _) => Some("change it where it is pinned, and start the server again"),
         (_, Exit::NotAuthorised) => {
             Some("give the server's own --secret-key (sojourn env --for json shows it)")

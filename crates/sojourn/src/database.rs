@@ -25,6 +25,7 @@ pub struct Opened {
 
 /// The database that the configuration names; the embedded one is in `folder`.
 pub fn named(config: &Config, folder: &Path) -> Result<Database, Failure> {
+    config.require_database()?;
     if let Some(server) = &config.server {
         return Ok(Database::Server(server.value.clone()));
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use sojourn_core::line::is_disruptive;
+
 use crate::failure::{Exit, Failure};
 
 /// Writes `text` and a line end to stdout.
@@ -27,7 +29,7 @@ pub fn note(text: &str) {
 /// The text without control characters: with those, text from elsewhere could forge lines, and change
 /// what a terminal shows.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_disruptive(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Whether stderr may use colours: it is a terminal, and `NO_COLOR` is unset or empty.
@@ -36,7 +38,8 @@ pub fn colour_on_stderr() -> bool {
     !refused && io::stderr().is_terminal()
 }
 
-/// A table with columns as wide as their widest cell, two spaces apart, without trailing spaces.
+/// A table with columns as wide as their widest cell, two spaces apart, without trailing spaces. Cells
+/// hold what strangers wrote, so they are made [`printable`].
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
@@ -65,6 +68,12 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_cannot_leave_its_line() {
+        let rows = vec![vec!["x)\n2026-11-29  system\u{1b}[8m".to_owned()]];
+        assert_eq!(table(&["NAME"], &rows), "NAME\nx)\u{fffd}2026-11-29  system\u{fffd}[8m");
+    }
 
     #[test]
     fn a_table_aligns_its_columns_and_leaves_no_trailing_blanks() {

@@ -62,7 +62,7 @@ pub async fn list_secret_keys(app: ApplicationServer) -> ApiResult<Response> {
     request_body = api::CreateSecretKey,
     responses((status = 200, description = "The key with its `secret`", body = api::SecretKey)),
     extensions(("x-error-codes" = json!([
-        "form_param_unknown", "form_param_value_invalid", "idempotency_key_reused",
+        "form_param_format_invalid", "form_param_unknown", "form_param_value_invalid", "idempotency_key_reused",
     ]))),
 )]
 pub async fn create_secret_key(
@@ -71,7 +71,7 @@ pub async fn create_secret_key(
     params: Params,
 ) -> ApiResult<Response> {
     params.only(&["name", "role", "expires_in_seconds"])?;
-    let name = params.text("name")?;
+    let name = params.line("name")?;
     let name = name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     if name.is_some_and(|name| name.chars().count() > MAX_NAME_CHARS) {
         return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, "name")

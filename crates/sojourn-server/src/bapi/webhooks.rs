@@ -183,7 +183,7 @@ fn description(params: &Params) -> ApiResult<Option<Option<String>>> {
     if !params.has("description") {
         return Ok(None);
     }
-    let text = params.text("description")?.map(|text| text.trim().to_owned());
+    let text = params.line("description")?.map(|text| text.trim().to_owned());
     let text = text.filter(|text| !text.is_empty());
     if text.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION_CHARS) {
         return Err(ApiError::param(ErrorCode::FormParamMaxLengthExceeded, "description")

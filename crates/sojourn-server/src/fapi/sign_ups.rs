@@ -142,8 +142,8 @@ fn given(params: &Params) -> ApiResult<Given> {
     Ok(Given {
         email: params.text("email_address")?,
         password,
-        first_name: params.text("first_name")?,
-        last_name: params.text("last_name")?,
+        first_name: params.line("first_name")?,
+        last_name: params.line("last_name")?,
         unsafe_metadata,
         legal_accepted: params.flag("legal_accepted")? == Some(true),
         locale: params.text("locale")?,

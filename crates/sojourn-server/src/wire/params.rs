@@ -8,6 +8,7 @@ use axum::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+use sojourn_core::line::is_line;
 use sojourn_service::users::MAX_METADATA_BYTES;
 
 use super::{ApiError, ApiResult, ErrorCode};
@@ -128,6 +129,19 @@ impl Params {
             Some(Value::String(text)) => checked(name, text).map(|text| Some(text.to_owned())),
             Some(_) => Err(ApiError::param(ErrorCode::FormParamTypeInvalid, name)
                 .why(format!("{name} has to be a text."))),
+        }
+    }
+
+    /// A text of one line, as [`is_line`] says.
+    ///
+    /// # Errors
+    /// As [`Self::text`]; and the text has a control character.
+    pub fn line(&self, name: &str) -> ApiResult<Option<String>> {
+        let text = self.text(name)?;
+        match text.as_deref().is_none_or(is_line) {
+            true => Ok(text),
+            false => Err(ApiError::param(ErrorCode::FormParamFormatInvalid, name)
+                .why(format!("{name} must not contain control characters, such as line ends."))),
         }
     }
 

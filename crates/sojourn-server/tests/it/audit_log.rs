@@ -135,11 +135,16 @@ async fn dat_02_a_deleted_user_leaves_acts_without_values() {
 #[tokio::test]
 async fn the_log_is_read_by_roles_that_read_everything() {
     let app = TestApp::new().start().await;
+    let user = app.user("ada@example.com").await;
+    // The export of a user holds entries of the log, and mails.
+    let export = format!("/v1/users/{}/export", user.id);
     for (role, status) in [("full", 200), ("read_only", 200), ("sessions", 403)] {
         let key = app.backend().post("/v1/instance/secret_keys", json!({"role": role})).await.json();
         let bearer = format!("Bearer {}", key["secret"].as_str().expect("a secret"));
-        let answer = app.request("GET", LOG).header("authorization", &bearer).send().await;
-        assert_eq!(answer.status(), status, "{role}: {answer}");
+        for path in [LOG, &export] {
+            let answer = app.request("GET", path).header("authorization", &bearer).send().await;
+            assert_eq!(answer.status(), status, "{role} {path}: {answer}");
+        }
     }
     let nobody = app.request("GET", LOG).send().await;
     nobody.assert_refused(401, "authentication_invalid");

@@ -312,3 +312,21 @@ async fn inp_02_a_handler_that_takes_too_long_is_answered_for() {
     answer.assert_refused(503, "service_unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
 }
+
+#[tokio::test]
+async fn a_name_stays_on_its_line_on_every_way_in() {
+    let app = TestApp::new().start().await;
+    let backend = app.backend();
+    let hostile = "x)\n2026-11-29T00:00:00Z  system\u{1b}[8m";
+    let refused = |answer: &Answer| _ = answer.assert_refused(422, "form_param_format_invalid");
+    refused(&backend.post("/v1/instance/secret_keys", json!({"name": hostile})).await);
+    let user = json!({"email_address": ["ada@example.com"], "password": PASSWORD, "first_name": hostile});
+    refused(&backend.post("/v1/users", user).await);
+    let endpoint = json!({"url": "https://app.example.com/hooks", "description": hostile});
+    refused(&backend.post("/v1/webhooks/endpoints", endpoint).await);
+    let ada = app.signed_in("grace@example.com").await;
+    refused(&ada.post_as("PATCH", "/v1/me", &[("last_name", hostile)]).await);
+    let sign_up = [("email_address", "new@example.com"), ("password", PASSWORD), ("first_name", hostile)];
+    refused(&app.browser().post("/v1/client/sign_ups", &sign_up).await);
+    backend.post("/v1/instance/secret_keys", json!({"name": "Bücher, عائشة"})).await.assert_ok();
+}

@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use sojourn_store::Engine as _;
 use sojourn_testkit::{PASSWORD, START, TestApp, days, minutes, seconds};
 
 use crate::receiver::{Received, Receiver};

@@ -33,10 +33,18 @@ fn act(
     Act::on(action, id).fields(differences(before, after).into_iter().map(FieldChange::from))
 }
 
+/// Receivers may put a token into the query, and everybody who reads the log would have it.
+fn without_query(url: &str) -> String {
+    match url.split_once('?') {
+        Some((address, _)) => format!("{address}?{REDACTED}"),
+        None => url.to_owned(),
+    }
+}
+
 fn shown(endpoint: &WebhookEndpoint) -> Map<String, Value> {
     let WebhookEndpoint { url, description, events, disabled, .. } = endpoint;
     let fields = json!({
-        "url": url,
+        "url": without_query(url),
         "description": description,
         "events": events,
         "enabled": disabled.is_none(),

@@ -117,6 +117,8 @@ fn load(arguments: &ProductionArguments, host: &PublicHost, apps: &[String]) -> 
 struct Made {
     instance: NewInstance,
     database: String,
+    /// PostgreSQL, whose address is not in the configuration.
+    is_on_server: bool,
     key_from: String,
     file: PathBuf,
     /// The text of a file that there was already, and that says something else.
@@ -159,7 +161,8 @@ async fn make(
         }
     };
     opened.store.close().await.map_err(|error| database::failed(&opened.database, &error))?;
-    Ok(Made { instance, database: name, key_from: opened.key_from, file, unwritten })
+    let is_on_server = config.server.is_some();
+    Ok(Made { instance, database: name, is_on_server, key_from: opened.key_from, file, unwritten })
 }
 
 async fn existing(database: &sojourn_store::Database) -> Result<Option<Instance>, Failure> {
@@ -201,10 +204,19 @@ fn file_text(host: &PublicHost, apps: &[String], config: &Config, arguments: &Pr
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let list = apps.iter().map(|app| quoted(app)).collect::<Vec<_>>().join(", ");
     // The password of a database is given by the environment, not by a file that others may read.
-    let storage = match (&config.server, arguments.data.is_some()) {
-        (Some(_), _) => "# database: SOJOURN_DATABASE in the environment of the process\n# The nodes of one database need one master key:\n# master_key_file = \"/run/secrets/sojourn\"\n".to_owned(),
-        (None, true) => format!("data = {}\n", quoted(&config.data.value.display().to_string())),
-        (None, false) => "# data = \"/var/lib/sojourn\"\n".to_owned(),
+    let data = match arguments.data.is_some() {
+        true => format!("data = {}\n", quoted(&config.data.value.display().to_string())),
+        false => "# data = \"/var/lib/sojourn\"\n".to_owned(),
+    };
+    let storage = match &config.server {
+        Some(_) => format!(
+            "# PostgreSQL. Its address has a password, so it is given by SOJOURN_DATABASE in the environment of\n\
+             # `serve` and of every command that opens the database; without it they refuse to start.\n\
+             database = \"environment\"\n\
+             # The nodes of one database need one master key:\n\
+             # master_key_file = \"/run/secrets/sojourn\"\n{data}"
+        ),
+        None => data,
     };
     format!(
         "# A production instance of Sojourn. docs/production.md says what each value does.\n\
@@ -217,7 +229,7 @@ fn file_text(host: &PublicHost, apps: &[String], config: &Config, arguments: &Pr
          listen = [\"127.0.0.1:4000\", \"[::1]:4000\"]\n\
          # Where the proxy connects from: these are believed what they say in X-Forwarded-For.\n\
          trusted_proxies = [\"127.0.0.1/32\", \"::1/128\"]\n\
-         # Health for supervisors: /health/live and /health/ready.\n\
+         # Health and metrics for supervisors: /health/live, /health/ready, /metrics. They need no key.\n\
          # admin_listen = [\"127.0.0.1:4002\"]\n\
          \n\
          {storage}\
@@ -294,6 +306,11 @@ fn tell(
         output::note(&format!(
             "  warning        {app} and {host} are not below one domain: browsers share no cookies between them, so\n                 the application has to pass /__clerk on (sojourn env --for next-proxy)"
         ));
+    }
+    if made.is_on_server {
+        output::note(
+            "  database       set SOJOURN_DATABASE for `serve`, too: the address is not in the configuration",
+        );
     }
     output::note(
         "the lines of the application follow. The secret key is shown now and never again (only its hash is stored):\n",

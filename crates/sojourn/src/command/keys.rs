@@ -144,7 +144,10 @@ async fn create(arguments: &CreateArguments) -> Result<(), Failure> {
         return output::line(&key.to_string());
     }
     output::line(key["secret"].as_str().unwrap_or_default())?;
-    output::note(&format!("{} is told here and nowhere else", key["id"].as_str().unwrap_or("the key")));
+    output::note(&format!(
+        "the secret of {} is shown this once: only its hash is stored",
+        key["id"].as_str().unwrap_or("the key")
+    ));
     Ok(())
 }
 
@@ -185,7 +188,7 @@ async fn create_in_database(arguments: &CreateArguments, nobody: Failure) -> Res
         return output::line(&key.to_string());
     }
     output::line(&text)?;
-    output::note(&format!("{} is told here and nowhere else", key.id()));
+    output::note(&format!("the secret of {} is shown this once: only its hash is stored", key.id()));
     Ok(())
 }
 

@@ -104,6 +104,8 @@ pub fn serve(arguments: &ServeArguments, since: Stopwatch) -> Result<(), Failure
     let passed = PassedSockets::take()?;
     let sources = Sources::of_this_process(arguments.config.clone(), arguments.flags())?;
     let config = Config::load(&sources)?;
+    // Before a folder is made for an embedded database.
+    config.require_database()?;
     telemetry::start(config.log_format.value);
     let folder = match &config.server {
         // Only the embedded database belongs to one process.
@@ -135,6 +137,7 @@ pub fn test_server(arguments: &TestServerArguments, since: Stopwatch) -> Result<
     // Only the flags name what to keep: a test must never meet the data of `serve`.
     if arguments.database.is_none() {
         config.server = None;
+        config.missing_server = None;
     }
     let folder = match &arguments.data {
         Some(_) if config.server.is_some() => DataFolder::share(&config.data)?,

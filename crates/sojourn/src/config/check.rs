@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use sojourn_store::{ServerUrl, StoreError};
 use url::{Host, Url};
 
-use super::{Config, GivenKey, Sourced, network, production};
+use super::{Config, GivenKey, Origin, Sourced, network, production};
 use crate::data_folder::MasterKey;
 use crate::failure::{Exit, Failure};
 
@@ -19,6 +19,20 @@ pub fn refused(what: String) -> Failure {
 const EMBEDDED: &str = "sqlite";
 
 /// None: the embedded one. What is given may hold a password, and is not repeated.
+/// The word for an address that the environment gives.
+pub const IN_ENVIRONMENT: &str = "environment";
+
+/// The file says that the environment names the database, and it does not.
+pub fn database_missing(origin: &Origin) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        "database_missing",
+        format!("database is \"{IN_ENVIRONMENT}\" by {}, and the environment names none", origin.in_words()),
+    )
+    .because("the instance is in PostgreSQL; another database would be another, empty instance")
+    .next("set SOJOURN_DATABASE to its address: postgres://user:password@host/name")
+}
+
 pub fn database(text: Sourced<String>) -> Result<Option<Sourced<ServerUrl>>, Failure> {
     if text.value == EMBEDDED {
         return Ok(None);

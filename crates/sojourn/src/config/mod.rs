@@ -77,6 +77,9 @@ pub struct Config {
     pub data: Sourced<PathBuf>,
     /// The PostgreSQL server, if it is not the database of the data folder.
     pub server: Option<Sourced<ServerUrl>>,
+    /// Set if the environment should name that server and does not. Commands that ask a running server
+    /// need no database.
+    pub missing_server: Option<Origin>,
     /// None: the one in the data folder.
     pub master_key: Option<Sourced<GivenKey>>,
     /// The master key before it, while the nodes change over.
@@ -182,9 +185,11 @@ impl Config {
         };
         let data = layers.text("data").unwrap_or_else(|| Sourced::default_of("./.sojourn".to_owned()));
         let data = path(data);
+        let (server, missing_server) = database(layers)?;
         let key_file = layers.text("master_key_file").map(&path);
         Ok(Self {
-            server: layers.text("database").map(check::database).transpose()?.flatten(),
+            server,
+            missing_server,
             master_key: check::master_key(layers.text("master_key"), key_file)?,
             previous_master_key: layers.text("previous_master_key_file").map(path),
             port: layers
@@ -250,8 +255,32 @@ impl Config {
         origins.into_iter().flatten().any(|origin| matches!(origin, Origin::File { .. }))
     }
 
+    /// Fails if the address of the database should be in the environment and is not.
+    pub fn require_database(&self) -> Result<(), Failure> {
+        self.missing_server.as_ref().map_or(Ok(()), |origin| Err(check::database_missing(origin)))
+    }
+
     pub fn is_production(&self) -> bool {
         *self.environment == Environment::Production
+    }
+}
+
+/// The address of the database. `environment` in the file stands for an address in the environment, so
+/// that nothing starts on an empty database of its own where that is missing. Returns the address, or
+/// where the word is from.
+fn database(layers: &Layers) -> Result<(Option<Sourced<ServerUrl>>, Option<Origin>), Failure> {
+    let Some(text) = layers.text("database") else { return Ok((None, None)) };
+    if text.value != check::IN_ENVIRONMENT {
+        return Ok((check::database(text)?, None));
+    }
+    // Of a hosting platform's variable, which has the lowest priority.
+    let addresses = layers.entries.iter().filter(|entry| entry.path == "database");
+    let address = addresses.filter_map(|entry| Some((entry.value.as_str()?, &entry.origin)));
+    match address.rev().find(|(value, _)| *value != check::IN_ENVIRONMENT) {
+        Some((value, origin)) => {
+            Ok((check::database(Sourced { value: value.to_owned(), origin: origin.clone() })?, None))
+        }
+        None => Ok((None, Some(text.origin))),
     }
 }
 

@@ -41,6 +41,10 @@ impl Cluster {
             .output()
             .expect("ran");
         assert!(made.status.success(), "{}", stderr(&made));
+        // The file says that the instance is in PostgreSQL: nothing starts beside it.
+        let alone = sojourn(home.path()).arg("serve").output().expect("ran");
+        assert_eq!(alone.status.code(), Some(2));
+        assert!(stderr(&alone).contains("set SOJOURN_DATABASE"), "{}", stderr(&alone));
         let [first, second, public] = [free_port(), free_port(), free_port()];
         let site = Site::new(home.path());
         // As docs/production.md says it for several nodes.
@@ -144,7 +148,6 @@ fn add_user(home: &Path, data: &str, email: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "waits for answers from other processes")]
 async fn r_11_a_rolling_restart_fails_no_request() {
     let database = Database::new().await;
     let cluster = Cluster::new(database.url());

@@ -50,7 +50,7 @@ pub fn refuse_unknown(params: &Params) -> ApiResult<()> {
 /// # Errors
 /// A value of another type.
 pub fn patch(params: &Params, now: Timestamp) -> ApiResult<UserPatch> {
-    let text = |name: &str| params.has(name).then(|| one_line(params, name)).transpose();
+    let text = |name: &str| params.has(name).then(|| params.line(name)).transpose();
     Ok(UserPatch {
         first_name: text("first_name")?,
         last_name: text("last_name")?,
@@ -61,16 +61,6 @@ pub fn patch(params: &Params, now: Timestamp) -> ApiResult<UserPatch> {
         delete_self_enabled: params.flag("delete_self_enabled")?,
         ..metadata(params)?
     })
-}
-
-/// A text without control characters: it gets into mails, logs and files.
-fn one_line(params: &Params, name: &str) -> ApiResult<Option<String>> {
-    let text = params.text(name)?;
-    match text.as_deref().is_some_and(|text| text.contains(char::is_control)) {
-        true => Err(ApiError::param(ErrorCode::FormParamFormatInvalid, name)
-            .why(format!("{name} must not contain control characters, such as line ends."))),
-        false => Ok(text),
-    }
 }
 
 /// The three kinds of metadata in the request.

@@ -31,13 +31,13 @@ pub async fn get_me(browser: Browser, Whose(named): Whose) -> ApiResult<Response
     request_body = api::UpdateMe,
     responses((status = 200, body = api::WithClient<api::User>)),
     extensions(("x-error-codes" = json!([
-        "authorization_invalid", "form_param_exceeds_allowed_size", "form_param_unknown",
-        "form_param_value_invalid", "form_resource_not_found",
+        "authorization_invalid", "form_param_exceeds_allowed_size", "form_param_format_invalid",
+        "form_param_unknown", "form_param_value_invalid", "form_resource_not_found",
     ]))),
 )]
 pub async fn update_me(browser: Browser, Whose(named): Whose, params: Params) -> ApiResult<Response> {
     params.refuse_not_offered(&["username", "primary_phone_number_id", "primary_web3_wallet_id"])?;
-    let given = |name: &str| params.has(name).then(|| params.text(name)).transpose();
+    let given = |name: &str| params.has(name).then(|| params.line(name)).transpose();
     let patch = UserPatch {
         first_name: given("first_name")?,
         last_name: given("last_name")?,

@@ -106,7 +106,9 @@ pub async fn load<R: std::io::Read>(
     if data.is_some() && database.is_none() {
         // A folder was named, so a server that the configuration names is not meant.
         config.server = None;
+        config.missing_server = None;
     }
+    config.require_database()?;
     let (database, folder) = match &config.server {
         Some(server) => (Database::Server(server.value.clone()), DataFolder::share(&config.data)?),
         None => {
