@@ -210,6 +210,10 @@ macro_rules! actions {
 actions! {
     /// The first start, or `sojourn init`.
     InstanceCreated "instance.created" on "instance";
+    /// A backup was loaded.
+    InstanceRestored "instance.restored" on "instance";
+    /// It was moved here from another database.
+    InstanceImported "instance.imported" on "instance";
     UserCreated "user.created" on "user";
     UserUpdated "user.updated" on "user";
     UserBanned "user.banned" on "user";

@@ -20,6 +20,13 @@ impl fmt::Debug for Rng {
     }
 }
 
+impl Rng {
+    /// For those that draw from it.
+    pub const fn handle(&self) -> RngHandle<'_> {
+        RngHandle(self)
+    }
+}
+
 /// A handle that implements [`Randomness`].
 #[derive(Debug)]
 pub struct RngHandle<'a>(pub(crate) &'a Rng);

@@ -55,7 +55,7 @@ impl Database {
     pub async fn load<R: Read>(
         &self,
         archive: ArchiveReader<R>,
-        load: Load,
+        load: &Load,
     ) -> Result<ArchiveContents, ArchiveError> {
         match self {
             Self::File(path) => file::load(path, archive, load),

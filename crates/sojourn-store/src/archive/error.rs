@@ -1,6 +1,6 @@
 //! Errors of archives, and how one is loaded.
 
-use sojourn_core::time::Moment;
+use sojourn_core::{audit::AuditEntry, id::InstanceId, time::Moment};
 
 use crate::error::StoreError;
 
@@ -33,10 +33,12 @@ pub enum ArchiveError {
 }
 
 /// How to load an archive.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Load {
     /// End all sessions, and revoke pending tickets and attempts, in the same transaction: what
     /// ended after the archive was written must not be open again. The moment is the time of the
     /// load.
     pub end_sessions: Option<Moment>,
+    /// Added to the audit log of each instance, in the same transaction.
+    pub audit: Vec<(InstanceId, AuditEntry)>,
 }

@@ -26,7 +26,7 @@ use crate::{
         POSTGRES_SEQ, REVOKE_TICKETS, SAVE_SETTINGS, Table, successor,
     },
     error::StoreError,
-    sql::value::Value,
+    sql::{audit_log, value::Value},
     sqlite::archive::tables_at,
 };
 
@@ -138,7 +138,7 @@ fn cells(row: &PgRow) -> Result<Vec<Value>, StoreError> {
 pub(crate) async fn load<R: Read>(
     server: &ServerUrl,
     archive: ArchiveReader<R>,
-    load: Load,
+    load: &Load,
 ) -> Result<ArchiveContents, ArchiveError> {
     let (known, wanted) = (MIGRATIONS.len() as u32, archive.header().schema);
     if wanted > known {
@@ -169,7 +169,7 @@ impl Filling<'_> {
     async fn fill<R: Read>(
         mut self,
         mut archive: ArchiveReader<R>,
-        load: Load,
+        load: &Load,
         schema: u32,
     ) -> Result<ArchiveContents, ArchiveError> {
         self.run(WITHOUT_TIMEOUTS).await?;
@@ -212,6 +212,10 @@ impl Filling<'_> {
         let instances = instances.iter().map(|row| ArchivedInstance::of(row)).collect();
         archive.header().check_instances(instances)?;
         self.end_sessions(load).await?;
+        for (instance, entry) in &load.audit {
+            let entry = audit_log::insert(*instance, entry)?;
+            self.write(entry.sql.for_postgres().unwrap_or_default(), &entry.params).await?;
+        }
         self.run(&format!("UPDATE schema_version SET version = {} WHERE id = 1", MIGRATIONS.len())).await?;
         Ok(contents)
     }
@@ -314,20 +318,22 @@ impl Filling<'_> {
         }
     }
 
-    async fn end_sessions(&self, load: Load) -> Result<(), ArchiveError> {
+    /// Runs a statement whose parameters are texts and integers.
+    async fn write(&self, sql: &str, params: &[Value]) -> Result<(), StoreError> {
+        let kind = |value: &Value| if matches!(value, Value::Int(_)) { Type::INT8 } else { Type::TEXT };
+        let params = params.iter().map(|value| (value, kind(value)));
+        let written = self.transaction.query_typed_raw(sql, params).await.map_err(broken)?;
+        pin!(written).try_next().await.map_err(broken)?;
+        Ok(())
+    }
+
+    async fn end_sessions(&self, load: &Load) -> Result<(), ArchiveError> {
         let Some(at) = load.end_sessions else { return Ok(()) };
         for row in &self.transaction.query_typed(NEWEST_SETTINGS, &[]).await.map_err(broken)? {
             let instance: String = row.try_get(0).map_err(broken)?;
             let (version, document, from) = successor(row.try_get(1).map_err(broken)?, at)?;
-            let params = [
-                (Value::from(instance), Type::TEXT),
-                (Value::from(version), Type::INT8),
-                (Value::from(document), Type::TEXT),
-                (Value::from(from), Type::INT8),
-            ];
-            let params = params.iter().map(|(value, kind)| (value, kind.clone()));
-            let saved = self.transaction.query_typed_raw(SAVE_SETTINGS, params).await.map_err(broken)?;
-            pin!(saved).try_next().await.map_err(broken)?;
+            let row = [Value::from(instance), Value::from(version), Value::from(document), Value::from(from)];
+            self.write(SAVE_SETTINGS, &row).await?;
         }
         for sql in FORGOTTEN_ATTEMPTS.iter().chain([&REVOKE_TICKETS]) {
             self.run(sql).await?;

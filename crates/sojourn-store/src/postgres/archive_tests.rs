@@ -31,7 +31,7 @@ async fn archive(database: &Database) -> Vec<u8> {
     snapshot.write(notes(), Vec::new()).await.expect("an archive").1
 }
 
-async fn load(database: &Database, archive: &[u8], load: Load) -> Result<ArchiveContents, ArchiveError> {
+async fn load(database: &Database, archive: &[u8], load: &Load) -> Result<ArchiveContents, ArchiveError> {
     database.load(ArchiveReader::open(archive).expect("a header"), load).await
 }
 
@@ -131,11 +131,11 @@ async fn random_rows_survive_a_move_to_postgresql_and_back() {
         random(&from, seed);
         let first = archive(&Database::File(from)).await;
         let server = support::Database::new().await;
-        let contents = load(&on_server(&server), &first, Load::default()).await.expect("loaded");
+        let contents = load(&on_server(&server), &first, &Load::default()).await.expect("loaded");
         assert!(contents.rows.values().all(|rows| *rows > 0), "{contents:?}");
         let second = archive(&on_server(&server)).await;
         assert_eq!(rows(&second), rows(&first), "seed {seed}");
-        load(&to, &second, Load::default()).await.expect("loaded");
+        load(&to, &second, &Load::default()).await.expect("loaded");
         to.check_integrity().expect("whole");
         assert_eq!(rows(&archive(&to).await), rows(&first), "seed {seed}");
         let open = "SELECT COUNT(*) FROM activity a JOIN sessions s ON s.id = a.session_id WHERE a.closed <> (s.closed_at IS NOT NULL)";
@@ -193,7 +193,7 @@ async fn events_without_a_number_get_the_next_ones() {
         .await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("to.db");
-    load(&Database::File(path.clone()), &archive(&on_server(&server)).await, Load::default())
+    load(&Database::File(path.clone()), &archive(&on_server(&server)).await, &Load::default())
         .await
         .expect("loaded");
     let db = rusqlite::Connection::open(&path).expect("a database");
@@ -214,7 +214,7 @@ async fn an_archive_of_an_older_schema_is_loaded_and_migrated() {
     assert_eq!(ArchiveReader::open(archived.as_slice()).expect("a header").header().schema, 1);
     let server = support::Database::new().await;
     for target in [on_server(&server), Database::File(folder.path().join("new.db"))] {
-        load(&target, &archived, Load::default()).await.expect("loaded");
+        load(&target, &archived, &Load::default()).await.expect("loaded");
         let schema = target.schema().await.expect("a schema");
         assert_eq!(schema.found, schema.known);
         let store = target.open(MigrationMode::Refuse).await.expect("opens");
@@ -236,9 +236,9 @@ async fn a_database_with_data_is_refused_and_left_alone() {
     let target = on_server(&server);
     // A schema without rows is as good as none.
     target.migrate().await.expect("a schema");
-    load(&target, &archived, Load::default()).await.expect("loaded");
+    load(&target, &archived, &Load::default()).await.expect("loaded");
     let before = rows(&archive(&target).await);
-    let refused = load(&target, &archived, Load::default()).await.expect_err("refused");
+    let refused = load(&target, &archived, &Load::default()).await.expect_err("refused");
     assert!(matches!(refused, ArchiveError::NotEmpty(_)), "{refused:?}");
     assert_eq!(rows(&archive(&target).await), before);
 }
@@ -250,7 +250,7 @@ async fn an_incomplete_archive_leaves_an_empty_database() {
     random(&path, 2);
     let archived = archive(&Database::File(path)).await;
     let server = support::Database::new().await;
-    let refused = load(&on_server(&server), &archived[..archived.len() - 40], Load::default()).await;
+    let refused = load(&on_server(&server), &archived[..archived.len() - 40], &Load::default()).await;
     assert!(matches!(refused, Err(ArchiveError::Truncated)), "{refused:?}");
     let tables = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema()";
     assert_eq!(server.number(tables).await, 0);
@@ -266,7 +266,7 @@ async fn both_engines_end_all_sessions_during_a_load() {
     let at = Moment::real(Timestamp::from_secs(1_795_000_100));
     let mut ended = Vec::new();
     for target in [on_server(&server), Database::File(folder.path().join("to.db"))] {
-        load(&target, &archived, Load { end_sessions: Some(at) }).await.expect("loaded");
+        load(&target, &archived, &Load { end_sessions: Some(at), ..Load::default() }).await.expect("loaded");
         ended.push(rows(&archive(&target).await));
     }
     assert_eq!(ended[0], ended[1]);

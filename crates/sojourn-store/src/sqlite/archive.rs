@@ -5,7 +5,7 @@ use std::{io::Read, io::Write, path::Path};
 use rusqlite::{Connection, params_from_iter, types::ValueRef};
 
 use super::{
-    db::failed,
+    db::{failed, rows},
     disk::open_reader,
     file::{self, MIGRATIONS},
     migrate::version,
@@ -17,7 +17,7 @@ use crate::{
         successor,
     },
     error::StoreError,
-    sql::{statement::Dialect, value::Value},
+    sql::{audit_log, statement::Dialect, value::Value},
 };
 
 /// The archived tables of a schema version, for both engines.
@@ -139,7 +139,7 @@ fn value(cell: ValueRef<'_>) -> Option<Value> {
 pub(crate) fn load<R: Read>(
     path: &Path,
     archive: ArchiveReader<R>,
-    load: Load,
+    load: &Load,
 ) -> Result<ArchiveContents, ArchiveError> {
     let unusable = |reason: String| StoreError::Unusable { path: path.display().to_string(), reason };
     let known = MIGRATIONS.len() as u32;
@@ -167,7 +167,7 @@ pub(crate) fn load<R: Read>(
 fn fill<R: Read>(
     db: &Connection,
     mut archive: ArchiveReader<R>,
-    load: Load,
+    load: &Load,
     schema: u32,
 ) -> Result<ArchiveContents, ArchiveError> {
     let run = |sql: &str| db.execute_batch(sql).map_err(failed("transaction"));
@@ -205,6 +205,10 @@ fn fill<R: Read>(
     }
     archive.header().check_instances(instances(db).map_err(failed("instances"))?)?;
     end_sessions(db, load)?;
+    for (instance, entry) in &load.audit {
+        let entry = audit_log::insert(*instance, entry)?;
+        rows(db, entry.sql, &entry.params)?;
+    }
     let broken = db.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists([]));
     if broken.map_err(failed("archive"))? {
         return Err(ArchiveError::Damaged("rows refer to rows that it does not contain".to_owned()));
@@ -239,7 +243,7 @@ fn insert_into(table: &Table) -> String {
     format!("INSERT INTO {} ({}) VALUES ({})", table.name, table.column_list(), places.join(", "))
 }
 
-fn end_sessions(db: &Connection, load: Load) -> Result<(), ArchiveError> {
+fn end_sessions(db: &Connection, load: &Load) -> Result<(), ArchiveError> {
     let Some(at) = load.end_sessions else { return Ok(()) };
     let read = || -> rusqlite::Result<Vec<(String, String)>> {
         let mut select = db.prepare(NEWEST_SETTINGS)?;

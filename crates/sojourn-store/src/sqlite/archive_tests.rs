@@ -73,13 +73,13 @@ async fn a_refused_archive_leaves_no_file() {
     let archived = archive(&path).await;
     let target = folder.path().join("to/dev.db");
     std::fs::create_dir(folder.path().join("to")).expect("a folder");
-    let refused = load(&target, read(&archived[..archived.len() - 30]), Load::default()).expect_err("cut");
+    let refused = load(&target, read(&archived[..archived.len() - 30]), &Load::default()).expect_err("cut");
     assert!(matches!(refused, ArchiveError::Truncated), "{refused:?}");
     let left: Vec<_> = std::fs::read_dir(folder.path().join("to")).expect("readable").collect();
     assert!(left.is_empty(), "{left:?}");
-    load(&target, read(&archived), Load::default()).expect("loaded");
+    load(&target, read(&archived), &Load::default()).expect("loaded");
     Store::sqlite(&target).expect("a database");
-    let again = load(&target, read(&archived), Load::default()).expect_err("refused");
+    let again = load(&target, read(&archived), &Load::default()).expect_err("refused");
     assert!(matches!(again, ArchiveError::NotEmpty(_)), "{again:?}");
 }
 
@@ -90,7 +90,7 @@ async fn an_archive_of_a_newer_schema_is_refused_with_both_numbers() {
     let known = MIGRATIONS.len() as u32;
     let newer = archived.replacen(&format!("\"schema\":{known}"), "\"schema\":99", 1);
     let refused =
-        load(&folder.path().join("to.db"), read(newer.as_bytes()), Load::default()).expect_err("newer");
+        load(&folder.path().join("to.db"), read(newer.as_bytes()), &Load::default()).expect_err("newer");
     match refused {
         ArchiveError::Newer { what: "schema", found: 99, known: ours } => assert_eq!(ours, known),
         other => panic!("{other:?}"),

@@ -12,6 +12,7 @@ use std::sync::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::people::{Fact, Node, check, ended, live, signed_up, until};
@@ -123,6 +124,15 @@ fn dat_01_a_backup_under_load_restores_what_was_acknowledged() {
             }
         }
         assert!(node.browser().sign_in("p0x0@example.com").await.is_some(), "people sign in again");
+        let restored = "/v1/audit_log?action=instance.restored";
+        let (_, log) = node.backend(Method::GET, restored, None).await.expect("answered");
+        let entry = &log["data"][0];
+        assert_eq!(
+            (&log["total_count"], &entry["actor"]["type"]),
+            (&1.into(), &"command_line".into()),
+            "{log}"
+        );
+        assert_eq!(entry["changes"][1]["after"], false, "{log}");
     });
 }
 

@@ -69,6 +69,8 @@ async fn a_browser_stays_signed_in_when_its_instance_moves() {
     assert_eq!(node.token(&session, &browser.cookie).await, 200, "the same cookie");
     assert_eq!(node.token(&ended, &other.cookie).await, 401, "what was ended stays ended");
     assert_eq!(seen(&node, &[&session, &ended]).await, before);
+    let imports = "/v1/audit_log?action=instance.imported";
+    assert_eq!(read(&node, imports).await["total_count"], 1);
 
     // And back, from a node that serves, encrypted with its master key.
     let recipient = sojourn(home).args(["backup", "keygen", "--to", "key"]).output().expect("ran");
@@ -86,4 +88,5 @@ async fn a_browser_stays_signed_in_when_its_instance_moves() {
     assert_eq!(node.token(&session, &browser.cookie).await, 200, "the same cookie");
     assert_eq!(node.token(&ended, &other.cookie).await, 401);
     assert_eq!(seen(&node, &[&session, &ended]).await, before);
+    assert_eq!(read(&node, imports).await["total_count"], 2);
 }

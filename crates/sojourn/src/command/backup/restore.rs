@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
+use sojourn_core::audit::{Act, Action, AuditEntry};
+use sojourn_core::id::{CommitId, InstanceId};
 use sojourn_core::time::Moment;
-use sojourn_service::Clock as _;
-use sojourn_store::{ArchiveContents, ArchiveHeader, ArchiveReader, Database, Load};
+use sojourn_service::{Clock as _, Rng};
+use sojourn_store::{
+    ArchiveContents, ArchiveError, ArchiveHeader, ArchiveReader, ArchivedInstance, Database, Load,
+};
 
 use super::DatabaseArguments;
 use super::create::utc;
 use crate::archive_file::{self, DecryptionArguments};
 use crate::clock::SystemClock;
-use crate::command::flags;
+use crate::command::{by_command_line, flags};
 use crate::config::{Config, Sources};
 use crate::data_folder::{DataFolder, MasterKey, database_in, development_database_in, write_new_private};
 use crate::database::{self, master_key_check, shown};
@@ -40,6 +44,8 @@ pub struct RestoreArguments {
 pub struct Target<'a> {
     pub database: &'a DatabaseArguments,
     pub keep_sessions: bool,
+    /// What the audit log calls it.
+    pub action: Action,
 }
 
 /// What was loaded.
@@ -54,7 +60,11 @@ pub struct Loaded {
 
 pub async fn run(arguments: &RestoreArguments) -> Result<(), Failure> {
     let archive = archive_file::open(&arguments.file, &arguments.decryption)?;
-    let target = Target { database: &arguments.target, keep_sessions: arguments.keep_sessions };
+    let target = Target {
+        database: &arguments.target,
+        keep_sessions: arguments.keep_sessions,
+        action: Action::InstanceRestored,
+    };
     let loaded = load(&arguments.file, archive, &target).await?;
     if arguments.json {
         return output::line(&loaded.json(arguments.keep_sessions).to_string());
@@ -118,7 +128,8 @@ pub async fn load<R: std::io::Read>(
     };
     let key_file = bring_key(&header, included, &config, &folder)?;
     let end_sessions = (!target.keep_sessions).then(|| Moment::real(SystemClock.now()));
-    match database.load(archive, Load { end_sessions }).await {
+    let audit = entries(file, &header, target)?;
+    match database.load(archive, &Load { end_sessions, audit }).await {
         Ok(contents) => {
             let key_file = key_file.as_deref().map(shown);
             Ok(Loaded { header, contents, database: database::name(&database), key_file })
@@ -130,6 +141,29 @@ pub async fn load<R: std::io::Read>(
             Err(archive_file::failed(file, &database, error))
         }
     }
+}
+
+/// What the audit log of each instance gets.
+fn entries(
+    file: &Path,
+    header: &ArchiveHeader,
+    target: &Target<'_>,
+) -> Result<Vec<(InstanceId, AuditEntry)>, Failure> {
+    let now = SystemClock.now();
+    let entry = |instance: &ArchivedInstance| {
+        let id: InstanceId = instance.id.parse().map_err(|_| {
+            let why = "its first line has an instance without an id".to_owned();
+            archive_file::unloaded(file, ArchiveError::Damaged(why))
+        })?;
+        let act = Act::on(target.action, id).field("as_of", (), utc(header.created_at)).field(
+            "sessions_kept",
+            (),
+            target.keep_sessions,
+        );
+        let commit = CommitId::generate(now, &mut Rng::System.handle());
+        Ok((id, act.entry(&by_command_line(), commit, now)))
+    };
+    header.instances.iter().map(entry).collect()
 }
 
 /// The file of the embedded database, which must not exist.

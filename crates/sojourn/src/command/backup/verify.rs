@@ -81,7 +81,7 @@ async fn check(arguments: &VerifyArguments, folder: &Path) -> Result<String, Fai
     let included = archive_file::included_key(file, &header)?;
     let database = Database::File(folder.join("verify.db"));
     let failed = |error: StoreError| database::failed(&database, &error);
-    let loaded = database.load(archive, Load::default()).await;
+    let loaded = database.load(archive, &Load::default()).await;
     let contents = loaded.map_err(|error| archive_file::failed(file, &database, error))?;
     database.check_integrity().map_err(failed)?;
     let key = match included {

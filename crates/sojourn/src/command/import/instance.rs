@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use sojourn_core::audit::Action;
 
 use crate::archive_file::{self, DecryptionArguments};
 use crate::command::backup::{self, DatabaseArguments, Target};
@@ -25,7 +26,8 @@ pub struct InstanceArguments {
 pub async fn run(arguments: &InstanceArguments) -> Result<(), Failure> {
     let archive = archive_file::open(&arguments.file, &arguments.decryption)?;
     // A move is no restore: the old database is stopped, so no end can be missing.
-    let target = Target { database: &arguments.target, keep_sessions: true };
+    let target =
+        Target { database: &arguments.target, keep_sessions: true, action: Action::InstanceImported };
     let loaded = backup::load(&arguments.file, archive, &target).await?;
     if arguments.json {
         return output::line(&loaded.json(true).to_string());
