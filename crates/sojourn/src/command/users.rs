@@ -6,12 +6,15 @@ use sojourn_core::settings::parse_duration;
 
 use super::ServerArguments;
 use super::confirm::confirm;
+use super::sessions::time;
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub enum UsersCommand {
+    /// List users, newest first
+    List(ListArguments),
     /// Create a user with a verified e-mail address
     Create(CreateArguments),
     /// Print a one-time link by which somebody of your staff acts as a user
@@ -20,6 +23,24 @@ pub enum UsersCommand {
     Export(ExportArguments),
     /// Delete a user; the sessions end at once
     Delete(DeleteArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Part of a name, an address or an id
+    #[arg(long, value_name = "TEXT")]
+    query: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// Skip so many
+    #[arg(long, default_value_t = 0)]
+    offset: u32,
+    /// The users as one JSON array
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArguments,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +110,7 @@ pub struct ImpersonateArguments {
 impl UsersCommand {
     pub fn json(&self) -> bool {
         match self {
+            Self::List(arguments) => arguments.json,
             Self::Create(arguments) => arguments.json,
             Self::Impersonate(arguments) => arguments.json,
             Self::Export(arguments) => arguments.json,
@@ -99,11 +121,61 @@ impl UsersCommand {
 
 pub async fn run(command: &UsersCommand) -> Result<(), Failure> {
     match command {
+        UsersCommand::List(arguments) => list(arguments).await,
         UsersCommand::Create(arguments) => create(arguments).await,
         UsersCommand::Impersonate(arguments) => impersonate(arguments).await,
         UsersCommand::Export(arguments) => export(arguments).await,
         UsersCommand::Delete(arguments) => delete(arguments).await,
     }
+}
+
+async fn list(arguments: &ListArguments) -> Result<(), Failure> {
+    let client = Client::find(&arguments.server)?;
+    let mut query = vec![
+        ("order_by", "-created_at".to_owned()),
+        ("limit", arguments.limit.to_string()),
+        ("offset", arguments.offset.to_string()),
+    ];
+    query.extend(arguments.query.iter().map(|text| ("query", text.clone())));
+    let answer = client
+        .get("/v1/users", &query)
+        .await
+        .map_err(|refused| refused.while_doing("cannot list the users"))?;
+    if arguments.json {
+        return output::line(&answer.to_string());
+    }
+    let users = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if users.is_empty() {
+        output::note("no users match");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = users.iter().map(row).collect();
+    output::line(&output::table(&["ID", "E-MAIL", "NAME", "CREATED", "LAST ACTIVE", "STATUS"], &rows))?;
+    if users.len() == arguments.limit as usize {
+        output::note(&format!("more: --offset {}", arguments.offset + arguments.limit));
+    }
+    Ok(())
+}
+
+fn row(user: &Value) -> Vec<String> {
+    let text = |name: &str| user[name].as_str().unwrap_or_default();
+    let addresses = user["email_addresses"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let primary = addresses.iter().find(|address| address["id"] == user["primary_email_address_id"]);
+    let email = primary.and_then(|address| address["email_address"].as_str()).unwrap_or("-");
+    let name = format!("{} {}", text("first_name"), text("last_name"));
+    let status = match (user["banned"] == true, user["locked"] == true) {
+        (true, _) => "banned",
+        (false, true) => "locked",
+        (false, false) => "-",
+    };
+    vec![
+        text("id").to_owned(),
+        email.to_owned(),
+        name.trim().to_owned(),
+        time(user["created_at"].as_i64()),
+        time(user["last_active_at"].as_i64()),
+        status.to_owned(),
+    ]
 }
 
 async fn create(arguments: &CreateArguments) -> Result<(), Failure> {

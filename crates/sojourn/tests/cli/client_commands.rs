@@ -123,6 +123,16 @@ fn users_create_prints_the_id() {
 }
 
 #[test]
+fn users_list_shows_who_there_is() {
+    let server = Server::start();
+    let listed = server.run(&["users", "list", "--query", "ada", "--limit", "2"]);
+    insta::assert_snapshot!(stdout(&listed));
+    assert_eq!(stderr(&listed), "more: --offset 2\n");
+    let none = server.run(&["users", "list"]);
+    assert_eq!((stdout(&none).as_str(), stderr(&none).as_str()), ("", "no users match\n"));
+}
+
+#[test]
 fn users_impersonate_prints_the_link_and_says_who_will_act() {
     let server = Server::start();
     let link = server.run(&["users", "impersonate", "user_1", "--actor", "user_sam", "--for", "1h"]);

@@ -125,6 +125,17 @@ async fn answer(
         ("GET", "/v1/users") if uri.query() == Some("email_address=ada%40example.com") => {
             json!([{ "id": "user_1", "object": "user" }])
         }
+        ("GET", "/v1/users") if uri.query().is_some_and(|query| query.contains("query=ada")) => json!([
+            {
+                "id": "user_2", "first_name": "Ada", "last_name": null, "banned": false, "locked": true,
+                "primary_email_address_id": "idn_2", "created_at": 1_764_000_000_000_i64, "last_active_at": null,
+                "email_addresses": [
+                    {"id": "idn_1", "email_address": "old@example.com"},
+                    {"id": "idn_2", "email_address": "ada@example.com"},
+                ],
+            },
+            { "id": "user_1", "email_addresses": [], "created_at": 1_763_000_000_000_i64 },
+        ]),
         ("GET", "/v1/users") => json!([]),
         ("POST", "/v1/actor_tokens") => json!({
             "id": "act_1", "object": "actor_token", "url": "http://localhost:4000/sign-in?__clerk_ticket=t",
