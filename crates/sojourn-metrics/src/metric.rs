@@ -70,8 +70,32 @@ impl<const N: usize> Series<N> {
     }
 }
 
+/// The two ways to declare metrics, whose `$field` begins with `$zero`.
+macro_rules! declared {
+    ($type:ident, $field:ident, $zero:expr) => {
+        impl $type<1> {
+            /// One series without labels.
+            pub const fn new(name: &'static str, help: &'static str) -> Self {
+                Self { series: Series::single(name, help), $field: [const { $zero }] }
+            }
+        }
+
+        impl<const N: usize> $type<N> {
+            /// One series for each combination of label values.
+            pub const fn labelled(
+                name: &'static str,
+                help: &'static str,
+                labels: &'static [&'static str],
+                values: [&'static [&'static str]; N],
+            ) -> Self {
+                Self { series: Series { name, help, labels, values }, $field: [const { $zero }; N] }
+            }
+        }
+    };
+}
+
 macro_rules! described {
-    ($type:ident, $kind:literal) => {
+    ($kind:literal) => {
         fn name(&self) -> &'static str {
             self.series.name
         }
@@ -97,12 +121,9 @@ pub struct Counters<const N: usize> {
     counts: [AtomicU64; N],
 }
 
-impl Counters<1> {
-    /// One number.
-    pub const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { series: Series::single(name, help), counts: [const { AtomicU64::new(0) }] }
-    }
+declared!(Counters, counts, AtomicU64::new(0));
 
+impl Counters<1> {
     /// Adds one.
     pub fn inc(&self) {
         self.add(0, 1);
@@ -110,16 +131,6 @@ impl Counters<1> {
 }
 
 impl<const N: usize> Counters<N> {
-    /// One number for each combination of label values.
-    pub const fn labelled(
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-        values: [&'static [&'static str]; N],
-    ) -> Self {
-        Self { series: Series { name, help, labels, values }, counts: [const { AtomicU64::new(0) }; N] }
-    }
-
     /// Adds to the series at `index`, in the order of the declaration.
     pub fn add(&self, index: usize, count: u64) {
         if let Some(counter) = self.counts.get(index) {
@@ -137,7 +148,7 @@ impl<const N: usize> Counters<N> {
 }
 
 impl<const N: usize> Metric for Counters<N> {
-    described!(Counters, "counter");
+    described!("counter");
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         self.series.encode(encoder, MetricType::Counter, |index, metric| {
@@ -153,12 +164,9 @@ pub struct Gauges<const N: usize> {
     values: [AtomicI64; N],
 }
 
-impl Gauges<1> {
-    /// One number.
-    pub const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { series: Series::single(name, help), values: [const { AtomicI64::new(0) }] }
-    }
+declared!(Gauges, values, AtomicI64::new(0));
 
+impl Gauges<1> {
     /// Adds one until the result is dropped.
     pub fn enter(&'static self) -> Inside {
         self.values[0].fetch_add(1, Ordering::Relaxed);
@@ -172,16 +180,6 @@ impl Gauges<1> {
 }
 
 impl<const N: usize> Gauges<N> {
-    /// One number for each combination of label values.
-    pub const fn labelled(
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-        values: [&'static [&'static str]; N],
-    ) -> Self {
-        Self { series: Series { name, help, labels, values }, values: [const { AtomicI64::new(0) }; N] }
-    }
-
     /// Sets the series at `index`, in the order of the declaration.
     pub fn set(&self, index: usize, value: i64) {
         if let Some(gauge) = self.values.get(index) {
@@ -191,7 +189,7 @@ impl<const N: usize> Gauges<N> {
 }
 
 impl<const N: usize> Metric for Gauges<N> {
-    described!(Gauges, "gauge");
+    described!("gauge");
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         self.series.encode(encoder, MetricType::Gauge, |index, metric| {
@@ -217,24 +215,9 @@ pub struct Histograms<const N: usize> {
     latencies: [Latencies; N],
 }
 
-impl Histograms<1> {
-    /// One distribution.
-    pub const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { series: Series::single(name, help), latencies: [const { Latencies::new() }] }
-    }
-}
+declared!(Histograms, latencies, Latencies::new());
 
 impl<const N: usize> Histograms<N> {
-    /// One distribution for each combination of label values.
-    pub const fn labelled(
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-        values: [&'static [&'static str]; N],
-    ) -> Self {
-        Self { series: Series { name, help, labels, values }, latencies: [const { Latencies::new() }; N] }
-    }
-
     /// Counts a duration in the series at `index`, in the order of the declaration.
     pub fn observe(&self, index: usize, took: Duration) {
         if let Some(latencies) = self.latencies.get(index) {
@@ -244,7 +227,7 @@ impl<const N: usize> Histograms<N> {
 }
 
 impl<const N: usize> Metric for Histograms<N> {
-    described!(Histograms, "histogram");
+    described!("histogram");
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         self.series

@@ -113,6 +113,17 @@ pub struct ServerArguments {
     pub config: Option<PathBuf>,
 }
 
+/// Which part of a long list.
+#[derive(Debug, Clone, Args)]
+pub struct PageArguments {
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub limit: u32,
+    /// Skip so many
+    #[arg(long, default_value_t = 0)]
+    pub offset: u32,
+}
+
 impl Arguments {
     /// Whether a failure is to be written as JSON.
     pub fn wants_json(&self) -> bool {

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sojourn_core::settings::parse_duration;
 
-use super::ServerArguments;
 use super::confirm::confirm;
+use super::{PageArguments, ServerArguments};
 use crate::client::Client;
 use crate::clock::SystemClock;
 use crate::failure::{Exit, Failure};
@@ -36,12 +36,8 @@ pub struct ListArguments {
     /// Only sessions in this status, such as active, expired, abandoned, revoked
     #[arg(long)]
     status: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
-    limit: u32,
-    /// Skip so many
-    #[arg(long, default_value_t = 0)]
-    offset: u32,
+    #[command(flatten)]
+    page: PageArguments,
     /// One object: {"data":[…],"total_count":N}
     #[arg(long)]
     json: bool,
@@ -109,8 +105,8 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
     let mut query = vec![
         ("paginated", "true".to_owned()),
         ("include_end", "true".to_owned()),
-        ("limit", arguments.limit.to_string()),
-        ("offset", arguments.offset.to_string()),
+        ("limit", arguments.page.limit.to_string()),
+        ("offset", arguments.page.offset.to_string()),
     ];
     let filters =
         [("user_id", &arguments.user), ("client_id", &arguments.client), ("status", &arguments.status)];
@@ -134,7 +130,7 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = sessions.iter().map(row).collect();
     output::line(&output::table(&["ID", "STATUS", "USER", "LAST ACTIVE", "END", "REASON"], &rows))?;
     let total = answer["total_count"].as_u64().unwrap_or_default();
-    let seen = u64::from(arguments.offset) + sessions.len() as u64;
+    let seen = u64::from(arguments.page.offset) + sessions.len() as u64;
     if total > seen {
         output::note(&format!("{} of {total}; more: --offset {seen}", sessions.len()));
     }

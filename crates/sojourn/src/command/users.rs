@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sojourn_core::settings::parse_duration;
 
-use super::ServerArguments;
 use super::confirm::confirm;
 use super::sessions::time;
+use super::{PageArguments, ServerArguments};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -30,12 +30,8 @@ pub struct ListArguments {
     /// Part of a name, an address or an id
     #[arg(long, value_name = "TEXT")]
     query: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
-    limit: u32,
-    /// Skip so many
-    #[arg(long, default_value_t = 0)]
-    offset: u32,
+    #[command(flatten)]
+    page: PageArguments,
     /// The users as one JSON array
     #[arg(long)]
     json: bool,
@@ -133,8 +129,8 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
     let client = Client::find(&arguments.server)?;
     let mut query = vec![
         ("order_by", "-created_at".to_owned()),
-        ("limit", arguments.limit.to_string()),
-        ("offset", arguments.offset.to_string()),
+        ("limit", arguments.page.limit.to_string()),
+        ("offset", arguments.page.offset.to_string()),
     ];
     query.extend(arguments.query.iter().map(|text| ("query", text.clone())));
     let answer = client
@@ -151,8 +147,8 @@ async fn list(arguments: &ListArguments) -> Result<(), Failure> {
     }
     let rows: Vec<Vec<String>> = users.iter().map(row).collect();
     output::line(&output::table(&["ID", "E-MAIL", "NAME", "CREATED", "LAST ACTIVE", "STATUS"], &rows))?;
-    if users.len() == arguments.limit as usize {
-        output::note(&format!("more: --offset {}", arguments.offset + arguments.limit));
+    if users.len() == arguments.page.limit as usize {
+        output::note(&format!("more: --offset {}", arguments.page.offset + arguments.page.limit));
     }
     Ok(())
 }
